@@ -1,0 +1,17 @@
+//! The CUDA room: what host code and kernels share.
+//!
+//! Today it holds the plain-data descriptors: how a frame lies in memory ([`FrameDesc`]) and the integer
+//! accumulators that every implementation of the features fills ([`Accumulators`]). They are `#[repr(C)]` without
+//! padding, so that a kernel, a C caller and the scalar reference read the same bytes.
+//!
+//! # Outline of what joins it
+//! The thin CUDA layer (context, stream, event, graph, device / pinned / mapped memory) on calls that a CUDA 10.2
+//! driver has, and the kernels (`*.cu`) with the one PTX made from them. Nothing here links against CUDA; the driver
+//! will be opened at run time.
+#![forbid(unsafe_code)]
+
+mod accumulators;
+mod frame;
+
+pub use accumulators::{ANGLE_BINS, Accumulators, CLIP_BRIGHT, CLIP_DARK, HUE_BINS, LENGTH_BINS};
+pub use frame::{Format, FrameDesc, Matrix, Range};

@@ -1,0 +1,187 @@
+//! The trait, and the words it speaks in.
+
+use crate::Error;
+
+/// Type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DataType {
+    /// 32-bit float.
+    F32,
+    /// 16-bit float.
+    F16,
+}
+
+impl DataType {
+    /// Bytes an element takes.
+    pub const fn size_bytes(self) -> usize {
+        match self {
+            DataType::F32 => 4,
+            DataType::F16 => 2,
+        }
+    }
+}
+
+/// Arithmetic that an engine was built for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    #[default]
+    Fp32,
+    /// 16-bit floats where the builder chose so.
+    Fp16,
+    /// 8-bit integers where the builder chose so.
+    Int8,
+}
+
+impl Precision {
+    /// The name used in files: `fp32`, `fp16`, `int8`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Precision::Fp32 => "fp32",
+            Precision::Fp16 => "fp16",
+            Precision::Int8 => "int8",
+        }
+    }
+}
+
+/// Name, type and shape of one input or output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Its name in the network.
+    pub name: String,
+    /// Type of its elements.
+    pub data_type: DataType,
+    /// Its extents, outermost first, all fixed. The batch is part of it.
+    pub shape: Vec<usize>,
+}
+
+impl TensorInfo {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether an extent is zero.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What an engine says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The engine's kind: `tract`, `ort`, `null`.
+    pub kind: &'static str,
+    /// Kind and version of the library that runs it, e.g. `tract 0.23.9`.
+    pub version: String,
+    /// Where it runs, e.g. `cpu, 1 thread`.
+    pub device: String,
+    /// Its arithmetic.
+    pub precision: Precision,
+    /// Inputs, in the network's order.
+    pub inputs: Vec<TensorInfo>,
+    /// Outputs, in the network's order.
+    pub outputs: Vec<TensorInfo>,
+}
+
+/// Memory that an engine holds, as far as it can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Host bytes: weights and IO buffers.
+    pub host_bytes: u64,
+    /// Device bytes: weights.
+    pub device_bytes: u64,
+    /// Device bytes needed only while it runs, which engines of one selector share.
+    pub activation_bytes: u64,
+}
+
+/// The stream that work is ordered on: a `CUstream` as number, or [`Stream::HOST`] for engines that run on the caller's
+/// thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream(pub u64);
+
+impl Stream {
+    /// No stream: work is done when `enqueue` returns.
+    pub const HOST: Stream = Stream(0);
+}
+
+/// What became of enqueued work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// The outputs hold the result.
+    Done,
+    /// The outputs are not to be read before [`Engine::ready`] says so.
+    Pending,
+}
+
+/// Where an input's bytes go.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TensorMut<'a> {
+    /// Host memory, written by the caller. Elements lie in the network's order, without gaps.
+    Host(&'a mut [f32]),
+    /// Device memory, written by work on the stream.
+    Device {
+        /// Its address.
+        address: u64,
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+/// Where an output's bytes are.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TensorRef<'a> {
+    /// Host memory.
+    Host(&'a [f32]),
+    /// Device memory.
+    Device {
+        /// Its address.
+        address: u64,
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+/// One network, ready to run. It owns its input and output buffers, whose addresses never change: they are bound once,
+/// at open.
+///
+/// # Threads
+/// An engine may be moved to another thread between calls; `&mut self` keeps two threads from using it at once.
+pub trait Engine: Send {
+    /// What it is, and its tensors.
+    fn description(&self) -> &Description;
+
+    /// Memory that it holds.
+    fn memory(&self) -> Memory;
+
+    /// The buffer of input `index`.
+    ///
+    /// # Panics
+    /// If there is no such input.
+    fn input(&mut self, index: usize) -> TensorMut<'_>;
+
+    /// The buffer of output `index`. Between an `enqueue` that answered [`Completion::Pending`] and the [`Engine::ready`]
+    /// that says true, its contents are unspecified.
+    ///
+    /// # Panics
+    /// If there is no such output.
+    fn output(&self, index: usize) -> TensorRef<'_>;
+
+    /// Runs the network once on what the inputs hold.
+    ///
+    /// # Errors
+    /// What the library reported. The outputs are then unspecified, and the engine may be used again.
+    fn enqueue(&mut self, stream: Stream) -> Result<Completion, Error>;
+
+    /// Whether the last enqueued work is done. Never blocks.
+    ///
+    /// # Errors
+    /// What the library reported of the work under way.
+    fn ready(&mut self) -> Result<bool, Error> {
+        Ok(true)
+    }
+}

@@ -1,0 +1,53 @@
+//! One error type for all engines.
+
+use std::fmt;
+
+/// What went wrong, for code that wants to tell cases apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A library is not on this machine, or not of a version that will do.
+    LibraryMissing,
+    /// A file could not be read.
+    Io,
+    /// A model could not be understood.
+    Model,
+    /// A model's tensors are not what the caller expects.
+    Shape,
+    /// The network failed while running.
+    Run,
+}
+
+/// One line: the object, what was expected, what was found, what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+}
+
+impl Error {
+    /// An error of a kind with its line.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let message: String = message.into();
+        // Libraries answer with several lines; ours is one.
+        let message = if message.contains('\n') {
+            message.split('\n').map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
+        } else {
+            message
+        };
+        Error { kind, message }
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
