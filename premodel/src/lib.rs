@@ -1,1 +1,59 @@
-//! Decision programs.
+//! Decision programs: which network answers for this input?
+//!
+//! A premodel is a small binary tree in one flat array, with three kinds of node ([`Node`]):
+//! *Test* a signal against a threshold, *Run* a candidate (its signals exist from there on), *Answer*.
+//! [`Program::check`] proves that a program is sound; only a checked one can be walked ([`Walk`]).
+//!
+//! | layer | feature | needs |
+//! | --- | --- | --- |
+//! | [`Node`], [`Program`], [`Walk`] | none | nothing: `no_std`, no allocation |
+//! | [`Premodel`]: names, costs, provenance, `premodel.json` | `json` | the standard library |
+//! | [`train`]: profile table, candidate selection, training, evaluation | `train` | the standard library |
+//!
+//! ```
+//! use trt_select_premodel::{Answer, CandidateId, Mask, Node, Program, Request, Schema, SignalId};
+//!
+//! let (small, large) = (CandidateId(0), CandidateId(1));
+//! // Run the small network; where its margin (signal 0) is at most 0.4, run the large one too.
+//! let nodes = [
+//!     Node::run(small, 1),
+//!     Node::test(SignalId(0), 0.4, 2, 4),
+//!     Node::run(large, 3),
+//!     Node::answer(large),
+//!     Node::answer(small),
+//! ];
+//! let schema = Schema { candidates: 2, classes: 10, needs: &[Mask::of(small)], fallback: &[large, small] };
+//! let program = Program::check(&nodes, schema)?;
+//!
+//! let mut walk = program.start();
+//! assert_eq!(program.step(&mut walk, &[f32::NAN]), Request::Run(small));
+//! assert_eq!(program.step(&mut walk, &[0.9]), Request::Answer(Answer::Candidate(small)));
+//! # Ok::<(), trt_select_premodel::CheckError>(())
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "json")]
+extern crate std;
+
+mod check;
+#[cfg(feature = "json")]
+mod json;
+#[cfg(feature = "json")]
+mod model;
+mod node;
+mod program;
+#[cfg(feature = "json")]
+mod signal;
+#[cfg(feature = "train")]
+pub mod train;
+mod walk;
+
+pub use check::{CheckError, CheckErrorKind};
+#[cfg(feature = "json")]
+pub use model::{Expected, Interval, ModelError, Premodel, ProfileRef, TrainedFor};
+pub use node::{Answer, CandidateId, Mask, Node, SignalId, View};
+pub use program::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES, Program, Schema};
+#[cfg(feature = "json")]
+pub use signal::{CandidateSignal, Signal};
+pub use walk::{Request, Walk};

@@ -1,0 +1,358 @@
+//! A premodel: a program with its names and its provenance.
+
+use std::fmt;
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::program::MAX_CANDIDATES;
+use crate::signal::is_candidate_name;
+use crate::{Answer, CandidateId, CheckError, Mask, Node, Program, Schema, Signal, View};
+
+/// Why a premodel cannot be used: one line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelError(String);
+
+impl ModelError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        ModelError(message.into())
+    }
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ModelError {}
+
+impl From<CheckError> for ModelError {
+    fn from(e: CheckError) -> Self {
+        ModelError::new(e.to_string())
+    }
+}
+
+/// What a premodel was trained for. On another combination its costs, and so its choices, are another's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainedFor {
+    /// Engine and version, e.g. `tract 0.23.9`.
+    pub engine: String,
+    /// The device, e.g. the processor's name and the number of threads.
+    pub device: String,
+    /// Precision of the candidates, e.g. `fp32`.
+    pub precision: String,
+    /// Cost of a run of each candidate in nanoseconds, preprocessing and signals included.
+    pub costs_ns: Vec<f64>,
+    /// Cost of the image features in nanoseconds, paid once where the program reads one.
+    pub features_ns: f64,
+}
+
+/// The profile that a premodel was trained on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileRef {
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// Its number of inputs.
+    pub rows: u64,
+}
+
+/// A mean with its 95 % interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interval {
+    /// The mean.
+    pub mean: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// What to expect of a premodel on inputs like those of its profile, judged on rows that the judged program had not
+/// been trained on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// Mean reward (for classification: the share of right answers).
+    pub reward: Interval,
+    /// Mean cost in nanoseconds.
+    pub cost_ns: Interval,
+    /// Mean reward less that of the best single candidate, in pairs.
+    pub over_best_single: Interval,
+    /// How it was judged, in words.
+    pub judged_by: String,
+}
+
+/// A program with the names of what it speaks of. Made by [`Premodel::from_json`] or [`Premodel::new`], both of which
+/// check it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Premodel {
+    pub(crate) candidates: Vec<String>,
+    pub(crate) classes: u32,
+    pub(crate) signals: Vec<Signal>,
+    needs: Vec<Mask>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) fallback: Vec<CandidateId>,
+    /// Per candidate and class: the share of wrong answers. Empty where no signal reads it.
+    pub(crate) risk: Vec<Vec<f32>>,
+    /// What it was trained for.
+    pub trained_for: TrainedFor,
+    /// The profile it was trained on, where one was.
+    pub profile: Option<ProfileRef>,
+    /// What to expect of it, where it was judged.
+    pub expected: Option<Expected>,
+}
+
+impl Premodel {
+    /// A premodel of its parts. `risk` holds a table of `classes` numbers per candidate, or nothing where no signal
+    /// reads one.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being evaluated, names included.
+    pub fn new(
+        candidates: Vec<String>,
+        classes: u32,
+        signals: Vec<Signal>,
+        nodes: Vec<Node>,
+        fallback: Vec<CandidateId>,
+        risk: Vec<Vec<f32>>,
+        trained_for: TrainedFor,
+    ) -> Result<Premodel, ModelError> {
+        let needs = signals.iter().map(Signal::needs).collect();
+        let model = Premodel {
+            candidates,
+            classes,
+            signals,
+            needs,
+            nodes,
+            fallback,
+            risk,
+            trained_for,
+            profile: None,
+            expected: None,
+        };
+        model.validate()?;
+        Ok(model)
+    }
+
+    fn validate(&self) -> Result<(), ModelError> {
+        let count = self.candidates.len();
+        if count == 0 || count > MAX_CANDIDATES {
+            return Err(ModelError::new(format!(
+                "candidates: expected 1 to {MAX_CANDIDATES}, got {count}; name fewer"
+            )));
+        }
+        for (i, name) in self.candidates.iter().enumerate() {
+            if !is_candidate_name(name) {
+                return Err(ModelError::new(format!(
+                    "candidates: expected names of letters, digits, '_' and '-', got '{name}'; rename it"
+                )));
+            }
+            if self.candidates[..i].contains(name) {
+                return Err(ModelError::new(format!(
+                    "candidates: expected distinct names, got '{name}' twice; rename one"
+                )));
+            }
+        }
+        if self.signals.len() > usize::from(u16::MAX) {
+            return Err(ModelError::new(format!(
+                "signals: expected at most 65535, got {}; name fewer",
+                self.signals.len()
+            )));
+        }
+        let costs = &self.trained_for.costs_ns;
+        if costs.len() != count
+            || costs.iter().chain([&self.trained_for.features_ns]).any(|c| !(c.is_finite() && *c >= 0.0))
+        {
+            return Err(ModelError::new(format!(
+                "trained_for.costs_ns: expected {count} finite numbers of at least 0, got {costs:?}; train it anew"
+            )));
+        }
+        let reads_risk = self.signals.iter().any(|s| matches!(s, Signal::Candidate(_, crate::CandidateSignal::Risk)));
+        if reads_risk || !self.risk.is_empty() {
+            let right = self.risk.len() == count
+                && self
+                    .risk
+                    .iter()
+                    .all(|t| t.len() == self.classes as usize && t.iter().all(|r| (0.0..=1.0).contains(r)));
+            if !right {
+                return Err(ModelError::new(format!(
+                    "risk: expected {} numbers in 0..=1 for each of {count} candidates, got another table; train it anew",
+                    self.classes
+                )));
+            }
+        }
+        Program::check(&self.nodes, self.schema())?;
+        Ok(())
+    }
+
+    fn schema(&self) -> Schema<'_> {
+        Schema {
+            candidates: self.candidates.len().min(usize::from(u8::MAX)) as u8,
+            classes: self.classes,
+            needs: &self.needs,
+            fallback: &self.fallback,
+        }
+    }
+
+    /// The checked program.
+    pub fn program(&self) -> Program<'_> {
+        // Checked when it was made, and its parts are private: not checked again on every call.
+        Program::checked_before(&self.nodes, self.schema())
+    }
+
+    /// Names of the candidates, in the order of their ids.
+    pub fn candidates(&self) -> &[String] {
+        &self.candidates
+    }
+
+    /// Number of classes of the task, or 0.
+    pub fn classes(&self) -> u32 {
+        self.classes
+    }
+
+    /// The signals that tests can name, in the order of their ids.
+    pub fn signals(&self) -> &[Signal] {
+        &self.signals
+    }
+
+    /// The candidates to fall back to, the most capable first.
+    pub fn fallback(&self) -> &[CandidateId] {
+        &self.fallback
+    }
+
+    /// Share of wrong answers of a candidate when it answers with a class, where the premodel has that table.
+    pub fn risk(&self, candidate: CandidateId) -> Option<&[f32]> {
+        self.risk.get(candidate.index()).map(Vec::as_slice)
+    }
+
+    /// Whether a test reads an image feature.
+    pub fn reads_features(&self) -> bool {
+        self.program().reads().any(|s| matches!(self.signals[s.index()], Signal::Feature(_)))
+    }
+
+    /// Cost in nanoseconds of the dearest path, the features included where they are read.
+    pub fn worst_case_ns(&self) -> f64 {
+        let features = if self.reads_features() { self.trained_for.features_ns } else { 0.0 };
+        features + self.program().worst_case(&self.trained_for.costs_ns)
+    }
+
+    /// The program as an indented tree, one node a line.
+    pub fn tree(&self) -> String {
+        let mut text = String::new();
+        self.draw(0, 0, "", &mut text);
+        text
+    }
+
+    fn draw(&self, at: usize, indent: usize, label: &str, text: &mut String) {
+        let line = |text: &mut String, what: &str| {
+            text.push_str(&"  ".repeat(indent));
+            text.push_str(label);
+            text.push_str(what);
+            text.push('\n');
+        };
+        let name = |c: CandidateId| &self.candidates[c.index()];
+        match self.nodes[at].view() {
+            View::Test { signal, threshold, then, otherwise } => {
+                let signal = self.signals[signal.index()].name(&self.candidates);
+                line(text, &format!("if {signal} <= {threshold}"));
+                self.draw(usize::from(then), indent + 1, "then: ", text);
+                self.draw(usize::from(otherwise), indent + 1, "else: ", text);
+            }
+            View::Run { candidate, next } => {
+                line(text, &format!("run {}", name(candidate)));
+                self.draw(usize::from(next), indent, "", text);
+            }
+            View::Answer(Answer::Candidate(c)) => line(text, &format!("answer {}", name(c))),
+            View::Answer(Answer::Average(mask)) => {
+                let names: Vec<&str> = mask.iter().map(|c| name(c).as_str()).collect();
+                line(text, &format!("answer the average of {}", names.join(", ")));
+            }
+        }
+    }
+
+    /// Why a walk ended at a node: the tests on the way to it, in words.
+    pub fn why(&self, node: usize) -> String {
+        let mut at = node;
+        let mut parts = Vec::new();
+        while at > 0 {
+            let Some(parent) = self.nodes.iter().position(|n| n.children().any(|c| usize::from(c) == at)) else {
+                break;
+            };
+            match self.nodes[parent].view() {
+                View::Test { signal, threshold, then, .. } => {
+                    let signal = self.signals[signal.index()].name(&self.candidates);
+                    let sign = if usize::from(then) == at { "<=" } else { ">" };
+                    parts.push(format!("{signal} {sign} {threshold}"));
+                }
+                View::Run { candidate, .. } => parts.push(format!("ran {}", self.candidates[candidate.index()])),
+                View::Answer(_) => {}
+            }
+            at = parent;
+        }
+        parts.reverse();
+        parts.join(", ")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{CandidateSignal, SignalId};
+    use std::vec;
+
+    pub(crate) fn sample() -> Premodel {
+        let (a, b) = (CandidateId(0), CandidateId(1));
+        let signals = vec![
+            Signal::Feature("contrast".into()),
+            Signal::Candidate(a, CandidateSignal::Margin),
+            Signal::User("speed".into()),
+        ];
+        let nodes = vec![
+            Node::test(SignalId(2), 0.1, 1, 5),
+            Node::run(a, 2),
+            Node::test(SignalId(1), 1.0 / 3.0, 3, 7),
+            Node::run(b, 4),
+            Node::average(Mask(3)),
+            Node::run(b, 6),
+            Node::answer(b),
+            Node::answer(a),
+        ];
+        let trained_for = TrainedFor {
+            engine: "null".into(),
+            device: "cpu".into(),
+            precision: "fp32".into(),
+            costs_ns: vec![1e3, 9e3],
+            features_ns: 50.0,
+        };
+        Premodel::new(vec!["small".into(), "large".into()], 10, signals, nodes, vec![b, a], vec![], trained_for)
+            .unwrap()
+    }
+
+    #[test]
+    fn trees_and_reasons_read_well() {
+        let model = sample();
+        assert_eq!(
+            model.tree(),
+            "if signal.speed <= 0.1\n  then: run small\n  if small.margin <= 0.33333334\n    then: run large\n    answer the \
+             average of small, large\n    else: answer small\n  else: run large\n  answer large\n"
+        );
+        assert_eq!(model.why(4), "signal.speed <= 0.1, ran small, small.margin <= 0.33333334, ran large");
+        assert_eq!(model.worst_case_ns(), 10_000.0);
+    }
+
+    #[test]
+    fn risk_tables_must_fit_the_classes() {
+        let mut model = sample();
+        model.risk = vec![vec![0.5; 10], vec![0.25; 9]];
+        assert!(model.validate().unwrap_err().to_string().contains("risk"));
+        model.risk[1].push(0.0);
+        model.validate().unwrap();
+        assert_eq!(Premodel::from_json(&model.to_json()).unwrap(), model);
+    }
+}

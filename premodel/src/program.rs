@@ -1,0 +1,129 @@
+//! A checked program.
+
+use crate::{CandidateId, CheckError, Mask, Node, SignalId, View, check};
+
+/// Most candidates that a program may name.
+pub const MAX_CANDIDATES: usize = 16;
+/// Most nodes that a program may have.
+pub const MAX_NODES: usize = 4096;
+/// Most nodes on a path from the first node to an answer.
+pub const MAX_DEPTH: usize = 64;
+
+/// What a program may name.
+#[derive(Clone, Copy, Debug)]
+pub struct Schema<'a> {
+    /// Number of candidates.
+    pub candidates: u8,
+    /// Number of classes of the task, or 0 where it has none.
+    pub classes: u32,
+    /// For each signal, the candidates that must have run before it exists: none for image features and the user's own
+    /// signals, one for a confidence, two for an agreement.
+    pub needs: &'a [Mask],
+    /// The candidates to fall back to when one fails at run time, the most capable first.
+    pub fallback: &'a [CandidateId],
+}
+
+/// A program that was checked against its schema. Holding one proves that every walk ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    nodes: &'a [Node],
+    schema: Schema<'a>,
+}
+
+impl<'a> Program<'a> {
+    /// Proves that the program is sound: every path ends in an answer, no signal is read before the candidates it needs
+    /// ran, no candidate runs twice on a path, an answer names only candidates that ran, each node but the first has one
+    /// parent that lies before it, thresholds are finite, and all indices fit the schema.
+    ///
+    /// Allocates nothing; the time grows with the number of nodes.
+    ///
+    /// # Errors
+    /// The first rule broken, with the node that breaks it.
+    pub fn check(nodes: &'a [Node], schema: Schema<'a>) -> Result<Program<'a>, CheckError> {
+        check::check(nodes, &schema)?;
+        Ok(Program { nodes, schema })
+    }
+
+    /// A program that [`Program::check`] has passed before.
+    #[cfg(feature = "json")]
+    pub(crate) const fn checked_before(nodes: &'a [Node], schema: Schema<'a>) -> Program<'a> {
+        Program { nodes, schema }
+    }
+
+    /// Its nodes; the first is where a walk starts.
+    pub const fn nodes(&self) -> &'a [Node] {
+        self.nodes
+    }
+
+    /// What it was checked against.
+    pub const fn schema(&self) -> Schema<'a> {
+        self.schema
+    }
+
+    /// Calls `visit` for each node, parents first, with the candidates that ran before it and the tests passed on the way.
+    pub fn for_each_path(&self, mut visit: impl FnMut(usize, &'a Node, Mask, usize)) {
+        // The check bounds the depth, and each step leaves at most one sibling behind.
+        let mut stack = [(0_u16, Mask::EMPTY, 0_usize); MAX_DEPTH + 1];
+        let mut top = 1;
+        while top > 0 {
+            top -= 1;
+            let (at, ran, tests) = stack[top];
+            let node = &self.nodes[usize::from(at)];
+            visit(usize::from(at), node, ran, tests);
+            match node.view() {
+                View::Test { then, otherwise, .. } => {
+                    stack[top] = (otherwise, ran, tests + 1);
+                    stack[top + 1] = (then, ran, tests + 1);
+                    top += 2;
+                }
+                View::Run { candidate, next } => {
+                    stack[top] = (next, ran.with(candidate), tests);
+                    top += 1;
+                }
+                View::Answer(_) => {}
+            }
+        }
+    }
+
+    /// The largest cost of any path, in the unit of `costs` (one per candidate, none negative).
+    pub fn worst_case(&self, costs: &[f64]) -> f64 {
+        let mut worst = 0.0_f64;
+        self.for_each_path(|_, node, ran, _| {
+            if let View::Answer(_) = node.view() {
+                let cost = ran.iter().map(|c| costs.get(c.index()).copied().unwrap_or(0.0)).sum();
+                worst = worst.max(cost);
+            }
+        });
+        worst
+    }
+
+    /// The most candidates that run on any path.
+    pub fn max_runs(&self) -> usize {
+        let mut most = 0;
+        self.for_each_path(|_, _, ran, _| most = most.max(ran.len() as usize));
+        most
+    }
+
+    /// The most tests on any path.
+    pub fn max_tests(&self) -> usize {
+        let mut most = 0;
+        self.for_each_path(|_, _, _, tests| most = most.max(tests));
+        most
+    }
+
+    /// The candidates that any path runs.
+    pub fn runs(&self) -> Mask {
+        self.nodes.iter().fold(Mask::EMPTY, |all, node| match node.view() {
+            View::Run { candidate, .. } => all.with(candidate),
+            _ => all,
+        })
+    }
+
+    /// The signals that any test reads; a signal read twice comes twice.
+    pub fn reads(&self) -> impl Iterator<Item = SignalId> + 'a {
+        self.nodes.iter().filter_map(|node| match node.view() {
+            View::Test { signal, .. } => Some(signal),
+            _ => None,
+        })
+    }
+}
