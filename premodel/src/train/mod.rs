@@ -1,1 +1,24 @@
+//! Making premodels: the profile table, candidate-set selection, training, judging.
+//!
+//! ```text
+//! profile.csv ─► Profile ─► algorithm_1 (which candidates are worth keeping)
+//!                   │
+//!                   └─────► sweep (λ after λ, cross-validated) ─► Front ─► choose ─► Premodel
+//! ```
+//! Every candidate ran on every input of the profile, so the reward of any program on any row is known, and a program is
+//! trained by maximising mean reward − λ · mean cost directly ([`sweep`]); there is no proxy loss.
 
+mod choose;
+mod judge;
+mod policy;
+mod profile;
+mod select;
+mod stats;
+mod sweep;
+
+pub use choose::{Goal, choose};
+pub use judge::{Judged, Single, judge, oracle, random_mix, singles};
+pub use profile::{Column, Profile, ProfileError};
+pub use select::{Kept, algorithm_1};
+pub use stats::{Rng, bootstrap_mean, bootstrap_ratio, percentile};
+pub use sweep::{Front, Point, Settings, TrainError, sweep};

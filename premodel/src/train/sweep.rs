@@ -1,0 +1,306 @@
+//! From a profile to a front: λ after λ, each judged on rows that the judged program had not seen.
+
+use std::fmt;
+use std::format;
+use std::string::{String, ToString};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::vec;
+use std::vec::Vec;
+
+use rayon::prelude::*;
+
+use crate::{CandidateId, Expected, Interval, Premodel, ProfileRef, Signal, SignalId, TrainedFor};
+
+use super::Profile;
+use super::judge::{Single, singles};
+use super::policy::{Binned, Plan, Problem};
+use super::stats::{Rng, bootstrap_mean};
+
+/// How to train.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Most candidates that run for one input.
+    pub max_runs: usize,
+    /// Most tests in a row between two runs.
+    pub tests: usize,
+    /// Fewest rows on either side of a test; 0 stands for a two-hundredth of the rows, 20 at least.
+    pub min_leaf: usize,
+    /// A test must gain this many standard errors of its gain.
+    pub significance: f64,
+    /// Folds of the cross-validation.
+    pub folds: usize,
+    /// Steps of λ, spread evenly in its logarithm.
+    pub steps: usize,
+    /// Further values of λ, in reward per millisecond.
+    pub lambdas_per_ms: Vec<f64>,
+    /// Seed of the folds: the same seed gives the same result.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            max_runs: 3,
+            tests: 2,
+            min_leaf: 0,
+            significance: 2.0,
+            folds: 5,
+            steps: 32,
+            lambdas_per_ms: vec![],
+            seed: 1,
+        }
+    }
+}
+
+/// Why nothing can be trained: one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrainError(pub(super) String);
+
+impl fmt::Display for TrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TrainError {}
+
+/// One program of the front, judged out of sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// The price, in reward per millisecond; `None` for a single candidate.
+    pub lambda_per_ms: Option<f64>,
+    /// The candidate, where the program is to use that one always.
+    pub single: Option<CandidateId>,
+    /// Mean reward.
+    pub reward: f64,
+    /// Mean cost in nanoseconds.
+    pub cost_ns: f64,
+    /// Mean reward less the best single candidate's, and its standard error.
+    pub over_best_single: f64,
+    /// Standard error of [`Point::over_best_single`].
+    pub over_best_single_se: f64,
+    /// Whether no other point has both more reward and less cost.
+    pub on_front: bool,
+    rewards: Vec<f32>,
+    costs: Vec<f32>,
+}
+
+/// All points, and what they were made from.
+#[derive(Clone, Debug)]
+pub struct Front {
+    /// Points by mean cost, ascending.
+    pub points: Vec<Point>,
+    /// Each candidate on its own.
+    pub singles: Vec<Single>,
+    /// The single candidate of the largest mean reward (the cheapest of these).
+    pub best_single: CandidateId,
+    problem: Problem,
+    signals: Vec<Signal>,
+    settings: Settings,
+    template: Template,
+}
+
+#[derive(Clone, Debug)]
+struct Template {
+    candidates: Vec<String>,
+    classes: u32,
+    trained_for: TrainedFor,
+    profile: ProfileRef,
+}
+
+const NS_PER_MS: f64 = 1e6;
+
+/// Trains and judges programs over a range of prices. `costs_ns` has one cost a candidate, `features_ns` is that of the
+/// image features; `progress` is told (done, of) from any thread.
+///
+/// Each price is judged by cross-validation: every row's reward and cost come from a program trained on the other folds.
+/// (Bins of the signals are made from all rows; they use no reward.)
+///
+/// # Errors
+/// Where the costs do not fit the profile, or a setting makes no sense.
+pub fn sweep(
+    profile: &Profile,
+    costs_ns: &[f64],
+    features_ns: f64,
+    settings: &Settings,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Front, TrainError> {
+    let (n, rows) = (profile.candidates.len(), profile.rows());
+    let fail = |what: String| Err(TrainError(what));
+    if costs_ns.len() != n || costs_ns.iter().chain([&features_ns]).any(|c| !(c.is_finite() && *c >= 0.0)) {
+        return fail(format!(
+            "costs: expected {n} finite numbers of at least 0, got {costs_ns:?}; give one a candidate"
+        ));
+    }
+    if settings.folds < 2 || rows < settings.folds {
+        return fail(format!(
+            "folds: expected 2 to {rows} (the number of rows), got {}; give more rows or fewer folds",
+            settings.folds
+        ));
+    }
+    if settings.max_runs == 0 {
+        return fail("max_runs: expected at least 1, got 0; one candidate must run to answer".to_string());
+    }
+    let is_feature = |s: &Signal| matches!(s, Signal::Feature(_));
+    let problem = Problem {
+        rows,
+        rewards: profile.rewards.clone(),
+        costs: costs_ns.to_vec(),
+        features_cost: features_ns,
+        columns: profile
+            .columns
+            .iter()
+            .map(|c| Binned::new(&c.values, c.signal.needs(), is_feature(&c.signal)))
+            .collect(),
+        max_runs: settings.max_runs.min(n),
+        tests: settings.tests,
+        min_leaf: if settings.min_leaf > 0 { settings.min_leaf } else { (rows / 200).max(20) },
+        significance: settings.significance,
+    };
+    let singles = singles(profile, costs_ns);
+    let best = singles.iter().max_by(|a, b| a.reward.total_cmp(&b.reward).then(b.cost.total_cmp(&a.cost)));
+    let best_single = best.map_or(CandidateId(0), |s| s.candidate);
+
+    let lambdas = prices(settings, costs_ns);
+    let fold_of = folds(rows, settings.folds, settings.seed);
+    let jobs: Vec<(usize, usize)> = (0..lambdas.len()).flat_map(|l| (0..settings.folds).map(move |f| (l, f))).collect();
+    let done = AtomicUsize::new(0);
+    let plans: Vec<Plan> = jobs
+        .par_iter()
+        .map(|&(l, f)| {
+            let train: Vec<u32> = (0..rows as u32).filter(|&r| fold_of[r as usize] != f).collect();
+            let plan = problem.train(&train, lambdas[l], settings.seed);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
+            plan
+        })
+        .collect();
+
+    let best_rewards = &profile.rewards[best_single.index()];
+    let mut points = Vec::new();
+    for (l, &lambda) in lambdas.iter().enumerate() {
+        let plan_of = |row: usize| &plans[l * settings.folds + fold_of[row]];
+        let outcomes = (0..rows).map(|row| problem.outcome(plan_of(row), row));
+        points.push(Point::new(outcomes, Some(lambda * NS_PER_MS), None, best_rewards));
+    }
+    for single in &singles {
+        let plan = Plan::single(single.candidate);
+        let outcomes = (0..rows).map(|row| problem.outcome(&plan, row));
+        points.push(Point::new(outcomes, None, Some(single.candidate), best_rewards));
+    }
+    points.sort_by(|a, b| a.cost_ns.total_cmp(&b.cost_ns).then(b.reward.total_cmp(&a.reward)));
+    let mut top = f64::MIN;
+    for point in &mut points {
+        point.on_front = point.reward > top;
+        top = top.max(point.reward);
+    }
+    let meta = |key: &str| profile.meta.get(key).cloned().unwrap_or_default();
+    let template = Template {
+        candidates: profile.candidates.clone(),
+        classes: profile.classes(),
+        trained_for: TrainedFor {
+            engine: meta("engine"),
+            device: meta("device"),
+            precision: meta("precision"),
+            costs_ns: costs_ns.to_vec(),
+            features_ns,
+        },
+        profile: ProfileRef { sha256: profile.sha256.clone(), rows: rows as u64 },
+    };
+    let signals = profile.columns.iter().map(|c| c.signal.clone()).collect();
+    Ok(Front { points, singles, best_single, problem, signals, settings: settings.clone(), template })
+}
+
+/// Prices in reward per nanosecond: from "the dearest candidate costs next to nothing" to "it costs two right answers".
+fn prices(settings: &Settings, costs_ns: &[f64]) -> Vec<f64> {
+    let dearest = costs_ns.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+    let (low, high) = (5e-4_f64, 2.0_f64);
+    let last = settings.steps.saturating_sub(1).max(1) as f64;
+    let spread = (0..settings.steps).map(|i| low * (high / low).powf(i as f64 / last) / dearest);
+    spread.chain(settings.lambdas_per_ms.iter().map(|l| l / NS_PER_MS)).collect()
+}
+
+fn folds(rows: usize, folds: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows).collect();
+    Rng::new(seed ^ 0xF01D).shuffle(&mut order);
+    let mut fold_of = vec![0; rows];
+    for (i, &row) in order.iter().enumerate() {
+        fold_of[row] = i % folds;
+    }
+    fold_of
+}
+
+impl Point {
+    fn new(
+        outcomes: impl Iterator<Item = (f64, f64)>,
+        lambda_per_ms: Option<f64>,
+        single: Option<CandidateId>,
+        best_rewards: &[f32],
+    ) -> Point {
+        let (rewards, costs): (Vec<f32>, Vec<f32>) = outcomes.map(|(r, c)| (r as f32, c as f32)).unzip();
+        let n = rewards.len() as f64;
+        let mean = |v: &[f32]| v.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+        let (reward, cost_ns) = (mean(&rewards), mean(&costs));
+        let over = rewards.iter().zip(best_rewards).map(|(a, b)| f64::from(a - b));
+        let over_best_single = over.clone().sum::<f64>() / n;
+        let variance = over.map(|d| (d - over_best_single).powi(2)).sum::<f64>() / n;
+        let over_best_single_se = (variance / n).sqrt();
+        Point {
+            lambda_per_ms,
+            single,
+            reward,
+            cost_ns,
+            over_best_single,
+            over_best_single_se,
+            on_front: false,
+            rewards,
+            costs,
+        }
+    }
+}
+
+impl Front {
+    /// The program of a point, trained on all rows, with what to expect of it.
+    ///
+    /// # Errors
+    /// Where the program breaks a rule of [`Premodel::new`], such as the number of nodes.
+    pub fn premodel(&self, point: &Point) -> Result<Premodel, TrainError> {
+        let all: Vec<u32> = (0..self.problem.rows as u32).collect();
+        let plan = match (point.single, point.lambda_per_ms) {
+            (Some(candidate), _) => Plan::single(candidate),
+            (None, lambda) => self.problem.train(&all, lambda.unwrap_or(0.0) / NS_PER_MS, self.settings.seed),
+        };
+        // Only signals that the program reads go into its schema: they are what must be computed at run time.
+        let mut used = Vec::new();
+        plan.columns(&mut used);
+        let place = |column: usize| SignalId(used.iter().position(|&c| c == column).unwrap_or(0) as u16);
+        let mut nodes = Vec::new();
+        plan.flatten(&self.problem.columns, &place, &mut nodes);
+        let mut fallback: Vec<&Single> = self.singles.iter().collect();
+        fallback.sort_by(|a, b| b.reward.total_cmp(&a.reward).then(a.cost.total_cmp(&b.cost)));
+        let t = &self.template;
+        let mut premodel = Premodel::new(
+            t.candidates.clone(),
+            t.classes,
+            used.iter().map(|&c| self.signals[c].clone()).collect(),
+            nodes,
+            fallback.into_iter().map(|s| s.candidate).collect(),
+            Vec::new(),
+            t.trained_for.clone(),
+        )
+        .map_err(|e| TrainError(e.to_string()))?;
+        premodel.profile = Some(t.profile.clone());
+        premodel.expected = Some(self.expected(point));
+        Ok(premodel)
+    }
+
+    fn expected(&self, point: &Point) -> Expected {
+        let wide = |v: &[f32]| v.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+        let (over, se) = (point.over_best_single, point.over_best_single_se);
+        Expected {
+            reward: bootstrap_mean(&wide(&point.rewards), self.settings.seed),
+            cost_ns: bootstrap_mean(&wide(&point.costs), self.settings.seed),
+            over_best_single: Interval { mean: over, low: over - 1.96 * se, high: over + 1.96 * se },
+            judged_by: format!("{}-fold cross-validation, seed {}", self.settings.folds, self.settings.seed),
+        }
+    }
+}
