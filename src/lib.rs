@@ -1,1 +1,5 @@
 //! trt-select
+
+pub mod error;
+
+pub use error::{Error, ErrorKind, Result};
