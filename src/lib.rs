@@ -1,5 +1,6 @@
 //! trt-select
 
+pub mod bundle;
 pub mod error;
 
 pub use error::{Error, ErrorKind, Result};
