@@ -3,24 +3,24 @@
 //! frame → RGB8 or grey → resize, crop → (x/255 − mean)/std → NCHW or NHWC.
 //!
 //! A network is as accurate as its preprocessing is faithful to training, so this follows what training pipelines do:
-//! antialiased filters as Pillow computes them (within 1/255, which a test checks against Pillow's own output), and
-//! torchvision's sizes and offsets for shorter-side resize and centre crop.
+//! antialiased filters, bit for bit as Pillow computes them (a test compares with Pillow's own output), torchvision's
+//! sizes and offsets for shorter-side resize and centre crop, and PyTorch's order of the arithmetic.
 //!
 //! # Memory
-//! Scratch buffers grow to the largest frame seen and are then reused. A frame that already has the network's size is
-//! not resized, and after the first one nothing is allocated. Resizing is left to the crate `fast_image_resize`, which
-//! computes its filter coefficients anew for each call: a handful of small allocations a frame, whose number does not
-//! depend on the frame (the test `alloc_features` prints and bounds it). The pixels themselves are in reused buffers.
+//! Scratch buffers and filter weights grow to the largest frame seen and are then reused: after the first frame of a size
+//! nothing is allocated, resized or not (the test `alloc_features` counts). Only the part of the frame that the output
+//! depends on is converted, a row at a time.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use trt_select_cuda::Format;
 
 use crate::frame::Frame;
 use crate::pixel::Row;
+use resample::{Axis, Span};
+
+mod resample;
 
 /// Longest side of a network's input, in pixels.
 pub const MAX_INPUT_SIDE_PX: u32 = 16_384;
@@ -168,7 +168,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Why a frame could not be preprocessed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PreprocessError {
     /// The output slice has not the tensor's length.
@@ -177,11 +177,6 @@ pub enum PreprocessError {
         expected: usize,
         /// Length given.
         got: usize,
-    },
-    /// The resizer refused the frame.
-    Resize {
-        /// Its reason.
-        reason: String,
     },
 }
 
@@ -192,29 +187,14 @@ impl fmt::Display for PreprocessError {
                 f,
                 "preprocess output: expected {expected} values, got {got}; give a slice of channels x height x width"
             ),
-            PreprocessError::Resize { reason } => {
-                write!(
-                    f,
-                    "preprocess resize: expected a frame that can be resized, got: {reason}; check the frame's size"
-                )
-            }
         }
     }
 }
 
 impl std::error::Error for PreprocessError {}
 
-/// A rectangle of the frame, in pixels and parts of them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct CropBox {
-    left: f64,
-    top: f64,
-    width: f64,
-    height: f64,
-}
-
 /// Half of a non-negative number, halves rounded to even.
-fn half_to_even(d: u64) -> u64 {
+fn half_to_even(d: u32) -> u32 {
     let q = d / 2;
     if d % 2 == 1 { q + (q & 1) } else { q }
 }
@@ -273,25 +253,25 @@ impl PreprocessConfig {
         Ok(())
     }
 
-    /// The part of a frame that becomes the input.
-    fn crop_box(&self, frame_width: u32, frame_height: u32) -> CropBox {
-        let (fw, fh) = (f64::from(frame_width), f64::from(frame_height));
-        let Resize::ShorterSideCrop { fraction } = self.resize else {
-            return CropBox { left: 0.0, top: 0.0, width: fw, height: fh };
+    /// What becomes the input of a frame of this size: the columns and the rows.
+    fn spans(&self, frame_width: u32, frame_height: u32) -> (Span, Span) {
+        let span = |input: u32, resized: u64, len: u32| {
+            // Far beyond any frame worth cropping, the scale saturates.
+            let resized = u32::try_from(resized).unwrap_or(u32::MAX);
+            let offset = half_to_even(resized.saturating_sub(len));
+            Span { input, resized, offset, len }
         };
-        let grown = |side: u32| (f64::from(side) / f64::from(fraction)).round() as u64;
-        let (tw, th) = (grown(self.width), grown(self.height));
         let (w, h) = (u64::from(frame_width), u64::from(frame_height));
-        // Scale by tw/w or th/h, whichever is larger, so that the target is covered.
-        let (rw, rh) = if tw * h >= th * w { (tw, (tw * h / w).max(th)) } else { ((th * w / h).max(tw), th) };
-        let axis = |frame: f64, resized: u64, input: u32| {
-            let offset = half_to_even(resized.saturating_sub(u64::from(input)));
-            let step = resized as f64;
-            (frame * offset as f64 / step, frame * f64::from(input) / step)
+        let (rw, rh) = match self.resize {
+            Resize::Stretch => (u64::from(self.width), u64::from(self.height)),
+            Resize::ShorterSideCrop { fraction } => {
+                let grown = |side: u32| (f64::from(side) / f64::from(fraction)).round() as u64;
+                let (tw, th) = (grown(self.width), grown(self.height));
+                // Scale by tw/w or th/h, whichever is larger, so that the target is covered.
+                if tw * h >= th * w { (tw, (tw * h / w).max(th)) } else { ((th * w / h).max(tw), th) }
+            }
         };
-        let (left, width) = axis(fw, rw, self.width);
-        let (top, height) = axis(fh, rh, self.height);
-        CropBox { left, top, width, height }
+        (span(frame_width, rw, self.width), span(frame_height, rh, self.height))
     }
 }
 
@@ -317,14 +297,18 @@ fn normalized(value: u8, mean: f32, std: f32) -> f32 {
 /// ```
 pub struct Preprocess {
     config: PreprocessConfig,
-    options: ResizeOptions,
-    resizer: Resizer,
     /// Normalized value of every byte, per output channel.
     tables: Vec<[f32; 256]>,
-    /// The frame's pixels, one or three bytes each.
-    source: Vec<u8>,
-    /// The same in the network's size.
-    resized: Vec<u8>,
+    columns: Axis,
+    rows: Axis,
+    /// One converted row of the frame.
+    row: Vec<u8>,
+    /// The rows of the frame that are read, resampled to the network's width.
+    narrowed: Vec<u8>,
+    /// Sums of one row of the input.
+    sums: Vec<i32>,
+    /// One row of the input.
+    finished: Vec<u8>,
 }
 
 impl Preprocess {
@@ -340,13 +324,17 @@ impl Preprocess {
             .zip(&config.std)
             .map(|(&mean, &std)| std::array::from_fn(|v| normalized(v as u8, mean, std)))
             .collect();
-        let filter = match config.filter {
-            Filter::Bicubic => FilterType::CatmullRom,
-            Filter::Bilinear => FilterType::Bilinear,
-        };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
-        let resized = vec![0; config.output_len()];
-        Ok(Preprocess { config, options, resizer: Resizer::new(), tables, source: Vec::new(), resized })
+        let row_len = 3 * config.width as usize;
+        Ok(Preprocess {
+            config,
+            tables,
+            columns: Axis::default(),
+            rows: Axis::default(),
+            row: Vec::new(),
+            narrowed: Vec::new(),
+            sums: vec![0; row_len],
+            finished: vec![0; row_len],
+        })
     }
 
     /// The configuration.
@@ -354,42 +342,57 @@ impl Preprocess {
         &self.config
     }
 
-    /// Fills `out`, of length [`PreprocessConfig::output_len`], from a frame. See the [module](self) for what it
-    /// allocates.
+    /// Fills `out`, of length [`PreprocessConfig::output_len`], from a frame. After the first frame of a size it does
+    /// not allocate.
     ///
     /// # Errors
-    /// [`PreprocessError::OutputLength`]; [`PreprocessError::Resize`] should not occur. `out` is written only on
-    /// success.
+    /// [`PreprocessError::OutputLength`]; `out` is written only on success.
     pub fn run(&mut self, frame: &Frame<'_>, out: &mut [f32]) -> Result<(), PreprocessError> {
         let expected = self.config.output_len();
         if out.len() != expected {
             return Err(PreprocessError::OutputLength { expected, got: out.len() });
         }
-        // A grey frame stays one channel until the end, whatever the network reads.
-        let grey = self.config.channels == 1 || frame.format() == Format::Gray8;
-        let components = if grey { 1 } else { 3 };
-        let bgr = !grey && frame.format() == Format::Bgr8;
-        let source = borrowed(frame, components).unwrap_or_else(|| convert(frame, components, &mut self.source));
-
-        let (width, height) = (self.config.width, self.config.height);
-        let crop = self.config.crop_box(frame.width(), frame.height());
-        let whole = crop == CropBox { left: 0.0, top: 0.0, width: f64::from(width), height: f64::from(height) };
-        let pixels = if whole && (frame.width(), frame.height()) == (width, height) {
-            source
+        // A grey frame stays one component until the end, whatever the network reads.
+        if self.config.channels == 1 || frame.format() == Format::Gray8 {
+            self.run_components::<1>(frame, out);
         } else {
-            let kind = if grey { PixelType::U8 } else { PixelType::U8x3 };
-            let len = width as usize * height as usize * components;
-            let resized = &mut self.resized[..len];
-            let failed = |reason: &dyn fmt::Display| PreprocessError::Resize { reason: reason.to_string() };
-            let from = ImageRef::new(frame.width(), frame.height(), source, kind).map_err(|e| failed(&e))?;
-            let mut to = Image::from_slice_u8(width, height, resized, kind).map_err(|e| failed(&e))?;
-            let options = self.options.crop(crop.left, crop.top, crop.width, crop.height);
-            self.resizer.resize(&from, &mut to, &options).map_err(|e| failed(&e))?;
-            &self.resized[..len]
-        };
-        let swap = bgr != (self.config.order == ChannelOrder::Bgr);
-        normalize(pixels, components, swap, &self.tables, self.config.layout, out);
+            self.run_components::<3>(frame, out);
+        }
         Ok(())
+    }
+
+    /// The same for frames that are read as `N` bytes a pixel.
+    fn run_components<const N: usize>(&mut self, frame: &Frame<'_>, out: &mut [f32]) {
+        let (columns, rows) = self.config.spans(frame.width(), frame.height());
+        let width = self.config.width as usize;
+        let bgr = N == 3 && frame.format() == Format::Bgr8;
+        let writer = Writer {
+            layout: self.config.layout,
+            tables: &self.tables,
+            width,
+            swap: bgr != (self.config.order == ChannelOrder::Bgr),
+        };
+        grow(&mut self.row, N * frame.width() as usize);
+        if columns.is_copy() && rows.is_copy() {
+            let start = N * columns.offset as usize;
+            for y in 0..rows.len {
+                let source = components::<N>(frame, rows.offset + y, &mut self.row);
+                writer.write::<N>(y as usize, source.get(start..).unwrap_or(&[]), out);
+            }
+            return;
+        }
+        self.columns.set(columns, self.config.filter);
+        self.rows.set(rows, self.config.filter);
+        let row_bytes = N * width;
+        let (first, end) = self.rows.reads();
+        grow(&mut self.narrowed, row_bytes * (end - first));
+        for (y, narrowed) in (first..end).zip(self.narrowed.chunks_exact_mut(row_bytes)) {
+            let source = components::<N>(frame, y as u32, &mut self.row);
+            self.columns.row::<N>(source, narrowed);
+        }
+        self.rows.columns(&self.narrowed, first, row_bytes, &mut self.sums, &mut self.finished, |y, row| {
+            writer.write::<N>(y, row, out);
+        });
     }
 }
 
@@ -399,65 +402,64 @@ impl fmt::Debug for Preprocess {
     }
 }
 
-/// The frame's own bytes, where they are already what the resizer reads: no padding, no conversion. Three components
-/// may be in either order.
-fn borrowed<'a>(frame: &Frame<'a>, components: usize) -> Option<&'a [u8]> {
-    let fits = match frame.format() {
-        Format::Rgb8 | Format::Bgr8 => components == 3,
-        Format::Gray8 => components == 1,
-        _ => false,
-    };
-    let row_bytes = frame.width() as usize * components;
-    if !fits || (frame.stride_bytes() != row_bytes && frame.height() > 1) {
-        return None;
+fn grow(buffer: &mut Vec<u8>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, 0);
     }
-    frame.pixels().get(..row_bytes * frame.height() as usize)
 }
 
-/// Converts a frame into `scratch`. BGR8 keeps its order, as in [`borrowed`].
-fn convert<'s>(frame: &Frame<'_>, components: usize, scratch: &'s mut Vec<u8>) -> &'s [u8] {
-    let row_bytes = frame.width() as usize * components;
-    let len = row_bytes * frame.height() as usize;
-    if scratch.len() < len {
-        scratch.resize(len, 0);
+/// Row `y` of a frame as `N` bytes a pixel: the frame's own bytes where they are that already (BGR8 keeps its order),
+/// else converted into `scratch`.
+fn components<'r, const N: usize>(frame: &Frame<'r>, y: u32, scratch: &'r mut [u8]) -> &'r [u8] {
+    if matches!((N, frame.format()), (3, Format::Rgb8 | Format::Bgr8) | (1, Format::Gray8)) {
+        return frame.row(y);
     }
-    for (y, out) in scratch[..len].chunks_exact_mut(row_bytes).enumerate() {
-        let y = y as u32;
-        if components == 1 {
-            Row::new(frame, y).write_grey(out);
-        } else if frame.format() == Format::Bgr8 {
-            let row = frame.row(y);
-            let n = row.len().min(out.len());
-            out[..n].copy_from_slice(&row[..n]);
-        } else {
-            Row::new(frame, y).write_rgb(0, out);
-        }
+    let n = scratch.len().min(N * frame.width() as usize);
+    let out = &mut scratch[..n];
+    if N == 1 {
+        Row::new(frame, y).write_grey(out);
+    } else {
+        Row::new(frame, y).write_rgb(0, out);
     }
-    &scratch[..len]
+    out
 }
 
-/// Looks every byte up in its channel's table. `swap` exchanges the first and the last of three components.
-fn normalize(pixels: &[u8], components: usize, swap: bool, tables: &[[f32; 256]], layout: Layout, out: &mut [f32]) {
-    let channels = tables.len();
-    let component = |channel: usize| match (components, swap) {
-        (1, _) => 0,
-        (_, true) => components - 1 - channel,
-        (_, false) => channel,
-    };
-    match layout {
-        Layout::Nchw => {
-            let planes = out.chunks_exact_mut(out.len() / channels);
-            for (channel, (plane, table)) in planes.zip(tables).enumerate() {
-                let start = component(channel);
-                for (o, p) in plane.iter_mut().zip(pixels.chunks_exact(components)) {
-                    *o = table[usize::from(p[start])];
+/// Normalizes rows of bytes into the tensor.
+struct Writer<'a> {
+    layout: Layout,
+    tables: &'a [[f32; 256]],
+    width: usize,
+    /// Whether the first and the last of three components change places.
+    swap: bool,
+}
+
+impl Writer<'_> {
+    /// Writes row `y` from pixels of `N` bytes.
+    fn write<const N: usize>(&self, y: usize, row: &[u8], out: &mut [f32]) {
+        let channels = self.tables.len();
+        let component = |channel: usize| match (N, self.swap) {
+            (1, _) => 0,
+            (_, true) => N - 1 - channel,
+            (_, false) => channel,
+        };
+        let pixels = row.as_chunks::<N>().0;
+        match self.layout {
+            Layout::Nchw => {
+                let planes = out.chunks_exact_mut((out.len() / channels).max(1));
+                for (channel, (plane, table)) in planes.zip(self.tables).enumerate() {
+                    let c = component(channel);
+                    let line = plane.chunks_exact_mut(self.width).nth(y).unwrap_or_default();
+                    for (o, p) in line.iter_mut().zip(pixels) {
+                        *o = table[usize::from(p[c])];
+                    }
                 }
             }
-        }
-        Layout::Nhwc => {
-            for (o, p) in out.chunks_exact_mut(channels).zip(pixels.chunks_exact(components)) {
-                for (channel, (o, table)) in o.iter_mut().zip(tables).enumerate() {
-                    *o = table[usize::from(p[component(channel)])];
+            Layout::Nhwc => {
+                let line = out.chunks_exact_mut(self.width * channels).nth(y).unwrap_or_default();
+                for (o, p) in line.chunks_exact_mut(channels).zip(pixels) {
+                    for (channel, (o, table)) in o.iter_mut().zip(self.tables).enumerate() {
+                        *o = table[usize::from(p[component(channel)])];
+                    }
                 }
             }
         }

@@ -124,15 +124,16 @@ fn crop_follows_torchvision() {
         resize: Resize::ShorterSideCrop { fraction },
         ..PreprocessConfig::imagenet(224, 224)
     };
+    let span = |input, resized, offset| Span { input, resized, offset, len: 224 };
     // 500x375: resized to 341x256 (341.3 rounded down), offsets 58 (58.5 to even) and 16.
-    let b = config(0.875).crop_box(500, 375);
-    let want = |frame: f64, at: f64, resized: f64| frame * at / resized;
-    assert_eq!((b.left, b.top), (want(500.0, 58.0, 341.0), want(375.0, 16.0, 256.0)));
-    assert_eq!((b.width, b.height), (want(500.0, 224.0, 341.0), want(375.0, 224.0, 256.0)));
+    assert_eq!(config(0.875).spans(500, 375), (span(500, 341, 58), span(375, 256, 16)));
+    assert_eq!(config(0.875).spans(375, 500), (span(375, 256, 16), span(500, 341, 58)));
     // Same size, nothing cropped.
-    assert_eq!(config(1.0).crop_box(224, 224), CropBox { left: 0.0, top: 0.0, width: 224.0, height: 224.0 });
+    assert_eq!(config(1.0).spans(224, 224), (span(224, 224, 0), span(224, 224, 0)));
     // Already resized: a plain crop at whole pixels.
-    assert_eq!(config(0.875).crop_box(256, 256), CropBox { left: 16.0, top: 16.0, width: 224.0, height: 224.0 });
+    assert_eq!(config(0.875).spans(256, 256), (span(256, 256, 16), span(256, 256, 16)));
+    // One row of 32768 pixels: resized to 8388608x256.
+    assert_eq!(config(0.875).spans(32_768, 1), (span(32_768, 8_388_608, 4_194_192), span(1, 256, 16)));
     assert_eq!([0, 1, 2, 3, 4, 5].map(half_to_even), [0, 0, 1, 2, 2, 2]);
 }
 
