@@ -1,7 +1,7 @@
 //! Features of a frame: integer accumulators, and the numbers derived from them.
 //!
 //! [`Features::compute`] walks a frame and fills [`Accumulators`] with integers only, so that every implementation
-//! (this scalar reference, SIMD, CUDA) can agree bit for bit; [`derive`] turns them into the [`FEATURES`], the same on
+//! (this scalar reference, SIMD, CUDA) can agree bit for bit; [`derive()`] turns them into the [`FEATURES`], the same on
 //! every machine: it uses + − × ÷ √ in `f64` (which IEEE 754 rounds correctly) and one rounding to `f32`.
 //!
 //! # The whole-frame group
@@ -35,16 +35,25 @@
 //!   first, row by row.
 //!
 //! # Pixels
-//! RGB8, BGR8 and RGBA8 are taken as they are. GRAY8 is R = G = B. NV12 and YUYV replicate chroma (column x/2, row y/2)
-//! and are converted with coefficients in 1/65536, rounded, `(… + 32768) >> 16`, clamped. Grey is
-//! (77·R + 150·G + 29·B + 128) >> 8.
+//! RGB8, BGR8 and RGBA8 are taken as they are. GRAY8 is R = G = B. Grey is (77·R + 150·G + 29·B + 128) >> 8, which is v
+//! where R = G = B = v. NV12 and YUYV replicate chroma (column x/2; row y/2 in NV12), then, with y = Y − 16 (limited
+//! range) or Y (full), u = Cb − 128, v = Cr − 128, and the arithmetic shift,
+//! R = (cy·y + rv·v + 32768) >> 16, G = (cy·y − gu·u − gv·v + 32768) >> 16, B = (cy·y + bu·u + 32768) >> 16, each clamped
+//! to 0..=255:
+//!
+//! | matrix, range | cy | rv | gu | gv | bu |
+//! | --- | --- | --- | --- | --- | --- |
+//! | BT.601, limited | 76309 | 104597 | 25675 | 53279 | 132201 |
+//! | BT.601, full | 65536 | 91881 | 22553 | 46802 | 116130 |
+//! | BT.709, limited | 76309 | 117489 | 13975 | 34925 | 138438 |
+//! | BT.709, full | 65536 | 103206 | 12276 | 30679 | 121609 |
 //!
 //! # One picture, several formats
 //! Subsampled chroma and 8-bit Y′CbCr lose something. For pictures whose chroma is smooth, the features of NV12 and
-//! YUYV stay near those of RGB8: brightness, contrast and saturation within 2 levels, shares (`hue*`, `edge_angle*`,
-//! `dark`, `bright`, `edge_density`) within 0.05, `keypoints` and `edge_length*` within 2 % of the cells, `sharpness`
-//! within 10 % and 20, and, while the main object stays the same component, `area_by_perimeter` and `aspect_ratio`
-//! within 10 %. A test holds them to it. One cell can join two components, and another one is then the largest: the
+//! YUYV stay near those of RGB8: brightness, contrast and saturation within 1 level, shares (`hue*`, `edge_angle*`,
+//! `dark`, `bright`, `edge_density`) within 0.05, `keypoints` and `edge_length*` within 0.5 % of the cells, `sharpness`
+//! within 5 % and 5, and, while the main object stays the same component, `area_by_perimeter` and `aspect_ratio`
+//! within 5 %. A test holds them to it. One cell can join two components, and another one is then the largest: the
 //! features of the main object have no bound in general. Nor has the hue of pictures that are nearly grey.
 #![forbid(unsafe_code)]
 

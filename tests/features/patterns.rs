@@ -3,6 +3,9 @@
 use trt_select::Frame;
 use trt_select_cuda::{Format, Matrix, Range};
 
+/// Arguments of [`encode`].
+type Row = (&'static str, Pattern, (u32, u32), Format, usize, (Matrix, Range));
+
 /// The pixels of a picture as a function.
 pub(crate) type Pattern = fn(u32, u32) -> [u8; 3];
 
@@ -73,7 +76,7 @@ pub(crate) fn disc(x: u32, y: u32) -> [u8; 3] {
 pub(crate) fn lines(x: u32, y: u32) -> [u8; 3] {
     let steep = (3 * x + 7 * y) % 60 < 8;
     let flat = (y + x / 9) % 23 < 2;
-    let up = x % 31 == 0;
+    let up = x.is_multiple_of(31);
     if steep || flat || up { [255; 3] } else { [10; 3] }
 }
 
@@ -226,7 +229,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     let bt601_full = (Matrix::Bt601, Range::Full);
     let bt709 = (Matrix::Bt709, Range::Limited);
     let bt709_full = (Matrix::Bt709, Range::Full);
-    let rows: [(&str, Pattern, (u32, u32), Format, usize, (Matrix, Range)); 31] = [
+    let rows: [Row; 31] = [
         ("rgb8 1x1", noise, (1, 1), Rgb8, 0, bt601),
         ("gray8 1x1", noise, (1, 1), Gray8, 0, bt601),
         ("nv12 1x1", flat, (1, 1), Nv12, 0, bt601),

@@ -134,11 +134,11 @@ fn a_workspace_keeps_nothing() {
 }
 
 /// Bounds between formats for a picture whose chroma is smooth, as the documentation of the module states them.
-const LEVELS: f32 = 2.0;
+const LEVELS: f32 = 1.0;
 const SHARES: f32 = 0.05;
-const COUNTS_OF_CELLS: f32 = 0.02;
-const RATIOS: f32 = 0.1;
-const SHARPNESS_LEVELS: f32 = 20.0;
+const COUNTS_OF_CELLS: f32 = 0.005;
+const RATIOS: f32 = 0.05;
+const SHARPNESS_LEVELS: f32 = 5.0;
 
 #[test]
 fn nv12_yuyv_and_rgb_agree() {
