@@ -6,6 +6,9 @@
 //! a byte after each of the two passes, rows first. (Pillow's `Resample.c`.)
 //!
 //! A crop after the resize is taken by computing only those outputs, so it is exact too.
+//!
+//! Written here rather than taken from `fast_image_resize`: version 6.1.0 reads outside its buffers for some fractional
+//! crops (it drops weights of 0, so a later window may start before the first one), and allocates for every image.
 #![forbid(unsafe_code)]
 
 use super::Filter;
