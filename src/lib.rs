@@ -1,8 +1,54 @@
-//! trt-select
+//! Runs each input on the cheapest DNN that will be right.
+//!
+//! A [`Selector`] holds several networks for one task and a trained [premodel](trt_select_premodel). For each input it
+//! computes cheap features, walks the premodel's program, and runs the networks that the program asks for: usually one
+//! small one, sometimes a larger one after it.
+//!
+//! ```no_run
+//! use trt_select::bundle::Bundle;
+//! use trt_select::cuda::Format;
+//! use trt_select::{Frame, OpenConfig, Selector};
+//!
+//! let bundle = Bundle::read("plans/fashion".as_ref())?;
+//! let (mut selector, choice) = Selector::open(&bundle, &OpenConfig::default())?;
+//! println!("engine: {}", choice.reason);
+//!
+//! let pixels = [0_u8; 28 * 28];
+//! let frame = Frame::packed(Format::Gray8, 28, 28, 28, &pixels)?;
+//! let outcome = selector.infer(frame)?;
+//! println!("{} in {} ns", bundle.labels[outcome.class as usize], outcome.times.total_ns);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Rooms
+//! | module | holds |
+//! | --- | --- |
+//! | [`frame`] | a checked view of the caller's pixels |
+//! | [`features`] | integer accumulators of a frame, and the signals made from them |
+//! | [`preprocess`] | from frame to a network's tensor |
+//! | [`bundle`] | `bundle.toml`: a ready-to-run candidate set |
+//! | [`candidate`], [`scores`] | one network, and what its output says |
+//! | [`selector`] | the state machine |
+//! | [`samples`] | labelled inputs to measure on (feature `cli`) |
 
 pub mod bundle;
+pub mod candidate;
+pub mod device;
 pub mod error;
+pub mod features;
+pub mod frame;
+mod pixel;
+pub mod preprocess;
 #[cfg(feature = "cli")]
 pub mod samples;
+pub mod scores;
+pub mod selector;
 
+pub use trt_select_cuda as cuda;
+pub use trt_select_engines as engines;
+pub use trt_select_premodel as premodel;
+
+pub use candidate::{Candidate, Input, OpenConfig, Run};
 pub use error::{Error, ErrorKind, Result};
+pub use frame::{Frame, FrameError};
+pub use selector::{InFlight, Outcome, Selector, SignalSlot, StageTimes, read_premodel};

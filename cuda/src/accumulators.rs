@@ -41,6 +41,8 @@ pub struct Accumulators {
     // Grid group: on the downsampled grid.
     /// Cells of the grid.
     pub cells: u64,
+    /// Inner cells: those with four neighbours.
+    pub inner_cells: u64,
     /// Sum of the Laplacian over the inner cells.
     pub sum_laplacian: i64,
     /// Sum of the Laplacian squared over the inner cells.

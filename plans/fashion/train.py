@@ -36,6 +36,7 @@ import torch.nn.functional as F
 
 MEAN, STD = 0.2860, 0.3530  # of the training images, in units of 1/255
 N_FIT = 50_000
+PART = f".{os.getpid()}.part"  # files are written beside their place and renamed: a kill leaves no half file
 
 
 def conv(i, o, stride=1):
@@ -66,7 +67,7 @@ def build(name):
 
 
 # name: (epochs, batch, peak learning rate)
-PLAN = {"large": (18, 128, 0.2), "medium": (20, 128, 0.2), "small": (24, 128, 0.2), "tiny": (28, 128, 0.2), "nano": (28, 128, 0.2)}
+PLAN = {"large": (18, 128, 0.2), "medium": (16, 128, 0.2), "small": (20, 128, 0.2), "tiny": (24, 128, 0.2), "nano": (24, 128, 0.2)}
 SEEDS = {"large": 1, "medium": 2, "small": 3, "tiny": 4, "nano": 5}
 
 
@@ -81,9 +82,9 @@ def read_idx(path):
 def write_idx(path, array):
     """Gzip IDX with no time stamp, so that the same array always gives the same bytes."""
     payload = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
-    with open(path + ".part", "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as f:
+    with open(path + PART, "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as f:
         f.write(payload)
-    os.replace(path + ".part", path)
+    os.replace(path + PART, path)
 
 
 def to_input(images):
@@ -168,8 +169,8 @@ def fit(name, x, y, soft, held_x, held_y, work):
             total += loss.item() * len(pick)
         saved = {"net": net.state_dict(), "optim": optim.state_dict(), "plan": plan.state_dict(),
                  "generator": generator.get_state(), "average": average.state, "epoch": epoch + 1}
-        torch.save(saved, path + ".part")
-        os.replace(path + ".part", path)
+        torch.save(saved, path + PART)
+        os.replace(path + PART, path)
         print(f"{name} epoch {epoch + 1}/{epochs} loss {total / len(x):.4f} {time.time() - began:.0f} s", flush=True)
     net.load_state_dict(average.state)
     correct = (logits_of(net, held_x).argmax(1) == held_y).float().mean().item()
@@ -180,8 +181,8 @@ def fit(name, x, y, soft, held_x, held_y, work):
 def export(net, path):
     net = net.to(memory_format=torch.contiguous_format).eval()
     example = torch.zeros(1, 1, 28, 28)
-    torch.onnx.export(net, example, path + ".part", opset_version=13, input_names=["input"], output_names=["logits"])
-    os.replace(path + ".part", path)
+    torch.onnx.export(net, example, path + PART, opset_version=13, input_names=["input"], output_names=["logits"])
+    os.replace(path + PART, path)
 
 
 def main():

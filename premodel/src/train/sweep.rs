@@ -259,6 +259,11 @@ impl Point {
 }
 
 impl Front {
+    /// Names of the candidates, in the order of their ids.
+    pub fn candidates(&self) -> &[String] {
+        &self.template.candidates
+    }
+
     /// The program of a point, trained on all rows, with what to expect of it.
     ///
     /// # Errors

@@ -1,1 +1,58 @@
-fn main() {}
+//! The command line: one file a subcommand, results on stdout, all else on stderr.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod common;
+mod inspect;
+mod profile;
+mod report;
+mod run;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use trt_select::ErrorKind;
+
+/// Runs each input on the cheapest DNN that will be right.
+#[derive(Parser)]
+#[command(name = "trt-select", version, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures every candidate and the adaptive selector on a bundle's samples, side by side
+    Bench(bench::Args),
+    /// Runs every candidate on every sample and writes the profile table that `train` reads
+    Profile(profile::Args),
+    /// Trains a premodel from a profile table and prints the Pareto front of reward against cost
+    Train(train::Args),
+    /// Answers for images, with the candidate that answered, why, and the time
+    Run(run::Args),
+    /// Shows a bundle: candidates, program as a tree, worst case
+    Inspect(inspect::Args),
+}
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"))
+        .format_timestamp(None)
+        .format_target(false)
+        .init();
+    let result = match Cli::parse().command {
+        Command::Bench(args) => bench::main(&args),
+        Command::Profile(args) => profile::main(&args),
+        Command::Train(args) => train::main(&args),
+        Command::Run(args) => run::main(&args),
+        Command::Inspect(args) => inspect::main(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("trt-select: {error}");
+            ExitCode::from(if error.kind() == ErrorKind::Usage { 2 } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! `bench`: every candidate and the adaptive selector on the same inputs, in one run.
+//!
+//! The inputs are walked in chunks; within a chunk each candidate, and the selector, runs over all its inputs before the
+//! next one does, in an order that rotates from chunk to chunk. So all of them see the same drifts of the machine, and
+//! ratios of their times can be trusted where the times themselves cannot.
+
+mod table;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use trt_select::bundle::Bundle;
+use trt_select::samples::{Buffer, Samples};
+use trt_select::{Error, ErrorKind, Outcome, Result, Run, Selector};
+use trt_select_premodel::CandidateId;
+
+use crate::common::{EngineArgs, SampleArgs, input, print, print_json, progress, write_file};
+
+/// Arguments of `bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The bundle's folder
+    bundle: PathBuf,
+    #[command(flatten)]
+    samples: SampleArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Inputs to measure; more than there are samples go round again [default: every sample once]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    iterations: Option<u32>,
+    /// Go on for at least this many seconds
+    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = parse_not_negative)]
+    duration: f64,
+    /// Run for this many milliseconds before measuring
+    #[arg(long = "warmUp", value_name = "MS", default_value_t = 200.0, value_parser = parse_not_negative)]
+    warm_up: f64,
+    /// Percentiles of the Latency line
+    #[arg(long, value_name = "P,...", value_delimiter = ',', default_value = "90,95,99", value_parser = parse_percent)]
+    percentile: Vec<f64>,
+    /// Write every measured time to this file as JSON
+    #[arg(long = "exportTimes", value_name = "FILE")]
+    export_times: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_not_negative(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|x: &f64| x.is_finite() && *x >= 0.0);
+    number.ok_or_else(|| "expected a number of at least 0".to_owned())
+}
+
+fn parse_percent(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|x: &f64| *x > 0.0 && *x <= 100.0);
+    number.ok_or_else(|| "expected a number above 0, up to 100".to_owned())
+}
+
+/// Inputs that one candidate runs over before the next does.
+const CHUNK: usize = 100;
+
+/// What was measured on each input, in the order of measuring.
+pub(crate) struct Measured {
+    /// Sample of each input.
+    pub(crate) samples: Vec<usize>,
+    /// Per candidate, then input.
+    pub(crate) singles: Vec<Vec<Run>>,
+    /// Per input.
+    pub(crate) adaptive: Vec<Outcome>,
+    /// Wall time of the whole measurement.
+    pub(crate) wall: Duration,
+    /// Inputs on which a candidate failed under the selector.
+    pub(crate) failures: usize,
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let bundle = Bundle::read(&args.bundle)?;
+    let samples = args.samples.open(&bundle)?;
+    let (mut selector, choice) = Selector::open(&bundle, &args.engine.config())?;
+    samples.check_classes(selector.candidates()[0].classes())?;
+    if samples.is_empty() {
+        return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));
+    }
+    eprintln!("Engine: {}", choice.reason);
+    warm_up(&mut selector, &samples, Duration::from_secs_f64(args.warm_up / 1e3))?;
+    let measured = measure(&mut selector, &samples, args)?;
+    if measured.failures > 0 {
+        log::warn!("a candidate failed on {} inputs, and another answered; the times include that", measured.failures);
+    }
+    if let Some(path) = &args.export_times {
+        write_file(path, &export(&measured, &selector, &samples))?;
+    }
+    let results = table::Results::new(&measured, &selector, &samples, &choice.reason);
+    if args.json { print_json(&results.to_json()) } else { print(&results.to_text(&args.percentile)) }
+}
+
+fn warm_up(selector: &mut Selector, samples: &Samples, least: Duration) -> Result<()> {
+    let mut buffer = Buffer::new();
+    let start = Instant::now();
+    for i in 0.. {
+        samples.load(i % samples.len(), &mut buffer)?;
+        selector.warm_up(input(&buffer)?)?;
+        selector.infer(input(&buffer)?)?;
+        if start.elapsed() >= least {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn measure(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<Measured> {
+    let inputs = args.iterations.map_or(samples.len(), |n| n as usize);
+    let least = Duration::from_secs_f64(args.duration);
+    let runners = selector.candidates().len() + 1;
+    let mut measured = Measured {
+        samples: Vec::with_capacity(inputs),
+        singles: vec![Vec::with_capacity(inputs); runners - 1],
+        adaptive: Vec::with_capacity(inputs),
+        wall: Duration::ZERO,
+        failures: 0,
+    };
+    let mut buffers: Vec<Buffer> = (0..CHUNK.min(inputs)).map(|_| Buffer::new()).collect();
+    let bar = progress(inputs as u64, "measuring");
+    let start = Instant::now();
+    let mut round = 0;
+    while measured.samples.len() < inputs || start.elapsed() < least {
+        let done = measured.samples.len();
+        let here = if done < inputs { CHUNK.min(inputs - done) } else { CHUNK.min(inputs) };
+        for (offset, buffer) in buffers[..here].iter_mut().enumerate() {
+            let sample = (done + offset) % samples.len();
+            samples.load(sample, buffer)?;
+            measured.samples.push(sample);
+        }
+        for turn in 0..runners {
+            let runner = (turn + round) % runners;
+            for buffer in &buffers[..here] {
+                if runner + 1 == runners {
+                    measured.adaptive.push(selector.infer(input(buffer)?)?);
+                    measured.failures += usize::from(selector.failure().is_some());
+                } else {
+                    measured.singles[runner].push(selector.run_single(CandidateId(runner as u8), input(buffer)?)?);
+                }
+            }
+        }
+        round += 1;
+        bar.set_position(measured.samples.len().min(inputs) as u64);
+    }
+    bar.finish_and_clear();
+    measured.wall = start.elapsed();
+    Ok(measured)
+}
+
+/// All measured times, one object an input.
+fn export(measured: &Measured, selector: &Selector, samples: &Samples) -> String {
+    let names = selector.premodel().candidates();
+    let rows = measured.samples.iter().enumerate().map(|(i, &sample)| {
+        let o = &measured.adaptive[i];
+        let singles: serde_json::Map<_, _> = names
+            .iter()
+            .zip(&measured.singles)
+            .map(|(name, runs)| {
+                let r = &runs[i];
+                let times = json!({ "preprocessMs": ms(r.preprocess_ns), "computeMs": ms(r.compute_ns), "class": r.summary.class });
+                (name.clone(), times)
+            })
+            .collect();
+        json!({
+            "input": samples.name(sample), "label": samples.label(sample), "class": o.class,
+            "featuresMs": ms(o.times.features_ns), "decideMs": ms(o.times.decide_ns),
+            "preprocessMs": ms(o.times.preprocess_ns), "computeMs": ms(o.times.compute_ns),
+            "latencyMs": ms(o.times.total_ns), "singles": singles,
+        })
+    });
+    let mut text = String::from("[\n");
+    for (i, row) in rows.enumerate() {
+        text += if i == 0 { "" } else { ",\n" };
+        text += &row.to_string();
+    }
+    text += "\n]\n";
+    text
+}
+
+fn ms(ns: u64) -> f64 {
+    ns as f64 / 1e6
+}

@@ -1,0 +1,322 @@
+//! What the measured times and answers amount to.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+use trt_select::Selector;
+use trt_select::samples::Samples;
+use trt_select_premodel::train::{bootstrap_mean, bootstrap_ratio, random_mix};
+use trt_select_premodel::{Expected, Interval};
+
+use super::Measured;
+use crate::report::{PERCENTILES, Table, Times};
+
+/// How much top-1 a cheaper network may lack to still stand for the best one: a tenth of a point.
+const REFERENCE_SLACK: f64 = 0.001;
+const SEED: u64 = 2018;
+
+struct Single {
+    name: String,
+    top1: f64,
+    times: Times,
+    /// Share of inputs that the selector let it answer (in an average, each its part).
+    share: f64,
+    /// Share of inputs on which the selector ran it.
+    runs: f64,
+}
+
+pub(super) struct Results {
+    engine: String,
+    device: String,
+    judged_by: String,
+    inputs: usize,
+    wall_s: f64,
+    singles: Vec<Single>,
+    best: usize,
+    reference: usize,
+    adaptive_top1: f64,
+    adaptive: Times,
+    stages: Vec<(&'static str, Times)>,
+    /// Adaptive's top-1 less the best single's.
+    over_best: Interval,
+    /// The reference's mean latency over adaptive's.
+    speedup: Interval,
+    /// Top-1 of the random mix of adaptive's mean latency, where there is one.
+    mix: Option<f64>,
+    /// Top-1 and mean latency.
+    oracle: (f64, f64),
+    expected: Option<Expected>,
+    /// The reference's cost when the premodel was trained, for the forecast speed-up.
+    expected_reference_ns: f64,
+    program: String,
+}
+
+impl Results {
+    pub(super) fn new(measured: &Measured, selector: &Selector, samples: &Samples, reason: &str) -> Results {
+        let n = measured.samples.len();
+        let names = selector.premodel().candidates();
+        // Without labels, an answer is right where it agrees with the most capable candidate.
+        let labelled = measured.samples.iter().all(|&s| samples.label(s).is_some());
+        let judge = selector.premodel().fallback()[0];
+        let truth: Vec<u32> = measured
+            .samples
+            .iter()
+            .enumerate()
+            .map(|(i, &s)| match samples.label(s) {
+                Some(label) if labelled => label,
+                _ => measured.singles[judge.index()][i].summary.class,
+            })
+            .collect();
+        let judged_by = if labelled { "labels".to_owned() } else { format!("agreement with {}", names[judge.index()]) };
+
+        let share = |f: &dyn Fn(usize) -> f64| (0..n).map(f).sum::<f64>() / n as f64;
+        let right = |k: usize, i: usize| f64::from(measured.singles[k][i].summary.class == truth[i]);
+        let latency = |k: usize, i: usize| measured.singles[k][i].preprocess_ns + measured.singles[k][i].compute_ns;
+        let adaptive_right = |i: usize| f64::from(measured.adaptive[i].class == truth[i]);
+        let singles: Vec<Single> = (0..names.len())
+            .map(|k| {
+                let id = trt_select_premodel::CandidateId(k as u8);
+                Single {
+                    name: names[k].clone(),
+                    top1: share(&|i| right(k, i)),
+                    times: Times::of_ns((0..n).map(|i| latency(k, i))),
+                    share: share(&|i| {
+                        let by = measured.adaptive[i].answer.needs();
+                        if by.has(id) { 1.0 / f64::from(by.len()) } else { 0.0 }
+                    }),
+                    runs: share(&|i| f64::from(measured.adaptive[i].ran.has(id))),
+                }
+            })
+            .collect();
+        let (best, reference) = best_and_reference(&singles);
+        let adaptive = Times::of_ns(measured.adaptive.iter().map(|o| o.times.total_ns));
+        let stage = |f: fn(&trt_select::StageTimes) -> u64| Times::of_ns(measured.adaptive.iter().map(|o| f(&o.times)));
+        let stages = vec![
+            ("features", stage(|t| t.features_ns)),
+            ("decide", stage(|t| t.decide_ns)),
+            ("preprocess", stage(|t| t.preprocess_ns)),
+            ("compute", stage(|t| t.compute_ns)),
+            ("total", stage(|t| t.total_ns)),
+        ];
+        let differences: Vec<f64> = (0..n).map(|i| adaptive_right(i) - right(best, i)).collect();
+        let reference_ns: Vec<f64> = (0..n).map(|i| latency(reference, i) as f64).collect();
+        let adaptive_ns: Vec<f64> = measured.adaptive.iter().map(|o| o.times.total_ns as f64).collect();
+        let points: Vec<(f64, f64)> = singles.iter().map(|s| (s.times.mean(), s.top1)).collect();
+
+        // Hindsight: the cheapest candidate that is right; where none is, the cheapest.
+        let mut by_cost: Vec<usize> = (0..singles.len()).collect();
+        by_cost.sort_by(|&a, &b| points[a].0.total_cmp(&points[b].0));
+        let pick = |i: usize| by_cost.iter().copied().find(|&k| right(k, i) == 1.0);
+        let oracle = (share(&|i| f64::from(pick(i).is_some())), share(&|i| points[pick(i).unwrap_or(by_cost[0])].0));
+
+        let trained_for = &selector.premodel().trained_for;
+        let first = selector.candidates()[0].description();
+        Results {
+            engine: first.version.clone(),
+            device: first.device.clone(),
+            judged_by,
+            inputs: n,
+            wall_s: measured.wall.as_secs_f64(),
+            best,
+            reference,
+            adaptive_top1: share(&adaptive_right),
+            over_best: bootstrap_mean(&differences, SEED),
+            speedup: bootstrap_ratio(&reference_ns, &adaptive_ns, SEED),
+            mix: random_mix(&points, adaptive.mean()),
+            adaptive,
+            stages,
+            oracle,
+            expected: selector.premodel().expected.clone(),
+            expected_reference_ns: trained_for.costs_ns[reference],
+            program: format!("{reason}"),
+            singles,
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let entry = |top1: f64, times: &Times| {
+            let mut value = times.to_json();
+            value["top1"] = json!(top1);
+            value
+        };
+        let single = |s: &Single| {
+            let mut value = entry(s.top1, &s.times);
+            value["name"] = json!(s.name);
+            value["share_answered"] = json!(s.share);
+            value["share_run"] = json!(s.runs);
+            value
+        };
+        let mut adaptive = entry(self.adaptive_top1, &self.adaptive);
+        adaptive["top1_over_best_single"] = json!(self.over_best);
+        adaptive["speedup_over_reference_single"] = json!(self.speedup);
+        adaptive["stages"] = self.stages.iter().map(|(name, t)| ((*name).to_owned(), t.to_json())).collect();
+        let forecast = self.expected.as_ref().map(|e| {
+            json!({
+                "top1": e.reward, "mean_ms": e.cost_ns.mean / 1e6, "top1_over_best_single": e.over_best_single,
+                "speedup_over_reference_single": self.expected_reference_ns / e.cost_ns.mean, "judged_by": e.judged_by,
+            })
+        });
+        json!({
+            "inputs": self.inputs, "engine": self.engine, "device": self.device, "judged_by": self.judged_by,
+            "wall_s": self.wall_s,
+            "candidates": self.singles.iter().map(single).collect::<Vec<_>>(),
+            "best_single": single(&self.singles[self.best]),
+            "reference_single": single(&self.singles[self.reference]),
+            "adaptive": adaptive,
+            "random_mix": { "top1": self.mix, "mean_ms": self.adaptive.mean() },
+            "oracle": { "top1": self.oracle.0, "mean_ms": self.oracle.1 },
+            "forecast": forecast,
+        })
+    }
+
+    pub(super) fn to_text(&self, percentiles: &[f64]) -> String {
+        let mut text = format!(
+            "=== Bench: {} inputs, {}, {} ===\nEngine: {}\nJudged by {}\n\n",
+            self.inputs, self.engine, self.device, self.program, self.judged_by
+        );
+        text += "=== Adaptive: stages, ms ===\n";
+        let mut head = vec!["stage", "min", "mean", "median"];
+        let named: Vec<String> = PERCENTILES[1..].iter().map(|p| format!("p{p}")).collect();
+        head.extend(named.iter().map(String::as_str));
+        head.push("max");
+        let mut table = Table::new(&head);
+        for (name, t) in &self.stages {
+            let mut cells = vec![(*name).to_owned(), f4(t.min()), f4(t.mean())];
+            cells.extend(PERCENTILES.iter().map(|&p| f4(t.percentile(p))));
+            cells.push(f4(t.max()));
+            table.row(cells);
+        }
+        text += &table.render();
+
+        let qps = 1e3 / self.adaptive.mean();
+        let _ = write!(text, "\n=== Adaptive: performance summary ===\nThroughput: {qps:.6} qps\n");
+        text += &self.adaptive.line("Latency", percentiles);
+        let compute = self.stages.iter().find(|(name, _)| *name == "compute");
+        if let Some((_, times)) = compute {
+            text += &times.line("Compute Time", percentiles);
+        }
+        let _ = write!(text, "Total Host Walltime: {:.6} s\n\n=== Candidates side by side ===\n", self.wall_s);
+
+        let reference = self.singles[self.reference].times.mean();
+        let mut table = Table::new(&[
+            "", "top-1 %", "mean ms", "median ms", "p99 ms", "speed-up", "answers %", "runs %", "",
+        ]);
+        for (k, s) in self.singles.iter().enumerate() {
+            let mut notes = Vec::new();
+            if k == self.best {
+                notes.push("best single");
+            }
+            if k == self.reference {
+                notes.push("reference single");
+            }
+            table.row([
+                s.name.clone(),
+                percent(s.top1),
+                f4(s.times.mean()),
+                f4(s.times.median()),
+                f4(s.times.percentile(99.0)),
+                format!("{:.2}x", reference / s.times.mean()),
+                format!("{:.1}", 100.0 * s.share),
+                format!("{:.1}", 100.0 * s.runs),
+                notes.join(", "),
+            ]);
+        }
+        let a = &self.adaptive;
+        let dash = || "-".to_owned();
+        table.row([
+            "adaptive".into(),
+            percent(self.adaptive_top1),
+            f4(a.mean()),
+            f4(a.median()),
+            f4(a.percentile(99.0)),
+            format!("{:.2}x", reference / a.mean()),
+            "100.0".into(),
+            dash(),
+            String::new(),
+        ]);
+        let bare = |name: &str, top1: Option<f64>, mean: f64, note: &str| {
+            let top1 = top1.map_or_else(dash, percent);
+            [name.into(), top1, f4(mean), dash(), dash(), format!("{:.2}x", reference / mean), dash(), dash(), note.into()]
+        };
+        table.row(bare("random mix", self.mix, a.mean(), "best blend of two singles of adaptive's mean"));
+        table.row(bare("oracle", Some(self.oracle.0), self.oracle.1, "cheapest right, in hindsight"));
+        text += &table.render();
+
+        let (o, s) = (&self.over_best, &self.speedup);
+        let _ = write!(
+            text,
+            "\nAdaptive top-1 less best single's ({}): {:+.2} points [{:+.2}, {:+.2}]\n\
+             Adaptive speed-up over reference single ({}): {:.2}x [{:.2}, {:.2}]\n",
+            self.singles[self.best].name,
+            100.0 * o.mean,
+            100.0 * o.low,
+            100.0 * o.high,
+            self.singles[self.reference].name,
+            s.mean,
+            s.low,
+            s.high
+        );
+        if let Some(mix) = self.mix {
+            let _ = writeln!(text, "Adaptive top-1 less random mix's: {:+.2} points", 100.0 * (self.adaptive_top1 - mix));
+        }
+        if let Some(e) = &self.expected {
+            let b = &e.over_best_single;
+            let _ = writeln!(
+                text,
+                "Forecast from validation: top-1 {:.2} % [{:.2}, {:.2}], {:+.2} points over best single [{:+.2}, {:+.2}], mean {:.4} \
+                 ms, speed-up {:.2}x ({})",
+                100.0 * e.reward.mean,
+                100.0 * e.reward.low,
+                100.0 * e.reward.high,
+                100.0 * b.mean,
+                100.0 * b.low,
+                100.0 * b.high,
+                e.cost_ns.mean / 1e6,
+                self.expected_reference_ns / e.cost_ns.mean,
+                e.judged_by
+            );
+        }
+        text += "(Intervals: 95 %, paired bootstrap over inputs. Speed-ups are over the reference single: the cheapest single \
+                 network\nwhose top-1 is within 0.10 points of the best.)\n";
+        text
+    }
+}
+
+/// The candidate of the largest top-1 (of equals the cheaper), and the cheapest one that is as good but for the slack.
+fn best_and_reference(singles: &[Single]) -> (usize, usize) {
+    let cheaper = |a: usize, b: usize| singles[b].times.mean().total_cmp(&singles[a].times.mean());
+    let best =
+        (0..singles.len()).max_by(|&a, &b| singles[a].top1.total_cmp(&singles[b].top1).then(cheaper(a, b))).unwrap_or(0);
+    // Rounded, because shares such as 0.934 − 0.001 and 0.933 must compare as they read.
+    let points = |x: f64| (x * 1e9).round();
+    let near = (0..singles.len()).filter(|&k| points(singles[k].top1) >= points(singles[best].top1 - REFERENCE_SLACK));
+    (best, near.max_by(|&a, &b| cheaper(a, b)).unwrap_or(best))
+}
+
+fn f4(ms: f64) -> String {
+    format!("{ms:.4}")
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2}", 100.0 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_is_the_cheapest_within_a_tenth_of_a_point() {
+        let single = |top1: f64, ns: u64| Single {
+            name: String::new(),
+            top1,
+            times: Times::of_ns([ns]),
+            share: 0.0,
+            runs: 0.0,
+        };
+        let of = |list: &[(f64, u64)]| best_and_reference(&list.iter().map(|&(t, n)| single(t, n)).collect::<Vec<_>>());
+        assert_eq!(of(&[(0.90, 1), (0.933, 5), (0.934, 9)]), (2, 1));
+        assert_eq!(of(&[(0.90, 1), (0.9329, 5), (0.934, 9)]), (2, 2));
+        assert_eq!(of(&[(0.934, 9), (0.934, 5)]), (1, 1));
+    }
+}

@@ -1,0 +1,105 @@
+//! `inspect`: what a bundle holds.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde_json::json;
+use trt_select::bundle::Bundle;
+use trt_select::{Result, read_premodel};
+use trt_select_premodel::Premodel;
+
+use crate::common::{print, print_json};
+use crate::report::Table;
+
+/// Arguments of `inspect`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The bundle's folder
+    bundle: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let bundle = Bundle::read(&args.bundle)?;
+    let premodel = bundle.premodel.as_deref().map(read_premodel).transpose()?;
+    if args.json { print_json(&as_json(&bundle, premodel.as_ref())) } else { print(&as_text(&bundle, premodel.as_ref())) }
+}
+
+fn as_json(bundle: &Bundle, premodel: Option<&Premodel>) -> serde_json::Value {
+    let candidates: Vec<_> = bundle
+        .candidates
+        .iter()
+        .map(|c| {
+            json!({
+                "name": c.name, "onnx": c.onnx, "plan": c.plan, "precision": c.precision.name(), "cost_ns": c.cost_ns,
+                "size_px": c.image.as_ref().map(|i| [i.width_px, i.height_px]),
+            })
+        })
+        .collect();
+    let premodel = premodel.map(|p| {
+        let program = p.program();
+        json!({
+            "program": p.tree(), "nodes": program.nodes().len(), "max_runs": program.max_runs(),
+            "max_tests": program.max_tests(), "reads_features": p.reads_features(),
+            "signals": p.signals().iter().map(|s| s.name(p.candidates())).collect::<Vec<_>>(),
+            "worst_case_ns": p.worst_case_ns(), "trained_for": p.trained_for, "profile": p.profile, "expected": p.expected,
+        })
+    });
+    json!({ "name": bundle.name, "classes": bundle.labels.len(), "candidates": candidates, "premodel": premodel })
+}
+
+fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
+    let mut text = format!("Bundle: {} ({} candidates, {} classes)\n\n", bundle.name, bundle.candidates.len(), bundle.labels.len());
+    let mut table = Table::new(&["candidate", "input px", "precision", "cost ms", "onnx", "plan"]);
+    for (i, c) in bundle.candidates.iter().enumerate() {
+        let cost = premodel.map(|p| p.trained_for.costs_ns[i]).or(c.cost_ns);
+        let file = |f: &Option<PathBuf>| {
+            let name = f.as_ref().and_then(|p| p.file_name());
+            name.map_or("-".into(), |n| n.to_string_lossy().into_owned())
+        };
+        table.row([
+            c.name.clone(),
+            c.image.as_ref().map_or("-".into(), |i| format!("{}x{}x{}", i.width_px, i.height_px, i.channels)),
+            c.precision.name().into(),
+            cost.map_or("-".into(), |ns| format!("{:.4}", ns / 1e6)),
+            file(&c.onnx),
+            file(&c.plan),
+        ]);
+    }
+    text.push_str(&table.render());
+    let Some(p) = premodel else {
+        text.push_str("\nPremodel: none; make one with trt-select profile, then trt-select train\n");
+        return text;
+    };
+    let program = p.program();
+    let t = &p.trained_for;
+    let _ = writeln!(text, "\nPremodel: trained for {} on {}, {}", t.engine, t.device, t.precision);
+    if let Some(e) = &p.expected {
+        let _ = writeln!(
+            text,
+            "Expected: reward {:.4} [{:.4}, {:.4}], mean cost {:.4} ms [{:.4}, {:.4}] ({})",
+            e.reward.mean,
+            e.reward.low,
+            e.reward.high,
+            e.cost_ns.mean / 1e6,
+            e.cost_ns.low / 1e6,
+            e.cost_ns.high / 1e6,
+            e.judged_by
+        );
+    }
+    let _ = writeln!(
+        text,
+        "Worst case: {:.4} ms ({} runs and {} tests at most{})",
+        p.worst_case_ns() / 1e6,
+        program.max_runs(),
+        program.max_tests(),
+        if p.reads_features() { format!("; image features {:.4} ms", t.features_ns / 1e6) } else { String::new() }
+    );
+    text.push_str("\nProgram:\n");
+    for line in p.tree().lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    text
+}

@@ -1,0 +1,265 @@
+//! `profile`: every candidate on every sample, written as it goes.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Instant;
+
+use serde_json::json;
+use trt_select::bundle::Bundle;
+use trt_select::features::{self, FEATURE_COUNT, FEATURES, Features, Groups, Workspace};
+use trt_select::samples::{Buffer, Samples};
+use trt_select::{Candidate, Error, ErrorKind, Input, OpenConfig, Result, device};
+
+use crate::common::{EngineArgs, SampleArgs, input, print, print_json, progress};
+
+/// Arguments of `profile`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The bundle's folder
+    bundle: PathBuf,
+    /// The profile to write; one that is there already is gone on with
+    #[arg(short, long, value_name = "CSV", default_value = "profile.csv")]
+    output: PathBuf,
+    #[command(flatten)]
+    samples: SampleArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Only samples i, i+n, i+2n, … (counted from 0); `cat` joins the files
+    #[arg(long, value_name = "i/n", value_parser = parse_shard)]
+    shard: Option<(usize, usize)>,
+    /// Samples worked on at once. More than 1 makes the measured costs those of a busy machine
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    /// Only the first N samples
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Print one JSON object when done
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_shard(text: &str) -> std::result::Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    parts.filter(|&(i, n)| i < n).ok_or_else(|| "expected i/n with i below n, such as 0/4".to_owned())
+}
+
+/// What a worker needs to make rows.
+struct Worker {
+    candidates: Vec<Candidate>,
+    workspace: Workspace,
+    buffer: Buffer,
+    images: bool,
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let bundle = Bundle::read_untrained(&args.bundle)?;
+    let samples = args.samples.open(&bundle)?;
+    let config = args.engine.config();
+    let (first, reason) = Worker::open(&bundle, &samples, &config)?;
+    eprintln!("Engine: {reason}");
+    let head = header(&first, &config);
+
+    let (i, n) = args.shard.unwrap_or((0, 1));
+    let limit = args.limit.unwrap_or(usize::MAX).min(samples.len());
+    let (mut file, present) = open_output(&args.output, &head)?;
+    let todo: Vec<usize> = (0..limit).filter(|s| s % n == i && !present.contains(&samples.name(*s))).collect();
+    if !present.is_empty() {
+        eprintln!("{}: {} rows are there already, {} to go", args.output.display(), present.len(), todo.len());
+    }
+
+    let bar = progress(todo.len() as u64, "profiling");
+    write_rows(args, &bundle, &samples, &config, first, &todo, |text| {
+        bar.inc(1);
+        // One write a row: a kill leaves at most one line cut short, which the next run takes away.
+        file.write_all(text).map_err(|e| write_error(&args.output, &e))
+    })?;
+    bar.finish_and_clear();
+    let rows = present.len() + todo.len();
+    if args.json {
+        return print_json(&json!({ "profile": args.output, "rows": rows, "new_rows": todo.len() }));
+    }
+    print(&format!("{}: {rows} rows, {} of them new\n", args.output.display(), todo.len()))
+}
+
+/// Makes the rows of `todo` with as many workers as asked for, and hands them on in order.
+fn write_rows(
+    args: &Args,
+    bundle: &Bundle,
+    samples: &Samples,
+    config: &OpenConfig,
+    first: Worker,
+    todo: &[usize],
+    mut write: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let jobs = usize::from(args.jobs).min(todo.len().max(1));
+    let mut workers = vec![first];
+    for _ in 1..jobs {
+        workers.push(Worker::open(bundle, samples, config)?.0);
+    }
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    // A bounded channel: a writer on a slow disk holds the workers back instead of filling memory.
+    let (sender, receiver) = mpsc::sync_channel(4 * jobs);
+    std::thread::scope(|scope| {
+        for mut worker in workers {
+            let (sender, next, stop) = (sender.clone(), &next, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(&sample) = todo.get(at) else { break };
+                    if sender.send((at, worker.row(samples, sample))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let (mut waiting, mut due) = (BTreeMap::new(), 0);
+        let mut result = Ok(());
+        for (at, row) in receiver {
+            waiting.insert(at, row);
+            while let Some(row) = waiting.remove(&due) {
+                due += 1;
+                if result.is_ok() {
+                    result = row.and_then(|text| write(&text));
+                    stop.store(result.is_err(), Ordering::Relaxed);
+                }
+            }
+        }
+        result
+    })
+}
+
+impl Worker {
+    fn open(bundle: &Bundle, samples: &Samples, config: &OpenConfig) -> Result<(Worker, String)> {
+        let (candidates, choice) = Candidate::open_all(bundle, config)?;
+        let mut worker = Worker { candidates, workspace: Workspace::new(), buffer: Buffer::new(), images: true };
+        samples.check_classes(worker.candidates[0].classes())?;
+        if samples.is_empty() {
+            return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));
+        }
+        // Warm up: the first runs are slower, and a sample that does not fit is found before anything is written.
+        samples.load(0, &mut worker.buffer)?;
+        worker.images = matches!(input(&worker.buffer)?, Input::Frame(_));
+        for _ in 0..10 {
+            for candidate in &mut worker.candidates {
+                candidate.run(&input(&worker.buffer)?)?;
+            }
+        }
+        Ok((worker, choice.reason))
+    }
+
+    /// One line of the profile, its newline included.
+    fn row(&mut self, samples: &Samples, sample: usize) -> Result<Vec<u8>> {
+        samples.load(sample, &mut self.buffer)?;
+        let input = input(&self.buffer)?;
+        let label = samples.label(sample);
+        let mut fields = vec![samples.name(sample), label.map_or(String::new(), |l| l.to_string())];
+        if let Input::Frame(frame) = &input {
+            let mut values = [0.0_f32; FEATURE_COUNT];
+            let start = Instant::now();
+            features::derive(&Features::compute(frame, Groups::ALL, &mut self.workspace), &mut values);
+            let cost = start.elapsed().as_nanos();
+            fields.extend(values.iter().map(f32::to_string));
+            fields.push(cost.to_string());
+        }
+        let mut runs = Vec::with_capacity(self.candidates.len());
+        for candidate in &mut self.candidates {
+            runs.push(candidate.run(&input)?);
+        }
+        // Without a label, the reward is agreement with the last candidate: by convention the most capable.
+        let truth = label.unwrap_or_else(|| runs.last().map_or(0, |r| r.summary.class));
+        for run in &runs {
+            let s = run.summary;
+            fields.push(u8::from(s.class == truth).to_string());
+            fields.push((run.preprocess_ns + run.compute_ns).to_string());
+            fields.push(s.class.to_string());
+            fields.extend([s.top1, s.margin, s.entropy].map(|v| v.to_string()));
+        }
+        line(&fields)
+    }
+}
+
+/// The comments and the header line.
+fn header(worker: &Worker, config: &OpenConfig) -> Vec<u8> {
+    let first = worker.candidates[0].description();
+    let mut columns = vec!["input".to_owned(), "label".to_owned()];
+    if worker.images {
+        columns.extend(FEATURES.iter().map(|f| format!("feature.{}", f.name)));
+        columns.push("features.cost_ns".to_owned());
+    }
+    for candidate in &worker.candidates {
+        for column in ["reward", "cost_ns", "answer", "top1", "margin", "entropy"] {
+            columns.push(format!("{}.{column}", candidate.name()));
+        }
+    }
+    let device = device::cpu(config.threads);
+    let comments = format!(
+        "# trt-select profile\n# engine: {}\n# device: {device}\n# precision: {}\n# classes: {}\n",
+        first.version,
+        first.precision.name(),
+        worker.candidates[0].classes()
+    );
+    [comments.into_bytes(), columns.join(",").into_bytes(), b"\n".to_vec()].concat()
+}
+
+fn line(fields: &[String]) -> Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    let written = writer.write_record(fields).map_err(|e| e.to_string());
+    let text = written.and_then(|()| writer.into_inner().map_err(|e| e.to_string()));
+    text.map_err(|e| Error::expected(ErrorKind::Data, "profile row", "fields that CSV can hold", e, "rename the sample"))
+}
+
+/// Opens the profile for appending. One that is there is read for the inputs it has; a last line that was cut short is
+/// taken away.
+fn open_output(path: &Path, head: &[u8]) -> Result<(File, HashSet<String>)> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(|e| write_error(path, &e))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).map_err(|e| write_error(path, &e))?;
+    let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+    let keep = &text[..whole];
+    // A kill may have come before the whole header was out.
+    if keep.len() < head.len() && head.starts_with(keep) && (text.len() < head.len()) {
+        file.set_len(0).and_then(|()| file.write_all(head)).map_err(|e| write_error(path, &e))?;
+        return Ok((file, HashSet::new()));
+    }
+    if !keep.starts_with(head) {
+        return Err(Error::expected(
+            ErrorKind::Data,
+            path.display(),
+            "a profile of this bundle, engine and device to go on with",
+            "another file",
+            "remove it, or choose another with -o",
+        ));
+    }
+    let mut present = HashSet::new();
+    let fields = head.split(|&b| b == b'\n').rfind(|l| !l.is_empty()).map_or(0, |l| l.split(|&b| b == b',').count());
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&keep[head.len()..]);
+    for record in reader.records() {
+        let record = record.ok().filter(|r| r.len() == fields).ok_or_else(|| {
+            let at = present.len() + 1;
+            Error::expected(
+                ErrorKind::Data,
+                format!("{} row {at}", path.display()),
+                format!("{fields} fields"),
+                "another number",
+                "remove that line: it is made again",
+            )
+        })?;
+        present.insert(record[0].to_owned());
+    }
+    file.set_len(whole as u64).map_err(|e| write_error(path, &e))?;
+    Ok((file, present))
+}
+
+fn write_error(path: &Path, e: &std::io::Error) -> Error {
+    Error::expected(ErrorKind::Io, path.display(), "a file that can be written", e, "choose another with -o, or make room")
+}

@@ -1,0 +1,88 @@
+//! `run`: answers for images.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use trt_select::bundle::{Bundle, SampleSource};
+use trt_select::samples::{Buffer, Samples};
+use trt_select::{Outcome, Result, Selector};
+use trt_select_premodel::Answer;
+
+use crate::common::{EngineArgs, input, print, print_json};
+use crate::report::Table;
+
+/// Arguments of `run`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The bundle's folder
+    bundle: PathBuf,
+    /// Images: JPEG, PNG, BMP or PNM
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let bundle = Bundle::read(&args.bundle)?;
+    let samples = Samples::open(&SampleSource::Files { files: args.images.clone() })?;
+    let (mut selector, choice) = Selector::open(&bundle, &args.engine.config())?;
+    eprintln!("Engine: {}", choice.reason);
+    let mut buffer = Buffer::new();
+    let mut rows = Vec::new();
+    for (i, path) in args.images.iter().enumerate() {
+        samples.load(i, &mut buffer)?;
+        let frame = input(&buffer)?;
+        // The first run of a size takes memory; the time printed is that of the second.
+        selector.infer(frame)?;
+        let outcome = selector.infer(frame)?;
+        if let Some(failure) = selector.failure() {
+            log::warn!("{}: {failure}", path.display());
+        }
+        rows.push((path, outcome));
+    }
+    let label = |class: u32| bundle.labels.get(class as usize).cloned().unwrap_or_else(|| class.to_string());
+    let names = selector.premodel().candidates();
+    let answered = |o: &Outcome| match o.answer {
+        Answer::Candidate(c) => names[c.index()].clone(),
+        Answer::Average(mask) => {
+            let all: Vec<&str> = mask.iter().map(|c| names[c.index()].as_str()).collect();
+            format!("average of {}", all.join(", "))
+        }
+    };
+    let ran = |o: &Outcome| o.ran.iter().map(|c| names[c.index()].clone()).collect::<Vec<_>>();
+    if args.json {
+        let all: Vec<_> = rows
+            .iter()
+            .map(|(path, o)| {
+                json!({
+                    "image": path, "class": o.class, "label": label(o.class), "probability": o.probability,
+                    "candidate": answered(o), "ran": ran(o), "why": selector.premodel().why(o.node),
+                    "features_ms": ms(o.times.features_ns), "decide_ms": ms(o.times.decide_ns),
+                    "preprocess_ms": ms(o.times.preprocess_ns), "compute_ms": ms(o.times.compute_ns),
+                    "total_ms": ms(o.times.total_ns),
+                })
+            })
+            .collect();
+        return print_json(&json!({ "engine": choice.kind.name(), "results": all }));
+    }
+    let mut table = Table::new(&["image", "answer", "probability", "candidate", "total ms", "why"]);
+    for (path, o) in &rows {
+        table.row([
+            path.display().to_string(),
+            label(o.class),
+            format!("{:.3}", o.probability),
+            answered(o),
+            format!("{:.3}", ms(o.times.total_ns)),
+            selector.premodel().why(o.node),
+        ]);
+    }
+    print(&table.render())
+}
+
+fn ms(ns: u64) -> f64 {
+    ns as f64 / 1e6
+}

@@ -1,0 +1,290 @@
+//! `train`: from a profile table to a premodel.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use trt_select::{Error, ErrorKind, Result};
+use trt_select_premodel::train::{
+    Front, Goal, Point, Profile, Settings, algorithm_1, choose, judge, oracle, random_mix, sweep,
+};
+use trt_select_premodel::{CandidateId, Premodel};
+
+use crate::common::{print, print_json, progress, write_file};
+use crate::report::Table;
+
+/// Arguments of `train`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The profile table
+    profile: PathBuf,
+    /// The premodel to write [default: premodel.json beside the profile]
+    #[arg(short, long, value_name = "JSON")]
+    output: Option<PathBuf>,
+    /// The cheapest program of at least this mean reward (0 to 1), or of that of the best single candidate
+    #[arg(long, value_name = "best-single|REWARD", default_value = "best-single", value_parser = parse_at_least)]
+    at_least: AtLeast,
+    /// With --at-least best-single: how much better than it, in reward (0.001 is a tenth of a point)
+    #[arg(long, value_name = "REWARD", default_value_t = 0.0, allow_negative_numbers = true)]
+    margin: f64,
+    /// The best program of at most this mean cost
+    #[arg(long, value_name = "MS", conflicts_with_all = ["at_least", "margin"])]
+    at_most_ms: Option<f64>,
+    /// The program of this price, in reward per millisecond
+    #[arg(long, value_name = "PRICE", conflicts_with_all = ["at_least", "margin", "at_most_ms"])]
+    lambda: Option<f64>,
+    /// Costs in place of the profile's: a CSV file with the columns candidate,cost_ns; a row `features` is that of the image
+    /// features
+    #[arg(long, value_name = "CSV")]
+    costs: Option<PathBuf>,
+    /// Keep only the candidates that Algorithm 1 keeps with this threshold on the gain in union accuracy (0.005 is half a
+    /// point)
+    #[arg(long, value_name = "GAIN")]
+    theta: Option<f64>,
+    /// Judge the premodel on this further profile, which training does not see
+    #[arg(long, value_name = "CSV")]
+    judge: Option<PathBuf>,
+    /// Most candidates that run for one input
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
+    max_runs: u8,
+    /// Most tests in a row between two runs
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=8))]
+    tests: u8,
+    /// Folds of the cross-validation
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]
+    folds: u16,
+    /// Seed of the folds: the same seed gives the same premodel
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum AtLeast {
+    BestSingle,
+    Reward(f64),
+}
+
+fn parse_at_least(text: &str) -> std::result::Result<AtLeast, String> {
+    if text == "best-single" {
+        return Ok(AtLeast::BestSingle);
+    }
+    let reward = text.parse().ok().filter(|r| (0.0..=1.0).contains(r));
+    reward.map(AtLeast::Reward).ok_or_else(|| "expected best-single, or a reward from 0 to 1 such as 0.93".to_owned())
+}
+
+fn data(e: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Data, e.to_string())
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let mut profile = Profile::read(&args.profile).map_err(data)?;
+    let (mut costs, features_ns) = costs(args, &profile)?;
+    let kept = algorithm_1(&profile, &costs, args.theta.unwrap_or(0.0));
+    if args.theta.is_some() {
+        let mut keep: Vec<CandidateId> = kept.iter().map(|k| k.candidate).collect();
+        keep.sort_unstable();
+        costs = keep.iter().map(|c| costs[c.index()]).collect();
+        profile = profile.with_candidates(&keep);
+    }
+    let unseen = args.judge.as_deref().map(Profile::read).transpose().map_err(data)?;
+    let settings = Settings {
+        max_runs: usize::from(args.max_runs),
+        tests: usize::from(args.tests),
+        folds: usize::from(args.folds),
+        lambdas_per_ms: args.lambda.into_iter().collect(),
+        seed: args.seed,
+        ..Settings::default()
+    };
+    let bar = progress(0, "training");
+    let tell = |done: usize, of: usize| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    };
+    let front = sweep(&profile, &costs, features_ns, &settings, &tell).map_err(data)?;
+    bar.finish_and_clear();
+    let goal = match (args.at_most_ms, args.lambda, args.at_least) {
+        (Some(ms), _, _) => Goal::AtMostMs(ms),
+        (_, Some(lambda), _) => Goal::Lambda(lambda),
+        (_, _, AtLeast::BestSingle) => Goal::AtLeastBestSingle { margin: args.margin },
+        (_, _, AtLeast::Reward(reward)) => Goal::AtLeast(reward),
+    };
+    let point = choose(&front, goal).map_err(data)?;
+    let premodel = front.premodel(point).map_err(data)?;
+    let judged = unseen.as_ref().map(|unseen| {
+        judge(&premodel, unseen).ok_or_else(|| {
+            data(format!(
+                "{}: expected the candidates and signals that the premodel reads, got others; profile the same bundle",
+                args.judge.as_deref().unwrap_or(Path::new("")).display()
+            ))
+        })
+    });
+    let judged = judged.transpose()?.map(|j| (j.reward(), j.cost()));
+
+    let beside = args.profile.with_file_name("premodel.json");
+    let output = args.output.as_deref().unwrap_or(&beside);
+    write_file(output, &premodel.to_json())?;
+    let report = Report { profile: &profile, costs: &costs, front: &front, point, premodel: &premodel, judged, output };
+    if args.json { print_json(&report.to_json()) } else { print(&report.to_text(&kept_names(&kept, args, &front))) }
+}
+
+/// Costs of the candidates and of the image features: the profile's medians, or those of `--costs`.
+fn costs(args: &Args, profile: &Profile) -> Result<(Vec<f64>, f64)> {
+    let own = profile.cost_vector();
+    let Some(path) = &args.costs else {
+        let costs = own.ok_or_else(|| {
+            Error::expected(
+                ErrorKind::Data,
+                args.profile.display(),
+                "columns CANDIDATE.cost_ns",
+                "none",
+                "add them, or give --costs",
+            )
+        })?;
+        return Ok((costs, profile.features_cost_ns()));
+    };
+    let fail = |expected: &str, got: String| {
+        Err(Error::expected(ErrorKind::Data, path.display(), expected, got, "give one row a candidate: candidate,cost_ns"))
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::expected(ErrorKind::Io, path.display(), "a CSV file of costs", e, "correct --costs"))?;
+    let mut features_ns = profile.features_cost_ns();
+    let mut costs = vec![f64::NAN; profile.candidates.len()];
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(text.as_bytes());
+    if reader.headers().ok().is_none_or(|h| h.iter().ne(["candidate", "cost_ns"])) {
+        return fail("a header candidate,cost_ns", "another".into());
+    }
+    for record in reader.records() {
+        let Ok(record) = record else { return fail("two fields a line", "another number".into()) };
+        let (name, value) = (&record[0], &record[1]);
+        let Some(cost) = value.parse::<f64>().ok().filter(|c| c.is_finite() && *c >= 0.0) else {
+            return fail("a finite cost of at least 0", format!("'{value}' for '{name}'"));
+        };
+        match profile.candidates.iter().position(|c| c == name) {
+            Some(c) => costs[c] = cost,
+            None if name == "features" => features_ns = cost,
+            None => return fail(&format!("a candidate of {:?}, or features", profile.candidates), format!("'{name}'")),
+        }
+    }
+    match costs.iter().position(|c| c.is_nan()) {
+        Some(c) => fail("a cost for each candidate", format!("none for '{}'", profile.candidates[c])),
+        None => Ok((costs, features_ns)),
+    }
+}
+
+/// Algorithm 1's result in words.
+fn kept_names(kept: &[trt_select_premodel::train::Kept], args: &Args, front: &Front) -> String {
+    let names = front.candidates();
+    if args.theta.is_some() {
+        return format!("Algorithm 1 kept {} candidates: {}\n", names.len(), names.join(", "));
+    }
+    let steps: Vec<String> =
+        kept.iter().map(|k| format!("{} {:.2} %", names[k.candidate.index()], 100.0 * k.union_accuracy)).collect();
+    format!("Algorithm 1 (union accuracy, in order of keeping): {}\n", steps.join(", "))
+}
+
+struct Report<'a> {
+    profile: &'a Profile,
+    costs: &'a [f64],
+    front: &'a Front,
+    point: &'a Point,
+    premodel: &'a Premodel,
+    judged: Option<(f64, f64)>,
+    output: &'a Path,
+}
+
+impl Report<'_> {
+    fn mix(&self, cost: f64) -> Option<f64> {
+        let points: Vec<(f64, f64)> = self.front.singles.iter().map(|s| (s.cost, s.reward)).collect();
+        random_mix(&points, cost)
+    }
+
+    fn to_json(&self) -> Value {
+        let names = &self.profile.candidates;
+        let point = |p: &Point| {
+            json!({
+                "lambda_per_ms": p.lambda_per_ms, "single": p.single.map(|c| &names[c.index()]), "reward": p.reward,
+                "mean_ms": p.cost_ns / 1e6, "over_best_single": p.over_best_single,
+                "over_best_single_se": p.over_best_single_se, "on_front": p.on_front, "random_mix": self.mix(p.cost_ns),
+            })
+        };
+        let singles = self.front.singles.iter();
+        let (reward, cost) = oracle(self.profile, self.costs);
+        json!({
+            "rows": self.profile.rows(),
+            "candidates": singles.map(|s| json!({
+                "name": names[s.candidate.index()], "reward": s.reward, "cost_ms": s.cost / 1e6,
+            })).collect::<Vec<_>>(),
+            "best_single": names[self.front.best_single.index()],
+            "oracle": { "reward": reward, "mean_ms": cost / 1e6 },
+            "points": self.front.points.iter().map(point).collect::<Vec<_>>(),
+            "chosen": point(self.point),
+            "expected": self.premodel.expected,
+            "worst_case_ms": self.premodel.worst_case_ns() / 1e6,
+            "judged": self.judged.map(|(reward, cost)| json!({ "reward": reward, "mean_ms": cost / 1e6 })),
+            "program": self.premodel.tree(),
+            "premodel": self.output,
+        })
+    }
+
+    fn to_text(&self, kept: &str) -> String {
+        let names = &self.profile.candidates;
+        let best = &self.front.singles[self.front.best_single.index()];
+        let (reward, cost) = oracle(self.profile, self.costs);
+        let mut text = format!(
+            "Profile: {} rows; best single candidate {} with {:.2} % at {:.4} ms; oracle {:.2} % at {:.4} ms\n{kept}\n",
+            self.profile.rows(),
+            names[best.candidate.index()],
+            100.0 * best.reward,
+            best.cost / 1e6,
+            100.0 * reward,
+            cost / 1e6
+        );
+        text += "Pareto front (each row's outcome from a program trained on the other folds):\n";
+        let mut table =
+            Table::new(&["price /ms", "reward %", "over best single", "+- 1.96 se", "mean ms", "times cheaper", "random mix %", ""]);
+        for p in self.front.points.iter().filter(|p| p.on_front || p.single.is_some()) {
+            let what = p.lambda_per_ms.map_or("-".to_owned(), |l| format!("{l:.4}"));
+            let mut note = p.single.map_or(String::new(), |c| format!("always {}", names[c.index()]));
+            if std::ptr::eq(p, self.point) {
+                note = if note.is_empty() { "<- chosen".into() } else { format!("{note} <- chosen") };
+            }
+            table.row([
+                what,
+                format!("{:.2}", 100.0 * p.reward),
+                format!("{:+.2}", 100.0 * p.over_best_single),
+                format!("{:.2}", 196.0 * p.over_best_single_se),
+                format!("{:.4}", p.cost_ns / 1e6),
+                format!("{:.2}", best.cost / p.cost_ns),
+                self.mix(p.cost_ns).map_or("-".into(), |m| format!("{:.2}", 100.0 * m)),
+                note,
+            ]);
+        }
+        text += &table.render();
+        if let Some(e) = &self.premodel.expected {
+            let _ = writeln!(
+                text,
+                "\nExpected: reward {:.2} % [{:.2}, {:.2}], mean cost {:.4} ms [{:.4}, {:.4}] ({}); worst case {:.4} ms",
+                100.0 * e.reward.mean,
+                100.0 * e.reward.low,
+                100.0 * e.reward.high,
+                e.cost_ns.mean / 1e6,
+                e.cost_ns.low / 1e6,
+                e.cost_ns.high / 1e6,
+                e.judged_by,
+                self.premodel.worst_case_ns() / 1e6
+            );
+        }
+        if let Some((reward, cost)) = self.judged {
+            let _ = writeln!(text, "Judged on the further profile: reward {:.2} %, mean cost {:.4} ms", 100.0 * reward, cost / 1e6);
+        }
+        text += "\nProgram:\n";
+        for line in self.premodel.tree().lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+        let _ = writeln!(text, "\nWritten: {}", self.output.display());
+        text
+    }
+}

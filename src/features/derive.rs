@@ -1,0 +1,261 @@
+//! The features: their table, and how they follow from the accumulators.
+#![forbid(unsafe_code)]
+
+use trt_select_cuda::Accumulators;
+
+use super::Groups;
+
+/// Number of [`FEATURES`].
+pub const FEATURE_COUNT: usize = 34;
+
+/// What there is to know about one feature.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FeatureInfo {
+    /// Name in files and messages.
+    pub name: &'static str,
+    /// Unit; `1` for shares and ratios.
+    pub unit: &'static str,
+    /// Smallest value, in `unit`.
+    pub min: f32,
+    /// Largest value, in `unit`.
+    pub max: f32,
+    /// The group of accumulators that it is derived from.
+    pub group: Groups,
+    /// How it is computed, in the names of [`Accumulators`]; and its value where a denominator is 0.
+    pub formula: &'static str,
+    /// Where it is from.
+    pub source: &'static str,
+}
+
+const PAPER: &str = "Taylor et al., Adaptive Selection of Deep Learning Models on Embedded Systems, LCTES 2018";
+const OWN: &str = "trt-select";
+const HUE: &str = "hue[k] / sum of hue; 0 for a frame without colour";
+const LENGTH: &str = "edge_length[k]: components of edge cells of that length";
+const ANGLE: &str = "edge_angle[k] / edge_cells; 0 for a frame without edges";
+
+const fn whole(name: &'static str, unit: &'static str, max: f32, formula: &'static str) -> FeatureInfo {
+    FeatureInfo { name, unit, min: 0.0, max, group: Groups::WHOLE, formula, source: PAPER }
+}
+
+const fn grid(name: &'static str, unit: &'static str, max: f32, formula: &'static str) -> FeatureInfo {
+    FeatureInfo { name, unit, min: 0.0, max, group: Groups::GRID, formula, source: PAPER }
+}
+
+const fn own(mut info: FeatureInfo) -> FeatureInfo {
+    info.source = OWN;
+    info
+}
+
+/// Every feature in its public order, which is only ever appended to. `level` is a step of 8-bit brightness; `cell` is
+/// a cell of the grid.
+pub const FEATURES: [FeatureInfo; FEATURE_COUNT] = [
+    grid("keypoints", "cells", 19_200.0, "keypoints: corner cells by FAST-9/16, threshold 20"),
+    whole("brightness_average", "level", 255.0, "sum_grey / pixels"),
+    whole("brightness_rms", "level", 255.0, "sqrt(sum_sq_grey / pixels)"),
+    whole(
+        "brightness_perceived",
+        "level",
+        255.0,
+        "sqrt(0.241 R^2 + 0.691 G^2 + 0.068 B^2) of the channel means sum_rgb / pixels",
+    ),
+    whole(
+        "brightness_perceived_rms",
+        "level",
+        255.0,
+        "sqrt(0.241 R^2 + 0.691 G^2 + 0.068 B^2) of the channel RMS, R^2 = sum_sq_rgb / pixels",
+    ),
+    whole("contrast", "level", 127.5, "standard deviation of grey: sqrt(pixels sum_sq_grey - sum_grey^2) / pixels"),
+    whole("hue1", "1", 1.0, HUE),
+    whole("hue2", "1", 1.0, HUE),
+    whole("hue3", "1", 1.0, HUE),
+    whole("hue4", "1", 1.0, HUE),
+    whole("hue5", "1", 1.0, HUE),
+    whole("hue6", "1", 1.0, HUE),
+    whole("hue7", "1", 1.0, HUE),
+    grid("edge_length1", "components", 4_800.0, LENGTH),
+    grid("edge_length2", "components", 4_800.0, LENGTH),
+    grid("edge_length3", "components", 2_400.0, LENGTH),
+    grid("edge_length4", "components", 1_200.0, LENGTH),
+    grid("edge_length5", "components", 600.0, LENGTH),
+    grid("edge_length6", "components", 300.0, LENGTH),
+    grid("edge_length7", "components", 150.0, LENGTH),
+    grid("edge_angle1", "1", 1.0, ANGLE),
+    grid("edge_angle2", "1", 1.0, ANGLE),
+    grid("edge_angle3", "1", 1.0, ANGLE),
+    grid("edge_angle4", "1", 1.0, ANGLE),
+    grid("edge_angle5", "1", 1.0, ANGLE),
+    grid("edge_angle6", "1", 1.0, ANGLE),
+    grid("edge_angle7", "1", 1.0, ANGLE),
+    grid(
+        "area_by_perimeter",
+        "cells",
+        240.0 / 7.0,
+        "w h / (2 (w + h)) of the largest component's box, object_width x object_height; 0 without edges",
+    ),
+    grid("aspect_ratio", "1", 160.0, "object_width / object_height; 0 without edges"),
+    own(whole("saturation", "level", 255.0, "mean chroma: sum_chroma / pixels, chroma = max - min of R, G, B")),
+    own(whole("dark", "1", 1.0, "dark / pixels: share of pixels with grey below 32")),
+    own(whole("bright", "1", 1.0, "bright / pixels: share of pixels with grey at or above 224")),
+    own(grid("edge_density", "1", 1.0, "edge_cells / cells")),
+    own(grid(
+        "sharpness",
+        "level^2",
+        1_040_400.0,
+        "variance of the Laplacian: (inner_cells sum_sq_laplacian - sum_laplacian^2) / inner_cells^2; 0 without inner cells",
+    )),
+];
+
+/// The index of a feature in [`FEATURES`] by its name.
+pub fn feature_index(name: &str) -> Option<usize> {
+    FEATURES.iter().position(|f| f.name == name)
+}
+
+/// a / b, and 0 where b is 0.
+fn ratio(a: u64, b: u64) -> f64 {
+    if b == 0 { 0.0 } else { a as f64 / b as f64 }
+}
+
+/// n·squares − sum², exactly (0 where rounding of foreign numbers would make it negative).
+fn spread(n: u64, sum: u64, squares: u64) -> f64 {
+    (u128::from(n) * u128::from(squares)).saturating_sub(u128::from(sum) * u128::from(sum)) as f64
+}
+
+fn perceived(squares: [f64; 3]) -> f64 {
+    (0.241 * squares[0] + 0.691 * squares[1] + 0.068 * squares[2]).sqrt()
+}
+
+/// Derives every feature, in the order of [`FEATURES`], into `out`: as many as it has room for; what lies beyond
+/// [`FEATURE_COUNT`] is left alone.
+///
+/// Features of a group that was not computed are 0, and so is any whose denominator is 0; no value is ever NaN or
+/// infinite.
+pub fn derive(a: &Accumulators, out: &mut [f32]) {
+    let mut values = [0.0f32; FEATURE_COUNT];
+    fill(a, &mut values);
+    for (o, v) in out.iter_mut().zip(values) {
+        *o = v;
+    }
+}
+
+fn fill(a: &Accumulators, out: &mut [f32; FEATURE_COUNT]) {
+    let mut next = out.iter_mut();
+    let mut push = |value: f64| {
+        if let Some(o) = next.next() {
+            *o = value as f32;
+        }
+    };
+    let means = a.sum_rgb.map(|sum| ratio(sum, a.pixels));
+    let mean_squares = a.sum_sq_rgb.map(|sum| ratio(sum, a.pixels));
+
+    push(a.keypoints as f64);
+    push(ratio(a.sum_grey, a.pixels));
+    push(ratio(a.sum_sq_grey, a.pixels).sqrt());
+    push(perceived(means.map(|m| m * m)));
+    push(perceived(mean_squares));
+    let deviation = spread(a.pixels, a.sum_grey, a.sum_sq_grey).sqrt();
+    push(if a.pixels == 0 { 0.0 } else { deviation / a.pixels as f64 });
+    let coloured = a.hue.iter().fold(0u64, |sum, &n| sum.saturating_add(n));
+    a.hue.iter().for_each(|&n| push(ratio(n, coloured)));
+    a.edge_length.iter().for_each(|&n| push(n as f64));
+    a.edge_angle.iter().for_each(|&n| push(ratio(n, a.edge_cells)));
+    let (w, h) = (a.object_width as f64, a.object_height as f64);
+    push(if w + h > 0.0 { w * h / (2.0 * (w + h)) } else { 0.0 });
+    push(ratio(a.object_width, a.object_height));
+    push(ratio(a.sum_chroma, a.pixels));
+    push(ratio(a.dark, a.pixels));
+    push(ratio(a.bright, a.pixels));
+    push(ratio(a.edge_cells, a.cells));
+    let inner = a.inner_cells as f64;
+    let laplacian = spread(a.inner_cells, a.sum_laplacian.unsigned_abs(), a.sum_sq_laplacian);
+    push(if a.inner_cells == 0 { 0.0 } else { laplacian / (inner * inner) });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(a: &Accumulators, name: &str) -> f32 {
+        let mut out = [f32::NAN; FEATURE_COUNT];
+        derive(a, &mut out);
+        out[feature_index(name).unwrap()]
+    }
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for (i, f) in FEATURES.iter().enumerate() {
+            assert_eq!(feature_index(f.name), Some(i));
+            assert!(f.min < f.max && !f.formula.is_empty() && !f.source.is_empty() && !f.unit.is_empty());
+        }
+        assert_eq!(feature_index("hue8"), None);
+    }
+
+    #[test]
+    fn nothing_computed_gives_zeros() {
+        let mut out = [f32::NAN; FEATURE_COUNT];
+        derive(&Accumulators::default(), &mut out);
+        assert_eq!(out, [0.0; FEATURE_COUNT]);
+    }
+
+    #[test]
+    fn hand_computed_values() {
+        // Two pixels: red (255, 0, 0) has grey 77, and grey (100, 100, 100).
+        let a = Accumulators {
+            pixels: 2,
+            sum_rgb: [355, 100, 100],
+            sum_sq_rgb: [75_025, 10_000, 10_000],
+            sum_grey: 177,
+            sum_sq_grey: 15_929,
+            sum_chroma: 255,
+            hue: [1, 0, 0, 0, 0, 0, 0],
+            cells: 40,
+            inner_cells: 4,
+            sum_laplacian: -8,
+            sum_sq_laplacian: 100,
+            edge_cells: 10,
+            edge_angle: [0, 5, 5, 0, 0, 0, 0],
+            object_width: 6,
+            object_height: 3,
+            keypoints: 12,
+            ..Accumulators::default()
+        };
+        assert_eq!(value(&a, "brightness_average"), 88.5);
+        assert_eq!(value(&a, "contrast"), 11.5);
+        assert_eq!(value(&a, "saturation"), 127.5);
+        assert_eq!(value(&a, "hue1"), 1.0);
+        assert_eq!(value(&a, "sharpness"), 21.0);
+        assert_eq!(value(&a, "edge_density"), 0.25);
+        assert_eq!(value(&a, "edge_angle3"), 0.5);
+        assert_eq!(value(&a, "area_by_perimeter"), 1.0);
+        assert_eq!(value(&a, "aspect_ratio"), 2.0);
+        assert_eq!(value(&a, "keypoints"), 12.0);
+        let perceived = (0.241f64 * 177.5 * 177.5 + 0.759 * 2_500.0).sqrt();
+        assert!((f64::from(value(&a, "brightness_perceived")) - perceived).abs() < 1e-4);
+    }
+
+    #[test]
+    fn short_and_long_outputs() {
+        let a = Accumulators { keypoints: 3, ..Accumulators::default() };
+        derive(&a, &mut []);
+        let mut one = [0.0];
+        derive(&a, &mut one);
+        assert_eq!(one, [3.0]);
+        let mut long = [7.0; FEATURE_COUNT + 2];
+        derive(&a, &mut long);
+        assert_eq!(long[FEATURE_COUNT..], [7.0, 7.0]);
+    }
+
+    #[test]
+    fn garbage_is_finite() {
+        let m = u64::MAX;
+        let mut bytes = vec![0xffu8; size_of::<Accumulators>()];
+        for round in 0..4u8 {
+            let a: Accumulators = bytemuck::pod_read_unaligned(&bytes);
+            let mut out = [0.0; FEATURE_COUNT];
+            derive(&a, &mut out);
+            assert!(out.iter().all(|v| v.is_finite()), "{out:?}");
+            bytes.iter_mut().enumerate().for_each(|(i, b)| *b = (i as u8).wrapping_mul(97) ^ round);
+        }
+        let a = Accumulators { pixels: 1, sum_grey: m, sum_sq_grey: m, sum_laplacian: i64::MIN, ..Default::default() };
+        assert_eq!(value(&a, "contrast"), 0.0);
+    }
+}

@@ -1,0 +1,197 @@
+//! Features of a frame: integer accumulators, and the numbers derived from them.
+//!
+//! [`Features::compute`] walks a frame and fills [`Accumulators`] with integers only, so that every implementation
+//! (this scalar reference, SIMD, CUDA) can agree bit for bit; [`derive()`] turns them into the [`FEATURES`], the same on
+//! every machine: it uses + − × ÷ √ in `f64` (which IEEE 754 rounds correctly) and one rounding to `f32`.
+//!
+//! # The whole-frame group
+//! One pass over every pixel, as red, green, blue (see [Pixels](#pixels)): sums and sums of squares of the channels and
+//! of grey, the sum of chroma C = max − min, the hue histogram, and counts of dark and bright pixels.
+//!
+//! **Hue.** Only pixels with C > 0. The hue circle of HSV, which starts at red, is cut into seven equal sectors. With
+//! the position on the circle in units of C/6 of a turn,
+//! p = (G − B, plus 6C if negative) where red is the maximum, else 2C + B − R where green is, else 4C + R − G,
+//! the sector is the number of k in 1..=6 with 7p ≥ 6Ck.
+//!
+//! # The grid group
+//! The frame is sampled down by the integer s = max(1, ⌈long side/160⌉, ⌈short side/120⌉) to a grid of
+//! max(1, ⌊width/s⌋) × max(1, ⌊height/s⌋) cells, at most 160 × 120 or 120 × 160. The grey of a cell is the rounded mean
+//! (sum + 2) >> 2 of four pixels, at the offsets ⌊s/4⌋ and s − 1 − ⌊s/4⌋ in both axes, clamped into the frame. (With
+//! s = 1 all four are the pixel itself.) The cost does not grow with the frame. On the grid:
+//!
+//! - **Laplacian**: left + right + up + down − 4·centre, over the cells that have all four neighbours.
+//! - **Keypoints**: FAST-9/16 with threshold 20 and no suppression of non-maxima: cells of which nine contiguous of the
+//!   sixteen on the circle of radius 3 are all brighter than centre + 20 or all darker than centre − 20. Cells within 3
+//!   of the border are no keypoints. (OpenCV: `FAST`, `nonmaxSuppression = false`.)
+//! - **Edges**: Canny with thresholds 100 and 200 and no smoothing: 3×3 Sobel with the border replicated, magnitude
+//!   |dx| + |dy|, suppression of non-maxima in four directions with OpenCV's integer tan 22.5° = 13573/32768 and zero
+//!   magnitude outside the grid, hysteresis over eight neighbours. (OpenCV: `Canny`, `L2gradient = false`.)
+//! - **Edge angles**: the orientation of the gradient (dx, dy), y pointing down, modulo 180°, in seven equal sectors
+//!   from 0°: the number of k in 1..=6 with cos(k·180°/7)·dy ≥ sin(k·180°/7)·dx, after turning (dx, dy) into the half
+//!   plane dy > 0, or dy = 0 and dx > 0. Cosines and sines are a table of integers, 65536 times the values, rounded.
+//! - **Edge lengths**: components of edge cells over eight neighbours, by their number of cells: 1–3, 4–7, 8–15,
+//!   16–31, 32–63, 64–127, 128 or more.
+//! - **Main object**: the bounding box of the component with the most cells; of equals, the one whose first cell comes
+//!   first, row by row.
+//!
+//! # Pixels
+//! RGB8, BGR8 and RGBA8 are taken as they are. GRAY8 is R = G = B. Grey is (77·R + 150·G + 29·B + 128) >> 8, which is v
+//! where R = G = B = v. NV12 and YUYV replicate chroma (column x/2; row y/2 in NV12), then, with y = Y − 16 (limited
+//! range) or Y (full), u = Cb − 128, v = Cr − 128, and the arithmetic shift,
+//! R = (cy·y + rv·v + 32768) >> 16, G = (cy·y − gu·u − gv·v + 32768) >> 16, B = (cy·y + bu·u + 32768) >> 16, each clamped
+//! to 0..=255:
+//!
+//! | matrix, range | cy | rv | gu | gv | bu |
+//! | --- | --- | --- | --- | --- | --- |
+//! | BT.601, limited | 76309 | 104597 | 25675 | 53279 | 132201 |
+//! | BT.601, full | 65536 | 91881 | 22553 | 46802 | 116130 |
+//! | BT.709, limited | 76309 | 117489 | 13975 | 34925 | 138438 |
+//! | BT.709, full | 65536 | 103206 | 12276 | 30679 | 121609 |
+//!
+//! # One picture, several formats
+//! Subsampled chroma and 8-bit Y′CbCr lose something. For pictures whose chroma is smooth, the features of NV12 and
+//! YUYV stay near those of RGB8: brightness, contrast and saturation within 1 level, shares (`hue*`, `edge_angle*`,
+//! `dark`, `bright`, `edge_density`) within 0.05, `keypoints` and `edge_length*` within 0.5 % of the cells, `sharpness`
+//! within 5 % and 5, and, while the main object stays the same component, `area_by_perimeter` and `aspect_ratio`
+//! within 5 %. A test holds them to it. One cell can join two components, and another one is then the largest: the
+//! features of the main object have no bound in general. Nor has the hue of pictures that are nearly grey.
+#![forbid(unsafe_code)]
+
+mod canny;
+mod derive;
+mod fast;
+mod grid;
+mod reference;
+
+use std::fmt;
+use std::ops::{BitOr, BitOrAssign};
+
+use trt_select_cuda::Accumulators;
+
+pub use derive::{FEATURE_COUNT, FEATURES, FeatureInfo, derive, feature_index};
+pub use grid::{GRID_LONG_CELLS, GRID_SHORT_CELLS, GridSize, Workspace};
+
+use crate::frame::Frame;
+
+/// Which groups of accumulators to compute: a set of flags.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Groups(u32);
+
+impl Groups {
+    /// Nothing.
+    pub const NONE: Groups = Groups(0);
+    /// Sums, moments, histograms: one pass over every pixel.
+    pub const WHOLE: Groups = Groups(1);
+    /// Edges, components, corners: on the downsampled grid, at a cost that does not grow with the frame.
+    pub const GRID: Groups = Groups(2);
+    /// Both.
+    pub const ALL: Groups = Groups(3);
+
+    /// Whether every group of `other` is in this set.
+    pub const fn contains(self, other: Groups) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The groups in either set.
+    pub const fn union(self, other: Groups) -> Groups {
+        Groups(self.0 | other.0)
+    }
+
+    /// Whether the set is empty.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The groups that the features with these indices are derived from. Unknown indices ask for nothing.
+    pub fn of_features(indices: impl IntoIterator<Item = usize>) -> Groups {
+        indices.into_iter().filter_map(|i| FEATURES.get(i)).fold(Groups::NONE, |set, info| set | info.group)
+    }
+
+    /// The set as a number: bit 0 is [`Groups::WHOLE`], bit 1 [`Groups::GRID`].
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl BitOr for Groups {
+    type Output = Groups;
+
+    fn bitor(self, other: Groups) -> Groups {
+        self.union(other)
+    }
+}
+
+impl BitOrAssign for Groups {
+    fn bitor_assign(&mut self, other: Groups) {
+        *self = self.union(other);
+    }
+}
+
+impl fmt::Debug for Groups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.contains(Groups::WHOLE), self.contains(Groups::GRID)) {
+            (true, true) => "WHOLE | GRID",
+            (true, false) => "WHOLE",
+            (false, true) => "GRID",
+            (false, false) => "NONE",
+        })
+    }
+}
+
+/// The scalar reference implementation.
+#[derive(Clone, Copy, Debug)]
+pub struct Features;
+
+impl Features {
+    /// Computes the accumulators of the groups asked for; the others stay 0. It neither allocates nor fails.
+    ///
+    /// ```
+    /// use trt_select::Frame;
+    /// use trt_select::features::{self, FEATURE_COUNT, Features, Groups, Workspace};
+    /// use trt_select_cuda::Format;
+    ///
+    /// let pixels = [90u8; 28 * 28];
+    /// let frame = Frame::packed(Format::Gray8, 28, 28, 28, &pixels)?;
+    /// let mut workspace = Workspace::new();
+    /// let accumulators = Features::compute(&frame, Groups::ALL, &mut workspace);
+    /// let mut values = [0.0f32; FEATURE_COUNT];
+    /// features::derive(&accumulators, &mut values);
+    /// let mean = features::feature_index("brightness_average").unwrap();
+    /// assert_eq!(values[mean], 90.0);
+    /// # Ok::<(), trt_select::FrameError>(())
+    /// ```
+    pub fn compute(frame: &Frame<'_>, groups: Groups, workspace: &mut Workspace) -> Accumulators {
+        let mut out = Accumulators::default();
+        if groups.contains(Groups::WHOLE) {
+            reference::whole(frame, &mut out);
+        }
+        if groups.contains(Groups::GRID) {
+            reference::grid(frame, workspace, &mut out);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_a_set() {
+        assert_eq!(Groups::WHOLE | Groups::GRID, Groups::ALL);
+        assert!(Groups::ALL.contains(Groups::GRID) && !Groups::WHOLE.contains(Groups::GRID));
+        assert!(Groups::NONE.is_empty() && Groups::ALL.contains(Groups::NONE));
+        let mut set = Groups::NONE;
+        set |= Groups::GRID;
+        assert_eq!(set.bits(), 2);
+        assert_eq!(format!("{:?} {:?}", set, Groups::ALL), "GRID WHOLE | GRID");
+    }
+
+    #[test]
+    fn groups_of_features() {
+        let at = |name| feature_index(name).unwrap();
+        assert_eq!(Groups::of_features([at("hue1")]), Groups::WHOLE);
+        assert_eq!(Groups::of_features([at("hue1"), at("keypoints")]), Groups::ALL);
+        assert_eq!(Groups::of_features([usize::MAX]), Groups::NONE);
+    }
+}

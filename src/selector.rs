@@ -1,0 +1,468 @@
+//! The selector: frame → features → decision → engine → answer, as a state machine.
+//!
+//! ```text
+//! submit ─► features ─► poll: decide ─► run a candidate ─► its signals ─► decide ─► … ─► outcome
+//! ```
+//! All memory is taken at open and during the first inputs; after [`Selector::warm_up`] the selector itself allocates
+//! nothing, takes no lock and logs nothing. (What an engine does inside its own call is the engine's.)
+//!
+//! # Threads
+//! One input is in flight per selector: [`Selector::submit`] borrows it until the outcome is there. A selector may be moved
+//! to another thread between inputs; several selectors run side by side.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use trt_select_engines::Completion;
+use trt_select_engines::registry::Choice;
+use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Mask, Premodel, Request, Signal, Walk};
+
+use crate::bundle::Bundle;
+use crate::candidate::{Candidate, Input, OpenConfig, Run, nanoseconds};
+use crate::device;
+use crate::error::{Error, ErrorKind, Result};
+use crate::features::{self, FEATURE_COUNT, Features, Groups, Workspace, feature_index};
+use crate::scores::sum_up;
+
+/// Reads a premodel's file and checks it.
+///
+/// # Errors
+/// Where it cannot be read, or breaks a rule of the decision program.
+pub fn read_premodel(path: &Path) -> Result<Premodel> {
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Error::expected(ErrorKind::Io, path.display(), "a premodel", e, "make one with trt-select train")
+    })?;
+    Premodel::from_json(&text).map_err(|e| Error::new(ErrorKind::Premodel, format!("{}: {e}", path.display())))
+}
+
+/// Where a user's own signal is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SignalSlot(u16);
+
+/// Time spent per stage on one input, in nanoseconds. Stages that happened more than once are summed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// Image features.
+    pub features_ns: u64,
+    /// Walking the program.
+    pub decide_ns: u64,
+    /// From frame to the networks' tensors.
+    pub preprocess_ns: u64,
+    /// The networks and their signals.
+    pub compute_ns: u64,
+    /// From submit to the outcome, the caller's own time between polls included.
+    pub total_ns: u64,
+}
+
+/// What became of an input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// Number of the class answered.
+    pub class: u32,
+    /// Its probability, by the candidate that answered or the average.
+    pub probability: f32,
+    /// Who answered.
+    pub answer: Answer,
+    /// Candidates that ran.
+    pub ran: Mask,
+    /// Candidates that failed: see [`Selector::failure`].
+    pub failed: Mask,
+    /// The program's node that the walk ended on: [`Premodel::why`] puts it into words.
+    pub node: usize,
+    /// Where the time went.
+    pub times: StageTimes,
+}
+
+enum State {
+    Idle,
+    Deciding,
+    Running(CandidateId),
+}
+
+/// Holds the candidates, the premodel and all memory for one input at a time.
+pub struct Selector {
+    candidates: Vec<Candidate>,
+    premodel: Premodel,
+    /// One value per signal of the premodel.
+    values: Vec<f32>,
+    /// (signal, feature) pairs, and what must be computed for them.
+    features: Vec<(usize, usize)>,
+    groups: Groups,
+    workspace: Workspace,
+    derived: [f32; FEATURE_COUNT],
+    /// Per candidate: (signal, what it is) pairs.
+    own: Vec<Vec<(usize, CandidateSignal)>>,
+    agreements: Vec<(usize, CandidateId, CandidateId)>,
+    average: Vec<f32>,
+    answered: Option<Answer>,
+    walk: Walk,
+    state: State,
+    times: StageTimes,
+    started: Instant,
+    stage_started: Instant,
+    failure: Option<Error>,
+}
+
+impl std::fmt::Debug for Selector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Selector").field("candidates", &self.candidates).finish_non_exhaustive()
+    }
+}
+
+impl Selector {
+    /// Opens a bundle: its engines and its premodel. Answers which engine was chosen, and why.
+    ///
+    /// # Errors
+    /// Where an engine, a model or the premodel cannot be opened, or they do not fit each other.
+    pub fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(Selector, Choice)> {
+        let path = bundle.premodel.as_deref().ok_or_else(|| {
+            let object = bundle.dir.join(crate::bundle::FILE_NAME);
+            let remedy = "make one with trt-select profile, then trt-select train, and name it";
+            Error::expected(ErrorKind::Bundle, object.display(), "a `premodel`", "none", remedy)
+        })?;
+        let premodel = read_premodel(path)?;
+        let (candidates, choice) = Candidate::open_all(bundle, config)?;
+        let here = device::cpu(config.threads);
+        if let Some(difference) = device::differs_from(&premodel.trained_for, &candidates, &here) {
+            if config.strict {
+                return Err(Error::new(ErrorKind::Premodel, difference));
+            }
+            log::warn!("{difference}");
+        }
+        Ok((Selector::new(candidates, premodel)?, choice))
+    }
+
+    /// A selector of candidates and a premodel, which are matched by name.
+    ///
+    /// # Errors
+    /// Where the premodel names a candidate or a feature that is not there, or reads a signal that a selector cannot give.
+    pub fn new(candidates: Vec<Candidate>, premodel: Premodel) -> Result<Selector> {
+        let names: Vec<&str> = candidates.iter().map(Candidate::name).collect();
+        if premodel.candidates() != names {
+            return Err(Error::expected(
+                ErrorKind::Premodel,
+                "premodel",
+                format!("the candidates {names:?}"),
+                format!("{:?}", premodel.candidates()),
+                "train it anew for this set",
+            ));
+        }
+        let classes = candidates.first().map_or(0, Candidate::classes);
+        if premodel.classes() != 0 && premodel.classes() as usize != classes {
+            return Err(Error::expected(
+                ErrorKind::Premodel,
+                "premodel",
+                format!("{classes} classes, as the networks have"),
+                premodel.classes(),
+                "train it anew for these networks",
+            ));
+        }
+        let (mut features, mut agreements) = (Vec::new(), Vec::new());
+        let mut own = vec![Vec::new(); candidates.len()];
+        let read: Vec<usize> = premodel.program().reads().map(|s| s.index()).collect();
+        for (i, signal) in premodel.signals().iter().enumerate().filter(|(i, _)| read.contains(i)) {
+            let fail = |expected: &str, remedy: &str| {
+                let object = format!("premodel: signal '{}'", signal.name(premodel.candidates()));
+                Err(Error::expected(ErrorKind::Premodel, object, expected, "another", remedy))
+            };
+            match signal {
+                Signal::Feature(name) => match feature_index(name) {
+                    Some(feature) => features.push((i, feature)),
+                    None => return fail("a feature that this version computes", "train it anew"),
+                },
+                Signal::User(_) => {}
+                Signal::Agreement(a, b) => agreements.push((i, *a, *b)),
+                Signal::Candidate(_, CandidateSignal::Other(_)) => {
+                    return fail("top1, margin, entropy or risk", "walk its program yourself with your signals");
+                }
+                Signal::Candidate(c, signal) => own[c.index()].push((i, signal.clone())),
+                _ => return fail("a signal that this version knows", "use the version that trained it"),
+            }
+        }
+        let now = Instant::now();
+        Ok(Selector {
+            values: vec![f32::NAN; premodel.signals().len()],
+            groups: Groups::of_features(features.iter().map(|&(_, f)| f)),
+            features,
+            workspace: Workspace::new(),
+            derived: [0.0; FEATURE_COUNT],
+            own,
+            agreements,
+            average: vec![0.0; classes],
+            answered: None,
+            walk: premodel.program().start(),
+            state: State::Idle,
+            times: StageTimes::default(),
+            started: now,
+            stage_started: now,
+            failure: None,
+            candidates,
+            premodel,
+        })
+    }
+
+    /// The candidates, in the order of their ids.
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    /// The premodel.
+    pub fn premodel(&self) -> &Premodel {
+        &self.premodel
+    }
+
+    /// Runs features and every candidate once on an input, so that memory that depends on its size is taken.
+    ///
+    /// # Errors
+    /// As [`Candidate::run`].
+    pub fn warm_up(&mut self, input: Input<'_>) -> Result<()> {
+        self.begin(&input)?;
+        self.state = State::Idle;
+        for candidate in &mut self.candidates {
+            candidate.run(&input)?;
+        }
+        Ok(())
+    }
+
+    /// The slot of a user's own signal (named without `signal.`), or `None` where the premodel has none of that name.
+    pub fn signal_slot(&self, name: &str) -> Option<SignalSlot> {
+        let wanted = |s: &Signal| matches!(s, Signal::User(n) if n == name);
+        self.premodel.signals().iter().position(wanted).map(|i| SignalSlot(i as u16))
+    }
+
+    /// Sets a user's own signal. It stays until it is set again; before the first time it is NaN, which takes the else
+    /// branch of every test.
+    pub fn set_signal(&mut self, slot: SignalSlot, value: f32) {
+        if let Some(at) = self.values.get_mut(usize::from(slot.0)) {
+            *at = value;
+        }
+    }
+
+    /// Starts on an input: computes the features that the program reads. The input lives until the outcome is there.
+    ///
+    /// # Errors
+    /// Where the program reads image features and the input is a tensor.
+    pub fn submit<'s, 'i>(&'s mut self, input: impl Into<Input<'i>>) -> Result<InFlight<'s, 'i>> {
+        let input = input.into();
+        self.begin(&input)?;
+        Ok(InFlight { selector: self, input })
+    }
+
+    /// Submits and waits.
+    ///
+    /// # Errors
+    /// As [`Selector::submit`] and [`InFlight::poll`].
+    pub fn infer<'i>(&mut self, input: impl Into<Input<'i>>) -> Result<Outcome> {
+        let input = input.into();
+        self.begin(&input)?;
+        loop {
+            if let Some(outcome) = self.advance(&input)? {
+                return Ok(outcome);
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Runs one candidate, whatever the premodel says, and waits.
+    ///
+    /// # Errors
+    /// As [`Candidate::run`].
+    ///
+    /// # Panics
+    /// If there is no such candidate.
+    pub fn run_single<'i>(&mut self, candidate: CandidateId, input: impl Into<Input<'i>>) -> Result<Run> {
+        self.candidates[candidate.index()].run(&input.into())
+    }
+
+    /// Class probabilities behind the last outcome; empty before the first.
+    pub fn probabilities(&self) -> &[f32] {
+        match self.answered {
+            None => &[],
+            Some(Answer::Candidate(c)) => self.candidates[c.index()].probabilities(),
+            Some(Answer::Average(_)) => &self.average,
+        }
+    }
+
+    /// Why a candidate failed on the last input, where one did.
+    pub fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref()
+    }
+
+    fn begin(&mut self, input: &Input<'_>) -> Result<()> {
+        self.state = State::Idle;
+        self.started = Instant::now();
+        self.times = StageTimes::default();
+        self.failure = None;
+        self.answered = None;
+        if !self.groups.is_empty() {
+            let Input::Frame(frame) = input else {
+                return Err(Error::from_static(
+                    ErrorKind::Input,
+                    "input: expected a frame, got a tensor; the premodel reads image features",
+                ));
+            };
+            let sums = Features::compute(frame, self.groups, &mut self.workspace);
+            features::derive(&sums, &mut self.derived);
+            for &(signal, feature) in &self.features {
+                self.values[signal] = self.derived[feature];
+            }
+            self.times.features_ns = nanoseconds(self.started.elapsed());
+        }
+        self.walk = self.premodel.program().start();
+        self.state = State::Deciding;
+        Ok(())
+    }
+
+    /// Goes on as far as it can without waiting for an engine that works on its own.
+    fn advance(&mut self, input: &Input<'_>) -> Result<Option<Outcome>> {
+        let mut request = match self.state {
+            State::Idle => return Err(NOTHING_IN_FLIGHT),
+            State::Deciding => self.decide(),
+            State::Running(candidate) => match self.candidates[candidate.index()].ready() {
+                Ok(false) => return Ok(None),
+                Ok(true) => self.after_run(candidate),
+                Err(error) => self.after_failure(candidate, error),
+            },
+        };
+        loop {
+            match request {
+                Request::Run(candidate) => {
+                    let started = Instant::now();
+                    let runner = &mut self.candidates[candidate.index()];
+                    if let Err(error) = runner.load(input) {
+                        // The input is at fault: the next candidate could do nothing better with it.
+                        self.state = State::Idle;
+                        return Err(error);
+                    }
+                    self.stage_started = Instant::now();
+                    self.times.preprocess_ns += nanoseconds(self.stage_started - started);
+                    request = match runner.enqueue() {
+                        Ok(Completion::Pending) => {
+                            self.state = State::Running(candidate);
+                            return Ok(None);
+                        }
+                        Ok(Completion::Done) => self.after_run(candidate),
+                        Err(error) => self.after_failure(candidate, error),
+                    };
+                }
+                Request::Answer(answer) => return Ok(Some(self.outcome(answer))),
+                Request::NoneWorks => {
+                    self.state = State::Idle;
+                    return Err(self.failure.clone().unwrap_or(NOTHING_IN_FLIGHT));
+                }
+            }
+        }
+    }
+
+    fn decide(&mut self) -> Request {
+        let started = Instant::now();
+        let request = self.premodel.program().step(&mut self.walk, &self.values);
+        self.times.decide_ns += nanoseconds(started.elapsed());
+        request
+    }
+
+    fn after_run(&mut self, candidate: CandidateId) -> Request {
+        let summary = match self.candidates[candidate.index()].finish() {
+            Ok(summary) => summary,
+            Err(error) => return self.after_failure(candidate, error),
+        };
+        for (at, signal) in &self.own[candidate.index()] {
+            self.values[*at] = match signal {
+                CandidateSignal::Top1 => summary.top1,
+                CandidateSignal::Margin => summary.margin,
+                CandidateSignal::Entropy => summary.entropy,
+                CandidateSignal::Risk => {
+                    let table = self.premodel.risk(candidate).unwrap_or(&[]);
+                    table.get(summary.class as usize).copied().unwrap_or(f32::NAN)
+                }
+                _ => f32::NAN,
+            };
+        }
+        let ran = self.walk.ran();
+        for &(at, a, b) in &self.agreements {
+            if (a == candidate || b == candidate) && ran.has(a) && ran.has(b) {
+                let class = |c: CandidateId| self.candidates[c.index()].summary().class;
+                self.values[at] = if class(a) == class(b) { 1.0 } else { 0.0 };
+            }
+        }
+        self.times.compute_ns += nanoseconds(self.stage_started.elapsed());
+        self.decide()
+    }
+
+    fn after_failure(&mut self, candidate: CandidateId, error: Error) -> Request {
+        self.times.compute_ns += nanoseconds(self.stage_started.elapsed());
+        self.failure = Some(error);
+        self.premodel.program().failed(&mut self.walk, candidate)
+    }
+
+    fn outcome(&mut self, answer: Answer) -> Outcome {
+        let summary = match answer {
+            Answer::Candidate(c) => self.candidates[c.index()].summary(),
+            Answer::Average(mask) => {
+                self.average.fill(0.0);
+                let share = 1.0 / mask.len() as f32;
+                for c in mask.iter() {
+                    for (sum, p) in self.average.iter_mut().zip(self.candidates[c.index()].probabilities()) {
+                        *sum += p * share;
+                    }
+                }
+                sum_up(&self.average)
+            }
+        };
+        self.state = State::Idle;
+        self.answered = Some(answer);
+        self.times.total_ns = nanoseconds(self.started.elapsed());
+        Outcome {
+            class: summary.class,
+            probability: summary.top1,
+            answer,
+            ran: self.walk.ran(),
+            failed: self.walk.failed(),
+            node: self.walk.node(),
+            times: self.times,
+        }
+    }
+}
+
+const NOTHING_IN_FLIGHT: Error =
+    Error::from_static(ErrorKind::Usage, "selector: expected an input in flight, got none; submit one first");
+
+/// An input under way. Dropping it gives the input up; the selector takes the next one as if it had never been.
+#[derive(Debug)]
+pub struct InFlight<'s, 'i> {
+    selector: &'s mut Selector,
+    input: Input<'i>,
+}
+
+impl InFlight<'_, '_> {
+    /// Takes the next decisions whose signals are there, and starts what they ask for. `None` means that an engine is at
+    /// work. Never waits for an engine that works on its own; one that runs on the caller's thread (tract, ONNX Runtime) runs
+    /// inside this call.
+    ///
+    /// A candidate that fails does not fail the input: the most capable candidate that works answers, and
+    /// [`Outcome::failed`] tells.
+    ///
+    /// # Errors
+    /// Where the input does not fit, where no candidate works, or where the outcome was already given.
+    pub fn poll(&mut self) -> Result<Option<Outcome>> {
+        self.selector.advance(&self.input)
+    }
+
+    /// Polls until the outcome is there or the time is over; `None` then, and the input stays in flight.
+    ///
+    /// # Errors
+    /// As [`InFlight::poll`].
+    pub fn wait(&mut self, timeout: Duration) -> Result<Option<Outcome>> {
+        let started = Instant::now();
+        loop {
+            if let Some(outcome) = self.poll()? {
+                return Ok(Some(outcome));
+            }
+            if started.elapsed() >= timeout {
+                return Ok(None);
+            }
+            std::hint::spin_loop();
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The hot paths of features and preprocessing do not allocate after warm-up: a counting allocator says so.
+//!
+//! One test, so that no other thread's allocations are counted.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use trt_select::Frame;
+use trt_select::features::{self, FEATURE_COUNT, Features, Groups, Workspace};
+use trt_select::preprocess::{Filter, Preprocess, PreprocessConfig, Resize};
+use trt_select_cuda::Format;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call is passed on unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[track_caller]
+fn counts_none(name: &str, rounds: u32, mut work: impl FnMut()) {
+    work();
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for _ in 0..rounds {
+        work();
+    }
+    let count = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    assert_eq!(count, 0, "{name}: {count} allocations in {rounds} rounds");
+    println!("{name}: 0 allocations in {rounds} rounds");
+}
+
+#[test]
+fn nothing_is_allocated_after_warm_up() {
+    let bytes: Vec<u8> = (0..4 * 64 * 64u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let grey = Frame::packed(Format::Gray8, 28, 28, 28, &bytes).unwrap();
+    let colour = Frame::packed(Format::Bgr8, 33, 21, 100, &bytes).unwrap();
+    let yuv = Frame::nv12(64, 63, &bytes, 64, &bytes, 64).unwrap();
+
+    let mut workspace = Workspace::new();
+    let mut values = [0.0; FEATURE_COUNT];
+    let mut compute = |frame: &Frame<'_>| {
+        let accumulators = Features::compute(black_box(frame), Groups::ALL, &mut workspace);
+        features::derive(&accumulators, &mut values);
+        black_box(&values);
+    };
+    // A debug build does the same work, only slower.
+    let many = if cfg!(debug_assertions) { 2_000 } else { 100_000 };
+    counts_none("features, 28x28 gray8", many, || compute(&grey));
+    counts_none("features, 33x21 bgr8", many / 10, || compute(&colour));
+    counts_none("features, 64x63 nv12", many / 10, || compute(&yuv));
+
+    let mut same = Preprocess::new(PreprocessConfig {
+        channels: 1,
+        mean: vec![0.13],
+        std: vec![0.3],
+        resize: Resize::Stretch,
+        ..PreprocessConfig::imagenet(28, 28)
+    })
+    .unwrap();
+    let mut out = vec![0.0; same.config().output_len()];
+    counts_none("preprocess, same size", many, || same.run(black_box(&grey), &mut out).unwrap());
+
+    for filter in [Filter::Bicubic, Filter::Bilinear] {
+        let mut resizing = Preprocess::new(PreprocessConfig { filter, ..PreprocessConfig::imagenet(24, 24) }).unwrap();
+        let mut out = vec![0.0; resizing.config().output_len()];
+        for frame in [&grey, &colour, &yuv] {
+            let name = format!("preprocess, {filter:?} resize from {}", frame.format().name());
+            counts_none(&name, many / 20, || resizing.run(black_box(frame), &mut out).unwrap());
+        }
+        // Frames of two sizes in turn recompute the weights in the same memory.
+        counts_none("preprocess, alternating sizes", many / 100, || {
+            resizing.run(black_box(&grey), &mut out).unwrap();
+            resizing.run(black_box(&yuv), &mut out).unwrap();
+        });
+    }
+}
