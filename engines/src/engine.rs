@@ -20,6 +20,14 @@ impl DataType {
             DataType::F16 => 2,
         }
     }
+
+    /// The name used in messages: `f32`, `f16`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DataType::F32 => "f32",
+            DataType::F16 => "f16",
+        }
+    }
 }
 
 /// Arithmetic that an engine was built for.
@@ -84,6 +92,21 @@ pub struct Description {
     pub inputs: Vec<TensorInfo>,
     /// Outputs, in the network's order.
     pub outputs: Vec<TensorInfo>,
+}
+
+/// How to open a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Threads that work on one inference, the caller's included; at least 1.
+    pub threads: usize,
+    /// The arithmetic that the model's file was made for. A CPU engine runs the file as it is and only reports this.
+    pub precision: Precision,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions { threads: 1, precision: Precision::Fp32 }
+    }
 }
 
 /// Memory that an engine holds, as far as it can tell.

@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Shape,
     /// The network failed while running.
     Run,
+    /// Something that this build or this engine does not have was asked for.
+    Unsupported,
 }
 
 /// One line: the object, what was expected, what was found, what to do.

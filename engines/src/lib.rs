@@ -8,13 +8,16 @@
 
 mod engine;
 mod error;
+#[cfg(any(feature = "ort", feature = "tract"))]
+mod model;
 pub mod null;
 #[cfg(feature = "ort")]
 pub mod ort;
+pub mod registry;
 #[cfg(feature = "tract")]
 pub mod tract;
 
 pub use engine::{
-    Completion, DataType, Description, Engine, Memory, Precision, Stream, TensorInfo, TensorMut, TensorRef,
+    Completion, DataType, Description, Engine, Memory, OpenOptions, Precision, Stream, TensorInfo, TensorMut, TensorRef,
 };
 pub use error::{Error, ErrorKind};

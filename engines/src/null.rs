@@ -1,2 +1,217 @@
 //! An engine without a network: it answers what it was told to. For tests, and for measuring what the selector itself
 //! costs.
+//!
+//! Nothing of it allocates, locks or blocks after [`NullEngine::new`], as long as the function given to
+//! [`NullEngine::set_function`] does not.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{Completion, Description, Engine, Error, Memory, Precision, Stream, TensorInfo, TensorMut, TensorRef};
+
+/// Computes outputs from inputs. Both are one slice a tensor, in the description's order.
+type Function = Box<dyn FnMut(&[Box<[f32]>], &mut [Box<[f32]>]) + Send>;
+
+/// The engine without a network.
+///
+/// Its outputs are zeros, or what [`set_output`](NullEngine::set_output) or [`set_function`](NullEngine::set_function)
+/// said. Work can be made to fail or to take its time. Where a real engine leaves an output's contents unspecified (after
+/// a failure, and while work is pending), this one fills it with NaN, so that whoever reads it then is found out.
+///
+/// ```
+/// use trt_select_engines::null::NullEngine;
+/// use trt_select_engines::{Completion, DataType, Engine, Stream, TensorInfo, TensorRef};
+///
+/// let tensor = |name: &str, shape: &[usize]| TensorInfo { name: name.into(), data_type: DataType::F32, shape: shape.into() };
+/// let mut engine = NullEngine::new(vec![tensor("image", &[1, 3, 2, 2])], vec![tensor("logits", &[1, 2])])?;
+/// engine.set_output(0, &[0.25, 0.75]);
+/// assert_eq!(engine.enqueue(Stream::HOST)?, Completion::Done);
+/// assert!(matches!(engine.output(0), TensorRef::Host([0.25, 0.75])));
+/// # Ok::<(), trt_select_engines::Error>(())
+/// ```
+pub struct NullEngine {
+    description: Description,
+    inputs: Vec<Box<[f32]>>,
+    /// What the next enqueue will answer.
+    answers: Vec<Box<[f32]>>,
+    outputs: Vec<Box<[f32]>>,
+    /// Whether `outputs` hold `answers`, so that an enqueue need not copy.
+    current: bool,
+    function: Option<Function>,
+    /// Enqueues that are to fail, by number.
+    failures: Vec<(u64, Error)>,
+    polls_per_enqueue: u32,
+    /// Polls that the work under way will answer with false; none when there is no such work.
+    polls_left: Option<u32>,
+    /// What the work under way will fail with.
+    pending_failure: Option<Error>,
+    /// Whether failures show in `ready` rather than in `enqueue`.
+    fail_late: bool,
+    enqueues: Arc<AtomicU64>,
+}
+
+impl NullEngine {
+    /// An engine with these inputs and outputs, all buffers zero.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if a tensor is not of type f32.
+    pub fn new(inputs: Vec<TensorInfo>, outputs: Vec<TensorInfo>) -> Result<NullEngine, Error> {
+        for (role, tensors) in [("input", &inputs), ("output", &outputs)] {
+            if let Some(other) = tensors.iter().find(|t| t.data_type != crate::DataType::F32) {
+                return Err(Error::new(
+                    crate::ErrorKind::Shape,
+                    format!("null engine: {role} `{}` holds {}, expected f32", other.name, other.data_type.name()),
+                ));
+            }
+        }
+        let buffers = |tensors: &[TensorInfo]| tensors.iter().map(|t| vec![0.0; t.len()].into()).collect::<Vec<_>>();
+        Ok(NullEngine {
+            inputs: buffers(&inputs),
+            answers: buffers(&outputs),
+            outputs: buffers(&outputs),
+            current: true,
+            function: None,
+            failures: Vec::new(),
+            polls_per_enqueue: 0,
+            polls_left: None,
+            pending_failure: None,
+            fail_late: false,
+            enqueues: Arc::new(AtomicU64::new(0)),
+            description: Description {
+                kind: "null",
+                version: concat!("null ", env!("CARGO_PKG_VERSION")).to_owned(),
+                device: "none".to_owned(),
+                precision: Precision::Fp32,
+                inputs,
+                outputs,
+            },
+        })
+    }
+
+    /// Sets what output `index` answers, from the next [`enqueue`](Engine::enqueue) on.
+    ///
+    /// # Panics
+    /// If there is no such output, or its length is another.
+    pub fn set_output(&mut self, index: usize, values: &[f32]) {
+        self.answers[index].copy_from_slice(values);
+        self.current = false;
+    }
+
+    /// Sets a function that computes the answers from the inputs in every [`enqueue`](Engine::enqueue) that does not fail.
+    /// The answers keep their values between calls. It runs on the thread that enqueues.
+    pub fn set_function(&mut self, function: impl FnMut(&[Box<[f32]>], &mut [Box<[f32]>]) + Send + 'static) {
+        self.function = Some(Box::new(function));
+    }
+
+    /// Makes the `number`-th enqueue fail with `error`. Enqueues count from 0 since the engine was made, failed ones too.
+    pub fn fail_at(&mut self, number: u64, error: Error) {
+        self.failures.push((number, error));
+    }
+
+    /// Whether failures show at the end of the work, in [`ready`](Engine::ready), rather than in
+    /// [`enqueue`](Engine::enqueue). Only work that is pending can fail late; see [`set_polls`](NullEngine::set_polls).
+    pub fn set_fail_late(&mut self, late: bool) {
+        self.fail_late = late;
+    }
+
+    /// Makes every enqueue from now on answer [`Completion::Pending`], and the `polls` calls of [`ready`](Engine::ready)
+    /// that follow answer false. With 0, work is done when `enqueue` returns.
+    pub fn set_polls(&mut self, polls: u32) {
+        self.polls_per_enqueue = polls;
+    }
+
+    /// Enqueues since it was made, failed ones too.
+    pub fn enqueues(&self) -> u64 {
+        self.enqueues.load(Ordering::Relaxed)
+    }
+
+    /// The counter behind [`enqueues`](NullEngine::enqueues), to be read when the engine has been given away.
+    pub fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.enqueues)
+    }
+
+    fn poison(&mut self) {
+        self.outputs.iter_mut().for_each(|o| o.fill(f32::NAN));
+        self.current = false;
+    }
+
+    fn publish(&mut self) {
+        if !self.current {
+            for (output, answer) in self.outputs.iter_mut().zip(&self.answers) {
+                output.copy_from_slice(answer);
+            }
+            self.current = true;
+        }
+    }
+}
+
+impl fmt::Debug for NullEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NullEngine")
+            .field("description", &self.description)
+            .field("enqueues", &self.enqueues())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine for NullEngine {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn memory(&self) -> Memory {
+        let buffers = self.inputs.iter().chain(&self.outputs).chain(&self.answers);
+        Memory { host_bytes: buffers.map(|b| size_of_val::<[f32]>(b) as u64).sum(), ..Memory::default() }
+    }
+
+    fn input(&mut self, index: usize) -> TensorMut<'_> {
+        TensorMut::Host(&mut self.inputs[index])
+    }
+
+    fn output(&self, index: usize) -> TensorRef<'_> {
+        TensorRef::Host(&self.outputs[index])
+    }
+
+    fn enqueue(&mut self, _stream: Stream) -> Result<Completion, Error> {
+        let number = self.enqueues.fetch_add(1, Ordering::Relaxed);
+        self.polls_left = None;
+        self.pending_failure = None;
+        let failure = self.failures.iter().position(|(at, _)| *at == number).map(|i| self.failures.swap_remove(i).1);
+        let pending = self.polls_per_enqueue > 0;
+        match failure {
+            Some(error) if !(pending && self.fail_late) => {
+                self.poison();
+                return Err(error);
+            }
+            late => self.pending_failure = late,
+        }
+        if let Some(function) = &mut self.function {
+            function(&self.inputs, &mut self.answers);
+            self.current = false;
+        }
+        if pending {
+            self.polls_left = Some(self.polls_per_enqueue);
+            self.poison();
+            return Ok(Completion::Pending);
+        }
+        self.publish();
+        Ok(Completion::Done)
+    }
+
+    fn ready(&mut self) -> Result<bool, Error> {
+        match self.polls_left {
+            None => return Ok(true),
+            Some(0) => self.polls_left = None,
+            Some(left) => {
+                self.polls_left = Some(left - 1);
+                return Ok(false);
+            }
+        }
+        if let Some(error) = self.pending_failure.take() {
+            return Err(error);
+        }
+        self.publish();
+        Ok(true)
+    }
+}

@@ -1,0 +1,221 @@
+//! Choosing an engine at run time, by name, and opening models with it.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::null::NullEngine;
+use crate::{Engine, Error, ErrorKind, OpenOptions, TensorInfo};
+
+/// The engines by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The fastest that this machine can run: ONNX Runtime if its library is found, else tract.
+    #[default]
+    Auto,
+    /// tract, built in.
+    Tract,
+    /// ONNX Runtime.
+    Ort,
+    /// No network: outputs are zeros.
+    Null,
+    /// TensorRT.
+    Tensorrt,
+}
+
+impl Kind {
+    /// All of them, in the order in which help lists them.
+    pub const ALL: [Kind; 5] = [Kind::Auto, Kind::Tract, Kind::Ort, Kind::Null, Kind::Tensorrt];
+
+    /// The name by which users choose it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Auto => "auto",
+            Kind::Tract => "tract",
+            Kind::Ort => "ort",
+            Kind::Null => "null",
+            Kind::Tensorrt => "tensorrt",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Error;
+
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] with the names that there are.
+    fn from_str(name: &str) -> Result<Kind, Error> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let names = Kind::ALL.map(Kind::name).join(", ");
+            Error::new(ErrorKind::Unsupported, format!("engine `{name}`: expected one of {names}"))
+        })
+    }
+}
+
+/// An engine that this build and this machine have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Choice {
+    /// Which; never [`Kind::Auto`].
+    pub kind: Kind,
+    /// Why, in one line for a person: what was chosen, and why not the others.
+    pub reason: String,
+}
+
+/// What an engine needs is here, with a line about it; or it is not, with the reason.
+type Availability = Result<String, Error>;
+
+/// Settles which engine to use. For [`Kind::Ort`] and [`Kind::Auto`] this looks for ONNX Runtime's library, which may take
+/// tens of milliseconds the first time (see `ort::find`).
+///
+/// # Errors
+/// - [`ErrorKind::Unsupported`] if the engine asked for is not compiled in, or not part of this version;
+/// - [`ErrorKind::LibraryMissing`] if its library is not on this machine.
+pub fn resolve(kind: Kind) -> Result<Choice, Error> {
+    resolve_with(kind, ort, tract)
+}
+
+fn resolve_with(
+    kind: Kind,
+    ort: impl FnOnce() -> Availability,
+    tract: impl FnOnce() -> Availability,
+) -> Result<Choice, Error> {
+    let asked_for = |about: String| Choice { kind, reason: format!("{kind}: asked for; {about}") };
+    match kind {
+        Kind::Ort => ort().map(asked_for),
+        Kind::Tract => tract().map(asked_for),
+        Kind::Null => Ok(asked_for("it runs no network".to_owned())),
+        Kind::Tensorrt => Err(Error::new(
+            ErrorKind::Unsupported,
+            "engine tensorrt: not part of this version yet; use auto, ort or tract",
+        )),
+        Kind::Auto => match (ort(), tract) {
+            (Ok(about), _) => {
+                Ok(Choice { kind: Kind::Ort, reason: format!("ort: {about}; faster than tract on most networks") })
+            }
+            (Err(no_ort), tract) => match tract() {
+                Ok(about) => Ok(Choice { kind: Kind::Tract, reason: format!("tract: {about}; {no_ort}") }),
+                // A library that is missing can be put there; a build is what it is.
+                Err(no_tract) => Err(Error::new(no_ort.kind(), format!("engine auto: {no_ort}; {no_tract}"))),
+            },
+        },
+    }
+}
+
+/// Opens the model of the candidate `name` with an engine; [`Kind::Auto`] is resolved first. The line of an error begins
+/// with the candidate's name.
+///
+/// # Errors
+/// Those of [`resolve`], and those of the engine's own `open`. [`Kind::Null`] runs no model:
+/// [`ErrorKind::Unsupported`]; see [`open_null`].
+pub fn open(kind: Kind, path: &Path, name: &str, options: &OpenOptions) -> Result<Box<dyn Engine>, Error> {
+    let kind = if kind == Kind::Auto { resolve(kind)?.kind } else { kind };
+    let opened = match kind {
+        #[cfg(feature = "tract")]
+        Kind::Tract => crate::tract::TractEngine::open(path, options).map(|e| Box::new(e) as Box<dyn Engine>),
+        #[cfg(feature = "ort")]
+        Kind::Ort => crate::ort::OrtEngine::open(path, options).map(|e| Box::new(e) as Box<dyn Engine>),
+        Kind::Null => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{}: the null engine reads no model; open it with its tensors", path.display()),
+        )),
+        other => {
+            let _ = options;
+            Err(resolve(other).err().unwrap_or_else(|| not_compiled(other)))
+        }
+    };
+    opened.map_err(|e| Error::new(e.kind(), format!("{name}: {e}")))
+}
+
+/// Opens an engine that runs no network and answers zeros.
+///
+/// # Errors
+/// [`ErrorKind::Shape`] if a tensor is not of type f32.
+pub fn open_null(inputs: Vec<TensorInfo>, outputs: Vec<TensorInfo>) -> Result<Box<dyn Engine>, Error> {
+    Ok(Box::new(NullEngine::new(inputs, outputs)?))
+}
+
+fn not_compiled(kind: Kind) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("engine {kind}: not compiled in (build with --features {kind})"))
+}
+
+fn tract() -> Availability {
+    if cfg!(feature = "tract") { Ok("built in".to_owned()) } else { Err(not_compiled(Kind::Tract)) }
+}
+
+#[cfg(feature = "ort")]
+fn ort() -> Availability {
+    crate::ort::find().map(|found| found.to_string())
+}
+
+#[cfg(not(feature = "ort"))]
+fn ort() -> Availability {
+    Err(not_compiled(Kind::Ort))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing() -> Availability {
+        Err(Error::new(ErrorKind::LibraryMissing, "no libonnxruntime found"))
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.to_string().parse::<Kind>(), Ok(kind));
+        }
+        let error = "TensorRT".parse::<Kind>().expect_err("no such name");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(error.to_string(), "engine `TensorRT`: expected one of auto, tract, ort, null, tensorrt");
+    }
+
+    #[test]
+    fn auto_takes_ort_then_tract_and_says_why() {
+        let both = resolve_with(Kind::Auto, || Ok("ONNX Runtime 1.20.1".to_owned()), tract).expect("ort");
+        assert_eq!(both.kind, Kind::Ort);
+        assert!(both.reason.contains("1.20.1"), "{}", both.reason);
+
+        let built_in = || Ok("built in".to_owned());
+        let no_library = resolve_with(Kind::Auto, missing, built_in).expect("tract");
+        assert_eq!(no_library.kind, Kind::Tract);
+        assert_eq!(no_library.reason, "tract: built in; no libonnxruntime found");
+
+        let not_built = resolve_with(Kind::Auto, || Err(not_compiled(Kind::Ort)), built_in).expect("tract");
+        assert_eq!(not_built.reason, "tract: built in; engine ort: not compiled in (build with --features ort)");
+
+        let neither =
+            resolve_with(Kind::Auto, missing, || Err(not_compiled(Kind::Tract))).expect_err("nothing to run it");
+        assert_eq!(neither.kind(), ErrorKind::LibraryMissing);
+        assert!(neither.to_string().contains("--features tract"), "{neither}");
+    }
+
+    #[test]
+    fn what_is_asked_for_is_not_replaced() {
+        let unasked = || -> Availability { panic!("not to be looked for") };
+        assert_eq!(resolve_with(Kind::Tract, unasked, || Ok(String::new())).map(|c| c.kind), Ok(Kind::Tract));
+        assert_eq!(resolve_with(Kind::Null, unasked, unasked).map(|c| c.kind), Ok(Kind::Null));
+        let no_ort = resolve_with(Kind::Ort, missing, unasked).expect_err("no library");
+        assert_eq!(no_ort.kind(), ErrorKind::LibraryMissing);
+        let tensorrt = resolve_with(Kind::Tensorrt, unasked, unasked).expect_err("not yet");
+        assert_eq!(tensorrt.kind(), ErrorKind::Unsupported);
+        assert!(tensorrt.to_string().contains("not part of this version"), "{tensorrt}");
+    }
+
+    #[test]
+    fn errors_of_open_begin_with_the_candidate() {
+        for kind in [Kind::Null, Kind::Tensorrt] {
+            let error = open(kind, Path::new("small.onnx"), "small", &OpenOptions::default()).err().expect("refused");
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.to_string().starts_with("small: "), "{error}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What becomes of ONNX Runtime's library when it is missing, wrong, or chosen twice. Each case is a process of its own,
+//! since a process has one ONNX Runtime for life.
+#![cfg(feature = "ort")]
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use support::model;
+use trt_select_engines::ort::{self, How};
+use trt_select_engines::registry::{self, Kind};
+use trt_select_engines::{Engine as _, ErrorKind, OpenOptions, Stream};
+
+/// Runs one of the tests marked `ignore` below in a process with this value of the variable.
+fn in_process(test: &str, library: &Path) -> String {
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
+        .env(ort::VARIABLE, library)
+        .output()
+        .expect("it starts");
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{test}: {text}");
+    assert!(text.contains("1 passed"), "{test}: {text}");
+    text
+}
+
+#[test]
+fn a_file_that_is_no_library() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = folder.path().join("libonnxruntime.so");
+    std::fs::write(&text, "not a library").expect("writable");
+    in_process("child_without_a_library", &text);
+    in_process("child_without_a_library", &folder.path().join("missing.so"));
+}
+
+#[test]
+#[ignore = "started by another test"]
+fn child_without_a_library() {
+    for _ in 0..2 {
+        let find = ort::find().expect_err("no library");
+        let resolve = registry::resolve(Kind::Ort).expect_err("no library");
+        let path = model("classifier.onnx");
+        let open = ort::OrtEngine::open(&path, &OpenOptions::default()).expect_err("no library");
+        for error in [find, resolve, open] {
+            assert_eq!(error.kind(), ErrorKind::LibraryMissing);
+            assert!(error.to_string().starts_with("ORT_DYLIB_PATH="), "{error}");
+        }
+    }
+    let auto = registry::resolve(Kind::Auto);
+    if cfg!(feature = "tract") {
+        let choice = auto.expect("tract");
+        assert_eq!(choice.kind, Kind::Tract);
+        assert!(choice.reason.contains("ORT_DYLIB_PATH="), "{}", choice.reason);
+    } else {
+        assert_eq!(auto.expect_err("nothing to run it").kind(), ErrorKind::LibraryMissing);
+    }
+}
+
+#[test]
+fn the_first_choice_stays() {
+    let found = match ort::find() {
+        Ok(found) => found,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    assert!(found.path.is_absolute() || !cfg!(target_os = "linux"), "{found}");
+    in_process("child_with_a_library", &found.path);
+}
+
+#[test]
+#[ignore = "started by another test"]
+fn child_with_a_library() {
+    let found = ort::find().expect("the library that the variable names");
+    assert_eq!(found.how, How::Variable);
+    assert_eq!(ort::find().as_ref(), Ok(&found));
+    let choice = registry::resolve(Kind::Auto).expect("ort");
+    assert_eq!(choice.kind, Kind::Ort);
+    assert!(choice.reason.contains(&found.version) && choice.reason.contains("ORT_DYLIB_PATH"), "{}", choice.reason);
+
+    // Many threads at once, each the first: one loads, all run.
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let path = model("classifier.onnx");
+                let mut engine = ort::OrtEngine::open(&path, &OpenOptions::default()).expect("a model to run");
+                engine.enqueue(Stream::HOST).expect("it runs");
+                assert_eq!(engine.description().version, format!("onnxruntime {}", found.version));
+            });
+        }
+    });
+}
