@@ -50,7 +50,7 @@
 //! | `order` | `"rgb"` | order of 3 channels: `"rgb"` or `"bgr"` |
 //! | `layout` | `"nchw"` | `"nchw"` (planes) or `"nhwc"` (interleaved) |
 //! | `resize` | `"stretch"` | `"stretch"`: the whole frame onto the whole input; `"crop"`: shorter side to size ÷ `crop`, then the centre |
-//! | `crop` | 0.875 | the part of the resized frame that is kept, in (0, 1]; only with `resize = "crop"` |
+//! | `crop` | 0.875 | the part of the resized frame that is kept, in [0.1, 1]; only with `resize = "crop"` |
 //! | `filter` | `"bicubic"` | `"bicubic"` or `"bilinear"` |
 //! | `mean` | 0 for each channel | subtracted from the channel, which runs from 0 to 1 |
 //! | `std` | 1 for each channel | what the channel is then divided by; more than 0 |
@@ -73,15 +73,13 @@ use std::path::{Path, PathBuf};
 use trt_select_engines::Precision;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::preprocess::PreprocessConfig;
 
 /// The version of `bundle.toml` that this release reads.
 pub const FORMAT: i64 = 1;
 
 /// Name of the file that makes a folder a bundle.
 pub const FILE_NAME: &str = "bundle.toml";
-
-/// Longest side of a candidate's input, in pixels.
-pub const MAX_SIDE_PX: u32 = 16_384;
 
 /// Most elements of a tensor input.
 pub const MAX_TENSOR_LEN: usize = 1 << 30;
@@ -124,7 +122,7 @@ pub enum Task {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InputKind {
-    /// Frames, preprocessed for each candidate as its [`ImageSpec`] says.
+    /// Frames, preprocessed for each candidate as its [`PreprocessConfig`] says.
     Image,
     /// Floats, taken as they are.
     Tensor {
@@ -192,7 +190,7 @@ pub struct CandidateSpec {
     /// What its output holds.
     pub scores: Scores,
     /// How frames become its input; `None` where the bundle's input is a tensor.
-    pub image: Option<ImageSpec>,
+    pub image: Option<PreprocessConfig>,
     /// Measured mean cost of one run, in nanoseconds; more than 0.
     pub cost_ns: Option<f64>,
 }
@@ -206,75 +204,6 @@ pub enum Scores {
     Logits,
     /// Probabilities already.
     Probabilities,
-}
-
-/// How a frame becomes a candidate's input.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ImageSpec {
-    /// Width of the network's input in pixels, 1 to [`MAX_SIDE_PX`].
-    pub width_px: u32,
-    /// Height of the network's input in pixels, 1 to [`MAX_SIDE_PX`].
-    pub height_px: u32,
-    /// 1 (grey) or 3 (colour).
-    pub channels: u32,
-    /// Order of three channels; without meaning for one.
-    pub order: ChannelOrder,
-    /// Order of the tensor's extents.
-    pub layout: Layout,
-    /// How the frame's size becomes the input's.
-    pub resize: Resize,
-    /// How pixels between pixels are made.
-    pub filter: Filter,
-    /// Subtracted from each channel, which runs from 0 to 1. `channels` long.
-    pub mean: Vec<f32>,
-    /// What each channel is then divided by; more than 0. `channels` long.
-    pub std: Vec<f32>,
-}
-
-/// Order of colour channels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ChannelOrder {
-    /// Red, green, blue.
-    #[default]
-    Rgb,
-    /// Blue, green, red.
-    Bgr,
-}
-
-/// Order of an image tensor's extents: n batch, c channels, h height, w width.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Layout {
-    /// Channels as planes.
-    #[default]
-    Nchw,
-    /// Channels interleaved.
-    Nhwc,
-}
-
-/// How a frame's size becomes the network's.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub enum Resize {
-    /// The whole frame onto the whole input; the aspect ratio is not kept.
-    #[default]
-    Stretch,
-    /// The shorter side to the input's size ÷ `fraction`, then the centre is cut out.
-    Crop {
-        /// The part that is kept, in (0, 1].
-        fraction: f32,
-    },
-}
-
-/// Resampling filter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Filter {
-    /// Cubic in both directions.
-    #[default]
-    Bicubic,
-    /// Linear in both directions.
-    Bilinear,
 }
 
 impl Bundle {

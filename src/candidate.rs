@@ -4,13 +4,15 @@
 use std::time::Instant;
 
 use trt_select_engines::registry::{self, Choice, Kind};
-use trt_select_engines::{Completion, DataType, Description, Engine, OpenOptions, Stream, TensorInfo, TensorMut, TensorRef};
+use trt_select_engines::{
+    Completion, DataType, Description, Engine, OpenOptions, Stream, TensorInfo, TensorMut, TensorRef,
+};
 
+use crate::Frame;
 use crate::bundle::{Bundle, CandidateSpec, InputKind, Scores};
 use crate::error::{Error, ErrorKind, Result};
 use crate::preprocess::{Preprocess, PreprocessConfig};
 use crate::scores::{Summary, summarise};
-use crate::Frame;
 
 /// What an input is: a frame that each candidate preprocesses for itself, or a tensor that all take as it is.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +133,10 @@ impl Candidate {
                         "correct `size`, `channels` or `layout`",
                     ));
                 }
-                Some(Preprocess::new(config).map_err(|e| Error::new(ErrorKind::Bundle, format!("candidate {name}: {e}")))?)
+                Some(
+                    Preprocess::new(config)
+                        .map_err(|e| Error::new(ErrorKind::Bundle, format!("candidate {name}: {e}")))?,
+                )
             }
         };
         let classes = description.outputs[out].len();
@@ -168,7 +173,7 @@ impl Candidate {
     }
 
     fn open(bundle: &Bundle, spec: &CandidateSpec, kind: Kind, config: &OpenConfig) -> Result<Candidate> {
-        let preprocess = spec.image.as_ref().map(PreprocessConfig::from);
+        let preprocess = spec.image.clone();
         let engine = if kind == Kind::Null {
             let tensor = |name: &Option<String>, other: &str, shape| TensorInfo {
                 name: name.clone().unwrap_or_else(|| other.to_owned()),
@@ -178,13 +183,20 @@ impl Candidate {
             let shape = match (&bundle.input, &preprocess) {
                 (InputKind::Tensor { shape }, _) => shape.clone(),
                 (_, Some(p)) => match p.layout {
-                    crate::preprocess::Layout::Nchw => vec![1, p.channels as usize, p.height as usize, p.width as usize],
-                    crate::preprocess::Layout::Nhwc => vec![1, p.height as usize, p.width as usize, p.channels as usize],
+                    crate::preprocess::Layout::Nchw => {
+                        vec![1, p.channels as usize, p.height as usize, p.width as usize]
+                    }
+                    crate::preprocess::Layout::Nhwc => {
+                        vec![1, p.height as usize, p.width as usize, p.channels as usize]
+                    }
                 },
                 (_, None) => vec![1],
             };
             let classes = bundle.labels.len().max(1);
-            registry::open_null(vec![tensor(&spec.input, "input", shape)], vec![tensor(&spec.output, "output", vec![1, classes])])?
+            registry::open_null(
+                vec![tensor(&spec.input, "input", shape)],
+                vec![tensor(&spec.output, "output", vec![1, classes])],
+            )?
         } else {
             let path = spec.onnx.as_ref().ok_or_else(|| {
                 Error::expected(
@@ -266,12 +278,14 @@ impl Candidate {
                 values.len(),
                 "give a tensor of the network's input shape",
             )),
-            (Input::Frame(_), None) => {
-                Err(Error::from_static(ErrorKind::Input, "input: expected a tensor, got a frame; the bundle's input is `tensor`"))
-            }
-            (Input::Tensor(_), Some(_)) => {
-                Err(Error::from_static(ErrorKind::Input, "input: expected a frame, got a tensor; the bundle's input is `image`"))
-            }
+            (Input::Frame(_), None) => Err(Error::from_static(
+                ErrorKind::Input,
+                "input: expected a tensor, got a frame; the bundle's input is `tensor`",
+            )),
+            (Input::Tensor(_), Some(_)) => Err(Error::from_static(
+                ErrorKind::Input,
+                "input: expected a frame, got a tensor; the bundle's input is `image`",
+            )),
         }
     }
 
@@ -291,8 +305,10 @@ impl Candidate {
     }
 }
 
-const NOT_ON_HOST: Error =
-    Error::from_static(ErrorKind::Engine, "engine: expected host tensors, got device ones; this selector runs host engines");
+const NOT_ON_HOST: Error = Error::from_static(
+    ErrorKind::Engine,
+    "engine: expected host tensors, got device ones; this selector runs host engines",
+);
 const NOT_FINITE: Error = Error::from_static(
     ErrorKind::Engine,
     "network output: expected finite numbers, got NaN or infinity; check the model and its preprocessing",

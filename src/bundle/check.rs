@@ -9,11 +9,9 @@ use trt_select_engines::Precision;
 use trt_select_premodel::MAX_CANDIDATES;
 
 use super::document::{self, Document};
-use super::{
-    Bundle, CandidateSpec, ChannelOrder, FILE_NAME, FORMAT, Filter, ImageSpec, InputKind, Layout, MAX_SIDE_PX,
-    MAX_TENSOR_LEN, Resize, SampleSource, Scores, Task,
-};
+use super::{Bundle, CandidateSpec, FILE_NAME, FORMAT, InputKind, MAX_TENSOR_LEN, SampleSource, Scores, Task};
 use crate::error::{Error, ErrorKind, Result};
+use crate::preprocess::{ChannelOrder, Filter, Layout, MAX_INPUT_SIDE_PX, MIN_CROP_FRACTION, PreprocessConfig, Resize};
 
 /// The bundle, and the files that must be there for it.
 pub(super) fn bundle(dir: &Path, text: &str) -> Result<(Bundle, Vec<Reference>)> {
@@ -246,7 +244,7 @@ fn image(
     span: Range<usize>,
     raw: &mut document::Candidate,
     input: &InputKind,
-) -> Result<Option<ImageSpec>> {
+) -> Result<Option<PreprocessConfig>> {
     let name = raw.name.get_ref().clone();
     let of = |key: &str| format!("`{key}` of candidate \"{name}\"");
     if *input != InputKind::Image {
@@ -262,7 +260,7 @@ fn image(
         };
     }
 
-    let [width_px, height_px] = size(doc, of("size"), span, raw.size.take())?;
+    let [width, height] = size(doc, of("size"), span, raw.size.take())?;
     let channels = match &raw.channels {
         None => 3,
         Some(n) => match *n.get_ref() {
@@ -276,9 +274,9 @@ fn image(
     let order = [("rgb", ChannelOrder::Rgb), ("bgr", ChannelOrder::Bgr)];
     let layout = [("nchw", Layout::Nchw), ("nhwc", Layout::Nhwc)];
     let filter = [("bicubic", Filter::Bicubic), ("bilinear", Filter::Bilinear)];
-    Ok(Some(ImageSpec {
-        width_px,
-        height_px,
+    Ok(Some(PreprocessConfig {
+        width,
+        height,
         channels,
         order: choice(doc, of("order"), raw.order.take(), &order)?,
         layout: choice(doc, of("layout"), raw.layout.take(), &layout)?,
@@ -317,13 +315,13 @@ fn size(doc: &Document<'_>, what: String, table: Range<usize>, raw: Option<Spann
     let Some(raw) = raw else {
         return Err(doc.error(table, what, "[width, height] in px", "no such key", remedy));
     };
-    let side = |n: i64| u32::try_from(n).ok().filter(|n| (1..=MAX_SIDE_PX).contains(n));
+    let side = |n: i64| u32::try_from(n).ok().filter(|n| (1..=MAX_INPUT_SIDE_PX).contains(n));
     if let [width, height] = raw.get_ref()[..]
         && let (Some(width), Some(height)) = (side(width), side(height))
     {
         return Ok([width, height]);
     }
-    let expected = format!("[width, height] with sides of 1 to {MAX_SIDE_PX} px");
+    let expected = format!("[width, height] with sides of 1 to {MAX_INPUT_SIDE_PX} px");
     Err(doc.error(raw.span(), what, expected, format_args!("{:?}", raw.get_ref()), remedy))
 }
 
@@ -346,16 +344,16 @@ fn resize(
                 remedy,
             ))
         }
-        (true, None) => Ok(Resize::Crop { fraction: 0.875 }),
+        (true, None) => Ok(Resize::ShorterSideCrop { fraction: 0.875 }),
         (true, Some(crop)) => {
             let fraction = *crop.get_ref() as f32;
-            if fraction.is_normal() && fraction > 0.0 && *crop.get_ref() <= 1.0 {
-                return Ok(Resize::Crop { fraction });
+            if (MIN_CROP_FRACTION..=1.0).contains(&fraction) {
+                return Ok(Resize::ShorterSideCrop { fraction });
             }
             Err(doc.error(
                 crop.span(),
                 of("crop"),
-                "a number in (0, 1]",
+                format_args!("a number in [{MIN_CROP_FRACTION}, 1]"),
                 crop.get_ref(),
                 "give the part to keep, e.g. 0.875",
             ))

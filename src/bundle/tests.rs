@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::preprocess::{ChannelOrder, Filter, Layout, Resize};
 
 /// Every key of an image bundle.
 const FULL: &str = r#"
@@ -99,13 +100,13 @@ fn every_key_is_read() {
             input: Some("input".into()),
             output: Some("logits".into()),
             scores: Scores::Probabilities,
-            image: Some(ImageSpec {
-                width_px: 28,
-                height_px: 30,
+            image: Some(PreprocessConfig {
+                width: 28,
+                height: 30,
                 channels: 1,
                 order: ChannelOrder::Bgr,
                 layout: Layout::Nhwc,
-                resize: Resize::Crop { fraction: 0.5 },
+                resize: Resize::ShorterSideCrop { fraction: 0.5 },
                 filter: Filter::Bilinear,
                 mean: vec![0.286],
                 std: vec![0.353],
@@ -131,9 +132,9 @@ fn defaults_are_those_of_the_table() {
             input: None,
             output: None,
             scores: Scores::Logits,
-            image: Some(ImageSpec {
-                width_px: 28,
-                height_px: 28,
+            image: Some(PreprocessConfig {
+                width: 28,
+                height: 28,
                 channels: 3,
                 order: ChannelOrder::Rgb,
                 layout: Layout::Nchw,
@@ -147,7 +148,7 @@ fn defaults_are_those_of_the_table() {
     );
     let cropped = MINIMAL.to_owned() + "resize = \"crop\"\n";
     let bundle = Bundle::parse(Path::new("b"), &cropped).unwrap();
-    assert_eq!(bundle.candidates[0].image.as_ref().unwrap().resize, Resize::Crop { fraction: 0.875 });
+    assert_eq!(bundle.candidates[0].image.as_ref().unwrap().resize, Resize::ShorterSideCrop { fraction: 0.875 });
 }
 
 #[test]
@@ -220,10 +221,10 @@ fn bad_documents_are_named() {
         ("\"nhwc\"", "\"chw\"", "b/bundle.toml:26: `layout` of candidate \"nano\": expected \"nchw\" or \"nhwc\", got \"chw\"; correct the value"),
         ("resize = \"crop\"", "resize = \"pad\"", "b/bundle.toml:27: `resize` of candidate \"nano\": expected \"stretch\" or \"crop\", got \"pad\"; correct the value"),
         ("resize = \"crop\"\n", "", "b/bundle.toml:27: `crop` of candidate \"nano\": expected the key only with resize = \"crop\", got resize = \"stretch\"; set `resize = \"crop\"`, or remove `crop`"),
-        ("crop = 0.5", "crop = 0", "b/bundle.toml:28: `crop` of candidate \"nano\": expected a number in (0, 1], got 0; give the part to keep, e.g. 0.875"),
-        ("crop = 0.5", "crop = 1.01", "expected a number in (0, 1], got 1.01; give"),
-        ("crop = 0.5", "crop = nan", "expected a number in (0, 1], got NaN; give"),
-        ("crop = 0.5", "crop = -inf", "expected a number in (0, 1], got -inf; give"),
+        ("crop = 0.5", "crop = 0", "b/bundle.toml:28: `crop` of candidate \"nano\": expected a number in [0.1, 1], got 0; give the part to keep, e.g. 0.875"),
+        ("crop = 0.5", "crop = 1.01", "expected a number in [0.1, 1], got 1.01; give"),
+        ("crop = 0.5", "crop = nan", "expected a number in [0.1, 1], got NaN; give"),
+        ("crop = 0.5", "crop = -inf", "expected a number in [0.1, 1], got -inf; give"),
         ("\"bilinear\"", "\"lanczos\"", "b/bundle.toml:29: `filter` of candidate \"nano\": expected \"bicubic\" or \"bilinear\", got \"lanczos\"; correct the value"),
         ("[0.286]", "[nan]", "b/bundle.toml:30: `mean` of candidate \"nano\": expected finite numbers, got NaN; give the value"),
         ("[0.286]", "[1e39]", "`mean` of candidate \"nano\": expected finite numbers"),
@@ -414,7 +415,7 @@ proptest! {
                     prop_assert!(candidate.onnx.is_some() || candidate.plan.is_some());
                     prop_assert_eq!(candidate.image.is_some(), bundle.input == InputKind::Image);
                     if let Some(image) = &candidate.image {
-                        prop_assert!(image.width_px > 0 && image.height_px > 0);
+                        prop_assert!(image.width > 0 && image.height > 0);
                         prop_assert_eq!(image.mean.len(), image.channels as usize);
                         prop_assert!(image.std.iter().all(|std| (1.0 / std).is_finite()));
                     }

@@ -74,7 +74,10 @@ pub(crate) fn input(buffer: &Buffer) -> Result<Input<'_>> {
                 .map_err(|e| Error::new(ErrorKind::Input, e.to_string()))
         }
         Sample::Tensor(values) => Ok(Input::Tensor(values)),
-        _ => Err(Error::from_static(ErrorKind::Input, "sample: expected an image or a tensor, got another kind; update trt-select")),
+        _ => Err(Error::from_static(
+            ErrorKind::Input,
+            "sample: expected an image or a tensor, got another kind; update trt-select",
+        )),
     }
 }
 
@@ -96,7 +99,8 @@ pub(crate) fn print_json(value: &serde_json::Value) -> Result<()> {
 
 /// A progress bar on stderr: shown where that is a terminal, and not otherwise.
 pub(crate) fn progress(len: u64, what: &'static str) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target =
+        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{msg} [{bar:40}] {human_pos}/{human_len} {eta} left")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(len), target).with_style(style).with_message(what)

@@ -24,7 +24,11 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args) -> Result<()> {
     let bundle = Bundle::read(&args.bundle)?;
     let premodel = bundle.premodel.as_deref().map(read_premodel).transpose()?;
-    if args.json { print_json(&as_json(&bundle, premodel.as_ref())) } else { print(&as_text(&bundle, premodel.as_ref())) }
+    if args.json {
+        print_json(&as_json(&bundle, premodel.as_ref()))
+    } else {
+        print(&as_text(&bundle, premodel.as_ref()))
+    }
 }
 
 fn as_json(bundle: &Bundle, premodel: Option<&Premodel>) -> serde_json::Value {
@@ -34,7 +38,7 @@ fn as_json(bundle: &Bundle, premodel: Option<&Premodel>) -> serde_json::Value {
         .map(|c| {
             json!({
                 "name": c.name, "onnx": c.onnx, "plan": c.plan, "precision": c.precision.name(), "cost_ns": c.cost_ns,
-                "size_px": c.image.as_ref().map(|i| [i.width_px, i.height_px]),
+                "size_px": c.image.as_ref().map(|i| [i.width, i.height]),
             })
         })
         .collect();
@@ -51,7 +55,12 @@ fn as_json(bundle: &Bundle, premodel: Option<&Premodel>) -> serde_json::Value {
 }
 
 fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
-    let mut text = format!("Bundle: {} ({} candidates, {} classes)\n\n", bundle.name, bundle.candidates.len(), bundle.labels.len());
+    let mut text = format!(
+        "Bundle: {} ({} candidates, {} classes)\n\n",
+        bundle.name,
+        bundle.candidates.len(),
+        bundle.labels.len()
+    );
     let mut table = Table::new(&["candidate", "input px", "precision", "cost ms", "onnx", "plan"]);
     for (i, c) in bundle.candidates.iter().enumerate() {
         let cost = premodel.map(|p| p.trained_for.costs_ns[i]).or(c.cost_ns);
@@ -61,7 +70,7 @@ fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
         };
         table.row([
             c.name.clone(),
-            c.image.as_ref().map_or("-".into(), |i| format!("{}x{}x{}", i.width_px, i.height_px, i.channels)),
+            c.image.as_ref().map_or("-".into(), |i| format!("{}x{}x{}", i.width, i.height, i.channels)),
             c.precision.name().into(),
             cost.map_or("-".into(), |ns| format!("{:.4}", ns / 1e6)),
             file(&c.onnx),

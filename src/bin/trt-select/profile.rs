@@ -210,18 +210,16 @@ fn line(fields: &[String]) -> Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     let written = writer.write_record(fields).map_err(|e| e.to_string());
     let text = written.and_then(|()| writer.into_inner().map_err(|e| e.to_string()));
-    text.map_err(|e| Error::expected(ErrorKind::Data, "profile row", "fields that CSV can hold", e, "rename the sample"))
+    text.map_err(|e| {
+        Error::expected(ErrorKind::Data, "profile row", "fields that CSV can hold", e, "rename the sample")
+    })
 }
 
 /// Opens the profile for appending. One that is there is read for the inputs it has; a last line that was cut short is
 /// taken away.
 fn open_output(path: &Path, head: &[u8]) -> Result<(File, HashSet<String>)> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(|e| write_error(path, &e))?;
+    let mut file =
+        OpenOptions::new().read(true).append(true).create(true).open(path).map_err(|e| write_error(path, &e))?;
     let mut text = Vec::new();
     file.read_to_end(&mut text).map_err(|e| write_error(path, &e))?;
     let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
@@ -261,5 +259,11 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, HashSet<String>)> {
 }
 
 fn write_error(path: &Path, e: &std::io::Error) -> Error {
-    Error::expected(ErrorKind::Io, path.display(), "a file that can be written", e, "choose another with -o, or make room")
+    Error::expected(
+        ErrorKind::Io,
+        path.display(),
+        "a file that can be written",
+        e,
+        "choose another with -o, or make room",
+    )
 }

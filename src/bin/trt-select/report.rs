@@ -90,7 +90,8 @@ impl Times {
     /// trtexec's line.
     pub(crate) fn line(&self, what: &str, percentiles: &[f64]) -> String {
         let (min, max, mean, median) = (self.min(), self.max(), self.mean(), self.median());
-        let mut text = format!("{what}: min = {min:.6} ms, max = {max:.6} ms, mean = {mean:.6} ms, median = {median:.6} ms");
+        let mut text =
+            format!("{what}: min = {min:.6} ms, max = {max:.6} ms, mean = {mean:.6} ms, median = {median:.6} ms");
         for &p in percentiles {
             text += &format!(", percentile({p}%) = {:.6} ms", self.percentile(p));
         }

@@ -146,7 +146,13 @@ fn costs(args: &Args, profile: &Profile) -> Result<(Vec<f64>, f64)> {
         return Ok((costs, profile.features_cost_ns()));
     };
     let fail = |expected: &str, got: String| {
-        Err(Error::expected(ErrorKind::Data, path.display(), expected, got, "give one row a candidate: candidate,cost_ns"))
+        Err(Error::expected(
+            ErrorKind::Data,
+            path.display(),
+            expected,
+            got,
+            "give one row a candidate: candidate,cost_ns",
+        ))
     };
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::expected(ErrorKind::Io, path.display(), "a CSV file of costs", e, "correct --costs"))?;
@@ -243,8 +249,16 @@ impl Report<'_> {
             cost / 1e6
         );
         text += "Pareto front (each row's outcome from a program trained on the other folds):\n";
-        let mut table =
-            Table::new(&["price /ms", "reward %", "over best single", "+- 1.96 se", "mean ms", "times cheaper", "random mix %", ""]);
+        let mut table = Table::new(&[
+            "price /ms",
+            "reward %",
+            "over best single",
+            "+- 1.96 se",
+            "mean ms",
+            "times cheaper",
+            "random mix %",
+            "",
+        ]);
         for p in self.front.points.iter().filter(|p| p.on_front || p.single.is_some()) {
             let what = p.lambda_per_ms.map_or("-".to_owned(), |l| format!("{l:.4}"));
             let mut note = p.single.map_or(String::new(), |c| format!("always {}", names[c.index()]));
@@ -278,7 +292,12 @@ impl Report<'_> {
             );
         }
         if let Some((reward, cost)) = self.judged {
-            let _ = writeln!(text, "Judged on the further profile: reward {:.2} %, mean cost {:.4} ms", 100.0 * reward, cost / 1e6);
+            let _ = writeln!(
+                text,
+                "Judged on the further profile: reward {:.2} %, mean cost {:.4} ms",
+                100.0 * reward,
+                cost / 1e6
+            );
         }
         text += "\nProgram:\n";
         for line in self.premodel.tree().lines() {

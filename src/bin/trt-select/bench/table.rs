@@ -198,9 +198,8 @@ impl Results {
         let _ = write!(text, "Total Host Walltime: {:.6} s\n\n=== Candidates side by side ===\n", self.wall_s);
 
         let reference = self.singles[self.reference].times.mean();
-        let mut table = Table::new(&[
-            "", "top-1 %", "mean ms", "median ms", "p99 ms", "speed-up", "answers %", "runs %", "",
-        ]);
+        let mut table =
+            Table::new(&["", "top-1 %", "mean ms", "median ms", "p99 ms", "speed-up", "answers %", "runs %", ""]);
         for (k, s) in self.singles.iter().enumerate() {
             let mut notes = Vec::new();
             if k == self.best {
@@ -236,7 +235,17 @@ impl Results {
         ]);
         let bare = |name: &str, top1: Option<f64>, mean: f64, note: &str| {
             let top1 = top1.map_or_else(dash, percent);
-            [name.into(), top1, f4(mean), dash(), dash(), format!("{:.2}x", reference / mean), dash(), dash(), note.into()]
+            [
+                name.into(),
+                top1,
+                f4(mean),
+                dash(),
+                dash(),
+                format!("{:.2}x", reference / mean),
+                dash(),
+                dash(),
+                note.into(),
+            ]
         };
         table.row(bare("random mix", self.mix, a.mean(), "best blend of two singles of adaptive's mean"));
         table.row(bare("oracle", Some(self.oracle.0), self.oracle.1, "cheapest right, in hindsight"));
@@ -257,7 +266,8 @@ impl Results {
             s.high
         );
         if let Some(mix) = self.mix {
-            let _ = writeln!(text, "Adaptive top-1 less random mix's: {:+.2} points", 100.0 * (self.adaptive_top1 - mix));
+            let _ =
+                writeln!(text, "Adaptive top-1 less random mix's: {:+.2} points", 100.0 * (self.adaptive_top1 - mix));
         }
         if let Some(e) = &self.expected {
             let b = &e.over_best_single;
@@ -285,8 +295,9 @@ impl Results {
 /// The candidate of the largest top-1 (of equals the cheaper), and the cheapest one that is as good but for the slack.
 fn best_and_reference(singles: &[Single]) -> (usize, usize) {
     let cheaper = |a: usize, b: usize| singles[b].times.mean().total_cmp(&singles[a].times.mean());
-    let best =
-        (0..singles.len()).max_by(|&a, &b| singles[a].top1.total_cmp(&singles[b].top1).then(cheaper(a, b))).unwrap_or(0);
+    let best = (0..singles.len())
+        .max_by(|&a, &b| singles[a].top1.total_cmp(&singles[b].top1).then(cheaper(a, b)))
+        .unwrap_or(0);
     // Rounded, because shares such as 0.934 − 0.001 and 0.933 must compare as they read.
     let points = |x: f64| (x * 1e9).round();
     let near = (0..singles.len()).filter(|&k| points(singles[k].top1) >= points(singles[best].top1 - REFERENCE_SLACK));
@@ -307,13 +318,8 @@ mod tests {
 
     #[test]
     fn the_reference_is_the_cheapest_within_a_tenth_of_a_point() {
-        let single = |top1: f64, ns: u64| Single {
-            name: String::new(),
-            top1,
-            times: Times::of_ns([ns]),
-            share: 0.0,
-            runs: 0.0,
-        };
+        let single =
+            |top1: f64, ns: u64| Single { name: String::new(), top1, times: Times::of_ns([ns]), share: 0.0, runs: 0.0 };
         let of = |list: &[(f64, u64)]| best_and_reference(&list.iter().map(|&(t, n)| single(t, n)).collect::<Vec<_>>());
         assert_eq!(of(&[(0.90, 1), (0.933, 5), (0.934, 9)]), (2, 1));
         assert_eq!(of(&[(0.90, 1), (0.9329, 5), (0.934, 9)]), (2, 2));

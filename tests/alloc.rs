@@ -1,4 +1,5 @@
-//! The hot paths of features and preprocessing do not allocate after warm-up: a counting allocator says so.
+//! The hot paths do not allocate after warm-up: a counting allocator says so, over features, preprocessing, the walk over a
+//! premodel, and the selector's submit and poll on the null engine.
 //!
 //! One test, so that no other thread's allocations are counted.
 
@@ -6,7 +7,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use trt_select::Frame;
+mod common;
+
+use common::{cascade, null_candidates};
+use trt_select::{Frame, Selector};
 use trt_select::features::{self, FEATURE_COUNT, Features, Groups, Workspace};
 use trt_select::preprocess::{Filter, Preprocess, PreprocessConfig, Resize};
 use trt_select_cuda::Format;
@@ -66,7 +70,7 @@ fn nothing_is_allocated_after_warm_up() {
     };
     // A debug build does the same work, only slower.
     let many = if cfg!(debug_assertions) { 2_000 } else { 100_000 };
-    counts_none("features, 28x28 gray8", many, || compute(&grey));
+    counts_none("features, 28x28 gray8", 10 * many, || compute(&grey));
     counts_none("features, 33x21 bgr8", many / 10, || compute(&colour));
     counts_none("features, 64x63 nv12", many / 10, || compute(&yuv));
 
@@ -93,5 +97,38 @@ fn nothing_is_allocated_after_warm_up() {
             resizing.run(black_box(&grey), &mut out).unwrap();
             resizing.run(black_box(&yuv), &mut out).unwrap();
         });
+    }
+
+    decisions(10 * many, &grey);
+}
+
+/// The walk, and the selector around it. The margin alternates, so that both paths of the program are taken.
+fn decisions(many: u32, frame: &Frame<'_>) {
+    let premodel = cascade(true);
+    let program = premodel.program();
+    let mut round = 0_u32;
+    counts_none("premodel", many, || {
+        round = round.wrapping_add(1);
+        let signals = [if round % 2 == 0 { 0.9 } else { 0.1 }, 50.0];
+        let mut walk = program.start();
+        while let trt_select_premodel::Request::Run(_) = program.step(&mut walk, black_box(&signals)) {}
+        black_box(walk.ran());
+    });
+
+    for polls in [0, 2] {
+        let (candidates, _) = null_candidates(polls, |enqueue| if enqueue % 2 == 0 { [4.0, 0.0] } else { [0.1, 0.0] });
+        let mut selector = Selector::new(candidates, cascade(true)).unwrap();
+        selector.warm_up((*frame).into()).unwrap();
+        let mut ran = [0_u64; 3];
+        counts_none(&format!("submit + poll, null engine, {polls} polls"), many, || {
+            let mut flight = selector.submit(*frame).unwrap();
+            let outcome = loop {
+                if let Some(outcome) = flight.poll().unwrap() {
+                    break outcome;
+                }
+            };
+            ran[outcome.ran.len() as usize] += 1;
+        });
+        assert!(ran[1] > u64::from(many / 3) && ran[2] > u64::from(many / 3), "both paths: {ran:?}");
     }
 }

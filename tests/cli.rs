@@ -1,0 +1,406 @@
+//! The command line, from outside: real networks on real images, a kill half-way, and bad input.
+#![cfg(all(feature = "cli", feature = "tract"))]
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const FASHION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/plans/fashion");
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trt-select"));
+    command.args(args).env_remove("RUST_LOG").env_remove("TRT_SELECT_PREMODEL");
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    command(args).output().expect("the binary starts")
+}
+
+#[track_caller]
+fn ok(args: &[&str]) -> String {
+    let out = run(args);
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{args:?}: {} {stderr}", out.status);
+    String::from_utf8(out.stdout).expect("UTF-8")
+}
+
+/// Runs and expects one line of error, the exit code, and nothing on stdout.
+#[track_caller]
+fn refused(args: &[&str], code: i32, parts: &[&str]) {
+    let out = run(args);
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(code), "{args:?}: {stderr}");
+    assert!(out.stdout.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&out.stdout));
+    let lines: Vec<&str> = stderr.lines().filter(|l| l.starts_with("trt-select: ") || l.starts_with("error: ")).collect();
+    assert_eq!(lines.len(), 1, "{args:?}: {stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "{args:?}: expected '{part}' in: {stderr}");
+    }
+}
+
+/// A copy of the fashion bundle without its sample images, which are named by their place.
+fn copy_of_fashion() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(FASHION).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| ["toml", "onnx", "json", "txt", "gz"].iter().any(|x| e == *x)) {
+            fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    dir
+}
+
+fn path_str(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn bench_prints_its_table_and_its_object() {
+    let text = ok(&["bench", FASHION, "--iterations", "300", "--warmUp", "50"]);
+    for part in [
+        "Throughput: ", "Latency: min = ", "percentile(99%) = ", "features", "decide", "preprocess", "compute", "total", "adaptive",
+        "random mix", "oracle", "Forecast from validation", "best single", "reference single",
+    ] {
+        assert!(text.contains(part), "expected '{part}' in:\n{text}");
+    }
+    let times = tempfile::tempdir().unwrap();
+    let file = times.path().join("times.json");
+    let json: Value =
+        serde_json::from_str(&ok(&["bench", FASHION, "--iterations", "250", "--json", "--exportTimes", path_str(&file)])).unwrap();
+    assert_eq!(json["inputs"], 250);
+    let candidates = json["candidates"].as_array().unwrap();
+    assert!(candidates.len() >= 4);
+    for entry in candidates.iter().chain(["best_single", "reference_single", "adaptive", "random_mix", "oracle"].map(|k| &json[k])) {
+        let (top1, mean) = (entry["top1"].as_f64(), entry["mean_ms"].as_f64().unwrap());
+        // A mix may not exist where adaptive is cheaper than the cheapest candidate; it is not, here.
+        assert!(top1.is_some_and(|t| (0.0..=1.0).contains(&t)) && mean > 0.0, "{entry}");
+    }
+    for key in ["min_ms", "median_ms", "p90_ms", "p95_ms", "p99_ms", "p99_9_ms", "max_ms"] {
+        assert!(json["adaptive"][key].is_f64() && json["adaptive"]["stages"]["compute"][key].is_f64(), "{key}");
+    }
+    let exported: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let rows = exported.as_array().unwrap();
+    let mean = rows.iter().map(|r| r["latencyMs"].as_f64().unwrap()).sum::<f64>() / rows.len() as f64;
+    assert!((mean / json["adaptive"]["mean_ms"].as_f64().unwrap() - 1.0).abs() < 1e-6);
+    let right = rows.iter().filter(|r| r["class"] == r["label"]).count() as f64 / rows.len() as f64;
+    assert!((right - json["adaptive"]["top1"].as_f64().unwrap()).abs() < 1e-9);
+}
+
+#[test]
+fn bench_repeats_samples_and_goes_on_for_a_duration() {
+    let json: Value =
+        serde_json::from_str(&ok(&["bench", FASHION, "--iterations", "50", "--duration", "0.5", "--json"])).unwrap();
+    assert!(json["inputs"].as_u64().unwrap() > 50 && json["wall_s"].as_f64().unwrap() >= 0.5);
+}
+
+#[test]
+fn the_null_engine_runs_without_networks() {
+    let text = ok(&["bench", FASHION, "--engine", "null", "--iterations", "100"]);
+    assert!(text.contains("null"));
+}
+
+#[test]
+fn run_says_who_answered_and_why() {
+    let dir = tempfile::tempdir().unwrap();
+    // A plain bag-like blob is enough: what is asked for is the form, and the same answer in both forms.
+    let pixels: Vec<u8> =
+        (0..28 * 28).map(|i| if (6..24).contains(&(i / 28)) && (4..24).contains(&(i % 28)) { 180 } else { 0 }).collect();
+    let image = dir.path().join("blob.pgm");
+    fs::write(&image, [b"P5 28 28 255\n".to_vec(), pixels].concat()).unwrap();
+    let text = ok(&["run", FASHION, path_str(&image)]);
+    assert!(text.contains("blob.pgm") && text.contains("ran "), "{text}");
+    let json: Value = serde_json::from_str(&ok(&["run", FASHION, path_str(&image), "--json"])).unwrap();
+    let result = &json["results"][0];
+    for key in ["image", "label", "probability", "candidate", "ran", "why", "total_ms"] {
+        assert!(!result[key].is_null(), "{key}: {result}");
+    }
+    assert!(text.contains(result["label"].as_str().unwrap()));
+}
+
+#[test]
+fn inspect_draws_the_program() {
+    let text = ok(&["inspect", FASHION]);
+    assert!(text.contains("Worst case: ") && text.contains("answer ") && text.contains("run "), "{text}");
+    let json: Value = serde_json::from_str(&ok(&["inspect", FASHION, "--json"])).unwrap();
+    assert!(json["premodel"]["worst_case_ns"].as_f64().unwrap() > 0.0);
+    assert!(text.contains(json["premodel"]["program"].as_str().unwrap().lines().next().unwrap()));
+}
+
+/// The rows of a profile without the columns of times, in their order.
+fn rows_without_times(path: &Path) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(path).unwrap();
+    let mut lines = text.lines().filter(|l| !l.starts_with('#'));
+    let head: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let keep: Vec<usize> = (0..head.len()).filter(|&i| !head[i].ends_with("cost_ns")).collect();
+    lines
+        .filter(|l| !l.starts_with("input,"))
+        .map(|l| {
+            let fields: Vec<&str> = l.split(',').collect();
+            assert_eq!(fields.len(), head.len());
+            keep.iter().map(|&i| fields[i].to_owned()).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn a_killed_profile_goes_on_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (whole, killed) = (at("whole.csv"), at("killed.csv"));
+    ok(&["profile", FASHION, "-o", path_str(&whole), "--limit", "600"]);
+    let expected = rows_without_times(&whole);
+    assert_eq!(expected.len(), 600);
+
+    let args = ["profile", FASHION, "-o", path_str(&killed), "--limit", "600"];
+    let rows = || fs::read(&killed).map_or(0, |t| t.iter().filter(|&&b| b == b'\n').count());
+    let mut kills = 0;
+    for target in [50, 200, 350] {
+        let mut child = command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let start = Instant::now();
+        while rows() < target && start.elapsed() < Duration::from_secs(120) && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // On Unix this is SIGKILL.
+        kills += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // As a kill in the middle of a write would leave it.
+        let text = fs::read(&killed).unwrap();
+        fs::write(&killed, &text[..text.len().saturating_sub(7)]).unwrap();
+    }
+    assert!(kills >= 1, "at least one kill must come before the end");
+    ok(&args);
+    assert_eq!(rows_without_times(&killed), expected);
+    // Done already: nothing changes.
+    let before = fs::read(&killed).unwrap();
+    ok(&args);
+    assert_eq!(fs::read(&killed).unwrap(), before);
+}
+
+#[test]
+fn a_header_cut_short_is_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("p.csv");
+    let args = ["profile", FASHION, "-o", path_str(&file), "--limit", "3"];
+    ok(&args);
+    let whole = fs::read(&file).unwrap();
+    let expected = rows_without_times(&file);
+    for keep in [0, 5, 30, 200] {
+        fs::write(&file, &whole[..keep]).unwrap();
+        ok(&args);
+        assert_eq!(rows_without_times(&file), expected, "{keep} bytes kept");
+    }
+}
+
+#[test]
+fn shards_and_jobs_make_the_same_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let whole = at("whole.csv");
+    ok(&["profile", FASHION, "-o", path_str(&whole), "--limit", "90", "--jobs", "2"]);
+    let expected = rows_without_times(&whole);
+    let mut joined = String::new();
+    for shard in ["0/3", "1/3", "2/3"] {
+        let file = at(&shard.replace('/', "-"));
+        ok(&["profile", FASHION, "-o", path_str(&file), "--limit", "90", "--shard", shard]);
+        joined += &fs::read_to_string(&file).unwrap();
+    }
+    let all = at("all.csv");
+    fs::write(&all, joined).unwrap();
+    let mut rows = rows_without_times(&all);
+    assert_eq!(rows.len(), expected.len());
+    rows.sort();
+    let mut sorted = expected.clone();
+    sorted.sort();
+    assert_eq!(rows, sorted);
+    // And `train` reads what `cat` joined.
+    let premodel = at("premodel.json");
+    let json: Value =
+        serde_json::from_str(&ok(&["train", path_str(&all), "-o", path_str(&premodel), "--json", "--folds", "3"])).unwrap();
+    assert_eq!(json["rows"], 90);
+    assert!(premodel.exists());
+}
+
+#[test]
+fn the_shipped_premodel_is_what_training_gives() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("premodel.json");
+    let profile = format!("{FASHION}/profile.csv");
+    let readme = fs::read_to_string(format!("{FASHION}/README.md")).unwrap();
+    // The command in the bundle's README, so that the two cannot drift apart.
+    let line = readme.lines().find(|l| l.contains("trt-select train plans/fashion/profile.csv")).expect("the README's command");
+    let options: Vec<&str> = line.split_whitespace().skip_while(|w| *w != "plans/fashion/profile.csv").skip(1).collect();
+    let mut args = vec!["train", profile.as_str(), "-o", path_str(&out)];
+    args.extend(options);
+    let text = ok(&args);
+    assert!(text.contains("<- chosen"), "{text}");
+    assert_eq!(fs::read_to_string(&out).unwrap(), fs::read_to_string(format!("{FASHION}/premodel.json")).unwrap());
+}
+
+#[test]
+fn train_takes_costs_and_a_candidate_threshold() {
+    let dir = tempfile::tempdir().unwrap();
+    let (profile, costs, out) = (dir.path().join("p.csv"), dir.path().join("c.csv"), dir.path().join("o.json"));
+    ok(&["profile", FASHION, "-o", path_str(&profile), "--limit", "200"]);
+    let json: Value = serde_json::from_str(&ok(&["inspect", FASHION, "--json"])).unwrap();
+    let names: Vec<&str> = json["candidates"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    let rows: Vec<String> = names.iter().enumerate().map(|(i, n)| format!("{n},{}", 1000 * (i + 1))).collect();
+    fs::write(&costs, format!("candidate,cost_ns\n{}\nfeatures,77\n", rows.join("\n"))).unwrap();
+    let train = |extra: &[&str]| {
+        let mut args = vec!["train", path_str(&profile), "-o", path_str(&out), "--costs", path_str(&costs)];
+        args.extend(extra);
+        ok(&args);
+        serde_json::from_str::<Value>(&fs::read_to_string(&out).unwrap()).unwrap()
+    };
+    let premodel = train(&[]);
+    assert_eq!(premodel["trained_for"]["features_ns"], 77.0);
+    assert_eq!(premodel["trained_for"]["costs_ns"][1], 2000.0);
+    assert_eq!(train(&["--theta", "0.9"])["candidates"].as_array().unwrap().len(), 1);
+    assert!(train(&["--at-most-ms", "0.0015"])["expected"]["cost_ns"]["mean"].as_f64().unwrap() <= 1500.0);
+    train(&["--lambda", "3.5"]);
+    fs::write(&costs, "candidate,cost_ns\nnano,1\n").unwrap();
+    let args = ["train", path_str(&profile), "--costs", path_str(&costs)];
+    refused(&args, 1, &["expected a cost for each candidate", "got none for"]);
+    refused(&["train", path_str(&profile), "--costs", "/no/such"], 1, &["/no/such", "costs"]);
+}
+
+#[test]
+fn bad_bundles_are_refused_with_a_line() {
+    refused(&["bench", "no/such/bundle"], 1, &["no/such/bundle", "expected", "got", ";"]);
+    let good = copy_of_fashion();
+    let toml = fs::read_to_string(good.path().join("bundle.toml")).unwrap();
+    let cases: [(&str, &str, &[&str]); 8] = [
+        ("format = 1", "format = ", &["bundle.toml:2"]),
+        ("[input]", "colour = 3\n[input]", &["bundle.toml", "colour"]),
+        ("size = [28, 28]", "size = [28, 29]", &["candidate nano", "expected [1, 1, 29, 28]", "[1, 1, 28, 28] in the network", "size"]),
+        ("labels = \"labels.txt\"", "labels = \"names.txt\"", &["names.txt", "expected"]),
+        ("onnx = \"nano.onnx\"", "onnx = \"none.onnx\"", &["none.onnx", "expected"]),
+        ("output = \"logits\"", "output = \"scores\"", &["candidate nano", "an output named 'scores'", "logits"]),
+        ("premodel = \"premodel.json\"", "premodel = \"none.json\"", &["none.json", "expected"]),
+        ("images = \"t10k-images", "images = \"x10k-images", &["x10k-images", "expected"]),
+    ];
+    let path = good.path().join("bundle.toml");
+    for (from, to, parts) in cases {
+        assert!(toml.contains(from), "{from}");
+        fs::write(&path, toml.replacen(from, to, 1)).unwrap();
+        refused(&["bench", path_str(good.path())], 1, parts);
+    }
+    fs::write(&path, &toml).unwrap();
+    let labels = good.path().join("labels.txt");
+    let names = fs::read_to_string(&labels).unwrap();
+    fs::write(&labels, names.replace("Trouser\n", "")).unwrap();
+    refused(&["bench", path_str(good.path())], 1, &["labels", "expected", "9"]);
+    fs::write(&labels, names).unwrap();
+
+    let onnx = good.path().join("nano.onnx");
+    let bytes = fs::read(&onnx).unwrap();
+    for keep in [0, 1, 100, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(&onnx, &bytes[..keep]).unwrap();
+        refused(&["bench", path_str(good.path())], 1, &["nano", "expected"]);
+    }
+    // Nothing was written by a profile that could not start.
+    let out = good.path().join("out.csv");
+    refused(&["profile", path_str(good.path()), "-o", path_str(&out)], 1, &["nano"]);
+    assert!(!out.exists());
+    fs::write(&onnx, bytes).unwrap();
+    let file = good.path().join("bundle.toml");
+    refused(&["inspect", path_str(&file)], 1, &["bundle.toml"]);
+}
+
+#[test]
+fn bad_premodels_are_refused_with_a_line() {
+    let good = copy_of_fashion();
+    let path = good.path().join("premodel.json");
+    let premodel: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let write = |program: Value, signals: Value| {
+        let mut changed = premodel.clone();
+        changed["program"] = program;
+        changed["signals"] = signals;
+        fs::write(&path, changed.to_string()).unwrap();
+    };
+    let refused_with = |parts: &[&str]| {
+        refused(&["bench", path_str(good.path())], 1, parts);
+        refused(&["inspect", path_str(good.path())], 1, parts);
+    };
+    let (run, answer) = (serde_json::json!({"run": "nano", "next": 1}), serde_json::json!({"answer": "nano"}));
+    let test = |threshold: Value, then: u32| {
+        serde_json::json!({"test": "large.margin", "threshold": threshold, "then": then, "else": 3})
+    };
+    let signals = serde_json::json!(["large.margin"]);
+    let half = serde_json::json!(0.5);
+    let program = |nodes: &[&Value]| Value::Array(nodes.iter().map(|n| (*n).clone()).collect());
+
+    write(program(&[&run, &test(half.clone(), 2), &answer, &answer]), signals.clone());
+    refused_with(&["premodel.json", "node 1", "read after candidates"]);
+    write(program(&[&run, &serde_json::json!({"run": "tiny", "next": 0})]), signals.clone());
+    refused_with(&["premodel.json", "node 1", "a cycle"]);
+    write(program(&[&run, &serde_json::json!({"run": "nano", "next": 2}), &answer]), signals.clone());
+    refused_with(&["premodel.json", "node 1", "run once"]);
+    write(program(&[&serde_json::json!({"run": "nano", "next": 9}), &answer]), signals.clone());
+    refused_with(&["premodel.json", "node 0", "within the program"]);
+    let own = serde_json::json!(["nano.margin"]);
+    let nan = serde_json::json!({"test": "nano.margin", "threshold": "NaN", "then": 2, "else": 3});
+    write(program(&[&run, &nan, &answer, &answer]), own);
+    refused_with(&["premodel.json", "expected"]);
+    let text = fs::read_to_string(format!("{FASHION}/premodel.json")).unwrap();
+    fs::write(&path, text.replacen("\"threshold\": ", "\"threshold\": NaN, \"x\": ", 1)).unwrap();
+    refused_with(&["premodel.json", "expected its JSON form"]);
+    fs::write(&path, &text[..text.len() / 2]).unwrap();
+    refused_with(&["premodel.json", "expected its JSON form"]);
+}
+
+#[test]
+fn bad_profiles_are_refused_with_a_line_and_write_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, out) = (dir.path().join("p.csv"), dir.path().join("premodel.json"));
+    let good = "input,a.reward,a.cost_ns,b.reward,b.cost_ns\nx,1,10,0,20\ny,0,10,1,20\n";
+    let cases: [(String, &[&str]); 4] = [
+        (good.replace(",b.cost_ns", ",b.cost"), &["line 1", "expected a column 'b.cost_ns', got none"]),
+        (good.replace("x,1,10", "x,NaN,10"), &["line 2", "column 'a.reward'", "got 'NaN'"]),
+        (format!("{good}z,1,10"), &["line 4", "expected 5 fields, got 3"]),
+        (format!("{good}z,1,10,1,2"), &["line 4", "cut short"]),
+    ];
+    for (text, parts) in cases {
+        fs::write(&file, text).unwrap();
+        refused(&["train", path_str(&file)], 1, parts);
+        assert!(!out.exists());
+    }
+    refused(&["train", path_str(&dir.path().join("none.csv"))], 1, &["none.csv", "expected a profile"]);
+    fs::write(&file, good).unwrap();
+    refused(&["train", path_str(&file)], 1, &["folds"]);
+    refused(&["train", path_str(&file), "--at-least", "93"], 2, &["best-single"]);
+    refused(&["bench", FASHION, "--engine", "tensorflow"], 2, &["tensorflow", "expected one of"]);
+    refused(&["profile", FASHION, "--shard", "4/4"], 2, &["i/n"]);
+    // A file that is no profile is not overwritten.
+    fs::write(&file, "precious\n").unwrap();
+    refused(&["profile", FASHION, "-o", path_str(&file)], 1, &["p.csv", "expected a profile of this bundle", "another file"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "precious\n");
+}
+
+#[test]
+fn a_premodel_of_another_machine_warns_or_is_refused() {
+    let copy = copy_of_fashion();
+    let path: PathBuf = copy.path().join("premodel.json");
+    let mut premodel: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    premodel["trained_for"]["engine"] = "abacus 1".into();
+    fs::write(&path, premodel.to_string()).unwrap();
+    let out = run(&["bench", path_str(copy.path()), "--iterations", "10"]);
+    assert!(out.status.success());
+    assert!(String::from_utf8_lossy(&out.stderr).contains("engine 'abacus 1', got 'tract"));
+    refused(&["bench", path_str(copy.path()), "--strict"], 1, &["abacus 1", "train anew"]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut child = command(&["inspect", FASHION, "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert!(child.wait().unwrap().success(), "{stderr}");
+}

@@ -1,0 +1,83 @@
+//! Candidates without networks, and a premodel for them.
+#![allow(dead_code, reason = "each test uses its own part")]
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use trt_select::Candidate;
+use trt_select::bundle::Scores;
+use trt_select::engines::null::NullEngine;
+use trt_select::engines::{DataType, TensorInfo};
+use trt_select::preprocess::PreprocessConfig;
+use trt_select_premodel::{CandidateId, CandidateSignal, Node, Premodel, Signal, SignalId, TrainedFor};
+
+pub const SMALL: CandidateId = CandidateId(0);
+pub const LARGE: CandidateId = CandidateId(1);
+
+/// An input tensor of 4×4 grey pixels, and an output of two classes.
+pub fn null_engine() -> NullEngine {
+    let tensor = |name: &str, shape: &[usize]| TensorInfo {
+        name: name.into(),
+        data_type: DataType::F32,
+        shape: shape.into(),
+    };
+    NullEngine::new(vec![tensor("input", &[1, 1, 4, 4])], vec![tensor("logits", &[1, 2])]).unwrap()
+}
+
+/// A candidate that takes frames.
+pub fn of_frames(name: &str, engine: NullEngine) -> Candidate {
+    let config =
+        PreprocessConfig { channels: 1, mean: vec![0.0], std: vec![1.0], ..PreprocessConfig::imagenet(4, 4) };
+    Candidate::new(name, Box::new(engine), Some(config), Scores::Logits, None, None).unwrap()
+}
+
+/// Two candidates of frames. The first answers with the logits that the function gives for its n-th run; the second one is
+/// always sure of class 1. Also the counters of their runs.
+pub fn null_candidates(
+    polls: u32,
+    logits: impl Fn(u64) -> [f32; 2] + Send + 'static,
+) -> (Vec<Candidate>, [Arc<AtomicU64>; 2]) {
+    let (mut small, mut large) = (null_engine(), null_engine());
+    let mut run = 0;
+    small.set_function(move |_, outputs| {
+        outputs[0].copy_from_slice(&logits(run));
+        run += 1;
+    });
+    large.set_output(0, &[0.0, 9.0]);
+    small.set_polls(polls);
+    large.set_polls(polls);
+    let counters = [small.counter(), large.counter()];
+    (vec![of_frames("small", small), of_frames("large", large)], counters)
+}
+
+/// Run the small one; where its margin is at most 0.5, run the large one too and answer with that. With `features`, a test
+/// on the contrast stands before it, both of whose branches do the same.
+pub fn cascade(features: bool) -> Premodel {
+    let mut signals = vec![Signal::Candidate(SMALL, CandidateSignal::Margin)];
+    let mut nodes = Vec::new();
+    let tail = |at: u16| {
+        [
+            Node::run(SMALL, at + 1),
+            Node::test(SignalId(0), 0.5, at + 2, at + 4),
+            Node::run(LARGE, at + 3),
+            Node::answer(LARGE),
+            Node::answer(SMALL),
+        ]
+    };
+    if features {
+        signals.push(Signal::Feature("contrast".into()));
+        nodes.push(Node::test(SignalId(1), 30.0, 1, 6));
+        nodes.extend(tail(1));
+        nodes.extend(tail(6));
+    } else {
+        nodes.extend(tail(0));
+    }
+    premodel(signals, nodes)
+}
+
+/// A premodel for `small` and `large`, whose fallback is the large one first.
+pub fn premodel(signals: Vec<Signal>, nodes: Vec<Node>) -> Premodel {
+    let trained_for = TrainedFor { costs_ns: vec![1.0, 10.0], ..TrainedFor::default() };
+    let names = vec!["small".into(), "large".into()];
+    Premodel::new(names, 2, signals, nodes, vec![LARGE, SMALL], vec![], trained_for).unwrap()
+}

@@ -1,0 +1,244 @@
+//! The selector's state machine, on engines without networks.
+
+mod common;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use common::{LARGE, SMALL, cascade, null_candidates, null_engine, of_frames, premodel};
+use trt_select::bundle::Scores;
+use trt_select::cuda::Format;
+use trt_select::engines::{Error as EngineError, ErrorKind as EngineErrorKind};
+use trt_select::{Candidate, ErrorKind, Frame, Input, Selector};
+use trt_select_premodel::{Answer, CandidateSignal, Mask, Node, Signal, SignalId};
+
+const PIXELS: [u8; 16] = [0, 50, 100, 150, 0, 50, 100, 150, 0, 50, 100, 150, 0, 50, 100, 150];
+
+fn frame() -> Frame<'static> {
+    Frame::packed(Format::Gray8, 4, 4, 4, &PIXELS).unwrap()
+}
+
+#[test]
+fn sure_answers_stop_and_unsure_ones_go_on() {
+    let (candidates, counters) = null_candidates(0, |run| if run == 0 { [4.0, 0.0] } else { [0.2, 0.0] });
+    let mut selector = Selector::new(candidates, cascade(true)).unwrap();
+    let sure = selector.infer(frame()).unwrap();
+    assert_eq!((sure.class, sure.answer, sure.ran), (0, Answer::Candidate(SMALL), Mask::of(SMALL)));
+    assert!((selector.probabilities()[0] - 0.982_013_8).abs() < 1e-6);
+    let unsure = selector.infer(frame()).unwrap();
+    assert_eq!((unsure.class, unsure.answer), (1, Answer::Candidate(LARGE)));
+    assert_eq!(unsure.ran, Mask::of(SMALL).with(LARGE));
+    assert_eq!(counters.each_ref().map(|c| c.load(Ordering::Relaxed)), [2, 1]);
+    let why = selector.premodel().why(unsure.node);
+    assert_eq!(why, "feature.contrast > 30, ran small, small.margin <= 0.5, ran large");
+    let t = unsure.times;
+    assert!(t.total_ns >= t.features_ns + t.decide_ns + t.preprocess_ns + t.compute_ns && t.features_ns > 0);
+}
+
+#[test]
+fn features_that_no_test_reads_are_not_computed() {
+    let (candidates, _) = null_candidates(0, |_| [4.0, 0.0]);
+    let mut selector = Selector::new(candidates, cascade(false)).unwrap();
+    assert_eq!(selector.infer(frame()).unwrap().times.features_ns, 0);
+}
+
+#[test]
+fn poll_answers_while_an_engine_works() {
+    let (candidates, counters) = null_candidates(3, |_| [0.2, 0.0]);
+    let mut selector = Selector::new(candidates, cascade(false)).unwrap();
+    let mut flight = selector.submit(frame()).unwrap();
+    // Three polls of each candidate answer "not yet", and the one that starts it does too.
+    for poll in 0..8 {
+        assert_eq!(flight.poll().unwrap(), None, "poll {poll}");
+        let expected = if poll < 4 { [1, 0] } else { [1, 1] };
+        assert_eq!(counters.each_ref().map(|c| c.load(Ordering::Relaxed)), expected, "poll {poll}");
+    }
+    assert_eq!(flight.poll().unwrap().unwrap().answer, Answer::Candidate(LARGE));
+    let error = flight.poll().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+}
+
+#[test]
+fn wait_gives_up_in_time_and_can_be_called_again() {
+    let (candidates, _) = null_candidates(2, |_| [4.0, 0.0]);
+    let mut selector = Selector::new(candidates, cascade(false)).unwrap();
+    let mut flight = selector.submit(frame()).unwrap();
+    assert_eq!(flight.wait(Duration::ZERO).unwrap(), None);
+    assert_eq!(flight.wait(Duration::from_secs(60)).unwrap().unwrap().class, 0);
+}
+
+#[test]
+fn an_input_given_up_leaves_no_trace() {
+    let (candidates, _) = null_candidates(1, |_| [4.0, 0.0]);
+    let mut selector = Selector::new(candidates, cascade(false)).unwrap();
+    let mut flight = selector.submit(frame()).unwrap();
+    assert_eq!(flight.poll().unwrap(), None);
+    drop(flight);
+    assert_eq!(selector.infer(frame()).unwrap().class, 0);
+}
+
+#[test]
+fn a_failure_is_answered_by_the_most_capable_that_works() {
+    let broken = |late: bool, polls: u32| {
+        let mut engine = null_engine();
+        engine.set_polls(polls);
+        engine.set_fail_late(late);
+        engine.fail_at(0, EngineError::new(EngineErrorKind::Run, "network: expected to run, got a fault; try again"));
+        engine
+    };
+    for (late, polls) in [(false, 0), (false, 2), (true, 2)] {
+        let mut large = null_engine();
+        large.set_output(0, &[0.0, 9.0]);
+        let candidates = vec![of_frames("small", broken(late, polls)), of_frames("large", large)];
+        let mut selector = Selector::new(candidates, cascade(false)).unwrap();
+        let outcome = selector.infer(frame()).unwrap();
+        assert_eq!((outcome.class, outcome.answer), (1, Answer::Candidate(LARGE)));
+        assert_eq!((outcome.failed, outcome.ran), (Mask::of(SMALL), Mask::of(LARGE)));
+        assert!(selector.failure().unwrap().message().contains("got a fault"));
+        // The next input starts afresh, and the candidate works again (all zeros: unsure, so the large one runs).
+        let next = selector.infer(frame()).unwrap();
+        assert_eq!((next.failed, next.ran), (Mask::EMPTY, Mask(3)));
+        assert!(selector.failure().is_none());
+    }
+}
+
+#[test]
+fn a_network_that_answers_nan_has_failed() {
+    let (candidates, _) = null_candidates(0, |_| [f32::NAN, 0.0]);
+    let mut selector = Selector::new(candidates, cascade(false)).unwrap();
+    let outcome = selector.infer(frame()).unwrap();
+    assert_eq!((outcome.answer, outcome.failed), (Answer::Candidate(LARGE), Mask::of(SMALL)));
+}
+
+#[test]
+fn where_none_works_the_error_says_why() {
+    let broken = || {
+        let mut engine = null_engine();
+        engine.fail_at(0, EngineError::new(EngineErrorKind::Run, "network: expected to run, got a fault; try again"));
+        engine
+    };
+    let candidates = vec![of_frames("small", broken()), of_frames("large", broken())];
+    let mut selector = Selector::new(candidates, cascade(false)).unwrap();
+    let error = selector.infer(frame()).unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Engine, "network: expected to run, got a fault; try again"));
+    assert!(selector.infer(frame()).is_ok());
+}
+
+#[test]
+fn own_signals_are_set_by_slot() {
+    let signals = vec![Signal::User("speed".into())];
+    let nodes = vec![
+        Node::test(SignalId(0), 2.0, 1, 3),
+        Node::run(LARGE, 2),
+        Node::answer(LARGE),
+        Node::run(SMALL, 4),
+        Node::answer(SMALL),
+    ];
+    let (candidates, _) = null_candidates(0, |_| [4.0, 0.0]);
+    let mut selector = Selector::new(candidates, premodel(signals, nodes)).unwrap();
+    assert_eq!(selector.signal_slot("height"), None);
+    let slot = selector.signal_slot("speed").unwrap();
+    let mut answer = |value: Option<f32>| {
+        if let Some(value) = value {
+            selector.set_signal(slot, value);
+        }
+        selector.infer(frame()).unwrap().answer
+    };
+    assert_eq!(answer(None), Answer::Candidate(SMALL), "unset is NaN: the else branch");
+    assert_eq!(answer(Some(2.0)), Answer::Candidate(LARGE));
+    assert_eq!(answer(None), Answer::Candidate(LARGE), "it stays until it is set again");
+    assert_eq!(answer(Some(2.1)), Answer::Candidate(SMALL));
+}
+
+#[test]
+fn averages_agreement_and_risk() {
+    let signals = vec![Signal::Agreement(SMALL, LARGE), Signal::Candidate(SMALL, CandidateSignal::Risk)];
+    // Where they agree, or the small one's class is risky: the average; else the large one.
+    let nodes = vec![
+        Node::run(SMALL, 1),
+        Node::run(LARGE, 2),
+        Node::test(SignalId(0), 0.5, 3, 6),
+        Node::test(SignalId(1), 0.2, 4, 5),
+        Node::answer(LARGE),
+        Node::average(Mask(3)),
+        Node::answer(SMALL),
+    ];
+    let base = premodel(signals.clone(), nodes.clone());
+    let risk = vec![vec![0.1, 0.3], vec![0.0, 0.0]];
+    let trained_for = base.trained_for.clone();
+    let model = trt_select_premodel::Premodel::new(
+        base.candidates().to_vec(),
+        2,
+        signals,
+        nodes,
+        base.fallback().to_vec(),
+        risk,
+        trained_for,
+    )
+    .unwrap();
+    let answer = |small: [f32; 2], large: [f32; 2]| {
+        let (mut a, mut b) = (null_engine(), null_engine());
+        a.set_output(0, &small);
+        b.set_output(0, &large);
+        let mut selector = Selector::new(vec![of_frames("small", a), of_frames("large", b)], model.clone()).unwrap();
+        let outcome = selector.infer(frame()).unwrap();
+        (outcome.answer, outcome.class, selector.probabilities().to_vec())
+    };
+    assert_eq!(answer([3.0, 0.0], [1.0, 0.0]).0, Answer::Candidate(SMALL), "they agree");
+    assert_eq!(answer([3.0, 0.0], [0.0, 1.0]).0, Answer::Candidate(LARGE), "class 0 of the small one is safe");
+    // Class 1 is risky. p(small) = 0.953, p(large) = 0.269 for class 1: on average 0.611.
+    let (who, class, p) = answer([0.0, 3.0], [1.0, 0.0]);
+    assert_eq!((who, class), (Answer::Average(Mask(3)), 1));
+    assert!((p[1] - 0.610_758).abs() < 1e-5, "{p:?}");
+}
+
+#[test]
+fn tensors_beside_images() {
+    let of_tensors = |name: &str, logits: [f32; 2]| {
+        let mut engine = null_engine();
+        engine.set_output(0, &logits);
+        Candidate::new(name, Box::new(engine), None, Scores::Logits, Some("input"), Some("logits")).unwrap()
+    };
+    let candidates = || vec![of_tensors("small", [0.1, 0.0]), of_tensors("large", [0.0, 5.0])];
+    let mut selector = Selector::new(candidates(), cascade(false)).unwrap();
+    let values = [0.5; 16];
+    assert_eq!(selector.infer(Input::Tensor(&values)).unwrap().class, 1);
+    let error = selector.infer(Input::Tensor(&values[..15])).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.message()),
+        (ErrorKind::Input, "input of candidate small: expected 16 elements, got 15; give a tensor of the network's input shape")
+    );
+    assert_eq!(selector.infer(frame()).unwrap_err().kind(), ErrorKind::Input);
+    let mut reading = Selector::new(candidates(), cascade(true)).unwrap();
+    assert!(reading.infer(Input::Tensor(&values)).unwrap_err().message().contains("reads image features"));
+
+    let (of_images, _) = null_candidates(0, |_| [4.0, 0.0]);
+    let mut selector = Selector::new(of_images, cascade(false)).unwrap();
+    assert!(selector.infer(Input::Tensor(&values)).unwrap_err().message().contains("expected a frame"));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_at_open() {
+    let refused = |premodel, expected: &str| {
+        let (candidates, _) = null_candidates(0, |_| [4.0, 0.0]);
+        let error = Selector::new(candidates, premodel).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Premodel);
+        assert!(error.message().contains(expected), "{error}");
+    };
+    let test_on = |signal| {
+        let nodes = vec![
+            Node::run(SMALL, 1),
+            Node::test(SignalId(0), 0.5, 2, 3),
+            Node::answer(SMALL),
+            Node::answer(SMALL),
+        ];
+        premodel(vec![signal], nodes)
+    };
+    refused(test_on(Signal::Feature("smell".into())), "feature.smell");
+    refused(test_on(Signal::Candidate(SMALL, CandidateSignal::Other("boxes".into()))), "small.boxes");
+    let (candidates, _) = null_candidates(0, |_| [4.0, 0.0]);
+    let swapped: Vec<Candidate> = candidates.into_iter().rev().collect();
+    assert!(Selector::new(swapped, cascade(false)).unwrap_err().message().contains("the candidates"));
+    let no_such = Candidate::new("x", Box::new(null_engine()), None, Scores::Logits, Some("pixels"), None).unwrap_err();
+    assert!(no_such.message().contains("an input named 'pixels'"), "{no_such}");
+}
