@@ -1,10 +1,16 @@
 //! Inference engines behind one trait. An engine takes tensors and gives tensors; it knows no frame.
 //!
-//! | engine | feature | needs at run time |
-//! | --- | --- | --- |
-//! | [`tract`](mod@tract) | `tract` | nothing: it is built in |
-//! | [`ort`](mod@ort) | `ort` | `libonnxruntime.so`, opened with `dlopen` |
-//! | [`null`] | always | nothing; its answers are whatever the caller set |
+//! | engine | module | feature | needs at run time |
+//! | --- | --- | --- | --- |
+//! | tract | `tract` | `tract` | nothing: it is built in |
+//! | ONNX Runtime | `ort` | `ort` | its shared library, 1.17 or newer, opened with `dlopen` |
+//! | none | [`null`] | always | nothing; its answers are whatever the caller set |
+//!
+//! [`registry`] chooses among them by name. Every engine that reads ONNX takes the same models, and refuses the others in
+//! the same words: inputs and outputs of f32, extents fixed, but for a batch left open, which becomes 1.
+//!
+//! Opening a model reads, optimises and allocates, and runs it once. After that [`Engine::enqueue`] adds nothing to what
+//! the library itself does: no allocation, no lock, no log line, no file.
 
 mod engine;
 mod error;

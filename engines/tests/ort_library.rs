@@ -12,17 +12,17 @@ use trt_select_engines::ort::{self, How};
 use trt_select_engines::registry::{self, Kind};
 use trt_select_engines::{Engine as _, ErrorKind, OpenOptions, Stream};
 
-/// Runs one of the tests marked `ignore` below in a process with this value of the variable.
-fn in_process(test: &str, library: &Path) -> String {
+/// Runs one of the tests marked `ignore` below in a process where a variable has this value.
+fn in_process(test: &str, variable: &str, value: &Path) {
     let output = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
-        .env(ort::VARIABLE, library)
+        .env_remove(ort::VARIABLE)
+        .env(variable, value)
         .output()
         .expect("it starts");
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{test}: {text}");
     assert!(text.contains("1 passed"), "{test}: {text}");
-    text
 }
 
 #[test]
@@ -30,8 +30,8 @@ fn a_file_that_is_no_library() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let text = folder.path().join("libonnxruntime.so");
     std::fs::write(&text, "not a library").expect("writable");
-    in_process("child_without_a_library", &text);
-    in_process("child_without_a_library", &folder.path().join("missing.so"));
+    in_process("child_without_a_library", ort::VARIABLE, &text);
+    in_process("child_without_a_library", ort::VARIABLE, &folder.path().join("missing.so"));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn the_first_choice_stays() {
         Err(why) => return eprintln!("skipped: {why}"),
     };
     assert!(found.path.is_absolute() || !cfg!(target_os = "linux"), "{found}");
-    in_process("child_with_a_library", &found.path);
+    in_process("child_with_a_library", ort::VARIABLE, &found.path);
 }
 
 #[test]
@@ -88,4 +88,26 @@ fn child_with_a_library() {
             });
         }
     });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_loader_knows_it_before_python_does() {
+    let found = match ort::find() {
+        Ok(found) => found,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::os::unix::fs::symlink(&found.path, folder.path().join("libonnxruntime.so.1")).expect("a link");
+    in_process("child_on_the_library_path", "LD_LIBRARY_PATH", folder.path());
+}
+
+#[test]
+#[ignore = "started by another test"]
+fn child_on_the_library_path() {
+    let found = ort::find().expect("the library in the folder");
+    assert_eq!(found.how, How::System);
+    assert!(found.path.is_absolute(), "the file behind the name is told: {found}");
+    let path = model("classifier.onnx");
+    ort::OrtEngine::open(&path, &OpenOptions::default()).expect("a model to run");
 }
