@@ -26,6 +26,9 @@ use super::stats::Rng;
 /// Bins per column. Codes are bytes.
 const BINS: usize = 128;
 
+/// Cuts to either side that a cut's value is averaged over.
+const SMOOTHING: usize = 3;
+
 /// A signal's values as bin numbers: `codes[row] <= b` exactly where `value <= cuts[b]`.
 #[derive(Clone, Debug)]
 pub(super) struct Binned {
@@ -284,7 +287,8 @@ impl Search<'_> {
         result
     }
 
-    /// The cut of a column with the largest summed value of the best action on either side.
+    /// The cut of a column with the largest summed value of the best action on either side, averaged over the cuts beside
+    /// it: rewards of 0 and 1 make the value of single cuts jump, and the highest jump is luck.
     fn best_cut(&self, column: &Binned, values: &Values, rows: &[u32], totals: &[f64]) -> Option<(u8, f64)> {
         let count = values.actions.len();
         let bins = column.cuts.len() + 1;
@@ -299,7 +303,8 @@ impl Search<'_> {
             }
         }
         let mut left = vec![0.0_f64; count];
-        let (mut seen, mut best) = (0, None);
+        let mut seen = 0;
+        let mut cuts: Vec<(u8, f64)> = Vec::new();
         for bin in 0..bins - 1 {
             seen += sizes[bin];
             for (l, s) in left.iter_mut().zip(&sums[bin * count..]) {
@@ -310,8 +315,17 @@ impl Search<'_> {
             }
             let low = left.iter().copied().fold(f64::MIN, f64::max);
             let high = left.iter().zip(totals).map(|(l, t)| t - l).fold(f64::MIN, f64::max);
-            if best.is_none_or(|(_, value)| low + high > value) {
-                best = Some((bin as u8, low + high));
+            cuts.push((bin as u8, low + high));
+        }
+        let smooth = |at: usize| {
+            let near = &cuts[at.saturating_sub(SMOOTHING)..cuts.len().min(at + SMOOTHING + 1)];
+            near.iter().map(|c| c.1).sum::<f64>() / near.len() as f64
+        };
+        let mut best: Option<(u8, f64)> = None;
+        for (at, cut) in cuts.iter().enumerate() {
+            let value = smooth(at);
+            if best.is_none_or(|b| value > b.1) {
+                best = Some((cut.0, value));
             }
         }
         best

@@ -29,6 +29,8 @@ pub struct Settings {
     pub significance: f64,
     /// Folds of the cross-validation.
     pub folds: usize,
+    /// How often the cross-validation is done, with other folds each time; a row's outcome is the mean.
+    pub repeats: usize,
     /// Steps of λ, spread evenly in its logarithm.
     pub steps: usize,
     /// Further values of λ, in reward per millisecond.
@@ -45,6 +47,7 @@ impl Default for Settings {
             min_leaf: 0,
             significance: 2.0,
             folds: 5,
+            repeats: 3,
             steps: 32,
             lambdas_per_ms: vec![],
             seed: 1,
@@ -113,7 +116,8 @@ const NS_PER_MS: f64 = 1e6;
 /// Trains and judges programs over a range of prices. `costs_ns` has one cost a candidate, `features_ns` is that of the
 /// image features; `progress` is told (done, of) from any thread.
 ///
-/// Each price is judged by cross-validation: every row's reward and cost come from a program trained on the other folds.
+/// Each price is judged by repeated cross-validation: every row's reward and cost come from programs trained on the other
+/// folds, and are averaged over the repeats.
 /// (Bins of the signals are made from all rows; they use no reward.)
 ///
 /// # Errors
@@ -138,8 +142,8 @@ pub fn sweep(
             settings.folds
         ));
     }
-    if settings.max_runs == 0 {
-        return fail("max_runs: expected at least 1, got 0; one candidate must run to answer".to_string());
+    if settings.max_runs == 0 || settings.repeats == 0 {
+        return fail("max_runs, repeats: expected at least 1, got 0; give more".to_string());
     }
     let is_feature = |s: &Signal| matches!(s, Signal::Feature(_));
     let problem = Problem {
@@ -162,13 +166,20 @@ pub fn sweep(
     let best_single = best.map_or(CandidateId(0), |s| s.candidate);
 
     let lambdas = prices(settings, costs_ns);
-    let fold_of = folds(rows, settings.folds, settings.seed);
-    let jobs: Vec<(usize, usize)> = (0..lambdas.len()).flat_map(|l| (0..settings.folds).map(move |f| (l, f))).collect();
+    // One partition a repeat.
+    let fold_of: Vec<Vec<usize>> =
+        (0..settings.repeats as u64).map(|r| folds(rows, settings.folds, settings.seed.wrapping_add(r << 32))).collect();
+    let mut jobs = Vec::new();
+    for l in 0..lambdas.len() {
+        for r in 0..settings.repeats {
+            jobs.extend((0..settings.folds).map(|f| (l, r, f)));
+        }
+    }
     let done = AtomicUsize::new(0);
     let plans: Vec<Plan> = jobs
         .par_iter()
-        .map(|&(l, f)| {
-            let train: Vec<u32> = (0..rows as u32).filter(|&r| fold_of[r as usize] != f).collect();
+        .map(|&(l, r, f)| {
+            let train: Vec<u32> = (0..rows as u32).filter(|&row| fold_of[r][row as usize] != f).collect();
             let plan = problem.train(&train, lambdas[l], settings.seed);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
             plan
@@ -178,8 +189,17 @@ pub fn sweep(
     let best_rewards = &profile.rewards[best_single.index()];
     let mut points = Vec::new();
     for (l, &lambda) in lambdas.iter().enumerate() {
-        let plan_of = |row: usize| &plans[l * settings.folds + fold_of[row]];
-        let outcomes = (0..rows).map(|row| problem.outcome(plan_of(row), row));
+        let outcomes = (0..rows).map(|row| {
+            let (mut reward, mut cost) = (0.0, 0.0);
+            for (r, fold_of) in fold_of.iter().enumerate() {
+                let plan = &plans[(l * settings.repeats + r) * settings.folds + fold_of[row]];
+                let (here, spent) = problem.outcome(plan, row);
+                reward += here;
+                cost += spent;
+            }
+            let repeats = settings.repeats as f64;
+            (reward / repeats, cost / repeats)
+        });
         points.push(Point::new(outcomes, Some(lambda * NS_PER_MS), None, best_rewards));
     }
     for single in &singles {
@@ -305,7 +325,10 @@ impl Front {
             reward: bootstrap_mean(&wide(&point.rewards), self.settings.seed),
             cost_ns: bootstrap_mean(&wide(&point.costs), self.settings.seed),
             over_best_single: Interval { mean: over, low: over - 1.96 * se, high: over + 1.96 * se },
-            judged_by: format!("{}-fold cross-validation, seed {}", self.settings.folds, self.settings.seed),
+            judged_by: format!(
+                "{} times {}-fold cross-validation, seed {}",
+                self.settings.repeats, self.settings.folds, self.settings.seed
+            ),
         }
     }
 }

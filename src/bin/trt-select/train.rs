@@ -24,8 +24,9 @@ pub(crate) struct Args {
     /// The cheapest program of at least this mean reward (0 to 1), or of that of the best single candidate
     #[arg(long, value_name = "best-single|REWARD", default_value = "best-single", value_parser = parse_at_least)]
     at_least: AtLeast,
-    /// With --at-least best-single: how much better than it, in reward (0.001 is a tenth of a point)
-    #[arg(long, value_name = "REWARD", default_value_t = 0.0, allow_negative_numbers = true)]
+    /// With --at-least best-single: how much better than it, in reward. By default a tenth of a point less passes, since
+    /// smaller differences cannot be told from luck
+    #[arg(long, value_name = "REWARD", default_value_t = -0.001, allow_negative_numbers = true)]
     margin: f64,
     /// The best program of at most this mean cost
     #[arg(long, value_name = "MS", conflicts_with_all = ["at_least", "margin"])]
@@ -50,9 +51,18 @@ pub(crate) struct Args {
     /// Most tests in a row between two runs
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=8))]
     tests: u8,
+    /// A test must gain this many standard errors of its gain to be kept
+    #[arg(long, value_name = "Z", default_value_t = 2.0)]
+    significance: f64,
+    /// Fewest rows on either side of a test [default: a two-hundredth of the rows, 20 at least]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    min_leaf: usize,
     /// Folds of the cross-validation
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]
     folds: u16,
+    /// How often the cross-validation is done, with other folds each time
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+    repeats: u8,
     /// Seed of the folds: the same seed gives the same premodel
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -93,7 +103,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let settings = Settings {
         max_runs: usize::from(args.max_runs),
         tests: usize::from(args.tests),
+        significance: args.significance,
+        min_leaf: args.min_leaf,
         folds: usize::from(args.folds),
+        repeats: usize::from(args.repeats),
         lambdas_per_ms: args.lambda.into_iter().collect(),
         seed: args.seed,
         ..Settings::default()
