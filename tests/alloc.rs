@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 mod common;
 
 use common::{cascade, null_candidates};
-use trt_select::{Frame, Selector};
 use trt_select::features::{self, FEATURE_COUNT, Features, Groups, Workspace};
 use trt_select::preprocess::{Filter, Preprocess, PreprocessConfig, Resize};
+use trt_select::{Frame, Selector};
 use trt_select_cuda::Format;
 
 struct Counting;

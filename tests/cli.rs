@@ -37,7 +37,8 @@ fn refused(args: &[&str], code: i32, parts: &[&str]) {
     let stderr = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(code), "{args:?}: {stderr}");
     assert!(out.stdout.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&out.stdout));
-    let lines: Vec<&str> = stderr.lines().filter(|l| l.starts_with("trt-select: ") || l.starts_with("error: ")).collect();
+    let lines: Vec<&str> =
+        stderr.lines().filter(|l| l.starts_with("trt-select: ") || l.starts_with("error: ")).collect();
     assert_eq!(lines.len(), 1, "{args:?}: {stderr}");
     for part in parts {
         assert!(stderr.contains(part), "{args:?}: expected '{part}' in: {stderr}");
@@ -64,19 +65,42 @@ fn path_str(path: &Path) -> &str {
 fn bench_prints_its_table_and_its_object() {
     let text = ok(&["bench", FASHION, "--iterations", "300", "--warmUp", "50"]);
     for part in [
-        "Throughput: ", "Latency: min = ", "percentile(99%) = ", "features", "decide", "preprocess", "compute", "total", "adaptive",
-        "random mix", "oracle", "Forecast from validation", "best single", "reference single",
+        "Throughput: ",
+        "Latency: min = ",
+        "percentile(99%) = ",
+        "features",
+        "decide",
+        "preprocess",
+        "compute",
+        "total",
+        "adaptive",
+        "random mix",
+        "oracle",
+        "Forecast from validation",
+        "best single",
+        "reference single",
     ] {
         assert!(text.contains(part), "expected '{part}' in:\n{text}");
     }
     let times = tempfile::tempdir().unwrap();
     let file = times.path().join("times.json");
-    let json: Value =
-        serde_json::from_str(&ok(&["bench", FASHION, "--iterations", "250", "--json", "--exportTimes", path_str(&file)])).unwrap();
+    let json: Value = serde_json::from_str(&ok(&[
+        "bench",
+        FASHION,
+        "--iterations",
+        "250",
+        "--json",
+        "--exportTimes",
+        path_str(&file),
+    ]))
+    .unwrap();
     assert_eq!(json["inputs"], 250);
     let candidates = json["candidates"].as_array().unwrap();
     assert!(candidates.len() >= 4);
-    for entry in candidates.iter().chain(["best_single", "reference_single", "adaptive", "random_mix", "oracle"].map(|k| &json[k])) {
+    for entry in candidates
+        .iter()
+        .chain(["best_single", "reference_single", "adaptive", "random_mix", "oracle"].map(|k| &json[k]))
+    {
         let (top1, mean) = (entry["top1"].as_f64(), entry["mean_ms"].as_f64().unwrap());
         // A mix may not exist where adaptive is cheaper than the cheapest candidate; it is not, here.
         assert!(top1.is_some_and(|t| (0.0..=1.0).contains(&t)) && mean > 0.0, "{entry}");
@@ -109,8 +133,9 @@ fn the_null_engine_runs_without_networks() {
 fn run_says_who_answered_and_why() {
     let dir = tempfile::tempdir().unwrap();
     // A plain bag-like blob is enough: what is asked for is the form, and the same answer in both forms.
-    let pixels: Vec<u8> =
-        (0..28 * 28).map(|i| if (6..24).contains(&(i / 28)) && (4..24).contains(&(i % 28)) { 180 } else { 0 }).collect();
+    let pixels: Vec<u8> = (0..28 * 28)
+        .map(|i| if (6..24).contains(&(i / 28)) && (4..24).contains(&(i % 28)) { 180 } else { 0 })
+        .collect();
     let image = dir.path().join("blob.pgm");
     fs::write(&image, [b"P5 28 28 255\n".to_vec(), pixels].concat()).unwrap();
     let text = ok(&["run", FASHION, path_str(&image)]);
@@ -222,7 +247,8 @@ fn shards_and_jobs_make_the_same_rows() {
     // And `train` reads what `cat` joined.
     let premodel = at("premodel.json");
     let json: Value =
-        serde_json::from_str(&ok(&["train", path_str(&all), "-o", path_str(&premodel), "--json", "--folds", "3"])).unwrap();
+        serde_json::from_str(&ok(&["train", path_str(&all), "-o", path_str(&premodel), "--json", "--folds", "3"]))
+            .unwrap();
     assert_eq!(json["rows"], 90);
     assert!(premodel.exists());
 }
@@ -234,8 +260,12 @@ fn the_shipped_premodel_is_what_training_gives() {
     let profile = format!("{FASHION}/profile.csv");
     let readme = fs::read_to_string(format!("{FASHION}/README.md")).unwrap();
     // The command in the bundle's README, so that the two cannot drift apart.
-    let line = readme.lines().find(|l| l.contains("trt-select train plans/fashion/profile.csv")).expect("the README's command");
-    let options: Vec<&str> = line.split_whitespace().skip_while(|w| *w != "plans/fashion/profile.csv").skip(1).collect();
+    let line = readme
+        .lines()
+        .find(|l| l.contains("trt-select train plans/fashion/profile.csv"))
+        .expect("the README's command");
+    let options: Vec<&str> =
+        line.split_whitespace().skip_while(|w| *w != "plans/fashion/profile.csv").skip(1).collect();
     let mut args = vec!["train", profile.as_str(), "-o", path_str(&out)];
     args.extend(options);
     let text = ok(&args);
@@ -278,7 +308,11 @@ fn bad_bundles_are_refused_with_a_line() {
     let cases: [(&str, &str, &[&str]); 8] = [
         ("format = 1", "format = ", &["bundle.toml:2"]),
         ("[input]", "colour = 3\n[input]", &["bundle.toml", "colour"]),
-        ("size = [28, 28]", "size = [28, 29]", &["candidate nano", "expected [1, 1, 29, 28]", "[1, 1, 28, 28] in the network", "size"]),
+        (
+            "size = [28, 28]",
+            "size = [28, 29]",
+            &["candidate nano", "expected [1, 1, 29, 28]", "[1, 1, 28, 28] in the network", "size"],
+        ),
         ("labels = \"labels.txt\"", "labels = \"names.txt\"", &["names.txt", "expected"]),
         ("onnx = \"nano.onnx\"", "onnx = \"none.onnx\"", &["none.onnx", "expected"]),
         ("output = \"logits\"", "output = \"scores\"", &["candidate nano", "an output named 'scores'", "logits"]),
@@ -329,9 +363,7 @@ fn bad_premodels_are_refused_with_a_line() {
         refused(&["inspect", path_str(good.path())], 1, parts);
     };
     let (run, answer) = (serde_json::json!({"run": "nano", "next": 1}), serde_json::json!({"answer": "nano"}));
-    let test = |threshold: Value, then: u32| {
-        serde_json::json!({"test": "large.margin", "threshold": threshold, "then": then, "else": 3})
-    };
+    let test = |threshold: Value, then: u32| serde_json::json!({"test": "large.margin", "threshold": threshold, "then": then, "else": 3});
     let signals = serde_json::json!(["large.margin"]);
     let half = serde_json::json!(0.5);
     let program = |nodes: &[&Value]| Value::Array(nodes.iter().map(|n| (*n).clone()).collect());
@@ -379,7 +411,11 @@ fn bad_profiles_are_refused_with_a_line_and_write_nothing() {
     refused(&["profile", FASHION, "--shard", "4/4"], 2, &["i/n"]);
     // A file that is no profile is not overwritten.
     fs::write(&file, "precious\n").unwrap();
-    refused(&["profile", FASHION, "-o", path_str(&file)], 1, &["p.csv", "expected a profile of this bundle", "another file"]);
+    refused(
+        &["profile", FASHION, "-o", path_str(&file)],
+        1,
+        &["p.csv", "expected a profile of this bundle", "another file"],
+    );
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious\n");
 }
 
@@ -398,7 +434,8 @@ fn a_premodel_of_another_machine_warns_or_is_refused() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
-    let mut child = command(&["inspect", FASHION, "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command(&["inspect", FASHION, "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();

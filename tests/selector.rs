@@ -5,7 +5,7 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{LARGE, SMALL, cascade, null_candidates, null_engine, of_frames, premodel};
+use common::{LARGE, SMALL, cascade, null_candidates, null_engine, of_frames, premodel, premodel_with_risk};
 use trt_select::bundle::Scores;
 use trt_select::cuda::Format;
 use trt_select::engines::{Error as EngineError, ErrorKind as EngineErrorKind};
@@ -120,7 +120,10 @@ fn where_none_works_the_error_says_why() {
     let candidates = vec![of_frames("small", broken()), of_frames("large", broken())];
     let mut selector = Selector::new(candidates, cascade(false)).unwrap();
     let error = selector.infer(frame()).unwrap_err();
-    assert_eq!((error.kind(), error.message()), (ErrorKind::Engine, "network: expected to run, got a fault; try again"));
+    assert_eq!(
+        (error.kind(), error.message()),
+        (ErrorKind::Engine, "network: expected to run, got a fault; try again")
+    );
     assert!(selector.infer(frame()).is_ok());
 }
 
@@ -163,19 +166,7 @@ fn averages_agreement_and_risk() {
         Node::average(Mask(3)),
         Node::answer(SMALL),
     ];
-    let base = premodel(signals.clone(), nodes.clone());
-    let risk = vec![vec![0.1, 0.3], vec![0.0, 0.0]];
-    let trained_for = base.trained_for.clone();
-    let model = trt_select_premodel::Premodel::new(
-        base.candidates().to_vec(),
-        2,
-        signals,
-        nodes,
-        base.fallback().to_vec(),
-        risk,
-        trained_for,
-    )
-    .unwrap();
+    let model = premodel_with_risk(signals, nodes, vec![vec![0.1, 0.3], vec![0.0, 0.0]]);
     let answer = |small: [f32; 2], large: [f32; 2]| {
         let (mut a, mut b) = (null_engine(), null_engine());
         a.set_output(0, &small);
@@ -206,7 +197,10 @@ fn tensors_beside_images() {
     let error = selector.infer(Input::Tensor(&values[..15])).unwrap_err();
     assert_eq!(
         (error.kind(), error.message()),
-        (ErrorKind::Input, "input of candidate small: expected 16 elements, got 15; give a tensor of the network's input shape")
+        (
+            ErrorKind::Input,
+            "input of candidate small: expected 16 elements, got 15; give a tensor of the network's input shape"
+        )
     );
     assert_eq!(selector.infer(frame()).unwrap_err().kind(), ErrorKind::Input);
     let mut reading = Selector::new(candidates(), cascade(true)).unwrap();
@@ -226,12 +220,8 @@ fn what_does_not_fit_is_refused_at_open() {
         assert!(error.message().contains(expected), "{error}");
     };
     let test_on = |signal| {
-        let nodes = vec![
-            Node::run(SMALL, 1),
-            Node::test(SignalId(0), 0.5, 2, 3),
-            Node::answer(SMALL),
-            Node::answer(SMALL),
-        ];
+        let nodes =
+            vec![Node::run(SMALL, 1), Node::test(SignalId(0), 0.5, 2, 3), Node::answer(SMALL), Node::answer(SMALL)];
         premodel(vec![signal], nodes)
     };
     refused(test_on(Signal::Feature("smell".into())), "feature.smell");

@@ -11,29 +11,25 @@ use trt_select::engines::{DataType, TensorInfo};
 use trt_select::preprocess::PreprocessConfig;
 use trt_select_premodel::{CandidateId, CandidateSignal, Node, Premodel, Signal, SignalId, TrainedFor};
 
-pub const SMALL: CandidateId = CandidateId(0);
-pub const LARGE: CandidateId = CandidateId(1);
+pub(crate) const SMALL: CandidateId = CandidateId(0);
+pub(crate) const LARGE: CandidateId = CandidateId(1);
 
 /// An input tensor of 4×4 grey pixels, and an output of two classes.
-pub fn null_engine() -> NullEngine {
-    let tensor = |name: &str, shape: &[usize]| TensorInfo {
-        name: name.into(),
-        data_type: DataType::F32,
-        shape: shape.into(),
-    };
+pub(crate) fn null_engine() -> NullEngine {
+    let tensor =
+        |name: &str, shape: &[usize]| TensorInfo { name: name.into(), data_type: DataType::F32, shape: shape.into() };
     NullEngine::new(vec![tensor("input", &[1, 1, 4, 4])], vec![tensor("logits", &[1, 2])]).unwrap()
 }
 
 /// A candidate that takes frames.
-pub fn of_frames(name: &str, engine: NullEngine) -> Candidate {
-    let config =
-        PreprocessConfig { channels: 1, mean: vec![0.0], std: vec![1.0], ..PreprocessConfig::imagenet(4, 4) };
+pub(crate) fn of_frames(name: &str, engine: NullEngine) -> Candidate {
+    let config = PreprocessConfig { channels: 1, mean: vec![0.0], std: vec![1.0], ..PreprocessConfig::imagenet(4, 4) };
     Candidate::new(name, Box::new(engine), Some(config), Scores::Logits, None, None).unwrap()
 }
 
 /// Two candidates of frames. The first answers with the logits that the function gives for its n-th run; the second one is
 /// always sure of class 1. Also the counters of their runs.
-pub fn null_candidates(
+pub(crate) fn null_candidates(
     polls: u32,
     logits: impl Fn(u64) -> [f32; 2] + Send + 'static,
 ) -> (Vec<Candidate>, [Arc<AtomicU64>; 2]) {
@@ -52,7 +48,7 @@ pub fn null_candidates(
 
 /// Run the small one; where its margin is at most 0.5, run the large one too and answer with that. With `features`, a test
 /// on the contrast stands before it, both of whose branches do the same.
-pub fn cascade(features: bool) -> Premodel {
+pub(crate) fn cascade(features: bool) -> Premodel {
     let mut signals = vec![Signal::Candidate(SMALL, CandidateSignal::Margin)];
     let mut nodes = Vec::new();
     let tail = |at: u16| {
@@ -76,8 +72,13 @@ pub fn cascade(features: bool) -> Premodel {
 }
 
 /// A premodel for `small` and `large`, whose fallback is the large one first.
-pub fn premodel(signals: Vec<Signal>, nodes: Vec<Node>) -> Premodel {
+pub(crate) fn premodel(signals: Vec<Signal>, nodes: Vec<Node>) -> Premodel {
+    premodel_with_risk(signals, nodes, Vec::new())
+}
+
+/// The same with a table of risk per candidate and class.
+pub(crate) fn premodel_with_risk(signals: Vec<Signal>, nodes: Vec<Node>, risk: Vec<Vec<f32>>) -> Premodel {
     let trained_for = TrainedFor { costs_ns: vec![1.0, 10.0], ..TrainedFor::default() };
     let names = vec!["small".into(), "large".into()];
-    Premodel::new(names, 2, signals, nodes, vec![LARGE, SMALL], vec![], trained_for).unwrap()
+    Premodel::new(names, 2, signals, nodes, vec![LARGE, SMALL], risk, trained_for).unwrap()
 }

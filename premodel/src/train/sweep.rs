@@ -167,8 +167,9 @@ pub fn sweep(
 
     let lambdas = prices(settings, costs_ns);
     // One partition a repeat.
-    let fold_of: Vec<Vec<usize>> =
-        (0..settings.repeats as u64).map(|r| folds(rows, settings.folds, settings.seed.wrapping_add(r << 32))).collect();
+    let fold_of: Vec<Vec<usize>> = (0..settings.repeats as u64)
+        .map(|r| folds(rows, settings.folds, settings.seed.wrapping_add(r << 32)))
+        .collect();
     let mut jobs = Vec::new();
     for l in 0..lambdas.len() {
         for r in 0..settings.repeats {
