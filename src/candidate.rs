@@ -311,7 +311,7 @@ const NOT_ON_HOST: Error = Error::from_static(
 );
 const NOT_FINITE: Error = Error::from_static(
     ErrorKind::Engine,
-    "network output: expected finite numbers, got NaN or infinity; check the model and its preprocessing",
+    "network output: expected finite numbers, or probabilities where it gives such, got others; check the model and `scores`",
 );
 
 /// A duration as nanoseconds; past 584 years it stays there.

@@ -31,6 +31,8 @@
 //! | [`selector`] | the state machine |
 //! | [`samples`] | labelled inputs to measure on (feature `cli`) |
 
+#![forbid(unsafe_code)]
+
 pub mod bundle;
 pub mod candidate;
 pub mod device;

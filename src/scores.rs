@@ -19,10 +19,12 @@ pub struct Summary {
 /// Turns scores into probabilities and sums them up. For logits, p = softmax(z): e^(z − max z), divided by their sum.
 /// Probabilities are taken as they are.
 ///
-/// Answers `None`, and leaves `probabilities` unspecified, where a score is not a finite number, where there is none, or
-/// where the slices differ in length: such an output cannot be trusted.
+/// Answers `None`, and leaves `probabilities` unspecified, where a score is not a finite number, or no probability where
+/// it should be one, where there is none, or where the slices differ in length: such an output cannot be trusted.
 pub fn summarise(scores: &[f32], kind: Scores, probabilities: &mut [f32]) -> Option<Summary> {
-    if scores.is_empty() || scores.len() != probabilities.len() || scores.iter().any(|s| !s.is_finite()) {
+    // A little above 1 is rounding.
+    let fits = |s: &f32| s.is_finite() && (kind == Scores::Logits || (0.0..=1.001).contains(s));
+    if scores.is_empty() || scores.len() != probabilities.len() || !scores.iter().all(fits) {
         return None;
     }
     match kind {
@@ -37,7 +39,7 @@ pub fn summarise(scores: &[f32], kind: Scores, probabilities: &mut [f32]) -> Opt
             let scale = 1.0 / sum;
             probabilities.iter_mut().for_each(|p| *p *= scale);
         }
-        Scores::Probabilities => probabilities.copy_from_slice(scores),
+        Scores::Probabilities => probabilities.iter_mut().zip(scores).for_each(|(p, s)| *p = s.min(1.0)),
     }
     Some(sum_up(probabilities))
 }
@@ -95,6 +97,7 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             assert_eq!(summarise(&[0.0, bad, 1.0, 2.0], Scores::Logits, &mut p), None);
         }
+        assert_eq!(summarise(&[0.0, -0.1, 1.1, 0.0], Scores::Probabilities, &mut p), None);
         assert_eq!(summarise(&[0.0; 3], Scores::Logits, &mut p), None);
         assert_eq!(summarise(&[], Scores::Logits, &mut []), None);
         let one = summarise(&[-3.0], Scores::Logits, &mut p[..1]).unwrap();

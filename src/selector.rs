@@ -36,6 +36,24 @@ pub fn read_premodel(path: &Path) -> Result<Premodel> {
     Premodel::from_json(&text).map_err(|e| Error::new(ErrorKind::Premodel, format!("{}: {e}", path.display())))
 }
 
+/// Holds a premodel's candidates against those of a bundle: the same names in the same order.
+///
+/// # Errors
+/// Where they differ.
+pub fn check_candidates<'a>(premodel: &Premodel, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let names: Vec<&str> = names.collect();
+    if premodel.candidates() == names {
+        return Ok(());
+    }
+    Err(Error::expected(
+        ErrorKind::Premodel,
+        "premodel",
+        format!("the candidates {names:?}"),
+        format!("{:?}", premodel.candidates()),
+        "train it anew for this set",
+    ))
+}
+
 /// Where a user's own signal is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SignalSlot(u16);
@@ -138,16 +156,7 @@ impl Selector {
     /// # Errors
     /// Where the premodel names a candidate or a feature that is not there, or reads a signal that a selector cannot give.
     pub fn new(candidates: Vec<Candidate>, premodel: Premodel) -> Result<Selector> {
-        let names: Vec<&str> = candidates.iter().map(Candidate::name).collect();
-        if premodel.candidates() != names {
-            return Err(Error::expected(
-                ErrorKind::Premodel,
-                "premodel",
-                format!("the candidates {names:?}"),
-                format!("{:?}", premodel.candidates()),
-                "train it anew for this set",
-            ));
-        }
+        check_candidates(&premodel, candidates.iter().map(Candidate::name))?;
         let classes = candidates.first().map_or(0, Candidate::classes);
         if premodel.classes() != 0 && premodel.classes() as usize != classes {
             return Err(Error::expected(
@@ -272,10 +281,12 @@ impl Selector {
     /// # Panics
     /// If there is no such candidate.
     pub fn run_single<'i>(&mut self, candidate: CandidateId, input: impl Into<Input<'i>>) -> Result<Run> {
+        self.settle();
         self.candidates[candidate.index()].run(&input.into())
     }
 
-    /// Class probabilities behind the last outcome; empty before the first.
+    /// Class probabilities behind the last outcome; empty before the first. Valid until the next input, be it submitted or
+    /// given to [`Selector::run_single`].
     pub fn probabilities(&self) -> &[f32] {
         match self.answered {
             None => &[],
@@ -289,8 +300,18 @@ impl Selector {
         self.failure.as_ref()
     }
 
-    fn begin(&mut self, input: &Input<'_>) -> Result<()> {
+    /// Waits for work that an input given up has left under way: its tensors are still in use.
+    fn settle(&mut self) {
+        if let State::Running(candidate) = self.state {
+            while matches!(self.candidates[candidate.index()].ready(), Ok(false)) {
+                std::hint::spin_loop();
+            }
+        }
         self.state = State::Idle;
+    }
+
+    fn begin(&mut self, input: &Input<'_>) -> Result<()> {
+        self.settle();
         self.started = Instant::now();
         self.times = StageTimes::default();
         self.failure = None;
@@ -428,7 +449,8 @@ impl Selector {
 const NOTHING_IN_FLIGHT: Error =
     Error::from_static(ErrorKind::Usage, "selector: expected an input in flight, got none; submit one first");
 
-/// An input under way. Dropping it gives the input up; the selector takes the next one as if it had never been.
+/// An input under way. Dropping it gives the input up; before the selector takes the next one it waits for the engine that
+/// may still be at work.
 #[derive(Debug)]
 pub struct InFlight<'s, 'i> {
     selector: &'s mut Selector,

@@ -14,7 +14,7 @@ const FASHION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/plans/fashion");
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trt-select"));
-    command.args(args).env_remove("RUST_LOG").env_remove("TRT_SELECT_PREMODEL");
+    command.args(args).env_remove("RUST_LOG");
     command
 }
 
@@ -37,9 +37,9 @@ fn refused(args: &[&str], code: i32, parts: &[&str]) {
     let stderr = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(code), "{args:?}: {stderr}");
     assert!(out.stdout.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&out.stdout));
-    let lines: Vec<&str> =
-        stderr.lines().filter(|l| l.starts_with("trt-select: ") || l.starts_with("error: ")).collect();
-    assert_eq!(lines.len(), 1, "{args:?}: {stderr}");
+    // Beside the error, only notices may stand there: which engine was chosen, and warnings.
+    let lines: Vec<&str> = stderr.lines().filter(|l| !l.starts_with("Engine: ") && !l.starts_with("[WARN")).collect();
+    assert!(lines.len() == 1 && lines[0].starts_with("trt-select: "), "{args:?}: {stderr}");
     for part in parts {
         assert!(stderr.contains(part), "{args:?}: expected '{part}' in: {stderr}");
     }
@@ -125,8 +125,12 @@ fn bench_repeats_samples_and_goes_on_for_a_duration() {
 
 #[test]
 fn the_null_engine_runs_without_networks() {
-    let text = ok(&["bench", FASHION, "--engine", "null", "--iterations", "100"]);
-    assert!(text.contains("null"));
+    let json: Value =
+        serde_json::from_str(&ok(&["bench", FASHION, "--engine", "null", "--iterations", "1000", "--json"])).unwrap();
+    assert!(json["engine"].as_str().unwrap().starts_with("null"));
+    // All zeros: every network answers class 0, about a tenth of the images, and takes next to no time.
+    assert!((json["adaptive"]["top1"].as_f64().unwrap() - 0.1).abs() < 0.05);
+    assert!(json["reference_single"]["median_ms"].as_f64().unwrap() < 0.02);
 }
 
 #[test]
@@ -409,14 +413,68 @@ fn bad_profiles_are_refused_with_a_line_and_write_nothing() {
     refused(&["train", path_str(&file), "--at-least", "93"], 2, &["best-single"]);
     refused(&["bench", FASHION, "--engine", "tensorflow"], 2, &["tensorflow", "expected one of"]);
     refused(&["profile", FASHION, "--shard", "4/4"], 2, &["i/n"]);
-    // A file that is no profile is not overwritten.
-    fs::write(&file, "precious\n").unwrap();
-    refused(
-        &["profile", FASHION, "-o", path_str(&file)],
-        1,
-        &["p.csv", "expected a profile of this bundle", "another file"],
-    );
-    assert_eq!(fs::read_to_string(&file).unwrap(), "precious\n");
+    // A file that is no profile is not overwritten, whatever it ends with.
+    for precious in ["precious\n", "precious", "# trt-select profile of mine"] {
+        fs::write(&file, precious).unwrap();
+        let parts = ["p.csv", "expected a profile of these networks", "another file"];
+        refused(&["profile", FASHION, "-o", path_str(&file)], 1, &parts);
+        assert_eq!(fs::read_to_string(&file).unwrap(), precious);
+    }
+}
+
+#[test]
+fn outputs_spare_what_is_not_theirs() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (profile, out, neighbour) = (at("p.csv"), at("m.json"), at("m.part"));
+    ok(&["profile", FASHION, "-o", path_str(&profile), "--limit", "50"]);
+    let rows = fs::read(&profile).unwrap();
+    refused(&["train", path_str(&profile), "-o", path_str(&profile)], 2, &["p.csv", "choose another with -o"]);
+    assert_eq!(fs::read(&profile).unwrap(), rows);
+    fs::write(&neighbour, "mine").unwrap();
+    ok(&["train", path_str(&profile), "-o", path_str(&out)]);
+    assert_eq!(fs::read_to_string(&neighbour).unwrap(), "mine");
+    refused(&["train", path_str(&profile), "-o", path_str(dir.path())], 1, &["expected a file that can be written"]);
+    refused(&["train", path_str(&profile), "-o", path_str(&at("no/such/m.json"))], 1, &["no/such", "written"]);
+    refused(&["train", path_str(&profile), "--judge", path_str(&profile)], 2, &["the same"]);
+    let count = fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(count, 3, "nothing is left beside the three files");
+    #[cfg(unix)]
+    {
+        refused(&["profile", FASHION, "-o", "/dev/null"], 2, &["/dev/null", "a device or a pipe"]);
+        ok(&["train", path_str(&profile), "-o", "/dev/null"]);
+        let link = at("link.json");
+        std::os::unix::fs::symlink(&out, &link).unwrap();
+        ok(&["train", path_str(&profile), "-o", path_str(&link), "--at-most-ms", "1e6"]);
+        assert!(fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
+    }
+    // Another kind of row is not added to what is there.
+    let images = format!("{FASHION}/t10k-images-idx3-ubyte.gz");
+    refused(&["profile", FASHION, "-o", path_str(&profile), "--images", &images], 1, &["p.csv", "another file"]);
+}
+
+#[test]
+fn numbers_without_sense_are_usage_errors() {
+    for args in [
+        &["bench", FASHION, "--duration", "1e30"][..],
+        &["bench", FASHION, "--warmUp", "-1"],
+        &["bench", FASHION, "--iterations", "4294967295"],
+        &["bench", FASHION, "--percentile", "0"],
+        &["profile", FASHION, "--limit", "0"],
+        &["profile", FASHION, "--jobs", "0"],
+        &["train", "p.csv", "--lambda=-1"],
+        &["train", "p.csv", "--lambda", "inf"],
+        &["train", "p.csv", "--margin", "NaN"],
+        &["train", "p.csv", "--at-most-ms", "NaN"],
+        &["train", "p.csv", "--theta", "2"],
+        &["train", "p.csv", "--significance", "NaN"],
+        &["train", "p.csv", "--folds", "1"],
+        &["run", FASHION],
+        &["inspect"],
+        &["paint"],
+    ] {
+        refused(args, 2, &["see --help"]);
+    }
 }
 
 #[test]

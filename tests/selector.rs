@@ -71,9 +71,10 @@ fn wait_gives_up_in_time_and_can_be_called_again() {
 fn an_input_given_up_leaves_no_trace() {
     let (candidates, _) = null_candidates(1, |_| [4.0, 0.0]);
     let mut selector = Selector::new(candidates, cascade(false)).unwrap();
-    let mut flight = selector.submit(frame()).unwrap();
-    assert_eq!(flight.poll().unwrap(), None);
-    drop(flight);
+    {
+        let mut flight = selector.submit(frame()).unwrap();
+        assert_eq!(flight.poll().unwrap(), None);
+    }
     assert_eq!(selector.infer(frame()).unwrap().class, 0);
 }
 

@@ -172,6 +172,10 @@ pub enum TensorRef<'a> {
 /// One network, ready to run. It owns its input and output buffers, whose addresses never change: they are bound once,
 /// at open.
 ///
+/// # Pending work
+/// After an `enqueue` that answered [`Completion::Pending`], inputs must not be written and nothing more may be enqueued
+/// until [`Engine::ready`] has said true or failed: the tensors are in use.
+///
 /// # Threads
 /// An engine may be moved to another thread between calls; `&mut self` keeps two threads from using it at once.
 pub trait Engine: Send {

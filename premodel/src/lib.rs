@@ -55,5 +55,5 @@ pub use model::{Expected, Interval, ModelError, Premodel, ProfileRef, TrainedFor
 pub use node::{Answer, CandidateId, Mask, Node, SignalId, View};
 pub use program::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES, Program, Schema};
 #[cfg(feature = "json")]
-pub use signal::{CandidateSignal, Signal};
+pub use signal::{CandidateSignal, RESERVED, Signal, is_candidate_name};
 pub use walk::{Request, Walk};

@@ -8,7 +8,7 @@ use std::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::program::MAX_CANDIDATES;
-use crate::signal::is_candidate_name;
+use crate::signal::{RESERVED, is_candidate_name};
 use crate::{Answer, CandidateId, CheckError, Mask, Node, Program, Schema, Signal, View};
 
 /// Why a premodel cannot be used: one line.
@@ -150,7 +150,7 @@ impl Premodel {
         for (i, name) in self.candidates.iter().enumerate() {
             if !is_candidate_name(name) {
                 return Err(ModelError::new(format!(
-                    "candidates: expected names of letters, digits, '_' and '-', got '{name}'; rename it"
+                    "candidates: expected names of letters, digits, '_' and '-', not one of {RESERVED:?}, got '{name}'; rename it"
                 )));
             }
             if self.candidates[..i].contains(name) {

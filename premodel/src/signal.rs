@@ -37,10 +37,10 @@ pub enum Signal {
 }
 
 /// First parts of a dotted name that cannot name a candidate.
-pub(crate) const RESERVED: [&str; 4] = ["feature", "signal", "agree", "features"];
+pub const RESERVED: [&str; 4] = ["feature", "signal", "agree", "features"];
 
-/// Whether a name can be a candidate's: letters, digits, `_` and `-`, and not one that column names use.
-pub(crate) fn is_candidate_name(name: &str) -> bool {
+/// Whether a name can be a candidate's: letters, digits, `_` and `-`, and not one of [`RESERVED`], which column names use.
+pub fn is_candidate_name(name: &str) -> bool {
     !name.is_empty()
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
         && !RESERVED.contains(&name)

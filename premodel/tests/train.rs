@@ -18,8 +18,8 @@ fn best(front: &Front) -> Premodel {
 
 /// 2,000 rows. The cheap candidate is right where the user's signal `speed` is at most 0.6, and its margin tells most of
 /// the rest; the dear one is right on all but every twentieth row.
-fn by_hand(rows: usize) -> String {
-    let mut rng = Rng::new(7);
+fn by_hand(rows: usize, seed: u64) -> String {
+    let mut rng = Rng::new(seed);
     let mut text = String::from(
         "# engine: by hand\n# device: none\ninput,signal.speed,small.reward,small.cost_ns,small.margin,large.reward,large.cost_ns\n",
     );
@@ -35,17 +35,18 @@ fn by_hand(rows: usize) -> String {
 
 #[test]
 fn a_hand_made_table_works_end_to_end() {
-    let profile = Profile::parse("by_hand.csv", by_hand(2000).as_bytes()).unwrap();
+    const ROWS: usize = 20_000;
+    let profile = Profile::parse("by_hand.csv", by_hand(2000, 7).as_bytes()).unwrap();
     let front = train(&profile, &Settings::default());
     let premodel = best(&front);
 
     // Written, read back, checked, and walked as a program would: the user's column set before each input.
     let premodel = Premodel::from_json(&premodel.to_json()).unwrap();
     assert_eq!(premodel.trained_for.engine, "by hand");
-    let unseen = Profile::parse("unseen.csv", by_hand(4000).as_bytes()).unwrap();
+    let unseen = Profile::parse("unseen.csv", by_hand(ROWS, 8).as_bytes()).unwrap();
     let program = premodel.program();
     let (mut reward, mut cost) = (0.0, 0.0);
-    for row in 2000..4000 {
+    for row in 0..ROWS {
         let mut walk = program.start();
         let mut signals = vec![f32::NAN; premodel.signals().len()];
         let column = |signal: &Signal| unseen.columns.iter().find(|c| c.signal == *signal).unwrap().values[row];
@@ -70,7 +71,7 @@ fn a_hand_made_table_works_end_to_end() {
         };
         reward += f64::from(unseen.rewards[answer.index()][row]);
     }
-    let (reward, cost) = (reward / 2000.0, cost / 2000.0);
+    let (reward, cost) = (reward / ROWS as f64, cost / ROWS as f64);
     // Small where it is surely right: both better and several times cheaper than the large one's 0.95 at 20,000.
     assert!(reward > 0.955 && cost < 11_000.0, "{reward} at {cost}\n{}", premodel.tree());
     let expected = premodel.expected.clone().unwrap();
@@ -83,7 +84,7 @@ fn a_hand_made_table_works_end_to_end() {
 
 #[test]
 fn the_same_seed_gives_the_same_premodel() {
-    let profile = Profile::parse("by_hand.csv", by_hand(1000).as_bytes()).unwrap();
+    let profile = Profile::parse("by_hand.csv", by_hand(1000, 7).as_bytes()).unwrap();
     let once = best(&train(&profile, &Settings::default())).to_json();
     assert_eq!(once, best(&train(&profile, &Settings::default())).to_json());
 }
@@ -150,9 +151,9 @@ fn features_are_read_only_where_they_pay() {
 
 #[test]
 fn judged_by_its_own_walk_a_premodel_does_what_was_forecast() {
-    let profile = Profile::parse("by_hand.csv", by_hand(2000).as_bytes()).unwrap();
+    let profile = Profile::parse("by_hand.csv", by_hand(2000, 7).as_bytes()).unwrap();
     let front = train(&profile, &Settings::default());
-    let unseen = Profile::parse("unseen.csv", by_hand(6000).as_bytes()).unwrap();
+    let unseen = Profile::parse("unseen.csv", by_hand(4000, 8).as_bytes()).unwrap();
     for point in front.points.iter().filter(|p| p.on_front) {
         let judged = judge(&front.premodel(point).unwrap(), &unseen).unwrap();
         assert!((judged.reward() - point.reward).abs() < 0.02, "{} for {}", judged.reward(), point.reward);
@@ -166,7 +167,7 @@ fn judged_by_its_own_walk_a_premodel_does_what_was_forecast() {
 
 #[test]
 fn goals_pick_their_point_or_say_what_there_is() {
-    let profile = Profile::parse("by_hand.csv", by_hand(1000).as_bytes()).unwrap();
+    let profile = Profile::parse("by_hand.csv", by_hand(1000, 7).as_bytes()).unwrap();
     let settings = Settings { lambdas_per_ms: vec![12.5], ..Settings::default() };
     let front = train(&profile, &settings);
     let cheap = choose(&front, Goal::AtMostMs(0.0015)).unwrap();
@@ -192,6 +193,10 @@ fn faulty_tables_are_refused_with_a_line() {
     let good = parse(&format!("# classes: 10\n{HEAD}{row}{HEAD}r2,,-1e3,0.25,10,3,0,20,3\n")).unwrap();
     assert_eq!((good.rows(), good.classes()), (2, 10));
     assert_eq!(good.labels, [Some(3), None]);
+    let marked = parse(&format!("\u{feff}# engine: e\n{HEAD}{row}")).unwrap();
+    assert_eq!(marked.meta["engine"], "e", "a byte-order mark hides nothing");
+    let hash = parse(&format!("{HEAD}{}", row.replace("r1", "\"#1\""))).unwrap();
+    assert_eq!(hash.inputs, ["#1"], "a quoted # is no comment");
     let agree = Signal::Agreement(CandidateId(0), CandidateId(1));
     assert_eq!(good.columns.iter().find(|c| c.signal == agree).unwrap().values, [0.0, 1.0]);
 
@@ -220,6 +225,8 @@ fn faulty_tables_are_refused_with_a_line() {
         (format!("{HEAD}{row}r2,3,0.5,1,10,3,0,20,"), "line 3: column 'b.answer'"),
         (format!("{HEAD}{row}r2,3,0.5,1,10,3,0,20,4"), "line 3: expected a newline at the end"),
         (format!("# engine: a\n{HEAD}{row}# engine: b\n"), "line 4: comment 'engine': expected 'a' as before, got 'b'"),
+        (format!("{HEAD}\r\n\r\n{row}{row}"), "line 5: column 'input'"),
+        (format!("{HEAD}{}", row.replace(",10,", ",1e300,")), "column 'a.cost_ns': expected a number in 0..=1e18"),
         (format!("{HEAD}r\u{fffd},").replace('\u{fffd}', "\""), "line 2"),
     ];
     for (text, expected) in cases {
@@ -240,4 +247,33 @@ fn fewer_candidates_keep_what_still_makes_sense() {
     assert_eq!(some.rewards, [[1.0], [1.0]]);
     let names: Vec<String> = some.columns.iter().map(|c| c.signal.name(&some.candidates)).collect();
     assert_eq!(names, ["a.top1", "agree.a.c"]);
+}
+
+#[test]
+fn where_nothing_costs_anything_the_best_reward_is_taken() {
+    let profile = Profile::parse("by_hand.csv", by_hand(1000, 7).as_bytes()).unwrap();
+    let front = sweep(&profile, &[0.0, 0.0], 0.0, &Settings::default(), &|_, _| {}).unwrap();
+    let premodel = best(&front);
+    assert!(front.points.iter().all(|p| p.cost_ns == 0.0 && p.lambda_per_ms.is_none_or(|l| l == 0.0)));
+    let judged = judge(&premodel, &profile).unwrap();
+    assert!(judged.reward() >= 0.94, "{}", premodel.tree());
+}
+
+#[test]
+fn settings_without_sense_are_refused() {
+    let profile = Profile::parse("by_hand.csv", by_hand(1000, 7).as_bytes()).unwrap();
+    let base = Settings::default();
+    for settings in [
+        Settings { folds: 1, ..base.clone() },
+        Settings { folds: 1001, ..base.clone() },
+        Settings { max_runs: 0, ..base.clone() },
+        Settings { repeats: 0, ..base.clone() },
+        Settings { significance: f64::NAN, ..base.clone() },
+        Settings { lambdas_per_ms: vec![-1.0], ..base.clone() },
+        Settings { lambdas_per_ms: vec![f64::INFINITY], ..base.clone() },
+    ] {
+        assert!(sweep(&profile, &[1.0, 2.0], 0.0, &settings, &|_, _| {}).is_err(), "{settings:?}");
+    }
+    assert!(sweep(&profile, &[1.0], 0.0, &base, &|_, _| {}).is_err());
+    assert!(sweep(&profile, &[1.0, f64::NAN], 0.0, &base, &|_, _| {}).is_err());
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use trt_select_engines::Precision;
-use trt_select_premodel::MAX_CANDIDATES;
+use trt_select_premodel::{MAX_CANDIDATES, RESERVED, is_candidate_name};
 
 use super::document::{self, Document};
 use super::{Bundle, CandidateSpec, FILE_NAME, FORMAT, InputKind, MAX_TENSOR_LEN, SampleSource, Scores, Task};
@@ -179,8 +179,10 @@ fn candidate(
     let span = raw.span();
     let mut raw = raw.into_inner();
     let name = raw.name.get_ref().clone();
-    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
-        let (expected, remedy) = ("letters, digits, _ and - (at least one)", "rename the candidate");
+    if !is_candidate_name(&name) {
+        // The reserved words would make a profile's columns ambiguous.
+        let expected = format!("letters, digits, _ and - (at least one), and none of {RESERVED:?}");
+        let remedy = "rename the candidate";
         return Err(doc.error(raw.name.span(), "`name` of a candidate", expected, format_args!("{name:?}"), remedy));
     }
     let of = |key: &str| format!("`{key}` of candidate \"{name}\"");

@@ -87,7 +87,11 @@ impl Files {
         }
         for path in files {
             if !path.is_file() {
-                let got = if path.exists() { "a folder" } else { "no such file" };
+                let got = match std::fs::metadata(path) {
+                    Ok(found) if found.is_dir() => "a folder",
+                    Ok(_) => "a device or a pipe",
+                    Err(_) => "no such file",
+                };
                 return Err(Error::expected(ErrorKind::Io, path.display(), "an image file", got, "correct the path"));
             }
         }

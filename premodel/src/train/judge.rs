@@ -98,6 +98,9 @@ pub fn singles(profile: &Profile, costs: &[f64]) -> Vec<Single> {
 }
 
 /// Hindsight best: for each input the cheapest candidate of the largest reward. Mean reward and mean cost.
+///
+/// # Panics
+/// If there are more costs than candidates.
 pub fn oracle(profile: &Profile, costs: &[f64]) -> (f64, f64) {
     let (mut reward, mut cost) = (0.0, 0.0);
     for row in 0..profile.rows() {

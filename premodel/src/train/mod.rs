@@ -18,7 +18,7 @@ mod sweep;
 
 pub use choose::{Goal, choose};
 pub use judge::{Judged, Single, judge, oracle, random_mix, singles};
-pub use profile::{Column, Profile, ProfileError};
+pub use profile::{Column, MAX_COST, Profile, ProfileError};
 pub use select::{Kept, algorithm_1};
 pub use stats::{Rng, bootstrap_mean, bootstrap_ratio, percentile};
 pub use sweep::{Front, Point, Settings, TrainError, sweep};

@@ -262,7 +262,7 @@ impl Search<'_> {
         }
         let best = best_of(&totals);
         let mut result = (Tree::Leaf(best), totals[best]);
-        if depth == 0 || rows.len() < 2 * self.problem.min_leaf || count < 2 {
+        if depth == 0 || rows.len() < self.problem.min_leaf.saturating_mul(2) || count < 2 {
             return result;
         }
         let mut splits = Vec::new();

@@ -27,7 +27,7 @@ use std::vec::Vec;
 use sha2::{Digest, Sha256};
 
 use crate::program::MAX_CANDIDATES;
-use crate::signal::is_candidate_name;
+use crate::signal::{RESERVED, is_candidate_name};
 use crate::{CandidateId, CandidateSignal, Mask, Signal};
 
 /// Why a profile cannot be used: one line.
@@ -76,6 +76,9 @@ pub struct Profile {
     pub sha256: String,
 }
 
+/// Largest cost that a profile may hold. In nanoseconds it is 31 years; sums of costs stay exact enough as 32-bit floats.
+pub const MAX_COST: f64 = 1e18;
+
 /// What a column of the file is.
 enum Kind {
     Input,
@@ -106,6 +109,9 @@ impl Profile {
     /// As [`Profile::read`].
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Profile, ProfileError> {
         let fail = |line: u64, what: String| ProfileError(format!("{name} line {line}: {what}"));
+        let sha256 = hex(&Sha256::digest(bytes));
+        // Spreadsheets put a byte-order mark before the first line.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let meta = read_meta(name, bytes)?;
         let mut reader =
             csv::ReaderBuilder::new().has_headers(false).flexible(true).comment(Some(b'#')).from_reader(bytes);
@@ -136,7 +142,7 @@ impl Profile {
             features_cost: Vec::new(),
             candidates,
             meta,
-            sha256: hex(&Sha256::digest(bytes)),
+            sha256,
         };
         let mut seen = HashSet::new();
         for record in records {
@@ -144,7 +150,10 @@ impl Profile {
             if record == header {
                 continue;
             }
-            let line = record.position().map_or(0, csv::Position::line);
+            // The reader's own count of lines passes over blank ones that end with CR LF.
+            let from = record.position().map_or(0, |p| p.byte() as usize).min(bytes.len());
+            let skipped = bytes[from..].iter().take_while(|b| b"\r\n".contains(b)).count();
+            let line = 1 + bytes[..from + skipped].iter().filter(|&&b| b == b'\n').count() as u64;
             if record.len() != names.len() {
                 return Err(fail(
                     line,
@@ -194,14 +203,15 @@ impl Profile {
             Kind::Label if field.is_empty() => self.labels.push(None),
             Kind::Label => self.labels.push(Some(whole().map_err(|_| "the number of a class, or nothing")?)),
             Kind::FeaturesCost => {
-                self.features_cost.push(number().filter(|x| *x >= 0.0).ok_or("a finite number of at least 0")?);
+                self.features_cost
+                    .push(number().filter(|x| (0.0..=MAX_COST).contains(x)).ok_or("a number in 0..=1e18")?);
             }
             Kind::Reward(c) => {
                 let reward = number().filter(|x| (0.0..=1.0).contains(x)).ok_or("a number in 0..=1")?;
                 self.rewards[c].push(reward as f32);
             }
             Kind::Cost(c) => {
-                self.costs[c].push(number().filter(|x| *x >= 0.0).ok_or("a finite number of at least 0")?);
+                self.costs[c].push(number().filter(|x| (0.0..=MAX_COST).contains(x)).ok_or("a number in 0..=1e18")?);
             }
             Kind::Answer(c) => self.answers[c].push(whole().map_err(|_| "the number of a class")?),
             Kind::Signal(i) => {
@@ -252,6 +262,9 @@ impl Profile {
     }
 
     /// The same table with some candidates only, and with the signals that exist without the others.
+    ///
+    /// # Panics
+    /// If a candidate to keep is not in the table.
     #[must_use]
     pub fn with_candidates(&self, keep: &[CandidateId]) -> Profile {
         let place: HashMap<CandidateId, CandidateId> =
@@ -320,8 +333,8 @@ fn candidate_names(name: &str, names: &[&str]) -> Result<Vec<String>, ProfileErr
     for candidate in &candidates {
         if !is_candidate_name(candidate) {
             return Err(ProfileError(format!(
-                "{name} line 1: column '{candidate}.reward': expected a candidate named by letters, digits, '_' and '-', got \
-                 another name; rename it"
+                "{name} line 1: column '{candidate}.reward': expected a candidate named by letters, digits, '_' and '-', and not \
+                 one of {RESERVED:?}, got another name; rename it"
             )));
         }
     }

@@ -21,6 +21,9 @@ pub struct Kept {
 /// Starts with the candidate that is the cheapest right one for most inputs; then takes the inputs that no kept candidate
 /// gets right, and adds the one most often right on those; stops when the gain in union accuracy falls below `theta`
 /// (0.005 is half a point). A reward of 0.5 or more counts as right. Ties go to the cheaper one.
+///
+/// # Panics
+/// If there are fewer costs than candidates.
 pub fn algorithm_1(profile: &Profile, costs: &[f64], theta: f64) -> Vec<Kept> {
     let (n, rows) = (profile.candidates.len(), profile.rows());
     let right = |c: usize, row: usize| profile.rewards[c][row] >= 0.5;

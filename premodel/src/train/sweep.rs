@@ -84,6 +84,7 @@ pub struct Point {
     pub over_best_single_se: f64,
     /// Whether no other point has both more reward and less cost.
     pub on_front: bool,
+    lambda_per_ns: f64,
     rewards: Vec<f32>,
     costs: Vec<f32>,
 }
@@ -141,6 +142,12 @@ pub fn sweep(
             "folds: expected 2 to {rows} (the number of rows), got {}; give more rows or fewer folds",
             settings.folds
         ));
+    }
+    let sensible = |x: &f64| x.is_finite() && *x >= 0.0;
+    if !sensible(&settings.significance) || !settings.lambdas_per_ms.iter().all(sensible) {
+        return fail(
+            "significance, lambda: expected finite numbers of at least 0, got others; correct them".to_string(),
+        );
     }
     if settings.max_runs == 0 || settings.repeats == 0 {
         return fail("max_runs, repeats: expected at least 1, got 0; give more".to_string());
@@ -201,7 +208,7 @@ pub fn sweep(
             let repeats = settings.repeats as f64;
             (reward / repeats, cost / repeats)
         });
-        points.push(Point::new(outcomes, Some(lambda * NS_PER_MS), None, best_rewards));
+        points.push(Point::new(outcomes, Some(lambda), None, best_rewards));
     }
     for single in &singles {
         let plan = Plan::single(single.candidate);
@@ -233,7 +240,11 @@ pub fn sweep(
 
 /// Prices in reward per nanosecond: from "the dearest candidate costs next to nothing" to "it costs two right answers".
 fn prices(settings: &Settings, costs_ns: &[f64]) -> Vec<f64> {
-    let dearest = costs_ns.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+    let dearest = costs_ns.iter().copied().fold(0.0, f64::max);
+    if dearest == 0.0 {
+        // Nothing costs anything: one price says all.
+        return vec![0.0];
+    }
     let (low, high) = (5e-4_f64, 2.0_f64);
     let last = settings.steps.saturating_sub(1).max(1) as f64;
     let spread = (0..settings.steps).map(|i| low * (high / low).powf(i as f64 / last) / dearest);
@@ -253,7 +264,7 @@ fn folds(rows: usize, folds: usize, seed: u64) -> Vec<usize> {
 impl Point {
     fn new(
         outcomes: impl Iterator<Item = (f64, f64)>,
-        lambda_per_ms: Option<f64>,
+        lambda_per_ns: Option<f64>,
         single: Option<CandidateId>,
         best_rewards: &[f32],
     ) -> Point {
@@ -266,7 +277,8 @@ impl Point {
         let variance = over.map(|d| (d - over_best_single).powi(2)).sum::<f64>() / n;
         let over_best_single_se = (variance / n).sqrt();
         Point {
-            lambda_per_ms,
+            lambda_per_ms: lambda_per_ns.map(|l| l * NS_PER_MS),
+            lambda_per_ns: lambda_per_ns.unwrap_or(0.0),
             single,
             reward,
             cost_ns,
@@ -291,9 +303,9 @@ impl Front {
     /// Where the program breaks a rule of [`Premodel::new`], such as the number of nodes.
     pub fn premodel(&self, point: &Point) -> Result<Premodel, TrainError> {
         let all: Vec<u32> = (0..self.problem.rows as u32).collect();
-        let plan = match (point.single, point.lambda_per_ms) {
-            (Some(candidate), _) => Plan::single(candidate),
-            (None, lambda) => self.problem.train(&all, lambda.unwrap_or(0.0) / NS_PER_MS, self.settings.seed),
+        let plan = match point.single {
+            Some(candidate) => Plan::single(candidate),
+            None => self.problem.train(&all, point.lambda_per_ns, self.settings.seed),
         };
         // Only signals that the program reads go into its schema: they are what must be computed at run time.
         let mut used = Vec::new();

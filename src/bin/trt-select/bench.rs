@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use trt_select::bundle::Bundle;
 use trt_select::samples::{Buffer, Samples};
-use trt_select::{Error, ErrorKind, Outcome, Result, Run, Selector};
+use trt_select::{Error, ErrorKind, Outcome, Result, Run, Selector, device};
 use trt_select_premodel::CandidateId;
 
-use crate::common::{EngineArgs, SampleArgs, input, print, print_json, progress, write_file};
+use crate::common::{EngineArgs, Output, SampleArgs, input, number, print, print_json, progress, say};
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
@@ -27,16 +27,16 @@ pub(crate) struct Args {
     #[command(flatten)]
     engine: EngineArgs,
     /// Inputs to measure; more than there are samples go round again [default: every sample once]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     iterations: Option<u32>,
     /// Go on for at least this many seconds
-    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = parse_not_negative)]
+    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = number(0.0, 1e6))]
     duration: f64,
     /// Run for this many milliseconds before measuring
-    #[arg(long = "warmUp", value_name = "MS", default_value_t = 200.0, value_parser = parse_not_negative)]
+    #[arg(long = "warmUp", value_name = "MS", default_value_t = 200.0, value_parser = number(0.0, 1e9))]
     warm_up: f64,
     /// Percentiles of the Latency line
-    #[arg(long, value_name = "P,...", value_delimiter = ',', default_value = "90,95,99", value_parser = parse_percent)]
+    #[arg(long, value_name = "P,...", value_delimiter = ',', default_value = "90,95,99", value_parser = number(0.001, 100.0))]
     percentile: Vec<f64>,
     /// Write every measured time to this file as JSON
     #[arg(long = "exportTimes", value_name = "FILE")]
@@ -44,16 +44,6 @@ pub(crate) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-fn parse_not_negative(text: &str) -> std::result::Result<f64, String> {
-    let number = text.parse().ok().filter(|x: &f64| x.is_finite() && *x >= 0.0);
-    number.ok_or_else(|| "expected a number of at least 0".to_owned())
-}
-
-fn parse_percent(text: &str) -> std::result::Result<f64, String> {
-    let number = text.parse().ok().filter(|x: &f64| *x > 0.0 && *x <= 100.0);
-    number.ok_or_else(|| "expected a number above 0, up to 100".to_owned())
 }
 
 /// Inputs that one candidate runs over before the next does.
@@ -81,17 +71,17 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     if samples.is_empty() {
         return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));
     }
-    eprintln!("Engine: {}", choice.reason);
+    say(format_args!("Engine: {}", choice.reason));
+    let export_to = args.export_times.as_deref().map(|path| Output::open(path, "--exportTimes")).transpose()?;
     warm_up(&mut selector, &samples, Duration::from_secs_f64(args.warm_up / 1e3))?;
     let measured = measure(&mut selector, &samples, args)?;
     if measured.failures > 0 {
         log::warn!("a candidate failed on {} inputs, and another answered; the times include that", measured.failures);
     }
-    if let Some(path) = &args.export_times {
-        write_file(path, &export(&measured, &selector, &samples))?;
-    }
-    let results = table::Results::new(&measured, &selector, &samples, &choice.reason);
-    if args.json { print_json(&results.to_json()) } else { print(&results.to_text(&args.percentile)) }
+    let device = device::cpu(args.engine.config().threads);
+    let results = table::Results::new(&measured, &selector, &samples, &choice.reason, device);
+    if args.json { print_json(&results.to_json()) } else { print(&results.to_text(&args.percentile)) }?;
+    export_to.map_or(Ok(()), |output| output.write(&export(&measured, &selector, &samples)))
 }
 
 fn warm_up(selector: &mut Selector, samples: &Samples, least: Duration) -> Result<()> {
@@ -113,9 +103,9 @@ fn measure(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<Me
     let least = Duration::from_secs_f64(args.duration);
     let runners = selector.candidates().len() + 1;
     let mut measured = Measured {
-        samples: Vec::with_capacity(inputs),
-        singles: vec![Vec::with_capacity(inputs); runners - 1],
-        adaptive: Vec::with_capacity(inputs),
+        samples: Vec::new(),
+        singles: vec![Vec::new(); runners - 1],
+        adaptive: Vec::new(),
         wall: Duration::ZERO,
         failures: 0,
     };

@@ -1,5 +1,7 @@
 //! What several subcommands share: engine choice, samples, output.
 
+use std::fmt::Display;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind as Io, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -38,7 +40,8 @@ pub(crate) struct SampleArgs {
     /// Their labels as an IDX file
     #[arg(long, value_name = "IDX", requires = "images")]
     labels: Option<PathBuf>,
-    /// A CSV list (image,label) of image files, in place of the bundle's samples
+    /// A CSV list (image,label) of image files, or for tensor inputs a table of their values, in place of the bundle's
+    /// samples
     #[arg(long, value_name = "CSV")]
     list: Option<PathBuf>,
     /// Folder that the list's names are relative to [default: the list's own]
@@ -49,6 +52,13 @@ pub(crate) struct SampleArgs {
 impl SampleArgs {
     /// The samples asked for, else the bundle's.
     pub(crate) fn open(&self, bundle: &Bundle) -> Result<Samples> {
+        if let Some(len) = bundle.input.tensor_len()
+            && let Some(table) = &self.list
+        {
+            let samples = Samples::open(&SampleSource::Table { table: table.clone() })?;
+            samples.check_len(len)?;
+            return Ok(samples);
+        }
         let source = match (&self.images, &self.list) {
             (Some(images), _) => SampleSource::Idx { images: images.clone(), labels: self.labels.clone() },
             (None, Some(list)) => {
@@ -106,11 +116,70 @@ pub(crate) fn progress(len: u64, what: &'static str) -> ProgressBar {
     ProgressBar::with_draw_target(Some(len), target).with_style(style).with_message(what)
 }
 
-/// Writes a file whole or not at all: beside its place first, then renamed.
-pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
-    let part = path.with_extension("part");
-    std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, path)).map_err(|e| {
-        let _ = std::fs::remove_file(&part);
-        Error::expected(ErrorKind::Io, path.display(), "a file that can be written", e, "choose another place with -o")
-    })
+/// A file to be written whole or not at all: beside its place first, then renamed. Opened before long work, so that a
+/// place that cannot be written is found at once.
+pub(crate) struct Output {
+    path: PathBuf,
+    /// The file beside it; none where the place is a device or a pipe, which is written straight.
+    part: Option<PathBuf>,
+    file: File,
+    option: &'static str,
+}
+
+impl Output {
+    /// Opens the place that `option` names.
+    pub(crate) fn open(path: &Path, option: &'static str) -> Result<Output> {
+        // A link stays a link: what it points to is replaced.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let fail = |e| unwritable(&path, option, &e);
+        match std::fs::metadata(&path) {
+            Ok(found) if found.is_dir() => return Err(fail(Io::IsADirectory.into())),
+            Ok(found) if !found.is_file() => {
+                let file = OpenOptions::new().write(true).open(&path).map_err(fail)?;
+                return Ok(Output { path, part: None, file, option });
+            }
+            _ => {}
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let part = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+        let file = OpenOptions::new().write(true).create_new(true).open(&part).map_err(fail)?;
+        Ok(Output { path, part: Some(part), file, option })
+    }
+
+    /// Writes the file and puts it into its place.
+    pub(crate) fn write(mut self, text: &str) -> Result<()> {
+        let mut written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.flush());
+        if let (Ok(()), Some(part)) = (&written, &self.part) {
+            written = std::fs::rename(part, &self.path);
+        }
+        written.map_err(|e| unwritable(&self.path, self.option, &e))
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        // After a rename there is nothing of that name: then this does nothing.
+        if let Some(part) = &self.part {
+            let _ = std::fs::remove_file(part);
+        }
+    }
+}
+
+/// What is said of a place that cannot be written.
+pub(crate) fn unwritable(path: &Path, option: &str, e: &std::io::Error) -> Error {
+    let remedy = format!("choose another with {option}, or make room");
+    Error::expected(ErrorKind::Io, path.display(), "a file that can be written", e, remedy)
+}
+
+/// Says something on stderr. Whether anyone hears it is no matter.
+pub(crate) fn say(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A finite number within bounds, for options.
+pub(crate) fn number(low: f64, high: f64) -> impl Fn(&str) -> std::result::Result<f64, String> + Clone + Send + Sync {
+    move |text| {
+        let number = text.parse().ok().filter(|x| (low..=high).contains(x));
+        number.ok_or_else(|| format!("expected a number from {low} to {high}"))
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use trt_select::bundle::Bundle;
+use trt_select::selector::check_candidates;
 use trt_select::{Result, read_premodel};
 use trt_select_premodel::Premodel;
 
@@ -24,11 +25,18 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args) -> Result<()> {
     let bundle = Bundle::read(&args.bundle)?;
     let premodel = bundle.premodel.as_deref().map(read_premodel).transpose()?;
+    if let Some(premodel) = &premodel {
+        check_candidates(premodel, bundle.candidates.iter().map(|c| c.name.as_str()))?;
+    }
     if args.json {
         print_json(&as_json(&bundle, premodel.as_ref()))
     } else {
         print(&as_text(&bundle, premodel.as_ref()))
     }
+}
+
+fn shown(path: &Option<PathBuf>) -> Option<String> {
+    path.as_ref().map(|p| p.display().to_string())
 }
 
 fn as_json(bundle: &Bundle, premodel: Option<&Premodel>) -> serde_json::Value {
@@ -37,7 +45,7 @@ fn as_json(bundle: &Bundle, premodel: Option<&Premodel>) -> serde_json::Value {
         .iter()
         .map(|c| {
             json!({
-                "name": c.name, "onnx": c.onnx, "plan": c.plan, "precision": c.precision.name(), "cost_ns": c.cost_ns,
+                "name": c.name, "onnx": shown(&c.onnx), "plan": shown(&c.plan), "precision": c.precision.name(), "cost_ns": c.cost_ns,
                 "size_px": c.image.as_ref().map(|i| [i.width, i.height]),
             })
         })

@@ -41,7 +41,25 @@ fn main() -> ExitCode {
         .format_timestamp(None)
         .format_target(false)
         .init();
-    let result = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version go to stdout as they are; a mistake is one line.
+        Err(e) if !e.use_stderr() => {
+            return if common::print(&e.to_string()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Err(e) if e.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            common::say(e);
+            return ExitCode::from(2);
+        }
+        Err(e) => {
+            let text = e.to_string();
+            let first = text.split("\n\n").next().unwrap_or_default();
+            let line: Vec<&str> = first.lines().map(str::trim).collect();
+            common::say(format_args!("trt-select: {}; see --help", line.join(" ").trim_start_matches("error: ")));
+            return ExitCode::from(2);
+        }
+    };
+    let result = match cli.command {
         Command::Bench(args) => bench::main(&args),
         Command::Profile(args) => profile::main(&args),
         Command::Train(args) => train::main(&args),
@@ -51,7 +69,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("trt-select: {error}");
+            common::say(format_args!("trt-select: {error}"));
             ExitCode::from(if error.kind() == ErrorKind::Usage { 2 } else { 1 })
         }
     }

@@ -9,12 +9,13 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use trt_select::bundle::Bundle;
 use trt_select::features::{self, FEATURE_COUNT, FEATURES, Features, Groups, Workspace};
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{Candidate, Error, ErrorKind, Input, OpenConfig, Result, device};
 
-use crate::common::{EngineArgs, SampleArgs, input, print, print_json, progress};
+use crate::common::{EngineArgs, SampleArgs, input, print, print_json, progress, say, unwritable};
 
 /// Arguments of `profile`.
 #[derive(clap::Args)]
@@ -35,8 +36,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
     /// Only the first N samples
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
     /// Print one JSON object when done
     #[arg(long)]
     json: bool,
@@ -60,27 +61,29 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let samples = args.samples.open(&bundle)?;
     let config = args.engine.config();
     let (first, reason) = Worker::open(&bundle, &samples, &config)?;
-    eprintln!("Engine: {reason}");
-    let head = header(&first, &config);
+    say(format_args!("Engine: {reason}"));
+    let head = header(&first, args, &bundle, &samples)?;
 
     let (i, n) = args.shard.unwrap_or((0, 1));
-    let limit = args.limit.unwrap_or(usize::MAX).min(samples.len());
+    let limit = args.limit.map_or(samples.len(), |n| samples.len().min(n as usize));
     let (mut file, present) = open_output(&args.output, &head)?;
     let todo: Vec<usize> = (0..limit).filter(|s| s % n == i && !present.contains(&samples.name(*s))).collect();
     if !present.is_empty() {
-        eprintln!("{}: {} rows are there already, {} to go", args.output.display(), present.len(), todo.len());
+        say(format_args!("{}: {} rows are there already, {} to go", args.output.display(), present.len(), todo.len()));
     }
 
     let bar = progress(todo.len() as u64, "profiling");
     write_rows(args, &bundle, &samples, &config, first, &todo, |text| {
         bar.inc(1);
         // One write a row: a kill leaves at most one line cut short, which the next run takes away.
-        file.write_all(text).map_err(|e| write_error(&args.output, &e))
+        file.write_all(text).map_err(|e| unwritable(&args.output, "-o", &e))
     })?;
     bar.finish_and_clear();
     let rows = present.len() + todo.len();
     if args.json {
-        return print_json(&json!({ "profile": args.output, "rows": rows, "new_rows": todo.len() }));
+        return print_json(
+            &json!({ "profile": args.output.display().to_string(), "rows": rows, "new_rows": todo.len() }),
+        );
     }
     print(&format!("{}: {rows} rows, {} of them new\n", args.output.display(), todo.len()))
 }
@@ -170,7 +173,7 @@ impl Worker {
         for candidate in &mut self.candidates {
             runs.push(candidate.run(&input)?);
         }
-        // Without a label, the reward is agreement with the last candidate: by convention the most capable.
+        // Without a label, the reward is agreement with the last candidate, which a bundle lists as its most capable.
         let truth = label.unwrap_or_else(|| runs.last().map_or(0, |r| r.summary.class));
         for run in &runs {
             let s = run.summary;
@@ -183,8 +186,34 @@ impl Worker {
     }
 }
 
-/// The comments and the header line.
-fn header(worker: &Worker, config: &OpenConfig) -> Vec<u8> {
+/// The comments and the header line. The comments say what the rows were made from, so that a profile is only gone on with
+/// from the same: bundle, networks, samples, labels, engine, device.
+fn header(worker: &Worker, args: &Args, bundle: &Bundle, samples: &Samples) -> Result<Vec<u8>> {
+    let labelled = samples.labelled();
+    if labelled != 0 && labelled != samples.len() {
+        return Err(Error::expected(
+            ErrorKind::Data,
+            "samples",
+            "a label for each, or for none",
+            format!("{labelled} labels for {} samples", samples.len()),
+            "label the rest, or profile the two parts apart",
+        ));
+    }
+    let last = worker.candidates.last().map_or("", Candidate::name);
+    let judged_by = if labelled > 0 { "labels".to_owned() } else { format!("agreement with {last}") };
+    let mut inputs = Sha256::new();
+    for i in 0..samples.len() {
+        inputs.update(format!("{:?}{:?}", samples.name(i), samples.label(i)));
+    }
+    let mut networks = Sha256::new();
+    for path in bundle.candidates.iter().filter_map(|c| c.onnx.as_ref()) {
+        let bytes = std::fs::read(path).map_err(|e| {
+            Error::expected(ErrorKind::Io, path.display(), "a network", e, "correct `onnx` in bundle.toml")
+        })?;
+        networks.update(bytes);
+    }
+    let short = |hash: Sha256| hash.finalize()[..8].iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let threads = usize::from(args.engine.threads);
     let first = worker.candidates[0].description();
     let mut columns = vec!["input".to_owned(), "label".to_owned()];
     if worker.images {
@@ -196,18 +225,22 @@ fn header(worker: &Worker, config: &OpenConfig) -> Vec<u8> {
             columns.push(format!("{}.{column}", candidate.name()));
         }
     }
-    let device = device::cpu(config.threads);
-    let comments = format!(
-        "# trt-select profile\n# engine: {}\n# device: {device}\n# precision: {}\n# classes: {}\n",
-        first.version,
-        first.precision.name(),
-        worker.candidates[0].classes()
-    );
-    [comments.into_bytes(), columns.join(",").into_bytes(), b"\n".to_vec()].concat()
+    let comments = [
+        "# trt-select profile".to_owned(),
+        format!("# engine: {}", first.version),
+        format!("# device: {}", device::cpu(threads)),
+        format!("# precision: {}", first.precision.name()),
+        format!("# classes: {}", worker.candidates[0].classes()),
+        format!("# judged_by: {judged_by}"),
+        format!("# jobs: {}", args.jobs),
+        format!("# samples: {} {}", samples.len(), short(inputs)),
+        format!("# networks: {}", short(networks)),
+    ];
+    Ok(format!("{}\n{}\n", comments.join("\n"), columns.join(",")).into_bytes())
 }
 
 fn line(fields: &[String]) -> Result<Vec<u8>> {
-    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new().has_headers(false).comment(Some(b'#')).from_writer(Vec::new());
     let written = writer.write_record(fields).map_err(|e| e.to_string());
     let text = written.and_then(|()| writer.into_inner().map_err(|e| e.to_string()));
     text.map_err(|e| {
@@ -218,30 +251,48 @@ fn line(fields: &[String]) -> Result<Vec<u8>> {
 /// Opens the profile for appending. One that is there is read for the inputs it has; a last line that was cut short is
 /// taken away.
 fn open_output(path: &Path, head: &[u8]) -> Result<(File, HashSet<String>)> {
-    let mut file =
-        OpenOptions::new().read(true).append(true).create(true).open(path).map_err(|e| write_error(path, &e))?;
+    let fail = |e| unwritable(path, "-o", &e);
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(fail)?;
+    if !file.metadata().map_err(fail)?.is_file() {
+        return Err(Error::expected(
+            ErrorKind::Usage,
+            path.display(),
+            "a file that can be gone on with",
+            "a device or a pipe",
+            "choose a file with -o",
+        ));
+    }
     let mut text = Vec::new();
-    file.read_to_end(&mut text).map_err(|e| write_error(path, &e))?;
+    file.read_to_end(&mut text).map_err(fail)?;
     let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
     let keep = &text[..whole];
     // A kill may have come before the whole header was out.
-    if keep.len() < head.len() && head.starts_with(keep) && (text.len() < head.len()) {
-        file.set_len(0).and_then(|()| file.write_all(head)).map_err(|e| write_error(path, &e))?;
+    if text.len() < head.len() && head.starts_with(&text) {
+        file.set_len(0).and_then(|()| file.write_all(head)).map_err(fail)?;
         return Ok((file, HashSet::new()));
     }
     if !keep.starts_with(head) {
         return Err(Error::expected(
             ErrorKind::Data,
             path.display(),
-            "a profile of this bundle, engine and device to go on with",
+            "a profile of these networks, samples, engine and device to go on with",
             "another file",
             "remove it, or choose another with -o",
         ));
     }
     let mut present = HashSet::new();
-    let fields = head.split(|&b| b == b'\n').rfind(|l| !l.is_empty()).map_or(0, |l| l.split(|&b| b == b',').count());
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&keep[head.len()..]);
+    let columns = head.split(|&b| b == b'\n').rfind(|l| !l.is_empty()).unwrap_or_default();
+    let fields = columns.split(|&b| b == b',').count();
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .comment(Some(b'#'))
+        .from_reader(&keep[head.len()..]);
     for record in reader.records() {
+        // Joined shards bring their headers along.
+        if record.as_ref().is_ok_and(|r| r.iter().collect::<Vec<_>>().join(",").as_bytes() == columns) {
+            continue;
+        }
         let record = record.ok().filter(|r| r.len() == fields).ok_or_else(|| {
             let at = present.len() + 1;
             Error::expected(
@@ -254,16 +305,6 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, HashSet<String>)> {
         })?;
         present.insert(record[0].to_owned());
     }
-    file.set_len(whole as u64).map_err(|e| write_error(path, &e))?;
+    file.set_len(whole as u64).map_err(fail)?;
     Ok((file, present))
-}
-
-fn write_error(path: &Path, e: &std::io::Error) -> Error {
-    Error::expected(
-        ErrorKind::Io,
-        path.display(),
-        "a file that can be written",
-        e,
-        "choose another with -o, or make room",
-    )
 }

@@ -8,7 +8,7 @@ use trt_select::samples::{Buffer, Samples};
 use trt_select::{Outcome, Result, Selector};
 use trt_select_premodel::Answer;
 
-use crate::common::{EngineArgs, input, print, print_json};
+use crate::common::{EngineArgs, input, print, print_json, say};
 use crate::report::Table;
 
 /// Arguments of `run`.
@@ -30,7 +30,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let bundle = Bundle::read(&args.bundle)?;
     let samples = Samples::open(&SampleSource::Files { files: args.images.clone() })?;
     let (mut selector, choice) = Selector::open(&bundle, &args.engine.config())?;
-    eprintln!("Engine: {}", choice.reason);
+    say(format_args!("Engine: {}", choice.reason));
     let mut buffer = Buffer::new();
     let mut rows = Vec::new();
     for (i, path) in args.images.iter().enumerate() {
@@ -59,7 +59,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             .iter()
             .map(|(path, o)| {
                 json!({
-                    "image": path, "class": o.class, "label": label(o.class), "probability": o.probability,
+                    "image": path.display().to_string(), "class": o.class, "label": label(o.class), "probability": o.probability,
                     "candidate": answered(o), "ran": ran(o), "why": selector.premodel().why(o.node),
                     "features_ms": ms(o.times.features_ns), "decide_ms": ms(o.times.decide_ns),
                     "preprocess_ms": ms(o.times.preprocess_ns), "compute_ms": ms(o.times.compute_ns),
@@ -72,7 +72,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let mut table = Table::new(&["image", "answer", "probability", "candidate", "total ms", "why"]);
     for (path, o) in &rows {
         table.row([
-            path.display().to_string(),
+            path.display().to_string().escape_debug().to_string(),
             label(o.class),
             format!("{:.3}", o.probability),
             answered(o),

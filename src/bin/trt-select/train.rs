@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use trt_select::{Error, ErrorKind, Result};
 use trt_select_premodel::train::{
-    Front, Goal, Point, Profile, Settings, algorithm_1, choose, judge, oracle, random_mix, sweep,
+    Front, Goal, MAX_COST, Point, Profile, Settings, algorithm_1, choose, judge, oracle, random_mix, sweep,
 };
 use trt_select_premodel::{CandidateId, Premodel};
 
-use crate::common::{print, print_json, progress, write_file};
+use crate::common::{Output, number, print, print_json, progress};
 use crate::report::Table;
 
 /// Arguments of `train`.
@@ -26,13 +26,13 @@ pub(crate) struct Args {
     at_least: AtLeast,
     /// With --at-least best-single: how much better than it, in reward. By default a tenth of a point less passes, since
     /// smaller differences cannot be told from luck
-    #[arg(long, value_name = "REWARD", default_value_t = -0.001, allow_negative_numbers = true)]
+    #[arg(long, value_name = "REWARD", default_value_t = -0.001, allow_negative_numbers = true, value_parser = number(-1.0, 1.0))]
     margin: f64,
     /// The best program of at most this mean cost
-    #[arg(long, value_name = "MS", conflicts_with_all = ["at_least", "margin"])]
+    #[arg(long, value_name = "MS", conflicts_with_all = ["at_least", "margin"], value_parser = number(0.0, 1e12))]
     at_most_ms: Option<f64>,
     /// The program of this price, in reward per millisecond
-    #[arg(long, value_name = "PRICE", conflicts_with_all = ["at_least", "margin", "at_most_ms"])]
+    #[arg(long, value_name = "PRICE", conflicts_with_all = ["at_least", "margin", "at_most_ms"], value_parser = number(0.0, 1e12))]
     lambda: Option<f64>,
     /// Costs in place of the profile's: a CSV file with the columns candidate,cost_ns; a row `features` is that of the image
     /// features
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     costs: Option<PathBuf>,
     /// Keep only the candidates that Algorithm 1 keeps with this threshold on the gain in union accuracy (0.005 is half a
     /// point)
-    #[arg(long, value_name = "GAIN")]
+    #[arg(long, value_name = "GAIN", value_parser = number(0.0, 1.0))]
     theta: Option<f64>,
     /// Judge the premodel on this further profile, which training does not see
     #[arg(long, value_name = "CSV")]
@@ -52,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=8))]
     tests: u8,
     /// A test must gain this many standard errors of its gain to be kept
-    #[arg(long, value_name = "Z", default_value_t = 2.0)]
+    #[arg(long, value_name = "Z", default_value_t = 2.0, value_parser = number(0.0, 1e6))]
     significance: f64,
     /// Fewest rows on either side of a test [default: a two-hundredth of the rows, 20 at least]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
@@ -99,7 +99,31 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         costs = keep.iter().map(|c| costs[c.index()]).collect();
         profile = profile.with_candidates(&keep);
     }
+    let beside = args.profile.with_file_name("premodel.json");
+    let output = args.output.as_deref().unwrap_or(&beside);
+    for read in [Some(&args.profile), args.costs.as_ref(), args.judge.as_ref()].into_iter().flatten() {
+        if let (Ok(a), Ok(b)) = (read.canonicalize(), output.canonicalize())
+            && a == b
+        {
+            let (expected, remedy) = ("a place other than the files that are read", "choose another with -o");
+            return Err(Error::expected(ErrorKind::Usage, output.display(), expected, "one of them", remedy));
+        }
+    }
     let unseen = args.judge.as_deref().map(Profile::read).transpose().map_err(data)?;
+    if let Some(unseen) = &unseen
+        && unseen.sha256 == profile.sha256
+    {
+        let object = args.judge.as_deref().unwrap_or(Path::new("")).display();
+        let remedy = "give one of other inputs, or leave --judge out";
+        return Err(Error::expected(
+            ErrorKind::Usage,
+            object,
+            "another profile than the one trained on",
+            "the same",
+            remedy,
+        ));
+    }
+    let destination = Output::open(output, "-o")?;
     let settings = Settings {
         max_runs: usize::from(args.max_runs),
         tests: usize::from(args.tests),
@@ -136,9 +160,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     });
     let judged = judged.transpose()?.map(|j| (j.reward(), j.cost()));
 
-    let beside = args.profile.with_file_name("premodel.json");
-    let output = args.output.as_deref().unwrap_or(&beside);
-    write_file(output, &premodel.to_json())?;
+    destination.write(&premodel.to_json())?;
     let report = Report { profile: &profile, costs: &costs, front: &front, point, premodel: &premodel, judged, output };
     if args.json { print_json(&report.to_json()) } else { print(&report.to_text(&kept_names(&kept, args, &front))) }
 }
@@ -178,10 +200,11 @@ fn costs(args: &Args, profile: &Profile) -> Result<(Vec<f64>, f64)> {
     for record in reader.records() {
         let Ok(record) = record else { return fail("two fields a line", "another number".into()) };
         let (name, value) = (&record[0], &record[1]);
-        let Some(cost) = value.parse::<f64>().ok().filter(|c| c.is_finite() && *c >= 0.0) else {
-            return fail("a finite cost of at least 0", format!("'{value}' for '{name}'"));
+        let Some(cost) = value.parse::<f64>().ok().filter(|c| (0.0..=MAX_COST).contains(c)) else {
+            return fail("a cost from 0 to 1e18", format!("'{value}' for '{name}'"));
         };
         match profile.candidates.iter().position(|c| c == name) {
+            Some(c) if !costs[c].is_nan() => return fail("each candidate once", format!("'{name}' twice")),
             Some(c) => costs[c] = cost,
             None if name == "features" => features_ns = cost,
             None => return fail(&format!("a candidate of {:?}, or features", profile.candidates), format!("'{name}'")),
@@ -244,7 +267,7 @@ impl Report<'_> {
             "worst_case_ms": self.premodel.worst_case_ns() / 1e6,
             "judged": self.judged.map(|(reward, cost)| json!({ "reward": reward, "mean_ms": cost / 1e6 })),
             "program": self.premodel.tree(),
-            "premodel": self.output,
+            "premodel": self.output.display().to_string(),
         })
     }
 

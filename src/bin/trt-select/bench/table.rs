@@ -48,16 +48,22 @@ pub(super) struct Results {
     expected: Option<Expected>,
     /// The reference's cost when the premodel was trained, for the forecast speed-up.
     expected_reference_ns: f64,
-    program: String,
+    reason: String,
 }
 
 impl Results {
-    pub(super) fn new(measured: &Measured, selector: &Selector, samples: &Samples, reason: &str) -> Results {
+    pub(super) fn new(
+        measured: &Measured,
+        selector: &Selector,
+        samples: &Samples,
+        reason: &str,
+        device: String,
+    ) -> Results {
         let n = measured.samples.len();
         let names = selector.premodel().candidates();
-        // Without labels, an answer is right where it agrees with the most capable candidate.
+        // Without labels, an answer is right where it agrees with the last candidate, as in `profile`.
         let labelled = measured.samples.iter().all(|&s| samples.label(s).is_some());
-        let judge = selector.premodel().fallback()[0];
+        let judge = trt_select_premodel::CandidateId(names.len() as u8 - 1);
         let truth: Vec<u32> = measured
             .samples
             .iter()
@@ -98,9 +104,19 @@ impl Results {
             ("compute", stage(|t| t.compute_ns)),
             ("total", stage(|t| t.total_ns)),
         ];
-        let differences: Vec<f64> = (0..n).map(|i| adaptive_right(i) - right(best, i)).collect();
-        let reference_ns: Vec<f64> = (0..n).map(|i| latency(reference, i) as f64).collect();
-        let adaptive_ns: Vec<f64> = measured.adaptive.iter().map(|o| o.times.total_ns as f64).collect();
+        // One number a sample: a sample that was measured again is no further evidence.
+        let samples_seen = measured.samples.iter().max().map_or(0, |m| m + 1);
+        let per_sample = |f: &dyn Fn(usize) -> f64| {
+            let (mut sums, mut counts) = (vec![0.0; samples_seen], vec![0.0; samples_seen]);
+            for (i, &s) in measured.samples.iter().enumerate() {
+                sums[s] += f(i);
+                counts[s] += 1.0;
+            }
+            sums.iter().zip(&counts).filter(|(_, c)| **c > 0.0).map(|(s, c)| s / c).collect::<Vec<f64>>()
+        };
+        let differences = per_sample(&|i| adaptive_right(i) - right(best, i));
+        let reference_ns = per_sample(&|i| latency(reference, i) as f64);
+        let adaptive_ns = per_sample(&|i| measured.adaptive[i].times.total_ns as f64);
         let points: Vec<(f64, f64)> = singles.iter().map(|s| (s.times.mean(), s.top1)).collect();
 
         // Hindsight: the cheapest candidate that is right; where none is, the cheapest.
@@ -113,7 +129,7 @@ impl Results {
         let first = selector.candidates()[0].description();
         Results {
             engine: first.version.clone(),
-            device: first.device.clone(),
+            device,
             judged_by,
             inputs: n,
             wall_s: measured.wall.as_secs_f64(),
@@ -128,7 +144,7 @@ impl Results {
             oracle,
             expected: selector.premodel().expected.clone(),
             expected_reference_ns: trained_for.costs_ns[reference],
-            program: format!("{reason}"),
+            reason: reason.to_owned(),
             singles,
         }
     }
@@ -172,7 +188,7 @@ impl Results {
     pub(super) fn to_text(&self, percentiles: &[f64]) -> String {
         let mut text = format!(
             "=== Bench: {} inputs, {}, {} ===\nEngine: {}\nJudged by {}\n\n",
-            self.inputs, self.engine, self.device, self.program, self.judged_by
+            self.inputs, self.engine, self.device, self.reason, self.judged_by
         );
         text += "=== Adaptive: stages, ms ===\n";
         let mut head = vec!["stage", "min", "mean", "median"];
@@ -286,7 +302,7 @@ impl Results {
                 e.judged_by
             );
         }
-        text += "(Intervals: 95 %, paired bootstrap over inputs. Speed-ups are over the reference single: the cheapest single \
+        text += "(Intervals: 95 %, paired bootstrap over samples; the forecast's difference: 1.96 standard errors. Speed-ups are over the reference single: the cheapest single \
                  network\nwhose top-1 is within 0.10 points of the best.)\n";
         text
     }
