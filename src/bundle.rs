@@ -56,6 +56,9 @@
 //! | `std` | 1 for each channel | what the channel is then divided by; more than 0 |
 //! | `cost_ns` | unknown | measured mean cost of one run, in nanoseconds |
 //!
+//! Candidates stand in the order of their capability, the most capable last: on samples without labels, agreement with the
+//! last one is what `profile` and `bench` judge by.
+//!
 //! The keys from `size` to `std` describe preprocessing; with `kind = "tensor"` they are refused, since nothing would
 //! read them.
 #![forbid(unsafe_code)]

@@ -109,14 +109,15 @@ fn decisions(many: u32, frame: &Frame<'_>) {
     let mut round = 0_u32;
     counts_none("premodel", many, || {
         round = round.wrapping_add(1);
-        let signals = [if round % 2 == 0 { 0.9 } else { 0.1 }, 50.0];
+        let signals = [if round.is_multiple_of(2) { 0.9 } else { 0.1 }, 50.0];
         let mut walk = program.start();
         while let trt_select_premodel::Request::Run(_) = program.step(&mut walk, black_box(&signals)) {}
         black_box(walk.ran());
     });
 
     for polls in [0, 2] {
-        let (candidates, _) = null_candidates(polls, |enqueue| if enqueue % 2 == 0 { [4.0, 0.0] } else { [0.1, 0.0] });
+        let (candidates, _) =
+            null_candidates(polls, |enqueue| if enqueue.is_multiple_of(2) { [4.0, 0.0] } else { [0.1, 0.0] });
         let mut selector = Selector::new(candidates, cascade(true)).unwrap();
         selector.warm_up((*frame).into()).unwrap();
         let mut ran = [0_u64; 3];
