@@ -1,6 +1,6 @@
 //! Runs each input on the cheapest DNN that will be right.
 //!
-//! A [`Selector`] holds several networks for one task and a trained [premodel](trt_select_premodel). For each input it
+//! A [`Selector`] holds several networks for one task and a trained [premodel]. For each input it
 //! computes cheap features, walks the premodel's program, and runs the networks that the program asks for: usually one
 //! small one, sometimes a larger one after it.
 //!
