@@ -118,11 +118,7 @@ impl Candidate {
         let preprocess = match preprocess {
             None => None,
             Some(config) => {
-                let (c, h, w) = (config.channels as usize, config.height as usize, config.width as usize);
-                let wanted = match config.layout {
-                    crate::preprocess::Layout::Nchw => [1, c, h, w],
-                    crate::preprocess::Layout::Nhwc => [1, h, w, c],
-                };
+                let wanted = config.shape();
                 let ends_alike = tensor.shape.len() <= 4 && wanted[4 - tensor.shape.len()..] == tensor.shape[..];
                 if tensor.len() != config.output_len() || !ends_alike {
                     return Err(Error::expected(
@@ -145,8 +141,8 @@ impl Candidate {
         Ok(Candidate { name, engine, preprocess, input: at, output: out, scores, probabilities, summary })
     }
 
-    /// Opens every candidate of a bundle, in its order, and runs each network once, so that what it does lazily is done.
-    /// Answers which engine was chosen, and why.
+    /// Opens every candidate of a bundle, in its order. (The engines run each network once when they open it, so that what
+    /// they do lazily is done.) Answers which engine was chosen, and why.
     ///
     /// # Errors
     /// Where an engine or a model cannot be opened, or models differ in their number of classes.
@@ -154,9 +150,7 @@ impl Candidate {
         let choice = registry::resolve(config.engine)?;
         let mut candidates = Vec::with_capacity(bundle.candidates.len());
         for spec in &bundle.candidates {
-            let mut candidate = Candidate::open(bundle, spec, choice.kind, config)?;
-            candidate.enqueue()?;
-            candidates.push(candidate);
+            candidates.push(Candidate::open(bundle, spec, choice.kind, config)?);
         }
         let classes = candidates.iter().map(Candidate::classes).collect::<Vec<_>>();
         if let Some(at) = classes.iter().position(|&c| c != classes[0]) {
@@ -182,14 +176,7 @@ impl Candidate {
             };
             let shape = match (&bundle.input, &preprocess) {
                 (InputKind::Tensor { shape }, _) => shape.clone(),
-                (_, Some(p)) => match p.layout {
-                    crate::preprocess::Layout::Nchw => {
-                        vec![1, p.channels as usize, p.height as usize, p.width as usize]
-                    }
-                    crate::preprocess::Layout::Nhwc => {
-                        vec![1, p.height as usize, p.width as usize, p.channels as usize]
-                    }
-                },
+                (_, Some(p)) => p.shape().to_vec(),
                 (_, None) => vec![1],
             };
             let classes = bundle.labels.len().max(1);

@@ -218,7 +218,17 @@ impl PreprocessConfig {
 
     /// Number of values of the tensor: channels · height · width.
     pub fn output_len(&self) -> usize {
-        self.channels as usize * self.height as usize * self.width as usize
+        self.shape().iter().product()
+    }
+
+    /// Extents of the tensor that a frame becomes, outermost first: batch of 1, then channels and sides as the layout has
+    /// them.
+    pub fn shape(&self) -> [usize; 4] {
+        let (c, h, w) = (self.channels as usize, self.height as usize, self.width as usize);
+        match self.layout {
+            Layout::Nchw => [1, c, h, w],
+            Layout::Nhwc => [1, h, w, c],
+        }
     }
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -263,10 +263,9 @@ impl Selector {
     /// # Errors
     /// As [`Selector::submit`] and [`InFlight::poll`].
     pub fn infer<'i>(&mut self, input: impl Into<Input<'i>>) -> Result<Outcome> {
-        let input = input.into();
-        self.begin(&input)?;
+        let mut flight = self.submit(input)?;
         loop {
-            if let Some(outcome) = self.advance(&input)? {
+            if let Some(outcome) = flight.poll()? {
                 return Ok(outcome);
             }
             std::hint::spin_loop();

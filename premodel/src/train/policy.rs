@@ -124,6 +124,17 @@ impl Values {
     fn at(&self, row: u32, action: usize) -> f64 {
         f64::from(self.values[row as usize * self.actions.len() + action])
     }
+
+    /// Per action, the sum of its values over some rows.
+    fn totals(&self, rows: &[u32]) -> Vec<f64> {
+        let mut totals = vec![0.0_f64; self.actions.len()];
+        for &row in rows {
+            for (a, total) in totals.iter_mut().enumerate() {
+                *total += self.at(row, a);
+            }
+        }
+        totals
+    }
 }
 
 /// One training run: a problem, a price, and whether image features may be read.
@@ -254,12 +265,7 @@ impl Search<'_> {
     /// the end, the best end wins.
     fn grow(&self, set: Mask, values: &Values, rows: Vec<u32>, depth: usize, width: usize) -> (Tree, f64) {
         let count = values.actions.len();
-        let mut totals = vec![0.0_f64; count];
-        for &row in &rows {
-            for (a, total) in totals.iter_mut().enumerate() {
-                *total += values.at(row, a);
-            }
-        }
+        let totals = values.totals(&rows);
         let best = best_of(&totals);
         let mut result = (Tree::Leaf(best), totals[best]);
         if depth == 0 || rows.len() < self.problem.min_leaf.saturating_mul(2) || count < 2 {
@@ -336,13 +342,7 @@ impl Search<'_> {
     fn pays(&self, values: &Values, low: &[u32], high: &[u32], best: usize) -> bool {
         let (mut gain, mut square) = (0.0, 0.0);
         for side in [low, high] {
-            let mut totals = vec![0.0_f64; values.actions.len()];
-            for &row in side {
-                for (a, total) in totals.iter_mut().enumerate() {
-                    *total += values.at(row, a);
-                }
-            }
-            let here = best_of(&totals);
+            let here = best_of(&values.totals(side));
             if here != best {
                 for &row in side {
                     let d = values.at(row, here) - values.at(row, best);

@@ -282,7 +282,7 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, HashSet<String>)> {
     }
     let mut present = HashSet::new();
     let columns = head.split(|&b| b == b'\n').rfind(|l| !l.is_empty()).unwrap_or_default();
-    let fields = columns.split(|&b| b == b',').count();
+    let columns = csv::StringRecord::from(String::from_utf8_lossy(columns).split(',').collect::<Vec<_>>());
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -290,15 +290,15 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, HashSet<String>)> {
         .from_reader(&keep[head.len()..]);
     for record in reader.records() {
         // Joined shards bring their headers along.
-        if record.as_ref().is_ok_and(|r| r.iter().collect::<Vec<_>>().join(",").as_bytes() == columns) {
+        if record.as_ref().is_ok_and(|r| *r == columns) {
             continue;
         }
-        let record = record.ok().filter(|r| r.len() == fields).ok_or_else(|| {
+        let record = record.ok().filter(|r| r.len() == columns.len()).ok_or_else(|| {
             let at = present.len() + 1;
             Error::expected(
                 ErrorKind::Data,
                 format!("{} row {at}", path.display()),
-                format!("{fields} fields"),
+                format!("{} fields", columns.len()),
                 "another number",
                 "remove that line: it is made again",
             )
