@@ -8,10 +8,15 @@
 //! The thin CUDA layer (context, stream, event, graph, device / pinned / mapped memory) on calls that a CUDA 10.2
 //! driver has, and the kernels (`*.cu`) with the one PTX made from them. Nothing here links against CUDA; the driver
 //! will be opened at run time.
-#![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "driver"), forbid(unsafe_code))]
 
 mod accumulators;
 mod frame;
+mod params;
 
 pub use accumulators::{ANGLE_BINS, Accumulators, CLIP_BRIGHT, CLIP_DARK, HUE_BINS, LENGTH_BINS};
 pub use frame::{Format, FrameDesc, Matrix, Range};
+pub use params::{
+    AxisParams, AxisWindow, FeaturesParams, FeaturesRecord, LaneParams, PreprocessParams, SignalsParams, SignalsRecord,
+    TOP_K,
+};

@@ -16,6 +16,14 @@ pub enum ErrorKind {
     Shape,
     /// The network failed while running.
     Run,
+    /// The CUDA driver, or a call to it, failed.
+    Driver,
+    /// A plan is damaged, or was made for another TensorRT or another GPU.
+    Plan,
+    /// Memory could not be had, on the host or on the device.
+    Memory,
+    /// A plan could not be built from a model.
+    Build,
     /// Something that this build or this engine does not have was asked for.
     Unsupported,
 }
