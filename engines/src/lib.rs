@@ -20,6 +20,8 @@ pub mod null;
 #[cfg(feature = "ort")]
 pub mod ort;
 pub mod registry;
+#[cfg(feature = "tensorrt")]
+pub mod tensorrt;
 #[cfg(feature = "tract")]
 pub mod tract;
 

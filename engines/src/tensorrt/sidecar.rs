@@ -1,0 +1,444 @@
+//! The sidecar of a plan: `X.plan.json` beside `X.plan`, written by `trt-select build`, says what the plan was built from, for
+//! what, and its SHA-256.
+//!
+//! ```json
+//! {
+//!   "format": 1,
+//!   "sha256": "…",
+//!   "size_bytes": 308916,
+//!   "edition": "rtx",
+//!   "version": "1.7.1.116",
+//!   "compute_capability": ["8.0"],
+//!   "precision": "fp32",
+//!   "version_compatible": false,
+//!   "onnx": "nano.onnx",
+//!   "onnx_sha256": "…",
+//!   "built_at": "2026-11-21T10:30:43Z",
+//!   "build_seconds": 0.412,
+//!   "by": "trt-select 0.1.0",
+//!   "check": "…"
+//! }
+//! ```
+//!
+//! | key | meaning |
+//! | --- | --- |
+//! | `format` | version of the file's form: 1 |
+//! | `sha256`, `size_bytes` | of the plan |
+//! | `edition`, `version` | of the library that built it: `"tensorrt"` or `"rtx"`, and four numbers |
+//! | `compute_capability` | GPUs that it was built for; empty where that is not known |
+//! | `precision` | `"fp32"`, `"fp16"` or `"int8"` |
+//! | `version_compatible` | whether newer libraries of the same major version may run it |
+//! | `onnx`, `onnx_sha256` | name of the model's file, and its SHA-256 |
+//! | `built_at`, `build_seconds`, `by` | when (UTC), in what time, and by which release |
+//! | `check` | SHA-256 of this file's text without this key |
+//!
+//! A sidecar is a record and no place for settings: one that is not, byte for byte, what `build` wrote is refused.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Capabilities, PlanFile, PlanHeader, sha256};
+use super::{Edition, Version};
+use crate::{Error, ErrorKind, Precision};
+
+/// The version of the sidecar's form that this release reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// Largest sidecar that is read, in bytes.
+const MAX_BYTES: u64 = 64 << 10;
+
+const REBUILD: &str = "build the plan again: trt-select build --force";
+
+/// What is known of a plan.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Sidecar {
+    /// SHA-256 of the plan, in small hexadecimal digits.
+    pub sha256: String,
+    /// Size of the plan, in bytes.
+    pub size_bytes: u64,
+    /// Product that built it.
+    pub edition: Edition,
+    /// Version that built it.
+    pub version: Version,
+    /// Compute capabilities that it was built for; empty where that is not known.
+    pub compute_capabilities: Vec<(u32, u32)>,
+    /// Arithmetic that it was built for.
+    pub precision: Precision,
+    /// Whether newer libraries of the same major version may run it.
+    pub version_compatible: bool,
+    /// Name of the model's file, without its folder.
+    pub onnx: String,
+    /// SHA-256 of the model's file, in small hexadecimal digits.
+    pub onnx_sha256: String,
+    /// When it was built: UTC, as `2026-11-21T10:30:43Z`.
+    pub built_at: String,
+    /// How long that took, in seconds.
+    pub build_seconds: f64,
+    /// Which program built it.
+    pub by: String,
+}
+
+/// What a sidecar is made of, beside the plan itself.
+#[derive(Clone, Debug)]
+pub struct Built<'a> {
+    /// Product that built the plan.
+    pub edition: Edition,
+    /// Version that built it.
+    pub version: Version,
+    /// Compute capabilities that were asked for; empty for the GPU at hand, unless it is known.
+    pub compute_capabilities: Vec<(u32, u32)>,
+    /// Arithmetic that it was built for.
+    pub precision: Precision,
+    /// The model's file.
+    pub onnx: &'a Path,
+    /// SHA-256 of the model's file as it was when the build began.
+    pub onnx_sha256: String,
+    /// How long the build took.
+    pub took: Duration,
+}
+
+/// The file, in the order of its keys.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    format: u32,
+    sha256: String,
+    size_bytes: u64,
+    edition: String,
+    version: String,
+    compute_capability: Vec<String>,
+    precision: String,
+    version_compatible: bool,
+    onnx: String,
+    onnx_sha256: String,
+    built_at: String,
+    build_seconds: f64,
+    by: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    check: String,
+}
+
+impl Document {
+    fn text(&self) -> String {
+        // Numbers and strings always have a JSON form: a build time that has none was refused or made finite before.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// The text with its check.
+    fn signed(mut self) -> String {
+        self.check = String::new();
+        self.check = sha256(self.text().as_bytes());
+        self.text()
+    }
+}
+
+/// Where the sidecar of a plan lies: `.json` is added to the plan's name.
+pub fn path_of(plan: &Path) -> PathBuf {
+    let mut path = plan.as_os_str().to_owned();
+    path.push(".json");
+    PathBuf::from(path)
+}
+
+impl Sidecar {
+    /// The sidecar of a plan that was just built.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Build`] if the library gave something that is no plan of its own.
+    pub fn new(plan: &[u8], built: &Built<'_>) -> Result<Sidecar, Error> {
+        let name = built.onnx.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let header = PlanHeader::parse(Path::new("the plan built"), plan)
+            .map_err(|e| Error::new(ErrorKind::Build, format!("{}: {e}", built.onnx.display())))?;
+        // The header knows best, where it tells.
+        let capabilities = &header.compute_capabilities;
+        let capabilities = if capabilities.is_empty() { &built.compute_capabilities } else { capabilities };
+        let seconds = built.took.as_secs_f64();
+        Ok(Sidecar {
+            sha256: sha256(plan),
+            size_bytes: plan.len() as u64,
+            edition: built.edition,
+            version: built.version,
+            compute_capabilities: capabilities.clone(),
+            precision: built.precision,
+            version_compatible: false,
+            onnx: name,
+            onnx_sha256: built.onnx_sha256.clone(),
+            built_at: utc(SystemTime::now()),
+            build_seconds: (seconds * 1e3).round() / 1e3,
+            by: concat!("trt-select ", env!("CARGO_PKG_VERSION")).to_owned(),
+        })
+    }
+
+    /// Reads the sidecar of the plan at `plan`; `None` if there is none.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Io`] if it is there and cannot be read;
+    /// - [`ErrorKind::Plan`] if it is not, byte for byte, a sidecar as this release writes them.
+    pub fn read(plan: &Path) -> Result<Option<Sidecar>, Error> {
+        let path = path_of(plan);
+        let unreadable = |e: &dyn std::fmt::Display| {
+            let line = format!("{}: expected a readable file, got {e}; check it, or remove it", path.display());
+            Error::new(ErrorKind::Io, line)
+        };
+        let bytes = match fs::metadata(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(unreadable(&e)),
+            Ok(meta) if !meta.is_file() => return Err(unreadable(&"a folder, a device or a pipe")),
+            Ok(_) => {
+                let mut bytes = Vec::new();
+                let read = File::open(&path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+                read.map_err(|e| unreadable(&e))?;
+                bytes
+            }
+        };
+        Sidecar::parse(&path, &bytes).map(Some)
+    }
+
+    /// The sidecar that `bytes` are. `path` is for the errors' lines.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Plan`] if they are not, byte for byte, a sidecar as this release writes them.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Sidecar, Error> {
+        let wrong = |expected: &str, got: &dyn std::fmt::Display| {
+            let line = format!("{}: expected {expected}, got {got}; {REBUILD}", path.display());
+            Error::new(ErrorKind::Plan, line)
+        };
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(wrong("a plan's sidecar", &"a file larger than 64 KiB"));
+        }
+        // The version first: another form may have other keys.
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        if let Ok(head) = serde_json::from_slice::<Head>(bytes)
+            && head.format != FORMAT
+        {
+            return Err(wrong("a sidecar of format 1", &format_args!("format {}", head.format)));
+        }
+        let document: Document =
+            serde_json::from_slice(bytes).map_err(|e| wrong("a plan's sidecar in its JSON form", &e))?;
+        let sidecar = Sidecar::of(&document).map_err(|(key, got)| wrong(&format!("a value for `{key}`"), &got))?;
+        if document.signed().as_bytes() != bytes {
+            return Err(wrong("a sidecar as trt-select build wrote it", &"one that was changed since"));
+        }
+        Ok(sidecar)
+    }
+
+    fn of(document: &Document) -> Result<Sidecar, (&'static str, String)> {
+        let quoted = |text: &str| format!("{text:?}");
+        let wrong = |key: &'static str, text: &str| (key, quoted(text));
+        let hash = |key, text: &str| {
+            let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+            if text.len() == 64 && text.bytes().all(hex) { Ok(text.to_owned()) } else { Err(wrong(key, text)) }
+        };
+        let edition = match document.edition.as_str() {
+            "tensorrt" => Edition::Enterprise,
+            "rtx" => Edition::Rtx,
+            other => return Err(wrong("edition", other)),
+        };
+        let precisions = [Precision::Fp32, Precision::Fp16, Precision::Int8];
+        let precision = precisions.into_iter().find(|p| p.name() == document.precision);
+        let capability = |text: &String| {
+            numbers::<2>(text).map(|[major, minor]| (major, minor)).ok_or_else(|| wrong("compute_capability", text))
+        };
+        if !(document.build_seconds.is_finite() && document.build_seconds >= 0.0) {
+            return Err(("build_seconds", document.build_seconds.to_string()));
+        }
+        let [major, minor, patch, build] =
+            numbers::<4>(&document.version).ok_or_else(|| wrong("version", &document.version))?;
+        Ok(Sidecar {
+            sha256: hash("sha256", &document.sha256)?,
+            size_bytes: document.size_bytes,
+            edition,
+            version: Version { major, minor, patch, build },
+            compute_capabilities: document.compute_capability.iter().map(capability).collect::<Result<_, _>>()?,
+            precision: precision.ok_or_else(|| wrong("precision", &document.precision))?,
+            version_compatible: document.version_compatible,
+            onnx: document.onnx.clone(),
+            onnx_sha256: hash("onnx_sha256", &document.onnx_sha256)?,
+            built_at: document.built_at.clone(),
+            build_seconds: document.build_seconds,
+            by: document.by.clone(),
+        })
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> String {
+        let Version { major, minor, patch, build } = self.version;
+        Document {
+            format: FORMAT,
+            sha256: self.sha256.clone(),
+            size_bytes: self.size_bytes,
+            edition: match self.edition {
+                Edition::Enterprise => "tensorrt".to_owned(),
+                Edition::Rtx => "rtx".to_owned(),
+            },
+            version: format!("{major}.{minor}.{patch}.{build}"),
+            compute_capability: self.compute_capabilities.iter().map(|(a, b)| format!("{a}.{b}")).collect(),
+            precision: self.precision.name().to_owned(),
+            version_compatible: self.version_compatible,
+            onnx: self.onnx.clone(),
+            onnx_sha256: self.onnx_sha256.clone(),
+            built_at: self.built_at.clone(),
+            build_seconds: self.build_seconds,
+            by: self.by.clone(),
+            check: String::new(),
+        }
+        .signed()
+    }
+
+    /// Holds the plan against what this says of it: size, product, version, GPUs, and SHA-256, for which all of the plan is
+    /// read.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Plan`] if one of them differs;
+    /// - [`ErrorKind::Io`] if the plan cannot be read.
+    pub fn check_against(&self, plan: &PlanFile) -> Result<(), Error> {
+        let differs = |expected: String, got: String| {
+            let name = path_of(plan.path());
+            let name = name.file_name().unwrap_or_default().to_string_lossy();
+            let line = format!("{}: expected {expected} as {name} says, got {got}; {REBUILD}", plan.path().display());
+            Err(Error::new(ErrorKind::Plan, line))
+        };
+        let header = plan.header();
+        if self.size_bytes != plan.size_bytes() {
+            return differs(format!("{} bytes", self.size_bytes), plan.size_bytes().to_string());
+        }
+        let version = header.version.unwrap_or(self.version);
+        if (header.edition, version) != (self.edition, self.version) {
+            return differs(
+                format!("a plan of {} {}", self.edition, self.version),
+                format!("one of {} {version}", header.edition),
+            );
+        }
+        let told = &header.compute_capabilities;
+        if !told.is_empty() && *told != self.compute_capabilities {
+            let list = |list| format!("compute capabilities [{}]", Capabilities(list));
+            return differs(list(&self.compute_capabilities), list(told));
+        }
+        let found = plan.sha256()?;
+        if found != self.sha256 {
+            return differs(format!("SHA-256 {}", self.sha256), found);
+        }
+        plan.check_unchanged()
+    }
+}
+
+/// Numbers with dots between them, written as they are by `Display`.
+fn numbers<const N: usize>(text: &str) -> Option<[u32; N]> {
+    let mut numbers = [0; N];
+    let mut parts = text.split('.');
+    for number in &mut numbers {
+        *number = parts.next()?.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+/// Puts a plan and its sidecar into their places: both are written beside them and brought to the disk first, then renamed, the
+/// plan before its sidecar. What was there before stays whole until then, and is there still if this fails. (A crash between
+/// the two renames leaves a new plan with an old sidecar, which is refused by its SHA-256.) A place that is a link stays one:
+/// what it points to is replaced.
+///
+/// # Errors
+/// [`ErrorKind::Io`] if one of them cannot be written.
+pub fn write(plan: &Path, bytes: &[u8], sidecar: &Sidecar) -> Result<(), Error> {
+    let plan = plan.canonicalize().unwrap_or_else(|_| plan.to_path_buf());
+    let beside = path_of(&plan);
+    let plan_part = Part::write(&plan, bytes)?;
+    let sidecar_part = Part::write(&beside, sidecar.text().as_bytes())?;
+    plan_part.rename()?;
+    sidecar_part.rename()
+}
+
+/// A file beside its place, removed unless it was renamed to it.
+struct Part {
+    part: PathBuf,
+    place: PathBuf,
+}
+
+impl Part {
+    fn write(place: &Path, bytes: &[u8]) -> Result<Part, Error> {
+        let name = place.file_name().unwrap_or_default().to_string_lossy();
+        let part = place.with_file_name(format!(".{name}.{}.part", std::process::id()));
+        if fs::metadata(place).is_ok_and(|found| !found.is_file()) {
+            return Err(unwritable(place, &"a folder, a device or a pipe"));
+        }
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).open(&part).map_err(|e| unwritable(place, &e))?;
+        let part = Part { part, place: place.to_path_buf() };
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| unwritable(place, &e))?;
+        Ok(part)
+    }
+
+    fn rename(self) -> Result<(), Error> {
+        fs::rename(&self.part, &self.place).map_err(|e| unwritable(&self.place, &e))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // After a rename there is nothing of that name: then this does nothing.
+        let _ = fs::remove_file(&self.part);
+    }
+}
+
+fn unwritable(path: &Path, e: &dyn std::fmt::Display) -> Error {
+    let line =
+        format!("{}: expected a file that can be written, got {e}; choose another, or make room", path.display());
+    Error::new(ErrorKind::Io, line)
+}
+
+/// A time as `2026-11-21T10:30:43Z`.
+fn utc(time: SystemTime) -> String {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Days to a date in years that begin in March, so that the leap day is their last: 400 of them are 146,097 days. The
+    // count starts at 0000-03-01, 719,468 days before 1970.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc_dates() {
+        // Made with `date -u -d @N +%FT%TZ`.
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (1_795_257_043, "2026-11-21T10:30:43Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(utc(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_strictly() {
+        assert_eq!(numbers::<2>("8.6"), Some([8, 6]));
+        assert_eq!(numbers::<4>("10.3.0.26"), Some([10, 3, 0, 26]));
+        for wrong in ["8", "8.", "8.6.1", "8.x", "", ".", "-8.6"] {
+            assert_eq!(numbers::<2>(wrong), None, "{wrong}");
+        }
+    }
+}
