@@ -40,7 +40,7 @@
 //! | `[samples] root` | the bundle's folder | folder that the images of `list` are taken from |
 //! | `[[candidate]] name` | needed | unique; letters, digits, `_`, `-` |
 //! | `onnx` | none | the network; one of `onnx` and `plan` is needed |
-//! | `plan` | none | serialized TensorRT engine; it may be built later where `onnx` is there |
+//! | `plan` | none | serialized TensorRT engine; it may be built later where `onnx` is there; see [`CandidateSpec::plan_path`] |
 //! | `precision` | `"fp32"` | `"fp32"`, `"fp16"` or `"int8"` |
 //! | `input` | the network's only input | name of the input IO tensor |
 //! | `output` | the network's only output | name of the output IO tensor |
@@ -196,6 +196,18 @@ pub struct CandidateSpec {
     pub image: Option<PreprocessConfig>,
     /// Measured mean cost of one run, in nanoseconds; more than 0.
     pub cost_ns: Option<f64>,
+}
+
+impl CandidateSpec {
+    /// Where its serialized TensorRT engine is looked for, and where `trt-select build` puts it: `plan` where the bundle names
+    /// one, else `NAME.plan` in the bundle's folder. Nothing need be there.
+    pub fn plan_path(&self, bundle: &Bundle) -> PathBuf {
+        self.plan.clone().unwrap_or_else(|| default_plan(&bundle.dir, &self.name))
+    }
+}
+
+fn default_plan(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.plan"))
 }
 
 /// What a network's output holds.

@@ -173,6 +173,9 @@ fn another_product_version_or_gpu_is_refused_by_name() {
         let theirs = older_or_newer.version.to_string();
         refused(place.look(&older_or_newer), &["1.7.1.116", &theirs, library, trt]);
     }
+    // A library that does not tell its build number is held to the other three.
+    assert_eq!(place.look(&of(Edition::Rtx, 1, 7, 1, 0)), Ok(vec![]));
+    refused(place.look(&of(Edition::Rtx, 1, 7, 0, 0)), &["1.7.1.116"]);
     for gpu in [(9, 0), (8, 6), (7, 5), (12, 0)] {
         let other = Here { compute_capability: Some(gpu), ..here(Edition::Rtx, RTX) };
         let name = format!("{}.{}", gpu.0, gpu.1);

@@ -198,7 +198,7 @@ fn candidate(
                 path.clone(),
                 "restore it, correct the path, or give a plan that is there",
             );
-            reference.instead = other.clone();
+            reference.instead = Some(other.clone().unwrap_or_else(|| super::default_plan(doc.dir, &name)));
             references.push(reference);
         }
         (None, Some(path), _, Some(key)) => references.push(Reference::file(

@@ -298,6 +298,11 @@ fn preprocessing_of_tensors_is_refused() {
     }
 }
 
+fn plan_path(dir: &Path, text: &str) -> PathBuf {
+    let bundle = Bundle::parse(dir, text).unwrap();
+    bundle.candidates[0].plan_path(&bundle)
+}
+
 #[test]
 fn files_that_are_named_must_be_there() {
     for (absent, wanted) in [
@@ -319,6 +324,11 @@ fn files_that_are_named_must_be_there() {
     // A plan does in place of its ONNX file, and the other way round.
     let files: Vec<&str> = FULL_FILES.iter().map(|&f| if f == "nano.onnx" { "nano.plan" } else { f }).collect();
     assert!(Bundle::read(folder(FULL, &files).path()).is_ok());
+    // So does one of the candidate's name, where the bundle names none.
+    let dir = folder(MINIMAL, &["nano.plan"]);
+    assert_eq!(plan_path(dir.path(), MINIMAL), dir.path().join("nano.plan"));
+    assert!(Bundle::read(dir.path()).is_ok());
+    assert_eq!(plan_path(Path::new("b"), &FULL.replacen("nano.plan", "sub/x.plan", 1)), Path::new("b/sub/x.plan"));
 
     let error = Bundle::read(folder(TENSOR, &["rows.csv"]).path()).unwrap_err().to_string();
     assert!(error.contains("`plan` of candidate \"nano\": expected a file, got none at "), "{error}");

@@ -502,20 +502,30 @@ fn check_version(
     if here.lean {
         // Lean libraries run plans that were built to be version-compatible, by the same major version, no newer than they.
         let remedy = "build a version-compatible plan (trtexec --versionCompatible), or use the full library";
-        if version.major != here.version.major || version > here.version || compatible == Some(false) {
+        if version.major != here.version.major || newer(version, here.version) || compatible == Some(false) {
             return wrong(remedy);
         }
         return Ok(compatible.is_none().then(|| {
             format!("made by {version}, runs with {} only if it was built to be version-compatible", here.describe())
         }));
     }
-    if version == here.version {
+    if same(version, here.version) {
         return Ok(None);
     }
-    if compatible == Some(true) && version.major == here.version.major && version < here.version {
+    if compatible == Some(true) && version.major == here.version.major && !newer(version, here.version) {
         return Ok(Some(format!("made by {version}, taken by {} as version-compatible", here.describe())));
     }
     wrong(rebuild)
+}
+
+/// Whether two versions are one. Some libraries do not tell their build number (0); headers hold its last byte.
+pub(super) fn same(a: Version, b: Version) -> bool {
+    let build = a.build == 0 || b.build == 0 || a.build % 256 == b.build % 256;
+    build && (a.major, a.minor, a.patch) == (b.major, b.minor, b.patch)
+}
+
+fn newer(a: Version, b: Version) -> bool {
+    !same(a, b) && a > b
 }
 
 /// The GPU.

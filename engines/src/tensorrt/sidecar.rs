@@ -41,7 +41,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Capabilities, PlanFile, PlanHeader, sha256};
+use super::plan::{Capabilities, PlanFile, PlanHeader, same, sha256};
 use super::{Edition, Version};
 use crate::{Error, ErrorKind, Precision};
 
@@ -156,14 +156,24 @@ impl Sidecar {
         let header = PlanHeader::parse(Path::new("the plan built"), plan)
             .map_err(|e| Error::new(ErrorKind::Build, format!("{}: {e}", built.onnx.display())))?;
         // The header knows best, where it tells.
+        let (edition, version) = (header.edition, header.version.unwrap_or(built.version));
+        if edition != built.edition || !same(version, built.version) {
+            let line = format!(
+                "{}: expected a plan of {} {}, got one of {edition} {version} from it; check the library",
+                built.onnx.display(),
+                built.edition,
+                built.version
+            );
+            return Err(Error::new(ErrorKind::Build, line));
+        }
         let capabilities = &header.compute_capabilities;
         let capabilities = if capabilities.is_empty() { &built.compute_capabilities } else { capabilities };
         let seconds = built.took.as_secs_f64();
         Ok(Sidecar {
             sha256: sha256(plan),
             size_bytes: plan.len() as u64,
-            edition: built.edition,
-            version: built.version,
+            edition,
+            version,
             compute_capabilities: capabilities.clone(),
             precision: built.precision,
             version_compatible: false,
@@ -312,7 +322,7 @@ impl Sidecar {
             return differs(format!("{} bytes", self.size_bytes), plan.size_bytes().to_string());
         }
         let version = header.version.unwrap_or(self.version);
-        if (header.edition, version) != (self.edition, self.version) {
+        if header.edition != self.edition || !same(version, self.version) {
             return differs(
                 format!("a plan of {} {}", self.edition, self.version),
                 format!("one of {} {version}", header.edition),
