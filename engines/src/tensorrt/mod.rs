@@ -1,0 +1,80 @@
+//! TensorRT, opened with `dlopen` when it is asked for.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `library` | where TensorRT's library is found, and which ABI line of the shim speaks to it |
+//! | `runtime` | runtime, deserialized engine and execution context, each keeping alive what it was made from |
+//! | `builder` | plans from ONNX files |
+//! | `messages` | TensorRT's log, and the part of it that belongs in an error |
+//!
+//! The shim (`engines/tensorrt/`) is compiled for every ABI line whose headers were found when the crate was built:
+//! [`lines()`] tells which. Nothing here links against TensorRT or CUDA.
+
+// Made by bindgen, which has its own ideas of names and docs.
+#[allow(dead_code, missing_docs, non_camel_case_types, unreachable_pub)]
+#[rustfmt::skip]
+mod bindings;
+mod builder;
+mod library;
+mod messages;
+mod runtime;
+
+use std::fmt;
+
+pub use self::builder::{BuildOptions, BuiltPlan, PARSER_VARIABLE, Progress, build_plan, build_plan_with};
+pub use self::library::{LIBRARY_VARIABLE, Library, Line, lines};
+pub use self::runtime::{Allocator, Context, CudaEngine, IoTensor, Runtime};
+
+/// A version of TensorRT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// First number.
+    pub major: u32,
+    /// Second number.
+    pub minor: u32,
+    /// Third number.
+    pub patch: u32,
+    /// Fourth number; 0 where a library does not tell it.
+    pub build: u32,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        if self.build == 0 { Ok(()) } else { write!(f, ".{}", self.build) }
+    }
+}
+
+/// A branch of TensorRT. Their versions count apart, and neither reads the other's plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Edition {
+    /// TensorRT proper (`libnvinfer`), of Jetson and of servers.
+    Enterprise,
+    /// TensorRT for RTX (`libtensorrt_rtx`).
+    Rtx,
+}
+
+impl Edition {
+    /// The name used in messages: `TensorRT`, `TensorRT RTX`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Edition::Enterprise => "TensorRT",
+            Edition::Rtx => "TensorRT RTX",
+        }
+    }
+}
+
+impl fmt::Display for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Calls a function of the shim's table: `call!(table.name(arguments))`.
+macro_rules! call {
+    ($table:expr, $name:ident($($argument:expr),* $(,)?)) => {
+        ($table.$name.expect("the shim fills its whole table"))($($argument),*)
+    };
+}
+use call;
