@@ -9,6 +9,9 @@ use crate::host::{self, Kernels};
 
 const SEQUENCE: u64 = 77;
 
+/// Most classes for which the CPU is compared with: at 1001 equal ones its entropy is 1.1e-5 from the truth.
+const CPU_CLASSES: usize = 512;
+
 struct Got {
     record: SignalsRecord,
     probabilities: Vec<f32>,
@@ -74,14 +77,20 @@ fn check(got: &Got, scores: &[f32], kind: Scores, worst: &mut Worst, what: &str)
         *worst = worst.max(d);
         assert!(d <= tolerance, "{what}: {name} is {a}, expected {b}");
     };
-    for ((&p, &c), &e) in got.probabilities.iter().zip(&cpu).zip(&exact_p) {
-        near(&mut worst.probability_from_cpu, p.into(), c.into(), 1e-6, "probability");
+    for (&p, &e) in got.probabilities.iter().zip(&exact_p) {
         near(&mut worst.probability, p.into(), e, 1e-6, "probability, exactly");
     }
-    near(&mut worst.probability_from_cpu, r.top1.into(), top1.into(), 1e-6, "top1");
-    near(&mut worst.probability_from_cpu, r.margin.into(), margin.into(), 2e-6, "margin");
-    near(&mut worst.entropy_from_cpu, r.entropy.into(), entropy.into(), 1e-5, "entropy");
     near(&mut worst.entropy, r.entropy.into(), exact_entropy, 1e-6, "entropy, exactly");
+    // The CPU sums one term after the other in 32 bits and is further from the truth than the kernel where classes are
+    // many: there only the truth is compared with.
+    if scores.len() <= CPU_CLASSES {
+        for (&p, &c) in got.probabilities.iter().zip(&cpu) {
+            near(&mut worst.probability_from_cpu, p.into(), c.into(), 1e-6, "probability");
+        }
+        near(&mut worst.probability_from_cpu, r.top1.into(), top1.into(), 1e-6, "top1");
+        near(&mut worst.probability_from_cpu, r.margin.into(), margin.into(), 2e-6, "margin");
+        near(&mut worst.entropy_from_cpu, r.entropy.into(), entropy.into(), 1e-5, "entropy");
+    }
     // The record says of the probabilities that were written what a sort says.
     let mut order: Vec<u32> = (0..scores.len() as u32).collect();
     order.sort_by(|&a, &b| {
