@@ -140,6 +140,7 @@ const trtsel_host_number trtsel_host_numbers[] = {
     FIELD(LaneParams, preprocess),
     FIELD(LaneParams, signals),
     {"SCRATCH_BYTES", TS_SCRATCH_BYTES},
+    {"WHOLE_SCRATCH_BYTES", sizeof(ts_whole_scratch)},
     {"WHOLE_BLOCK", trtsel_features_whole_threads},
     {"GRID_BLOCK", trtsel_features_grid_threads},
     {"PREPROCESS_BLOCK", trtsel_preprocess_threads},
