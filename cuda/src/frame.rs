@@ -1,5 +1,7 @@
 //! How a frame lies in memory.
 
+use std::str::FromStr;
+
 use bytemuck::{Pod, Zeroable};
 
 /// Pixel format of a frame. The numbers are part of the ABI: they are only ever added to.
@@ -86,6 +88,42 @@ pub enum Range {
     Limited = 0,
     /// 0..=255.
     Full = 1,
+}
+
+/// Where frames from the host go on their way to a GPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FrameMemory {
+    /// Device memory; on integrated devices, where host and device share their chips, whichever measures faster.
+    #[default]
+    Auto,
+    /// A copy to device memory.
+    Device,
+    /// Mapped host memory: no copy by the device, and on some boards no cache between it and the kernels.
+    Mapped,
+}
+
+impl FrameMemory {
+    /// The name by which users choose it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FrameMemory::Auto => "auto",
+            FrameMemory::Device => "device",
+            FrameMemory::Mapped => "mapped",
+        }
+    }
+}
+
+impl FromStr for FrameMemory {
+    type Err = String;
+
+    /// # Errors
+    /// A line with the names that there are.
+    fn from_str(name: &str) -> Result<Self, String> {
+        let all = [FrameMemory::Auto, FrameMemory::Device, FrameMemory::Mapped];
+        let found = all.into_iter().find(|m| m.name() == name);
+        found.ok_or_else(|| format!("frame memory: expected auto, device or mapped, got '{name}'; choose one of them"))
+    }
 }
 
 /// A frame as kernels and C see it: addresses, strides, numbers. No lifetime, nothing checked: the safe form is

@@ -14,9 +14,11 @@ pub mod driver;
 mod frame;
 pub mod kernels;
 mod params;
+#[cfg(feature = "driver")]
+pub mod pipe;
 
 pub use accumulators::{ANGLE_BINS, Accumulators, CLIP_BRIGHT, CLIP_DARK, HUE_BINS, LENGTH_BINS};
-pub use frame::{Format, FrameDesc, Matrix, Range};
+pub use frame::{Format, FrameDesc, FrameMemory, Matrix, Range};
 pub use params::{
     AxisParams, AxisWindow, FeaturesParams, FeaturesRecord, LaneParams, PreprocessParams, SignalsParams, SignalsRecord,
     TOP_K,

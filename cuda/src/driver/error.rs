@@ -42,7 +42,7 @@ pub struct Error {
 
 impl Error {
     /// An error that no call gave. `call` names what was asked for.
-    pub(super) fn new(kind: ErrorKind, call: &'static str, message: impl AsRef<str>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, call: &'static str, message: impl AsRef<str>) -> Self {
         Error { kind, call, code: 0, message: one_line(message.as_ref()) }
     }
 

@@ -1,0 +1,598 @@
+//! A lane: one candidate's way from the frame on the device to its signals, captured as a CUDA graph.
+
+use std::ffi::c_void;
+use std::mem::offset_of;
+use std::sync::Arc;
+
+use bytemuck::Zeroable;
+
+use super::{AnyFrame, FeatureGroups, HostFrame, Kernels, Patience, Pipe};
+use crate::driver::{Context, DeviceBuffer, Error, ErrorKind, Event, GraphExec, PinnedBuffer, Stream};
+use crate::{
+    AxisParams, AxisWindow, Format, FrameDesc, LaneParams, PreprocessParams, SignalsParams, SignalsRecord, kernels,
+};
+
+/// A network whose input and output lie on the device.
+///
+/// # Safety
+/// Work that `enqueue` puts on the stream uses, beside the lane's own memory, only memory that lives as long as the network
+/// and stays where it is until [`Network::evict`]; `enqueue` allocates nothing, waits for nothing and may be captured. The tensors'
+/// buffers never change, and neither do what `input` and `output` answer. What `evict` frees is used by no work enqueued after `restore`.
+pub unsafe trait Network: Send {
+    /// What goes wrong with it.
+    type Error: From<Error> + std::fmt::Display;
+
+    /// The input that the lane fills.
+    fn input(&self) -> NetworkTensor<'_>;
+
+    /// The output that the lane reads.
+    fn output(&self) -> NetworkTensor<'_>;
+
+    /// Puts one run on the stream.
+    ///
+    /// # Errors
+    /// What the library reported; nothing may be left on the stream that writes elsewhere.
+    fn enqueue(&mut self, stream: &Stream) -> Result<(), Self::Error>;
+
+    /// Gives back device memory. The lane has waited for the stream.
+    ///
+    /// # Errors
+    /// Where it cannot.
+    fn evict(&mut self) -> Result<(), Self::Error>;
+
+    /// Whether its device memory is there.
+    fn is_resident(&self) -> bool;
+
+    /// Takes device memory again.
+    ///
+    /// # Errors
+    /// What the library or the driver reported; it may be tried again.
+    fn restore(&mut self) -> Result<(), Self::Error>;
+}
+
+/// A tensor on the device.
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkTensor<'a> {
+    /// Where it lies.
+    pub buffer: &'a DeviceBuffer,
+    /// Number of its elements.
+    pub len: usize,
+    /// Its elements are 16-bit floats, else 32-bit ones.
+    pub half: bool,
+}
+
+/// How a frame becomes the network's input.
+#[derive(Clone, Copy, Debug)]
+pub struct Preprocessing<'a> {
+    /// Width of the input in pixels.
+    pub width_px: u32,
+    /// Height of the input in pixels.
+    pub height_px: u32,
+    /// The first channel is blue.
+    pub bgr: bool,
+    /// Channels are interleaved (NHWC).
+    pub interleaved: bool,
+    /// What a byte becomes, by channel of the input: 1 for grey, 3 for colour.
+    pub tables: &'a [[f32; 256]],
+}
+
+/// What the lane's network is given.
+#[derive(Clone, Copy, Debug)]
+pub enum LaneInput<'a> {
+    /// The pipe's frame, preprocessed.
+    Frame(Preprocessing<'a>),
+    /// A tensor of f32 that the caller writes.
+    Tensor,
+}
+
+/// What a lane is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneSpec<'a> {
+    /// Its input.
+    pub input: LaneInput<'a>,
+    /// Its output holds logits, else probabilities.
+    pub logits: bool,
+    /// Capture its work as a CUDA graph, where that works.
+    pub graph: bool,
+}
+
+/// One axis of a resize, as the host computed it.
+#[derive(Clone, Copy, Debug)]
+pub struct AxisTables<'a> {
+    /// Outputs are inputs, shifted by `offset`.
+    pub is_copy: bool,
+    /// First output wanted.
+    pub offset: u32,
+    /// One window an output; not read where `is_copy`.
+    pub windows: &'a [AxisWindow],
+    /// Weights with 22 fraction bits.
+    pub weights: &'a [i32],
+}
+
+/// Both axes of a resize.
+#[derive(Clone, Copy, Debug)]
+pub struct Axes<'a> {
+    /// Along rows.
+    pub columns: AxisTables<'a>,
+    /// Along columns.
+    pub rows: AxisTables<'a>,
+}
+
+/// Bytes that something holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneMemory {
+    /// Device memory.
+    pub device_bytes: u64,
+    /// Page-locked host memory, mapped or not.
+    pub pinned_bytes: u64,
+}
+
+/// Times of one launch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LaunchTimes {
+    /// The device's work from the parameters' copy to the signals, in milliseconds by the device's clock.
+    pub compute_ms: f32,
+}
+
+/// The tables of one frame size, as they lie on the device.
+struct AxisMemory {
+    /// Windows of columns, windows of rows, weights of columns, weights of rows.
+    staging: PinnedBuffer,
+    device: DeviceBuffer,
+    /// The frame size that they are of.
+    size_px: (u32, u32),
+}
+
+/// One candidate on the device. It owns its network.
+pub struct Lane<N: Network> {
+    // Dropped in this order, after `Drop::drop` has waited for the stream: the graph before what it uses.
+    graph: Option<GraphExec>,
+    network: N,
+    params: LaneParams,
+    staged: PinnedBuffer,
+    on_device: DeviceBuffer,
+    normalise: Option<DeviceBuffer>,
+    axes: Option<AxisMemory>,
+    tensor: Option<PinnedBuffer>,
+    probabilities: PinnedBuffer,
+    record: PinnedBuffer,
+    timing: Option<(Event, Event)>,
+    kernels: Arc<Kernels>,
+    stream: Arc<Stream>,
+    context: Context,
+    /// A launch whose end the host has not seen.
+    launched: bool,
+    wants_graph: bool,
+    refused: Option<String>,
+    patience: Patience,
+}
+
+impl<N: Network> std::fmt::Debug for Lane<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lane")
+            .field("graph", &self.graph.is_some())
+            .field("resident", &self.is_resident())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Room for axis tables taken at open: enough for frames of this many pixels a side.
+const AXIS_SIDE_PX: usize = 1920;
+
+impl<N: Network> Lane<N> {
+    /// A lane of a pipe: takes all its memory. [`Lane::prepare`] must follow before the first launch.
+    ///
+    /// # Errors
+    /// Where the driver refuses memory, or the network's tensors are not of the sizes that the spec gives.
+    pub fn new(pipe: &Pipe, network: N, spec: &LaneSpec<'_>) -> Result<Lane<N>, Error> {
+        let context = pipe.context();
+        let (input, output) = (network.input(), network.output());
+        let room = |t: &NetworkTensor<'_>| t.buffer.bytes() >= t.len * if t.half { 2 } else { 4 };
+        let classes = u32::try_from(output.len).unwrap_or(0);
+        if classes == 0 || !room(&input) || !room(&output) {
+            return Err(Error::new(
+                ErrorKind::Misuse,
+                "lane",
+                "lane: expected tensors with room for their elements, got less; open the plan again",
+            ));
+        }
+        let probabilities = PinnedBuffer::new(context, 4 * output.len, true)?;
+        let record = PinnedBuffer::new(context, size_of::<SignalsRecord>(), true)?;
+        let mut params = LaneParams::zeroed();
+        params.signals = SignalsParams {
+            scores: output.buffer.address(),
+            probabilities: probabilities.device_address().unwrap_or(0),
+            record: record.device_address().unwrap_or(0),
+            sequence: 0,
+            count: classes,
+            logits: spec.logits.into(),
+            half: output.half.into(),
+            reserved: 0,
+        };
+        let (mut normalise, mut axes, mut tensor) = (None, None, None);
+        match spec.input {
+            LaneInput::Frame(p) => {
+                if p.width_px as usize * p.height_px as usize * p.tables.len() != input.len
+                    || ![1, 3].contains(&p.tables.len())
+                {
+                    return Err(Error::new(
+                        ErrorKind::Misuse,
+                        "lane",
+                        format!(
+                            "lane: expected an input of {} elements, got {}; give the network's size",
+                            input.len,
+                            p.width_px as usize * p.height_px as usize * p.tables.len()
+                        ),
+                    ));
+                }
+                let mut tables = DeviceBuffer::new(context, size_of_val(p.tables))?;
+                tables.write(0, bytemuck::cast_slice(p.tables))?;
+                let outputs = (p.width_px + p.height_px) as usize;
+                let bytes = outputs * size_of::<AxisWindow>() + 2 * 4 * (4 * AXIS_SIDE_PX + 4 * outputs);
+                axes = Some(AxisMemory {
+                    staging: PinnedBuffer::new(context, bytes, false)?,
+                    device: DeviceBuffer::new(context, bytes)?,
+                    size_px: (0, 0),
+                });
+                params.preprocess = PreprocessParams {
+                    tables: tables.address(),
+                    output: input.buffer.address(),
+                    width: p.width_px,
+                    height: p.height_px,
+                    channels: p.tables.len() as u32,
+                    bgr: p.bgr.into(),
+                    interleaved: p.interleaved.into(),
+                    half: input.half.into(),
+                    ..PreprocessParams::zeroed()
+                };
+                normalise = Some(tables);
+            }
+            LaneInput::Tensor => {
+                if input.half {
+                    return Err(Error::new(
+                        ErrorKind::Misuse,
+                        "lane",
+                        "lane: expected a tensor input of 32-bit floats, got 16-bit ones; keep the network's input f32",
+                    ));
+                }
+                tensor = Some(PinnedBuffer::new(context, 4 * input.len, false)?);
+            }
+        }
+        let timing =
+            if pipe.is_timing() { Some((Event::new(context, true)?, Event::new(context, true)?)) } else { None };
+        Ok(Lane {
+            graph: None,
+            params,
+            staged: PinnedBuffer::new(context, size_of::<LaneParams>(), false)?,
+            on_device: DeviceBuffer::new(context, size_of::<LaneParams>())?,
+            normalise,
+            axes,
+            tensor,
+            probabilities,
+            record,
+            timing,
+            kernels: Arc::clone(pipe.kernels()),
+            stream: Arc::clone(pipe.stream()),
+            context: context.clone(),
+            network,
+            launched: false,
+            wants_graph: spec.graph,
+            refused: None,
+            patience: Patience::default(),
+        })
+    }
+
+    /// Runs the network once on a grey frame and captures its graph. A refused capture is no error: see
+    /// [`Lane::graph_refused`].
+    ///
+    /// # Errors
+    /// What the network or the driver reported of the run.
+    pub fn prepare(&mut self, pipe: &mut Pipe) -> Result<(), N::Error> {
+        if self.axes.is_some() {
+            let (width, height) = (self.params.preprocess.width, self.params.preprocess.height);
+            let pixels = vec![128_u8; width as usize * height as usize];
+            let desc = FrameDesc {
+                width_px: width,
+                height_px: height,
+                stride0_bytes: u64::from(width),
+                format: Format::Gray8 as u32,
+                ..FrameDesc::zeroed()
+            };
+            pipe.begin(&AnyFrame::Host(HostFrame { planes: [&pixels, &[]], desc }), FeatureGroups::default())?;
+            let same = AxisTables { is_copy: true, offset: 0, windows: &[], weights: &[] };
+            self.load_frame(pipe, Some(&Axes { columns: same, rows: same }))?;
+        } else {
+            pipe.settle()?;
+            self.tensor_mut().fill(0.0);
+        }
+        if !self.is_resident() {
+            self.network.restore()?;
+        }
+        self.warm_up_and_capture()?;
+        self.launch(pipe)?;
+        self.stream.synchronize()?;
+        self.launched = false;
+        pipe.seen_all();
+        Ok(())
+    }
+
+    /// Whether [`Lane::load_frame`] wants the axes' tables for the pipe's frame: its size is another than the last one's.
+    pub fn wants_axes(&self, pipe: &Pipe) -> bool {
+        let size = (pipe.desc().width_px, pipe.desc().height_px);
+        self.axes.as_ref().is_some_and(|axes| axes.size_px != size)
+    }
+
+    /// Takes the pipe's frame as the next input. `axes` is not read where [`Lane::wants_axes`] says no.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Misuse`] where the lane takes tensors, or wants axes and has none; what the driver reported of the copy.
+    pub fn load_frame(&mut self, pipe: &mut Pipe, axes: Option<&Axes<'_>>) -> Result<(), Error> {
+        self.params.preprocess.frame = *pipe.desc();
+        if !self.wants_axes(pipe) {
+            return if self.axes.is_some() {
+                Ok(())
+            } else {
+                Err(Error::new(ErrorKind::Misuse, "lane", TAKES_TENSORS))
+            };
+        }
+        let (Some(memory), Some(axes)) = (&mut self.axes, axes) else {
+            return Err(Error::new(
+                ErrorKind::Misuse,
+                "lane",
+                "lane: expected axis tables for a frame of a new size, got none; compute them",
+            ));
+        };
+        let preprocess = &mut self.params.preprocess;
+        for (axis, outputs) in [(&axes.columns, preprocess.width), (&axes.rows, preprocess.height)] {
+            let end = axis.windows.iter().map(|w| w.first as usize + w.len as usize).max().unwrap_or(0);
+            if !axis.is_copy && (axis.windows.len() != outputs as usize || end > axis.weights.len()) {
+                return Err(Error::new(
+                    ErrorKind::Misuse,
+                    "lane",
+                    "lane: expected a window an output with its weights, got others; compute them for this network",
+                ));
+            }
+        }
+        let parts: [&[u8]; 4] = [
+            bytemuck::cast_slice(axes.columns.windows),
+            bytemuck::cast_slice(axes.rows.windows),
+            bytemuck::cast_slice(axes.columns.weights),
+            bytemuck::cast_slice(axes.rows.weights),
+        ];
+        let bytes = parts.iter().map(|p| p.len()).sum::<usize>();
+        if bytes > memory.device.bytes() {
+            // A larger frame than any before.
+            memory.staging = PinnedBuffer::new(&self.context, bytes, false)?;
+            memory.device = DeviceBuffer::new(&self.context, bytes)?;
+        }
+        let mut addresses = [0_u64; 4];
+        let (mut at, staging) = (0, memory.staging.as_mut_slice());
+        for (part, address) in parts.iter().zip(&mut addresses) {
+            staging[at..at + part.len()].copy_from_slice(part);
+            *address = memory.device.address() + at as u64;
+            at += part.len();
+        }
+        if bytes > 0 {
+            pipe.enqueued();
+            // SAFETY: both blocks have room, and live until the lane has waited for the stream; the host writes to the
+            // staging block again only for another frame, which waits for this one's work.
+            unsafe { self.stream.copy_to_device_async(memory.device.address(), memory.staging.as_ptr(), bytes)? };
+        }
+        memory.size_px = (pipe.desc().width_px, pipe.desc().height_px);
+        for (to, axis, at) in [(&mut preprocess.columns, &axes.columns, 0), (&mut preprocess.rows, &axes.rows, 1)] {
+            *to = AxisParams {
+                windows: addresses[at],
+                weights: addresses[at + 2],
+                is_copy: axis.is_copy.into(),
+                offset: axis.offset,
+            };
+        }
+        Ok(())
+    }
+
+    /// The tensor to write the next input into; empty where the lane takes frames. Waits for a launch under way.
+    pub fn tensor_mut(&mut self) -> &mut [f32] {
+        if self.launched {
+            // An error is the launch's own, and the next poll or launch meets it again.
+            let _ = self.stream.synchronize();
+            self.launched = false;
+        }
+        let bytes = 4 * self.network.input().len;
+        self.tensor.as_mut().map_or(&mut [], |t| bytemuck::cast_slice_mut(&mut t.as_mut_slice()[..bytes]))
+    }
+
+    /// Enqueues one run on the input that was loaded: the graph, or its parts one by one.
+    ///
+    /// # Errors
+    /// What the network or the driver reported.
+    pub fn launch(&mut self, pipe: &mut Pipe) -> Result<(), N::Error> {
+        if self.launched {
+            self.stream.synchronize()?;
+            self.launched = false;
+        }
+        pipe.enqueued();
+        if !self.is_resident() {
+            self.network.restore()?;
+            self.warm_up_and_capture()?;
+        }
+        self.stage();
+        self.patience = Patience::default();
+        if let Some((start, _)) = &self.timing {
+            start.record(&self.stream)?;
+        }
+        self.launched = true;
+        match &self.graph {
+            // SAFETY: the graph's nodes use this lane's memory, the network's (by the promise of `Network`) and the pipe's
+            // frame, which the parameters name; all of them live until the stream has been waited for.
+            Some(graph) => unsafe { graph.launch(&self.stream)? },
+            None => self.enqueue_parts()?,
+        }
+        if let Some((_, end)) = &self.timing {
+            end.record(&self.stream)?;
+        }
+        Ok(())
+    }
+
+    /// What the last launch said, once it is there; the probabilities are copied to `probabilities`. Never blocks.
+    ///
+    /// # Errors
+    /// What the driver reports of the work under way.
+    ///
+    /// # Panics
+    /// If `probabilities` has not one element a class.
+    pub fn poll(&mut self, pipe: &mut Pipe, probabilities: &mut [f32]) -> Result<Option<SignalsRecord>, Error> {
+        let arrived = || self.record.load_u64(offset_of!(SignalsRecord, sequence)) == self.params.signals.sequence;
+        if !arrived() && !(self.patience.is_over(&self.stream)? && arrived()) {
+            self.patience.check("network")?;
+            return Ok(None);
+        }
+        self.launched = false;
+        pipe.seen_all();
+        probabilities.copy_from_slice(bytemuck::cast_slice(&self.probabilities.as_slice()[..4 * probabilities.len()]));
+        Ok(Some(self.record.read_pod::<SignalsRecord>(0)))
+    }
+
+    /// Times of the last launch, once its work is done; `None` while it is not, and where the pipe does not measure.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn times(&self) -> Result<Option<LaunchTimes>, Error> {
+        match &self.timing {
+            Some((start, end)) if end.query()? => Ok(Some(LaunchTimes { compute_ms: end.elapsed_ms(start)? })),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the lane measures times by events.
+    pub fn is_timing(&self) -> bool {
+        self.timing.is_some()
+    }
+
+    /// Gives back the network's device memory; the next launch takes it again, which takes as long as loading does.
+    ///
+    /// # Errors
+    /// What the network or the driver reported.
+    pub fn evict(&mut self) -> Result<(), N::Error> {
+        if self.is_resident() {
+            self.stream.synchronize()?;
+            self.launched = false;
+            self.graph = None;
+            self.network.evict()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the network's memory is on the device.
+    pub fn is_resident(&self) -> bool {
+        self.network.is_resident()
+    }
+
+    /// Whether a launch replays a graph.
+    pub fn has_graph(&self) -> bool {
+        self.graph.is_some()
+    }
+
+    /// Why there is no graph, where one was wanted.
+    pub fn graph_refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
+    /// The network.
+    pub fn network(&self) -> &N {
+        &self.network
+    }
+
+    /// Bytes that the lane holds beside its network.
+    pub fn memory(&self) -> LaneMemory {
+        let device = |b: &Option<DeviceBuffer>| b.as_ref().map_or(0, |b| b.bytes() as u64);
+        let axes = self.axes.as_ref().map_or((0, 0), |a| (a.device.bytes() as u64, a.staging.bytes() as u64));
+        let pinned =
+            [&self.staged, &self.probabilities, &self.record].map(|b| b.bytes() as u64).into_iter().sum::<u64>();
+        LaneMemory {
+            device_bytes: self.on_device.bytes() as u64 + device(&self.normalise) + axes.0,
+            pinned_bytes: pinned + axes.1 + self.tensor.as_ref().map_or(0, |b| b.bytes() as u64),
+        }
+    }
+
+    /// Writes the parameters of the next launch to where the first copy reads them.
+    fn stage(&mut self) {
+        self.params.signals.sequence += 1;
+        self.staged.as_mut_slice()[..size_of::<LaneParams>()].copy_from_slice(bytemuck::bytes_of(&self.params));
+    }
+
+    /// Everything that one run enqueues, in order; what the graph is captured from.
+    fn enqueue_parts(&mut self) -> Result<(), N::Error> {
+        // SAFETY: both blocks have room for the parameters and live until the lane has waited for the stream; the host writes
+        // the staged block only when no launch is under way.
+        unsafe {
+            self.stream.copy_to_device_async(
+                self.on_device.address(),
+                self.staged.as_ptr(),
+                size_of::<LaneParams>(),
+            )?;
+        }
+        match &self.tensor {
+            Some(tensor) => {
+                let input = self.network.input();
+                // SAFETY: the input has room for its elements (checked at open), and the host writes the tensor only when no
+                // launch is under way.
+                unsafe { self.stream.copy_to_device_async(input.buffer.address(), tensor.as_ptr(), 4 * input.len)? };
+            }
+            None => {
+                let grid = kernels::preprocess_grid(self.params.preprocess.width, self.params.preprocess.height);
+                let mut at = self.on_device.address() + offset_of!(LaneParams, preprocess) as u64;
+                let mut args = [(&raw mut at).cast::<c_void>()];
+                // SAFETY: the kernel takes the address of PreprocessParams, which the copy before it has written; what they
+                // name belongs to the lane, the network and the pipe's frame.
+                unsafe {
+                    self.kernels.preprocess.launch(
+                        &self.stream,
+                        grid,
+                        [kernels::PREPROCESS_BLOCK, 1, 1],
+                        0,
+                        &mut args,
+                    )?
+                };
+            }
+        }
+        self.network.enqueue(&self.stream)?;
+        let mut at = self.on_device.address() + offset_of!(LaneParams, signals) as u64;
+        let mut args = [(&raw mut at).cast::<c_void>()];
+        // SAFETY: as above, with SignalsParams.
+        unsafe { self.kernels.signals.launch(&self.stream, [1, 1, 1], [kernels::SIGNALS_BLOCK, 1, 1], 0, &mut args)? };
+        Ok(())
+    }
+
+    /// One run part by part, then the capture. What a network does on its first run, it has then done.
+    fn warm_up_and_capture(&mut self) -> Result<(), N::Error> {
+        self.stage();
+        self.enqueue_parts()?;
+        self.stream.synchronize()?;
+        self.refused = None;
+        if !self.wants_graph {
+            return Ok(());
+        }
+        if !self.context.has_graphs() {
+            self.refused = Some("the driver has no graphs".to_owned());
+            return Ok(());
+        }
+        let stream = Arc::clone(&self.stream);
+        match stream.capture(|| self.enqueue_parts()) {
+            Ok(graph) => match graph.instantiate() {
+                Ok(graph) => self.graph = Some(graph),
+                Err(error) => self.refused = Some(error.to_string()),
+            },
+            Err(error) => self.refused = Some(error.to_string()),
+        }
+        Ok(())
+    }
+}
+
+const TAKES_TENSORS: &str = "lane: expected a tensor, got a frame; this network's input is a tensor";
+
+impl<N: Network> Drop for Lane<N> {
+    fn drop(&mut self) {
+        // The error, if there is one, is that of work which nobody waits for any more.
+        let _ = self.stream.synchronize();
+    }
+}

@@ -1,0 +1,388 @@
+//! The pipeline on the device: one upload of a frame, its features, and the lanes of the candidates' networks.
+//!
+//! ```text
+//! begin ─► caller's stream ─► upload ─► feature kernels ─► record ─► poll_features        (Pipe)
+//! load, launch ─► parameters ─► preprocess ─► network ─► signals ─► record ─► poll        (Lane; a CUDA graph)
+//! ```
+//! Everything runs in order on the pipe's one stream. Kernels write what the host decides by into mapped memory and fence
+//! it system-wide before a sequence word, so that looking for a result is a load, not a driver call.
+//!
+//! # Soundness
+//! Memory that enqueued work uses belongs to a [`Pipe`] or a [`Lane`], both of which wait for the stream before they let go
+//! of it; a network's own memory is promised by the unsafe trait [`Network`], the caller's frame by
+//! [`DeviceFrame::new`]. Host frames are copied before `begin` returns.
+//!
+//! # After open
+//! `begin`, `load`, `launch` and both polls allocate nothing, on the host or the device, unless a frame is larger than
+//! any before it and than [`PipeOptions::frame_bytes`].
+
+mod frame;
+mod lane;
+mod memory;
+
+use std::ffi::{CString, c_void};
+use std::sync::Arc;
+
+use bytemuck::Zeroable;
+
+pub use frame::{AnyFrame, DeviceFrame, HostFrame};
+pub use lane::{
+    Axes, AxisTables, Lane, LaneInput, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor, Preprocessing,
+};
+pub use memory::FrameMemoryChoice;
+
+use crate::driver::{Context, DeviceBuffer, Error, ErrorKind, Event, Function, Module, PinnedBuffer, Stream};
+use crate::{Accumulators, FeaturesParams, FeaturesRecord, FrameDesc, FrameMemory, kernels};
+use memory::FrameBuffers;
+
+/// How to open a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PipeOptions {
+    /// Where frames from the host go.
+    pub frame_memory: FrameMemory,
+    /// Room for a packed frame that is taken at open, in bytes; a larger frame takes more when it comes.
+    pub frame_bytes: usize,
+    /// Measure what events can tell: times of the copy and of the device's work.
+    pub timing: bool,
+}
+
+impl Default for PipeOptions {
+    fn default() -> Self {
+        PipeOptions { frame_memory: FrameMemory::Auto, frame_bytes: 1920 * 1080 * 4, timing: false }
+    }
+}
+
+/// The grid that the grid group works on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grid {
+    /// Pixels per cell, in both axes.
+    pub scale: u32,
+    /// Cells in a row.
+    pub width: u32,
+    /// Rows of cells.
+    pub height: u32,
+}
+
+/// The feature groups to compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeatureGroups {
+    /// The whole-frame group.
+    pub whole: bool,
+    /// The grid group, on this grid.
+    pub grid: Option<Grid>,
+}
+
+/// Times of a frame's way to its features, in milliseconds, by the device's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BeginTimes {
+    /// Copy to the device; 0 where there was none.
+    pub upload_ms: f32,
+    /// Feature kernels.
+    pub features_ms: f32,
+}
+
+/// The kernels, loaded.
+pub(crate) struct Kernels {
+    whole: Function,
+    grid: Function,
+    pub(crate) preprocess: Function,
+    pub(crate) signals: Function,
+    _module: Module,
+}
+
+impl Kernels {
+    fn load(context: &Context) -> Result<Kernels, Error> {
+        let module = Module::load_ptx(context, kernels::PTX)?;
+        let function = |name: &str| module.function(&CString::new(name).unwrap_or_default());
+        Ok(Kernels {
+            whole: function(kernels::FEATURES_WHOLE)?,
+            grid: function(kernels::FEATURES_GRID)?,
+            preprocess: function(kernels::PREPROCESS)?,
+            signals: function(kernels::SIGNALS)?,
+            _module: module,
+        })
+    }
+}
+
+struct Timing {
+    begun: Event,
+    uploaded: Event,
+    done: Event,
+}
+
+/// One frame at a time on its way through the device. Not `Sync`: one thread at a time.
+pub struct Pipe {
+    // Dropped in this order, after `Drop::drop` has waited for the stream.
+    frames: FrameBuffers,
+    scratch: DeviceBuffer,
+    record: PinnedBuffer,
+    caller: Event,
+    timing: Option<Timing>,
+    kernels: Arc<Kernels>,
+    stream: Arc<Stream>,
+    context: Context,
+    desc: FrameDesc,
+    sequence: u64,
+    awaited: FeatureGroups,
+    /// Work may be under way that the host has not seen the end of.
+    busy: bool,
+    /// A feature kernel may have been cut short: it leaves sums behind that the next one must not find.
+    dirty: bool,
+    patience: Patience,
+}
+
+impl std::fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipe")
+            .field("device", self.context.device())
+            .field("frames", &self.frames.choice())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pipe {
+    /// A pipe on a device. With [`FrameMemory::Auto`] on an integrated device this measures both ways.
+    ///
+    /// # Errors
+    /// Where the driver refuses memory, a stream or the kernels.
+    pub fn new(context: &Context, options: &PipeOptions) -> Result<Pipe, Error> {
+        if !context.device().can_map_host {
+            return Err(Error::new(
+                ErrorKind::NoDevice,
+                "pipe",
+                format!(
+                    "device {}: expected one that maps host memory, got one that cannot; use a 64-bit system",
+                    context.device().name
+                ),
+            ));
+        }
+        let stream = Arc::new(Stream::new(context)?);
+        let timing = || -> Result<Timing, Error> {
+            Ok(Timing {
+                begun: Event::new(context, true)?,
+                uploaded: Event::new(context, true)?,
+                done: Event::new(context, true)?,
+            })
+        };
+        let mut pipe = Pipe {
+            frames: FrameBuffers::new(context, options.frame_memory, options.frame_bytes)?,
+            scratch: DeviceBuffer::zeroed(context, kernels::SCRATCH_BYTES)?,
+            record: PinnedBuffer::new(context, size_of::<FeaturesRecord>(), true)?,
+            caller: Event::new(context, false)?,
+            timing: if options.timing { Some(timing()?) } else { None },
+            kernels: Arc::new(Kernels::load(context)?),
+            stream,
+            context: context.clone(),
+            desc: FrameDesc::zeroed(),
+            sequence: 0,
+            awaited: FeatureGroups::default(),
+            busy: false,
+            dirty: false,
+            patience: Patience::default(),
+        };
+        memory::choose(&mut pipe, options.frame_memory)?;
+        Ok(pipe)
+    }
+
+    /// The device.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Where frames from the host go, and why.
+    pub fn frame_memory(&self) -> &FrameMemoryChoice {
+        self.frames.choice()
+    }
+
+    /// Bytes that the pipe itself holds.
+    pub fn memory(&self) -> LaneMemory {
+        let (device, pinned) = self.frames.bytes();
+        LaneMemory {
+            device_bytes: device + self.scratch.bytes() as u64,
+            pinned_bytes: pinned + self.record.bytes() as u64,
+        }
+    }
+
+    /// Starts on a frame: brings it to the device and enqueues the feature kernels asked for. Work of a frame that was
+    /// given up is waited for first. The frame must not be larger than 32767 pixels a side.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Misuse`] where the frame contradicts itself, else what the driver reported; the next frame may be tried.
+    pub fn begin(&mut self, frame: &AnyFrame<'_>, groups: FeatureGroups) -> Result<(), Error> {
+        self.settle()?;
+        self.awaited = FeatureGroups::default();
+        if self.dirty {
+            // SAFETY: the scratch is ours, of that size, and no work is under way.
+            unsafe { self.stream.set_bytes_async(self.scratch.address(), 0, self.scratch.bytes())? };
+        }
+        // Until the sums have been seen to arrive.
+        self.dirty = groups.whole || groups.grid.is_some();
+        if let Some(timing) = &self.timing {
+            timing.begun.record(&self.stream)?;
+        }
+        match frame {
+            AnyFrame::Host(host) => {
+                self.busy = true;
+                self.desc = self.frames.upload(&self.context, &self.stream, host)?;
+            }
+            AnyFrame::Device(device) => {
+                self.busy = true;
+                if let Some(stream) = device.stream() {
+                    // SAFETY: `DeviceFrame::after` promised that the stream is alive and of this context.
+                    unsafe { self.caller.record_raw(stream)? };
+                    self.stream.wait(&self.caller)?;
+                }
+                self.desc = *device.desc();
+            }
+        }
+        if let Some(timing) = &self.timing {
+            timing.uploaded.record(&self.stream)?;
+        }
+        self.sequence += 1;
+        let grid = groups.grid.unwrap_or_default();
+        let mut params = FeaturesParams {
+            frame: self.desc,
+            scratch: self.scratch.address(),
+            record: self.record.device_address().unwrap_or(0),
+            sequence: self.sequence,
+            grid_scale: grid.scale,
+            grid_width: grid.width,
+            grid_height: grid.height,
+            reserved: 0,
+        };
+        let mut args = [(&raw mut params).cast::<c_void>()];
+        if groups.whole {
+            let blocks =
+                kernels::whole_grid(self.desc.width_px, self.desc.height_px, self.context.device().multiprocessors);
+            // SAFETY: the kernel takes one FeaturesParams by value; its scratch and record belong to this pipe, which waits
+            // for the stream before it frees them; the frame is in our buffer, or promised by `DeviceFrame::new`.
+            unsafe {
+                self.kernels.whole.launch(&self.stream, [blocks, 1, 1], [kernels::WHOLE_BLOCK, 1, 1], 0, &mut args)?
+            };
+        }
+        if groups.grid.is_some() {
+            // SAFETY: as above.
+            unsafe { self.kernels.grid.launch(&self.stream, [1, 1, 1], [kernels::GRID_BLOCK, 1, 1], 0, &mut args)? };
+        }
+        if let Some(timing) = &self.timing {
+            timing.done.record(&self.stream)?;
+        }
+        self.awaited = groups;
+        self.patience = Patience::default();
+        Ok(())
+    }
+
+    /// The features' sums, once they are there; at once where none were asked for. Never blocks.
+    ///
+    /// # Errors
+    /// What the driver reports of the work under way.
+    pub fn poll_features(&mut self) -> Result<Option<Accumulators>, Error> {
+        let seen = |offset| self.record.load_u64(offset) == self.sequence;
+        let arrived = || {
+            (!self.awaited.whole || seen(std::mem::offset_of!(FeaturesRecord, whole_sequence)))
+                && (self.awaited.grid.is_none() || seen(std::mem::offset_of!(FeaturesRecord, grid_sequence)))
+        };
+        if arrived() || (self.patience.is_over(&self.stream)? && arrived()) {
+            self.dirty = false;
+            return Ok(Some(self.record.read_pod::<FeaturesRecord>(0).accumulators));
+        }
+        self.patience.check("feature kernels")?;
+        Ok(None)
+    }
+
+    /// Times of the last frame, once its work is done; `None` while it is not, and where the pipe does not measure.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn times(&self) -> Result<Option<BeginTimes>, Error> {
+        let Some(timing) = &self.timing else { return Ok(None) };
+        if !timing.done.query()? {
+            return Ok(None);
+        }
+        Ok(Some(BeginTimes {
+            upload_ms: timing.uploaded.elapsed_ms(&timing.begun)?,
+            features_ms: timing.done.elapsed_ms(&timing.uploaded)?,
+        }))
+    }
+
+    /// Whether the pipe measures times by events.
+    pub fn is_timing(&self) -> bool {
+        self.timing.is_some()
+    }
+
+    /// Says that the host has seen the results of everything that was enqueued.
+    pub(crate) fn seen_all(&mut self) {
+        self.busy = false;
+    }
+
+    /// Says that work was enqueued.
+    pub(crate) fn enqueued(&mut self) {
+        self.busy = true;
+    }
+
+    /// Waits for whatever is under way. Returns at once where the host has seen the last result.
+    ///
+    /// # Errors
+    /// What the driver reports of that work: it is over all the same.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.busy) { self.stream.synchronize() } else { Ok(()) }
+    }
+
+    pub(crate) fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    pub(crate) fn kernels(&self) -> &Arc<Kernels> {
+        &self.kernels
+    }
+
+    /// The frame that the last `begin` took, as kernels see it.
+    pub fn desc(&self) -> &FrameDesc {
+        &self.desc
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        if self.busy {
+            // The error, if there is one, is that of work which nobody waits for any more.
+            let _ = self.stream.synchronize();
+        }
+    }
+}
+
+/// When to ask the driver whether the stream has failed: a load of the sequence word costs nothing, a driver call does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Patience {
+    polls: u32,
+    over: bool,
+}
+
+/// Polls from one question to the driver to the next.
+const POLLS_PER_QUERY: u32 = 16;
+
+impl Patience {
+    /// Asks the driver every few polls, beginning with the first; true when the stream is done.
+    pub(crate) fn is_over(&mut self, stream: &Stream) -> Result<bool, Error> {
+        let ask = self.polls % POLLS_PER_QUERY == 0;
+        self.polls = self.polls.wrapping_add(1);
+        if ask && stream.query()? {
+            self.over = true;
+        }
+        Ok(self.over)
+    }
+
+    /// Fails where the stream is done: whoever asks has just looked, and found nothing.
+    pub(crate) fn check(&self, what: &'static str) -> Result<(), Error> {
+        if self.over {
+            return Err(Error::new(
+                ErrorKind::Call,
+                what,
+                format!(
+                    "{what}: expected a record at the end of the stream's work, got none; a kernel did not run: report it"
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
