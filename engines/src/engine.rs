@@ -114,7 +114,9 @@ impl Default for OpenOptions {
 pub struct Memory {
     /// Host bytes: weights and IO buffers.
     pub host_bytes: u64,
-    /// Device bytes: weights.
+    /// Page-locked host bytes: plans that are kept.
+    pub pinned_bytes: u64,
+    /// Device bytes: weights and IO tensors.
     pub device_bytes: u64,
     /// Device bytes needed only while it runs, which engines of one selector share.
     pub activation_bytes: u64,

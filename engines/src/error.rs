@@ -61,3 +61,14 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(feature = "tensorrt")]
+impl From<trt_select_cuda::driver::Error> for Error {
+    fn from(error: trt_select_cuda::driver::Error) -> Self {
+        let kind = match error.kind() {
+            trt_select_cuda::driver::ErrorKind::OutOfMemory => ErrorKind::Memory,
+            _ => ErrorKind::Driver,
+        };
+        Error::new(kind, error.to_string())
+    }
+}

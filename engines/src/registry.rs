@@ -69,6 +69,13 @@ pub struct Choice {
     pub reason: String,
 }
 
+impl Choice {
+    /// A choice that was made elsewhere.
+    pub fn new(kind: Kind, reason: String) -> Choice {
+        Choice { kind, reason }
+    }
+}
+
 /// What an engine needs is here, with a line about it; or it is not, with the reason.
 type Availability = Result<String, Error>;
 
@@ -92,10 +99,7 @@ fn resolve_with(
         Kind::Ort => ort().map(asked_for),
         Kind::Tract => tract().map(asked_for),
         Kind::Null => Ok(asked_for("it runs no network".to_owned())),
-        Kind::Tensorrt => Err(Error::new(
-            ErrorKind::Unsupported,
-            "engine tensorrt: not part of this version yet; use auto, ort or tract",
-        )),
+        Kind::Tensorrt => tensorrt().map(asked_for),
         Kind::Auto => match (ort(), tract) {
             (Ok(about), _) => {
                 Ok(Choice { kind: Kind::Ort, reason: format!("ort: {about}; faster than tract on most networks") })
@@ -142,12 +146,23 @@ pub fn open_null(inputs: Vec<TensorInfo>, outputs: Vec<TensorInfo>) -> Result<Bo
     Ok(Box::new(NullEngine::new(inputs, outputs)?))
 }
 
-fn not_compiled(kind: Kind) -> Error {
+/// The error of an engine that this build does not have.
+pub fn not_compiled(kind: Kind) -> Error {
     Error::new(ErrorKind::Unsupported, format!("engine {kind}: not compiled in (build with --features {kind})"))
 }
 
 fn tract() -> Availability {
     if cfg!(feature = "tract") { Ok("built in".to_owned()) } else { Err(not_compiled(Kind::Tract)) }
+}
+
+fn tensorrt() -> Availability {
+    if !cfg!(feature = "tensorrt") {
+        return Err(not_compiled(Kind::Tensorrt));
+    }
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "engine tensorrt: expected a session, which opens all plans of a bundle together, got one model; see tensorrt::Session",
+    ))
 }
 
 #[cfg(feature = "ort")]
@@ -207,7 +222,8 @@ mod tests {
         assert_eq!(no_ort.kind(), ErrorKind::LibraryMissing);
         let tensorrt = resolve_with(Kind::Tensorrt, unasked, unasked).expect_err("not yet");
         assert_eq!(tensorrt.kind(), ErrorKind::Unsupported);
-        assert!(tensorrt.to_string().contains("not part of this version"), "{tensorrt}");
+        let expected = if cfg!(feature = "tensorrt") { "tensorrt::Session" } else { "--features tensorrt" };
+        assert!(tensorrt.to_string().contains(expected), "{tensorrt}");
     }
 
     #[test]

@@ -18,18 +18,22 @@
 #[rustfmt::skip]
 mod bindings;
 mod builder;
+mod engine;
 mod library;
 mod messages;
 pub mod plan;
 mod runtime;
+mod session;
 pub mod sidecar;
 pub mod weights;
 
 use std::fmt;
 
 pub use self::builder::{BuildOptions, BuiltPlan, PARSER_VARIABLE, Progress, build_plan, build_plan_with};
+pub use self::engine::TensorrtEngine;
 pub use self::library::{LIBRARY_VARIABLE, Library, Line, lines};
 pub use self::runtime::{Allocator, Context, CudaEngine, IoTensor, Runtime};
+pub use self::session::{PlanSpec, Session, SessionOptions};
 
 /// A version of TensorRT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

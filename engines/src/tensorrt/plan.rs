@@ -326,6 +326,13 @@ impl PlanFile {
     }
 }
 
+/// The mapping, for page-locking it: as [`PlanFile::bytes`].
+impl AsRef<[u8]> for PlanFile {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 fn changed(path: &Path) -> Error {
     refused(
         path,

@@ -1,0 +1,303 @@
+//! A deserialized plan with its execution context and its tensors on the device.
+
+use std::sync::Arc;
+
+use trt_select_cuda::driver::{DeviceBuffer, Stream};
+use trt_select_cuda::pipe::{Network, NetworkTensor};
+
+use super::runtime::{Context, CudaEngine, IoTensor};
+use super::session::{Pinned, PlanSpec, Session, Shared, deserialize};
+use crate::{DataType, Description, Error, ErrorKind, Memory, TensorInfo};
+
+/// One network of a [`Session`]. Its tensors' addresses are bound once, when its context is made.
+///
+/// # Threads
+/// It may be moved to another thread between calls.
+pub struct TensorrtEngine {
+    // Dropped in this order: context, engine, then the memory that they use, the plan, and the session last.
+    context: Option<Context>,
+    engine: Option<Arc<CudaEngine>>,
+    tensors: Vec<Tensor>,
+    activation: Option<Arc<DeviceBuffer>>,
+    kept: Option<Pinned>,
+    spec: PlanSpec,
+    description: Description,
+    /// Indices into `tensors`.
+    input: usize,
+    output: usize,
+    activation_bytes: u64,
+    weight_bytes: u64,
+    plan_bytes: u64,
+    shared: Arc<Shared>,
+}
+
+struct Tensor {
+    /// Its index as TensorRT counts them.
+    index: usize,
+    is_input: bool,
+    /// Its batch was left open and is 1 here.
+    open_batch: bool,
+    info: TensorInfo,
+    buffer: DeviceBuffer,
+}
+
+impl std::fmt::Debug for TensorrtEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TensorrtEngine")
+            .field("name", &self.spec.name)
+            .field("description", &self.description)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TensorrtEngine {
+    /// Checks and deserializes a plan and takes memory for its tensors. [`TensorrtEngine::bind`] must follow.
+    pub(super) fn load(session: &Session, spec: &PlanSpec) -> Result<TensorrtEngine, Error> {
+        let shared = Arc::clone(&session.shared);
+        let pinned = Pinned::open(&shared, spec)?;
+        let plan_bytes = pinned.bytes().len() as u64;
+        let (engine, weight_bytes) = deserialize(&shared, &pinned, &spec.name)?;
+        let mut tensors = Vec::new();
+        for (index, io) in engine.tensors().iter().enumerate() {
+            let (info, open_batch) = tensor_info(io)?;
+            let bytes = info.len() * info.data_type.size_bytes();
+            let buffer = DeviceBuffer::zeroed(&shared.context, bytes.max(1))?;
+            tensors.push(Tensor { index, is_input: io.input, open_batch, info, buffer });
+        }
+        let pick = |input: bool, wanted: Option<&str>| pick(&tensors, input, wanted);
+        let (input, output) = (pick(true, spec.input.as_deref())?, pick(false, spec.output.as_deref())?);
+        let inputs = tensors.iter().filter(|t| t.is_input).count();
+        if inputs != 1 {
+            return Err(Error::new(
+                ErrorKind::Shape,
+                format!("plan: expected a network of one input, got {inputs}; export it with its other inputs fixed"),
+            ));
+        }
+        let of = |input: bool| tensors.iter().filter(|t| t.is_input == input).map(|t| t.info.clone()).collect();
+        let device = shared.context.device();
+        let description = Description {
+            kind: "tensorrt",
+            version: session.version(),
+            device: device.name.clone(),
+            precision: spec.precision,
+            inputs: of(true),
+            outputs: of(false),
+        };
+        let activation_bytes = engine.activation_bytes();
+        Ok(TensorrtEngine {
+            context: None,
+            engine: Some(engine),
+            tensors,
+            activation: None,
+            kept: shared.keep_plans.then_some(pinned),
+            spec: spec.clone(),
+            description,
+            input,
+            output,
+            activation_bytes,
+            weight_bytes,
+            plan_bytes,
+            shared,
+        })
+    }
+
+    /// Takes the block that all candidates share; makes the context where the plan is still deserialized.
+    pub(super) fn bind(&mut self, activation: Arc<DeviceBuffer>) -> Result<(), Error> {
+        self.activation = Some(activation);
+        if self.engine.is_some() { self.make_context() } else { Ok(()) }
+    }
+
+    /// Whether the plan is deserialized.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    /// Gives back what deserializing took.
+    pub(super) fn unload(&mut self) {
+        let _current = self.shared.context.enter();
+        self.context = None;
+        self.engine = None;
+    }
+
+    fn make_context(&mut self) -> Result<(), Error> {
+        let (Some(engine), Some(activation)) = (&self.engine, &self.activation) else {
+            return Err(Error::new(
+                ErrorKind::Run,
+                "plan: expected activation memory before the context, got none; open it through a session",
+            ));
+        };
+        let _current = self.shared.context.enter()?;
+        let mut context = engine.create_context()?;
+        // SAFETY: the block has at least `activation_bytes` and lives as long as the context: it is dropped after it. Only one
+        // network of the session runs at a time on the one stream of its pipe.
+        unsafe { context.set_activation(activation.address(), activation.bytes() as u64)? };
+        for tensor in &self.tensors {
+            if tensor.is_input && tensor.open_batch {
+                let shape: Vec<i64> = tensor.info.shape.iter().map(|&n| n as i64).collect();
+                context.set_input_shape(tensor.index, &shape)?;
+            }
+            // SAFETY: the buffer has room for the tensor's elements and is dropped after the context.
+            unsafe { context.bind(tensor.index, tensor.buffer.address())? };
+        }
+        self.context = Some(context);
+        Ok(())
+    }
+
+    /// What it is, and its tensors.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The index of the input among [`Description::inputs`], and of the output that candidates are judged by among
+    /// [`Description::outputs`].
+    pub fn selected(&self) -> (usize, usize) {
+        let among = |at: usize| self.tensors[..at].iter().filter(|t| t.is_input == self.tensors[at].is_input).count();
+        (among(self.input), among(self.output))
+    }
+
+    /// Memory that it holds. What TensorRT keeps on the host is not known to us and left out.
+    pub fn memory(&self) -> Memory {
+        let tensors: usize = self.tensors.iter().map(|t| t.buffer.bytes()).sum();
+        Memory {
+            host_bytes: 0,
+            pinned_bytes: if self.kept.is_some() { self.plan_bytes } else { 0 },
+            device_bytes: tensors as u64 + if self.is_loaded() { self.weight_bytes } else { 0 },
+            activation_bytes: self.activation_bytes,
+        }
+    }
+
+    /// Device bytes that deserializing took: weights, and what TensorRT adds to them.
+    pub fn weight_bytes(&self) -> u64 {
+        self.weight_bytes
+    }
+
+    /// Device bytes that it needs while it runs; all plans of a session share one block.
+    pub fn activation_bytes(&self) -> u64 {
+        self.activation_bytes
+    }
+
+    /// Size of the plan's file.
+    pub fn plan_bytes(&self) -> u64 {
+        self.plan_bytes
+    }
+}
+
+impl Drop for TensorrtEngine {
+    fn drop(&mut self) {
+        self.unload();
+    }
+}
+
+// SAFETY: `enqueue` calls TensorRT's enqueue only, on tensors and an activation block that this object owns (or shares) and
+// drops after the context; their addresses are bound once, in `make_context`. `evict` drops context and engine only, and a
+// graph captured before it is not launched again: the lane drops it first.
+unsafe impl Network for TensorrtEngine {
+    type Error = Error;
+
+    fn input(&self) -> NetworkTensor<'_> {
+        tensor(&self.tensors[self.input])
+    }
+
+    fn output(&self) -> NetworkTensor<'_> {
+        tensor(&self.tensors[self.output])
+    }
+
+    fn enqueue(&mut self, stream: &Stream) -> Result<(), Error> {
+        let Some(context) = &mut self.context else {
+            return Err(Error::new(
+                ErrorKind::Run,
+                format!("{}: expected a candidate on the device, got an evicted one; restore it", self.spec.name),
+            ));
+        };
+        let _current = self.shared.context.enter()?;
+        // SAFETY: the stream is alive (borrowed), and tensors and activation memory are bound.
+        unsafe { context.enqueue(stream.raw()) }
+    }
+
+    fn evict(&mut self) -> Result<(), Error> {
+        self.unload();
+        Ok(())
+    }
+
+    fn is_resident(&self) -> bool {
+        self.context.is_some()
+    }
+
+    fn restore(&mut self) -> Result<(), Error> {
+        if self.engine.is_none() {
+            let opened;
+            let pinned = match &self.kept {
+                Some(kept) => kept,
+                None => {
+                    opened = Pinned::open(&self.shared, &self.spec)?;
+                    &opened
+                }
+            };
+            let (engine, weight_bytes) = deserialize(&self.shared, pinned, &self.spec.name)?;
+            // The plan may be another one than at open, where its file was not kept.
+            let same = engine.tensors().len() == self.tensors.len()
+                && engine.activation_bytes() <= self.activation.as_ref().map_or(0, |a| a.bytes() as u64)
+                && engine
+                    .tensors()
+                    .iter()
+                    .zip(&self.tensors)
+                    .all(|(io, t)| tensor_info(io).is_ok_and(|(info, _)| info == t.info));
+            if !same {
+                return Err(Error::new(
+                    ErrorKind::Plan,
+                    format!(
+                        "{}: expected the plan that was opened, got one with other tensors; open the bundle again",
+                        self.spec.plan.display()
+                    ),
+                ));
+            }
+            (self.engine, self.weight_bytes) = (Some(engine), weight_bytes);
+        }
+        self.make_context()
+    }
+}
+
+fn tensor(tensor: &Tensor) -> NetworkTensor<'_> {
+    NetworkTensor { buffer: &tensor.buffer, len: tensor.info.len(), half: tensor.info.data_type == DataType::F16 }
+}
+
+/// The input or the output that is meant: the named one, else the only one.
+fn pick(tensors: &[Tensor], input: bool, wanted: Option<&str>) -> Result<usize, Error> {
+    let candidates: Vec<usize> = (0..tensors.len()).filter(|&i| tensors[i].is_input == input).collect();
+    let found = match wanted {
+        Some(wanted) => candidates.iter().copied().find(|&i| tensors[i].info.name == wanted),
+        None if candidates.len() == 1 => Some(candidates[0]),
+        None => None,
+    };
+    found.ok_or_else(|| {
+        let role = if input { "input" } else { "output" };
+        let names: Vec<&str> = candidates.iter().map(|&i| tensors[i].info.name.as_str()).collect();
+        let expected = wanted.map_or_else(|| format!("one {role}"), |w| format!("an {role} named '{w}'"));
+        Error::new(
+            ErrorKind::Shape,
+            format!("plan: expected {expected}, got {names:?}; name one of them as `{role}` in bundle.toml"),
+        )
+    })
+}
+
+/// A tensor as ours; an open batch becomes 1. Answers whether it was open.
+fn tensor_info(io: &IoTensor) -> Result<(TensorInfo, bool), Error> {
+    let refuse = |expected: &str, got: String| {
+        Err(Error::new(
+            ErrorKind::Shape,
+            format!("plan: tensor '{}': expected {expected}, got {got}; export it so", io.name),
+        ))
+    };
+    let Some(data_type) = io.data_type else {
+        return refuse("fp32 or fp16", format!("TensorRT's type {}", io.raw_type));
+    };
+    if !io.linear || !io.on_device {
+        return refuse("a linear layout in device memory", "another".to_owned());
+    }
+    let open_batch = io.shape.first() == Some(&-1);
+    let extent = |(at, &n): (usize, &i64)| if at == 0 && n == -1 { Ok(1) } else { usize::try_from(n) };
+    match io.shape.iter().enumerate().map(extent).collect::<Result<Vec<usize>, _>>() {
+        Ok(shape) if !shape.contains(&0) => Ok((TensorInfo { name: io.name.clone(), data_type, shape }, open_batch)),
+        _ => refuse("fixed extents but for the batch", format!("{:?}", io.shape)),
+    }
+}
