@@ -1,9 +1,8 @@
 //! A candidate: one network with its engine, its preprocessing and the meaning of its output.
 #![forbid(unsafe_code)]
 
-use std::time::Instant;
-
-use trt_select_engines::registry::{self, Choice, Kind};
+use trt_select_cuda::FrameMemory;
+use trt_select_engines::registry::{self, Kind};
 use trt_select_engines::{
     Completion, DataType, Description, Engine, OpenOptions, Stream, TensorInfo, TensorMut, TensorRef,
 };
@@ -11,16 +10,21 @@ use trt_select_engines::{
 use crate::Frame;
 use crate::bundle::{Bundle, CandidateSpec, InputKind, Scores};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::{Gpu, GpuRunner};
 use crate::preprocess::{Preprocess, PreprocessConfig};
 use crate::scores::{Summary, summarise};
 
 /// What an input is: a frame that each candidate preprocesses for itself, or a tensor that all take as it is.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Input<'a> {
     /// A frame.
     Frame(Frame<'a>),
     /// A tensor's elements, in the network's order.
     Tensor(&'a [f32]),
+    /// A frame that is on the device already; for engines on a GPU.
+    #[cfg(feature = "tensorrt")]
+    Device(trt_select_cuda::pipe::DeviceFrame),
 }
 
 impl<'a> From<Frame<'a>> for Input<'a> {
@@ -38,11 +42,53 @@ pub struct OpenConfig {
     pub threads: usize,
     /// Refuse a premodel that was trained for another engine, precision or device, where otherwise a warning is logged.
     pub strict: bool,
+    /// What only an engine on a GPU reads.
+    pub gpu: GpuConfig,
 }
 
 impl Default for OpenConfig {
     fn default() -> Self {
-        OpenConfig { engine: Kind::Auto, threads: 1, strict: false }
+        OpenConfig { engine: Kind::Auto, threads: 1, strict: false, gpu: GpuConfig::default() }
+    }
+}
+
+/// How to use a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GpuConfig {
+    /// Which device, as CUDA counts them.
+    pub ordinal: u32,
+    /// Where frames from the host go.
+    pub frame_memory: FrameMemory,
+    /// Room for a frame that is taken at open, in bytes, its rows rounded up to 64; a larger frame takes more when it comes.
+    pub frame_bytes: usize,
+    /// Capture each candidate's work as a CUDA graph, where that works.
+    pub graphs: bool,
+    /// Measure by events what the device does: [`StageTimes`](crate::StageTimes) then has its times.
+    pub timing: bool,
+    /// Keep plans in page-locked memory, so that an evicted candidate comes back without touching the disk.
+    pub keep_plans: bool,
+    /// Most device bytes that the candidates' weights may take together; the least recently used candidate goes first.
+    pub max_resident_bytes: Option<u64>,
+}
+
+impl Default for GpuConfig {
+    fn default() -> Self {
+        GpuConfig {
+            ordinal: 0,
+            frame_memory: FrameMemory::Auto,
+            frame_bytes: 1920 * 1080 * 4,
+            graphs: true,
+            timing: false,
+            keep_plans: false,
+            max_resident_bytes: None,
+        }
+    }
+}
+
+#[cfg(feature = "tensorrt")]
+impl From<trt_select_cuda::pipe::DeviceFrame> for Input<'_> {
+    fn from(frame: trt_select_cuda::pipe::DeviceFrame) -> Self {
+        Input::Device(frame)
     }
 }
 
@@ -55,24 +101,61 @@ pub struct Run {
     pub preprocess_ns: u64,
     /// Time of the network and of its signals, in nanoseconds.
     pub compute_ns: u64,
+    /// What the device's clock says, where it was asked: see [`GpuConfig::timing`].
+    pub device: DeviceTimes,
+}
+
+/// Times by the device's clock, in nanoseconds; all 0 where no device works or [`GpuConfig::timing`] is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceTimes {
+    /// Copy of the frame to the device (H2D).
+    pub upload_ns: u64,
+    /// Feature kernels.
+    pub features_ns: u64,
+    /// Host time to enqueue the candidates' work.
+    pub enqueue_ns: u64,
+    /// The candidates' work: preprocessing, network, signals. Results are written to host memory by the last kernel, so
+    /// that there is no copy back (D2H) beside it.
+    pub compute_ns: u64,
+}
+
+impl DeviceTimes {
+    /// The device's own time: copy, features and compute.
+    pub fn total_ns(&self) -> u64 {
+        self.upload_ns + self.features_ns + self.compute_ns
+    }
 }
 
 /// One selectable network, ready to run.
 pub struct Candidate {
     name: String,
+    runner: Runner,
+    probabilities: Vec<f32>,
+    summary: Summary,
+}
+
+/// What runs it.
+enum Runner {
+    /// An engine whose tensors the host fills and reads.
+    Host(HostRunner),
+    /// A network on the GPU with all that is before and after it.
+    Gpu(Box<GpuRunner>),
+}
+
+struct HostRunner {
     engine: Box<dyn Engine>,
     preprocess: Option<Preprocess>,
     input: usize,
     output: usize,
     scores: Scores,
-    probabilities: Vec<f32>,
-    summary: Summary,
 }
 
 impl std::fmt::Debug for Candidate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let description = self.engine.description();
-        f.debug_struct("Candidate").field("name", &self.name).field("engine", description).finish_non_exhaustive()
+        f.debug_struct("Candidate")
+            .field("name", &self.name)
+            .field("engine", self.description())
+            .finish_non_exhaustive()
     }
 }
 
@@ -138,35 +221,40 @@ impl Candidate {
         let classes = description.outputs[out].len();
         let name = name.to_owned();
         let (probabilities, summary) = (vec![0.0; classes], Summary::default());
-        Ok(Candidate { name, engine, preprocess, input: at, output: out, scores, probabilities, summary })
+        let runner = Runner::Host(HostRunner { engine, preprocess, input: at, output: out, scores });
+        Ok(Candidate { name, runner, probabilities, summary })
     }
 
-    /// Opens every candidate of a bundle, in its order. (The engines run each network once when they open it, so that what
-    /// they do lazily is done.) Answers which engine was chosen, and why.
-    ///
-    /// # Errors
-    /// Where an engine or a model cannot be opened, or models differ in their number of classes.
-    pub fn open_all(bundle: &Bundle, config: &OpenConfig) -> Result<(Vec<Candidate>, Choice)> {
-        let choice = registry::resolve(config.engine)?;
-        let mut candidates = Vec::with_capacity(bundle.candidates.len());
-        for spec in &bundle.candidates {
-            candidates.push(Candidate::open(bundle, spec, choice.kind, config)?);
+    /// A candidate on the GPU.
+    #[cfg_attr(not(feature = "tensorrt"), expect(dead_code, reason = "a build without a GPU makes none"))]
+    pub(crate) fn on_gpu(name: &str, runner: GpuRunner) -> Candidate {
+        let probabilities = vec![0.0; runner.classes()];
+        Candidate {
+            name: name.to_owned(),
+            runner: Runner::Gpu(Box::new(runner)),
+            probabilities,
+            summary: Summary::default(),
         }
-        let classes = candidates.iter().map(Candidate::classes).collect::<Vec<_>>();
-        if let Some(at) = classes.iter().position(|&c| c != classes[0]) {
-            return Err(Error::expected(
-                ErrorKind::Bundle,
-                format!("candidate {}", candidates[at].name),
-                format!("{} classes, as {} has", classes[0], candidates[0].name),
-                classes[at],
-                "give candidates of one task",
-            ));
-        }
-        bundle.check_labels(classes[0])?;
-        Ok((candidates, choice))
     }
 
-    fn open(bundle: &Bundle, spec: &CandidateSpec, kind: Kind, config: &OpenConfig) -> Result<Candidate> {
+    #[cfg(feature = "tensorrt")]
+    pub(crate) fn gpu_mut(&mut self) -> Option<&mut GpuRunner> {
+        match &mut self.runner {
+            Runner::Gpu(runner) => Some(runner),
+            Runner::Host(_) => None,
+        }
+    }
+
+    /// Its way through the GPU, where it has one: graph, memory.
+    pub fn gpu(&self) -> Option<&GpuRunner> {
+        match &self.runner {
+            Runner::Gpu(runner) => Some(runner),
+            Runner::Host(_) => None,
+        }
+    }
+
+    /// Opens a candidate on a host engine.
+    pub(crate) fn open(bundle: &Bundle, spec: &CandidateSpec, kind: Kind, config: &OpenConfig) -> Result<Candidate> {
         let preprocess = spec.image.clone();
         let engine = if kind == Kind::Null {
             let tensor = |name: &Option<String>, other: &str, shape| TensorInfo {
@@ -207,12 +295,18 @@ impl Candidate {
 
     /// What its engine says of itself.
     pub fn description(&self) -> &Description {
-        self.engine.description()
+        match &self.runner {
+            Runner::Host(host) => host.engine.description(),
+            Runner::Gpu(gpu) => gpu.description(),
+        }
     }
 
     /// Memory that its engine holds.
     pub fn memory(&self) -> trt_select_engines::Memory {
-        self.engine.memory()
+        match &self.runner {
+            Runner::Host(host) => host.engine.memory(),
+            Runner::Gpu(gpu) => gpu.memory(),
+        }
     }
 
     /// Number of classes: elements of its output.
@@ -230,68 +324,91 @@ impl Candidate {
         self.summary
     }
 
-    /// Runs it on an input and waits.
-    ///
-    /// # Errors
-    /// Where the input does not fit, or the network fails or answers with something that is no number.
-    pub fn run(&mut self, input: &Input<'_>) -> Result<Run> {
-        let start = Instant::now();
-        self.load(input)?;
-        let loaded = Instant::now();
-        if self.enqueue()? == Completion::Pending {
-            while !self.ready()? {
-                std::hint::spin_loop();
-            }
+    /// Writes the network's input. On a GPU the frame is there already: see `CandidateSet::begin`.
+    pub(crate) fn load(&mut self, input: &Input<'_>, gpu: Option<&mut Gpu>) -> Result<()> {
+        match &mut self.runner {
+            Runner::Host(host) => host.load(input, &self.name),
+            Runner::Gpu(runner) => runner.load(input, gpu.ok_or(NO_GPU)?, &self.name),
         }
-        let summary = self.finish()?;
-        Ok(Run { summary, preprocess_ns: nanoseconds(loaded - start), compute_ns: nanoseconds(loaded.elapsed()) })
     }
 
-    /// Writes the network's input.
-    pub(crate) fn load(&mut self, input: &Input<'_>) -> Result<()> {
+    pub(crate) fn enqueue(&mut self, gpu: Option<&mut Gpu>) -> Result<Completion> {
+        match &mut self.runner {
+            Runner::Host(host) => Ok(host.engine.enqueue(Stream::HOST)?),
+            Runner::Gpu(runner) => runner.enqueue(gpu.ok_or(NO_GPU)?),
+        }
+    }
+
+    pub(crate) fn ready(&mut self, gpu: Option<&mut Gpu>) -> Result<bool> {
+        match &mut self.runner {
+            Runner::Host(host) => Ok(host.engine.ready()?),
+            Runner::Gpu(runner) => runner.ready(gpu.ok_or(NO_GPU)?, &mut self.probabilities),
+        }
+    }
+
+    /// Reads the network's output.
+    pub(crate) fn finish(&mut self) -> Result<Summary> {
+        self.summary = match &mut self.runner {
+            Runner::Host(host) => {
+                let TensorRef::Host(scores) = host.engine.output(host.output) else { return Err(NOT_ON_HOST) };
+                summarise(scores, host.scores, &mut self.probabilities).ok_or(NOT_FINITE)?
+            }
+            Runner::Gpu(runner) => runner.summary().ok_or(NOT_FINITE)?,
+        };
+        Ok(self.summary)
+    }
+
+    /// Times of the last run by the device's clock.
+    pub(crate) fn device_times(&self) -> DeviceTimes {
+        match &self.runner {
+            Runner::Host(_) => DeviceTimes::default(),
+            Runner::Gpu(runner) => runner.times(),
+        }
+    }
+}
+
+impl HostRunner {
+    fn load(&mut self, input: &Input<'_>, name: &str) -> Result<()> {
         let TensorMut::Host(tensor) = self.engine.input(self.input) else { return Err(NOT_ON_HOST) };
         match (input, &mut self.preprocess) {
             (Input::Frame(frame), Some(preprocess)) => {
                 preprocess.run(frame, tensor).map_err(|e| Error::new(ErrorKind::Input, e.to_string()))
             }
-            (Input::Tensor(values), None) if values.len() == tensor.len() => {
-                tensor.copy_from_slice(values);
-                Ok(())
-            }
-            (Input::Tensor(values), None) => Err(Error::expected(
+            (Input::Tensor(values), None) => copy_tensor(values, tensor, name),
+            (Input::Frame(_), None) => Err(WANTS_TENSOR),
+            (Input::Tensor(_), Some(_)) => Err(WANTS_FRAME),
+            #[cfg(feature = "tensorrt")]
+            (Input::Device(_), _) => Err(Error::from_static(
                 ErrorKind::Input,
-                format_args!("input of candidate {}", self.name),
-                format_args!("{} elements", tensor.len()),
-                values.len(),
-                "give a tensor of the network's input shape",
-            )),
-            (Input::Frame(_), None) => Err(Error::from_static(
-                ErrorKind::Input,
-                "input: expected a tensor, got a frame; the bundle's input is `tensor`",
-            )),
-            (Input::Tensor(_), Some(_)) => Err(Error::from_static(
-                ErrorKind::Input,
-                "input: expected a frame, got a tensor; the bundle's input is `image`",
+                "input: expected memory of the host, got a frame on the device; open the bundle with --engine tensorrt",
             )),
         }
     }
-
-    pub(crate) fn enqueue(&mut self) -> Result<Completion> {
-        Ok(self.engine.enqueue(Stream::HOST)?)
-    }
-
-    pub(crate) fn ready(&mut self) -> Result<bool> {
-        Ok(self.engine.ready()?)
-    }
-
-    /// Reads the network's output.
-    pub(crate) fn finish(&mut self) -> Result<Summary> {
-        let TensorRef::Host(scores) = self.engine.output(self.output) else { return Err(NOT_ON_HOST) };
-        self.summary = summarise(scores, self.scores, &mut self.probabilities).ok_or(NOT_FINITE)?;
-        Ok(self.summary)
-    }
 }
 
+/// Copies a tensor of the network's length.
+pub(crate) fn copy_tensor(values: &[f32], tensor: &mut [f32], name: &str) -> Result<()> {
+    if values.len() != tensor.len() {
+        return Err(Error::expected(
+            ErrorKind::Input,
+            format_args!("input of candidate {name}"),
+            format_args!("{} elements", tensor.len()),
+            values.len(),
+            "give a tensor of the network's input shape",
+        ));
+    }
+    tensor.copy_from_slice(values);
+    Ok(())
+}
+
+pub(crate) const WANTS_TENSOR: Error =
+    Error::from_static(ErrorKind::Input, "input: expected a tensor, got a frame; the bundle's input is `tensor`");
+pub(crate) const WANTS_FRAME: Error =
+    Error::from_static(ErrorKind::Input, "input: expected a frame, got a tensor; the bundle's input is `image`");
+const NO_GPU: Error = Error::from_static(
+    ErrorKind::Usage,
+    "candidate: expected the set that it was opened with, got none; run it through its CandidateSet",
+);
 const NOT_ON_HOST: Error = Error::from_static(
     ErrorKind::Engine,
     "engine: expected host tensors, got device ones; this selector runs host engines",

@@ -3,7 +3,7 @@
 
 use trt_select_premodel::TrainedFor;
 
-use crate::candidate::Candidate;
+use crate::candidates::CandidateSet;
 
 /// The processor's name as the system tells it, with the number of threads that run a network, e.g.
 /// `AMD EPYC, 1 thread`.
@@ -25,10 +25,12 @@ pub fn cpu(threads: usize) -> String {
 
 /// How the engine, the precision or the device that a premodel was trained for differ from what was opened, in a line;
 /// `None` where they do not.
-pub fn differs_from(trained_for: &TrainedFor, candidates: &[Candidate], device: &str) -> Option<String> {
-    let first = candidates.first()?.description();
+pub fn differs_from(trained_for: &TrainedFor, set: &CandidateSet) -> Option<String> {
+    let first = set.as_slice().first()?.description();
+    let device = set.device();
     let precision = first.precision.name();
-    let here = [("engine", &trained_for.engine, first.version.as_str()), ("device", &trained_for.device, device)];
+    let here =
+        [("engine", &trained_for.engine, first.version.as_str()), ("device", &trained_for.device, device.as_str())];
     let mut differences: Vec<String> = here
         .into_iter()
         .filter(|(_, then, now)| !then.is_empty() && then != now)

@@ -99,6 +99,13 @@ impl Display for Error {
 
 impl std::error::Error for Error {}
 
+#[cfg(feature = "tensorrt")]
+impl From<trt_select_cuda::driver::Error> for Error {
+    fn from(error: trt_select_cuda::driver::Error) -> Self {
+        Error::from(trt_select_engines::Error::from(error))
+    }
+}
+
 impl From<trt_select_engines::Error> for Error {
     fn from(error: trt_select_engines::Error) -> Self {
         let kind = match error.kind() {

@@ -28,6 +28,7 @@
 //! | [`preprocess`] | from frame to a network's tensor |
 //! | [`bundle`] | `bundle.toml`: a ready-to-run candidate set |
 //! | [`candidate`], [`scores`] | one network, and what its output says |
+//! | [`candidates`], [`gpu`] | the networks of a bundle, and the GPU that they share |
 //! | [`selector`] | the state machine |
 //! | [`samples`] | labelled inputs to measure on (feature `cli`) |
 
@@ -35,10 +36,16 @@
 
 pub mod bundle;
 pub mod candidate;
+pub mod candidates;
 pub mod device;
 pub mod error;
 pub mod features;
 pub mod frame;
+#[cfg(feature = "tensorrt")]
+pub mod gpu;
+#[cfg(not(feature = "tensorrt"))]
+#[path = "gpu_absent.rs"]
+pub mod gpu;
 mod pixel;
 pub mod preprocess;
 #[cfg(feature = "cli")]
@@ -50,7 +57,8 @@ pub use trt_select_cuda as cuda;
 pub use trt_select_engines as engines;
 pub use trt_select_premodel as premodel;
 
-pub use candidate::{Candidate, Input, OpenConfig, Run};
+pub use candidate::{Candidate, DeviceTimes, GpuConfig, Input, OpenConfig, Run};
+pub use candidates::CandidateSet;
 pub use error::{Error, ErrorKind, Result};
 pub use frame::{Frame, FrameError};
 pub use selector::{InFlight, Outcome, Selector, SignalSlot, StageTimes, read_premodel};

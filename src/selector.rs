@@ -19,10 +19,12 @@ use trt_select_engines::registry::Choice;
 use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Mask, Premodel, Request, Signal, Walk};
 
 use crate::bundle::Bundle;
-use crate::candidate::{Candidate, Input, OpenConfig, Run, nanoseconds};
+use crate::candidate::{Candidate, DeviceTimes, Input, OpenConfig, Run, nanoseconds};
+use crate::candidates::CandidateSet;
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{self, FEATURE_COUNT, Features, Groups, Workspace, feature_index};
+use crate::gpu::Gpu;
 use crate::scores::sum_up;
 
 /// Reads a premodel's file and checks it.
@@ -71,6 +73,8 @@ pub struct StageTimes {
     pub compute_ns: u64,
     /// From submit to the outcome, the caller's own time between polls included.
     pub total_ns: u64,
+    /// What the device's clock says, where the engine is on a device and was asked for it.
+    pub device: DeviceTimes,
 }
 
 /// What became of an input.
@@ -94,13 +98,15 @@ pub struct Outcome {
 
 enum State {
     Idle,
+    /// Waiting for features from a device.
+    Features,
     Deciding,
     Running(CandidateId),
 }
 
 /// Holds the candidates, the premodel and all memory for one input at a time.
 pub struct Selector {
-    candidates: Vec<Candidate>,
+    set: CandidateSet,
     premodel: Premodel,
     /// One value per signal of the premodel.
     values: Vec<f32>,
@@ -124,7 +130,7 @@ pub struct Selector {
 
 impl std::fmt::Debug for Selector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Selector").field("candidates", &self.candidates).finish_non_exhaustive()
+        f.debug_struct("Selector").field("candidates", &self.set).finish_non_exhaustive()
     }
 }
 
@@ -140,22 +146,23 @@ impl Selector {
             Error::expected(ErrorKind::Bundle, object.display(), "a `premodel`", "none", remedy)
         })?;
         let premodel = read_premodel(path)?;
-        let (candidates, choice) = Candidate::open_all(bundle, config)?;
-        let here = device::cpu(config.threads);
-        if let Some(difference) = device::differs_from(&premodel.trained_for, &candidates, &here) {
+        let (set, choice) = CandidateSet::open(bundle, config)?;
+        if let Some(difference) = device::differs_from(&premodel.trained_for, &set) {
             if config.strict {
                 return Err(Error::new(ErrorKind::Premodel, difference));
             }
             log::warn!("{difference}");
         }
-        Ok((Selector::new(candidates, premodel)?, choice))
+        Ok((Selector::new(set, premodel)?, choice))
     }
 
     /// A selector of candidates and a premodel, which are matched by name.
     ///
     /// # Errors
     /// Where the premodel names a candidate or a feature that is not there, or reads a signal that a selector cannot give.
-    pub fn new(candidates: Vec<Candidate>, premodel: Premodel) -> Result<Selector> {
+    pub fn new(candidates: impl Into<CandidateSet>, premodel: Premodel) -> Result<Selector> {
+        let set = candidates.into();
+        let candidates = set.as_slice();
         check_candidates(&premodel, candidates.iter().map(Candidate::name))?;
         let classes = candidates.first().map_or(0, Candidate::classes);
         if premodel.classes() != 0 && premodel.classes() as usize != classes {
@@ -206,14 +213,19 @@ impl Selector {
             started: now,
             stage_started: now,
             failure: None,
-            candidates,
+            set,
             premodel,
         })
     }
 
     /// The candidates, in the order of their ids.
     pub fn candidates(&self) -> &[Candidate] {
-        &self.candidates
+        self.set.as_slice()
+    }
+
+    /// The candidates with what they share.
+    pub fn set(&self) -> &CandidateSet {
+        &self.set
     }
 
     /// The premodel.
@@ -227,9 +239,12 @@ impl Selector {
     /// As [`Candidate::run`].
     pub fn warm_up(&mut self, input: Input<'_>) -> Result<()> {
         self.begin(&input)?;
+        while let State::Features = self.state {
+            self.take_features()?;
+        }
         self.state = State::Idle;
-        for candidate in &mut self.candidates {
-            candidate.run(&input)?;
+        for candidate in 0..self.set.as_slice().len() {
+            self.set.run(CandidateId(candidate as u8), &input)?;
         }
         Ok(())
     }
@@ -281,7 +296,7 @@ impl Selector {
     /// If there is no such candidate.
     pub fn run_single<'i>(&mut self, candidate: CandidateId, input: impl Into<Input<'i>>) -> Result<Run> {
         self.settle();
-        self.candidates[candidate.index()].run(&input.into())
+        self.set.run(candidate, &input.into())
     }
 
     /// Class probabilities behind the last outcome; empty before the first. Valid until the next input, be it submitted or
@@ -289,7 +304,7 @@ impl Selector {
     pub fn probabilities(&self) -> &[f32] {
         match self.answered {
             None => &[],
-            Some(Answer::Candidate(c)) => self.candidates[c.index()].probabilities(),
+            Some(Answer::Candidate(c)) => self.set.as_slice()[c.index()].probabilities(),
             Some(Answer::Average(_)) => &self.average,
         }
     }
@@ -302,9 +317,12 @@ impl Selector {
     /// Waits for work that an input given up has left under way: its tensors are still in use.
     fn settle(&mut self) {
         if let State::Running(candidate) = self.state {
-            while matches!(self.candidates[candidate.index()].ready(), Ok(false)) {
+            while matches!(self.set.ready(candidate), Ok(false)) {
                 std::hint::spin_loop();
             }
+        }
+        if let Some(gpu) = &mut self.set.gpu {
+            gpu.settle();
         }
         self.state = State::Idle;
     }
@@ -315,31 +333,62 @@ impl Selector {
         self.times = StageTimes::default();
         self.failure = None;
         self.answered = None;
-        if !self.groups.is_empty() {
-            let Input::Frame(frame) = input else {
-                return Err(Error::from_static(
-                    ErrorKind::Input,
-                    "input: expected a frame, got a tensor; the premodel reads image features",
-                ));
-            };
+        self.walk = self.premodel.program().start();
+        if !self.groups.is_empty() && matches!(input, Input::Tensor(_)) {
+            return Err(Error::from_static(
+                ErrorKind::Input,
+                "input: expected a frame, got a tensor; the premodel reads image features",
+            ));
+        }
+        if self.set.gpu.is_some() {
+            self.set.begin(input, self.groups)?;
+            self.state = if self.groups.is_empty() { State::Deciding } else { State::Features };
+            return Ok(());
+        }
+        if let (Input::Frame(frame), false) = (input, self.groups.is_empty()) {
             let sums = Features::compute(frame, self.groups, &mut self.workspace);
             features::derive(&sums, &mut self.derived);
-            for &(signal, feature) in &self.features {
-                self.values[signal] = self.derived[feature];
-            }
-            self.times.features_ns = nanoseconds(self.started.elapsed());
+            self.features_are_there();
         }
-        self.walk = self.premodel.program().start();
         self.state = State::Deciding;
         Ok(())
     }
 
+    fn features_are_there(&mut self) {
+        for &(signal, feature) in &self.features {
+            self.values[signal] = self.derived[feature];
+        }
+        self.times.features_ns = nanoseconds(self.started.elapsed());
+    }
+
+    /// Takes the features that a device computed, if they are there.
+    fn take_features(&mut self) -> Result<bool> {
+        let Some(gpu) = &mut self.set.gpu else { return Ok(true) };
+        match gpu.poll_features(&mut self.derived) {
+            Ok(false) => Ok(false),
+            Ok(true) => {
+                self.features_are_there();
+                self.state = State::Deciding;
+                Ok(true)
+            }
+            Err(error) => {
+                self.state = State::Idle;
+                Err(error)
+            }
+        }
+    }
+
     /// Goes on as far as it can without waiting for an engine that works on its own.
     fn advance(&mut self, input: &Input<'_>) -> Result<Option<Outcome>> {
+        if let State::Features = self.state
+            && !self.take_features()?
+        {
+            return Ok(None);
+        }
         let mut request = match self.state {
-            State::Idle => return Err(NOTHING_IN_FLIGHT),
+            State::Idle | State::Features => return Err(NOTHING_IN_FLIGHT),
             State::Deciding => self.decide(),
-            State::Running(candidate) => match self.candidates[candidate.index()].ready() {
+            State::Running(candidate) => match self.set.ready(candidate) {
                 Ok(false) => return Ok(None),
                 Ok(true) => self.after_run(candidate),
                 Err(error) => self.after_failure(candidate, error),
@@ -349,15 +398,18 @@ impl Selector {
             match request {
                 Request::Run(candidate) => {
                     let started = Instant::now();
-                    let runner = &mut self.candidates[candidate.index()];
-                    if let Err(error) = runner.load(input) {
+                    if let Err(error) = self.set.load(candidate, input) {
                         // The input is at fault: the next candidate could do nothing better with it.
                         self.state = State::Idle;
                         return Err(error);
                     }
                     self.stage_started = Instant::now();
                     self.times.preprocess_ns += nanoseconds(self.stage_started - started);
-                    request = match runner.enqueue() {
+                    let enqueued = self.set.enqueue(candidate);
+                    if self.set.gpu.is_some() {
+                        self.times.device.enqueue_ns += nanoseconds(self.stage_started.elapsed());
+                    }
+                    request = match enqueued {
                         Ok(Completion::Pending) => {
                             self.state = State::Running(candidate);
                             return Ok(None);
@@ -383,7 +435,7 @@ impl Selector {
     }
 
     fn after_run(&mut self, candidate: CandidateId) -> Request {
-        let summary = match self.candidates[candidate.index()].finish() {
+        let summary = match self.set.finish(candidate) {
             Ok(summary) => summary,
             Err(error) => return self.after_failure(candidate, error),
         };
@@ -402,11 +454,12 @@ impl Selector {
         let ran = self.walk.ran();
         for &(at, a, b) in &self.agreements {
             if (a == candidate || b == candidate) && ran.has(a) && ran.has(b) {
-                let class = |c: CandidateId| self.candidates[c.index()].summary().class;
+                let class = |c: CandidateId| self.set.as_slice()[c.index()].summary().class;
                 self.values[at] = if class(a) == class(b) { 1.0 } else { 0.0 };
             }
         }
         self.times.compute_ns += nanoseconds(self.stage_started.elapsed());
+        self.times.device.compute_ns += self.set.device_times(candidate).compute_ns;
         self.decide()
     }
 
@@ -418,12 +471,12 @@ impl Selector {
 
     fn outcome(&mut self, answer: Answer) -> Outcome {
         let summary = match answer {
-            Answer::Candidate(c) => self.candidates[c.index()].summary(),
+            Answer::Candidate(c) => self.set.as_slice()[c.index()].summary(),
             Answer::Average(mask) => {
                 self.average.fill(0.0);
                 let share = 1.0 / mask.len() as f32;
                 for c in mask.iter() {
-                    for (sum, p) in self.average.iter_mut().zip(self.candidates[c.index()].probabilities()) {
+                    for (sum, p) in self.average.iter_mut().zip(self.set.as_slice()[c.index()].probabilities()) {
                         *sum += p * share;
                     }
                 }
@@ -433,6 +486,9 @@ impl Selector {
         self.state = State::Idle;
         self.answered = Some(answer);
         self.times.total_ns = nanoseconds(self.started.elapsed());
+        if let Some(Ok(times)) = self.set.gpu.as_ref().map(Gpu::begin_times) {
+            (self.times.device.upload_ns, self.times.device.features_ns) = (times.upload_ns, times.features_ns);
+        }
         Outcome {
             class: summary.class,
             probability: summary.top1,

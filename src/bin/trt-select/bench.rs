@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use trt_select::bundle::Bundle;
 use trt_select::samples::{Buffer, Samples};
-use trt_select::{Error, ErrorKind, Outcome, Result, Run, Selector, device};
+use trt_select::{Error, ErrorKind, Outcome, Result, Run, Selector};
 use trt_select_premodel::CandidateId;
 
 use crate::common::{EngineArgs, Output, SampleArgs, input, number, print, print_json, progress, say};
@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Run for this many milliseconds before measuring
     #[arg(long = "warmUp", value_name = "MS", default_value_t = 200.0, value_parser = number(0.0, 1e9))]
     warm_up: f64,
+    /// Wait for this many milliseconds before each input, as a camera would let it
+    #[arg(long = "idleTime", value_name = "MS", default_value_t = 0.0, value_parser = number(0.0, 60_000.0))]
+    idle_time: f64,
     /// Percentiles of the Latency line
     #[arg(long, value_name = "P,...", value_delimiter = ',', default_value = "90,95,99", value_parser = number(0.001, 100.0))]
     percentile: Vec<f64>,
@@ -66,7 +69,9 @@ pub(crate) struct Measured {
 pub(crate) fn main(args: &Args) -> Result<()> {
     let bundle = Bundle::read(&args.bundle)?;
     let samples = args.samples.open(&bundle)?;
-    let (mut selector, choice) = Selector::open(&bundle, &args.engine.config())?;
+    let mut config = args.engine.config();
+    config.gpu.timing = true;
+    let (mut selector, choice) = Selector::open(&bundle, &config)?;
     samples.check_classes(selector.candidates()[0].classes())?;
     if samples.is_empty() {
         return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));
@@ -78,7 +83,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     if measured.failures > 0 {
         log::warn!("a candidate failed on {} inputs, and another answered; the times include that", measured.failures);
     }
-    let device = device::cpu(args.engine.config().threads);
+    let device = selector.set().device();
     let results = table::Results::new(&measured, &selector, &samples, &choice.reason, device);
     if args.json { print_json(&results.to_json()) } else { print(&results.to_text(&args.percentile)) }?;
     export_to.map_or(Ok(()), |output| output.write(&export(&measured, &selector, &samples)))
@@ -124,6 +129,9 @@ fn measure(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<Me
         for turn in 0..runners {
             let runner = (turn + round) % runners;
             for buffer in &buffers[..here] {
+                if args.idle_time > 0.0 {
+                    std::thread::sleep(Duration::from_secs_f64(args.idle_time / 1e3));
+                }
                 if runner + 1 == runners {
                     measured.adaptive.push(selector.infer(input(buffer)?)?);
                     measured.failures += usize::from(selector.failure().is_some());
@@ -158,6 +166,8 @@ fn export(measured: &Measured, selector: &Selector, samples: &Samples) -> String
             "input": samples.name(sample), "label": samples.label(sample), "class": o.class,
             "featuresMs": ms(o.times.features_ns), "decideMs": ms(o.times.decide_ns),
             "preprocessMs": ms(o.times.preprocess_ns), "computeMs": ms(o.times.compute_ns),
+            "h2dMs": ms(o.times.device.upload_ns), "enqueueMs": ms(o.times.device.enqueue_ns),
+            "gpuFeaturesMs": ms(o.times.device.features_ns), "gpuComputeMs": ms(o.times.device.compute_ns),
             "latencyMs": ms(o.times.total_ns), "singles": singles,
         })
     });

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use trt_select::bundle::{Bundle, SampleSource};
+use trt_select::cuda::FrameMemory;
 use trt_select::engines::registry::Kind;
 use trt_select::samples::{Buffer, Sample, Samples};
-use trt_select::{Error, ErrorKind, Frame, Input, OpenConfig, Result};
+use trt_select::{Error, ErrorKind, Frame, GpuConfig, Input, OpenConfig, Result};
 
 /// Which engine runs the networks.
 #[derive(clap::Args, Clone, Debug)]
@@ -23,11 +24,54 @@ pub(crate) struct EngineArgs {
     /// Refuse a premodel that was trained for another engine, precision or device, instead of a warning
     #[arg(long)]
     pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) gpu: GpuArgs,
+}
+
+/// How engines on a GPU are used; the others do not read it.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct GpuArgs {
+    /// GPU, as CUDA counts them
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "GPU")]
+    device: u32,
+    /// Replay each candidate's work as a CUDA graph (the default)
+    #[arg(long = "useCudaGraph", conflicts_with = "no_cuda_graph", help_heading = "GPU")]
+    use_cuda_graph: bool,
+    /// Enqueue each candidate's work part by part
+    #[arg(long = "noCudaGraph", help_heading = "GPU")]
+    no_cuda_graph: bool,
+    /// Where frames go: auto (measured on integrated devices), device, or mapped
+    #[arg(long = "frameMemory", value_name = "KIND", default_value = "auto", value_parser = str::parse::<FrameMemory>, help_heading = "GPU")]
+    frame_memory: FrameMemory,
+    /// Most device memory that weights may take, in MiB; candidates that were not used for longest are evicted
+    #[arg(long = "maxResident", value_name = "MiB", value_parser = clap::value_parser!(u32).range(1..), help_heading = "GPU")]
+    max_resident: Option<u32>,
+    /// Keep plans in page-locked memory, so that an evicted candidate comes back without touching the disk
+    #[arg(long = "keepPlans", help_heading = "GPU")]
+    keep_plans: bool,
+}
+
+impl GpuArgs {
+    fn config(&self) -> GpuConfig {
+        GpuConfig {
+            ordinal: self.device,
+            frame_memory: self.frame_memory,
+            graphs: !self.no_cuda_graph,
+            keep_plans: self.keep_plans,
+            max_resident_bytes: self.max_resident.map(|mib| u64::from(mib) << 20),
+            ..GpuConfig::default()
+        }
+    }
 }
 
 impl EngineArgs {
     pub(crate) fn config(&self) -> OpenConfig {
-        OpenConfig { engine: self.engine, threads: usize::from(self.threads), strict: self.strict }
+        OpenConfig {
+            engine: self.engine,
+            threads: usize::from(self.threads),
+            strict: self.strict,
+            gpu: self.gpu.config(),
+        }
     }
 }
 

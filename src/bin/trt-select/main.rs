@@ -4,6 +4,7 @@
 mod bench;
 mod common;
 mod inspect;
+mod memory;
 mod profile;
 mod report;
 mod run;
@@ -32,6 +33,8 @@ enum Command {
     Train(train::Args),
     /// Answers for images, with the candidate that answered, why, and the time
     Run(run::Args),
+    /// Prints the host, pinned and device memory that a bundle's candidates take
+    Memory(memory::Args),
     /// Shows a bundle: candidates, program as a tree, worst case
     Inspect(inspect::Args),
 }
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Profile(args) => profile::main(&args),
         Command::Train(args) => train::main(&args),
         Command::Run(args) => run::main(&args),
+        Command::Memory(args) => memory::main(&args),
         Command::Inspect(args) => inspect::main(&args),
     };
     match result {

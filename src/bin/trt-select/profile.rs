@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 use trt_select::bundle::Bundle;
 use trt_select::features::{self, FEATURE_COUNT, FEATURES, Features, Groups, Workspace};
 use trt_select::samples::{Buffer, Samples};
-use trt_select::{Candidate, Error, ErrorKind, Input, OpenConfig, Result, device};
+use trt_select::{Candidate, CandidateSet, Error, ErrorKind, Input, OpenConfig, Result};
+use trt_select_premodel::CandidateId;
 
 use crate::common::{EngineArgs, SampleArgs, input, print, print_json, progress, say, unwritable};
 
@@ -50,7 +51,7 @@ fn parse_shard(text: &str) -> std::result::Result<(usize, usize), String> {
 
 /// What a worker needs to make rows.
 struct Worker {
-    candidates: Vec<Candidate>,
+    set: CandidateSet,
     workspace: Workspace,
     buffer: Buffer,
     images: bool,
@@ -138,9 +139,9 @@ fn write_rows(
 
 impl Worker {
     fn open(bundle: &Bundle, samples: &Samples, config: &OpenConfig) -> Result<(Worker, String)> {
-        let (candidates, choice) = Candidate::open_all(bundle, config)?;
-        let mut worker = Worker { candidates, workspace: Workspace::new(), buffer: Buffer::new(), images: true };
-        samples.check_classes(worker.candidates[0].classes())?;
+        let (set, choice) = CandidateSet::open(bundle, config)?;
+        let mut worker = Worker { set, workspace: Workspace::new(), buffer: Buffer::new(), images: true };
+        samples.check_classes(worker.set.as_slice()[0].classes())?;
         if samples.is_empty() {
             return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));
         }
@@ -148,8 +149,8 @@ impl Worker {
         samples.load(0, &mut worker.buffer)?;
         worker.images = matches!(input(&worker.buffer)?, Input::Frame(_));
         for _ in 0..10 {
-            for candidate in &mut worker.candidates {
-                candidate.run(&input(&worker.buffer)?)?;
+            for candidate in 0..worker.set.as_slice().len() {
+                worker.set.run(CandidateId(candidate as u8), &input(&worker.buffer)?)?;
             }
         }
         Ok((worker, choice.reason))
@@ -169,9 +170,9 @@ impl Worker {
             fields.extend(values.iter().map(f32::to_string));
             fields.push(cost.to_string());
         }
-        let mut runs = Vec::with_capacity(self.candidates.len());
-        for candidate in &mut self.candidates {
-            runs.push(candidate.run(&input)?);
+        let mut runs = Vec::with_capacity(self.set.as_slice().len());
+        for candidate in 0..self.set.as_slice().len() {
+            runs.push(self.set.run(CandidateId(candidate as u8), &input)?);
         }
         // Without a label, the reward is agreement with the last candidate, which a bundle lists as its most capable.
         let truth = label.unwrap_or_else(|| runs.last().map_or(0, |r| r.summary.class));
@@ -199,7 +200,7 @@ fn header(worker: &Worker, args: &Args, bundle: &Bundle, samples: &Samples) -> R
             "label the rest, or profile the two parts apart",
         ));
     }
-    let last = worker.candidates.last().map_or("", Candidate::name);
+    let last = worker.set.as_slice().last().map_or("", Candidate::name);
     let judged_by = if labelled > 0 { "labels".to_owned() } else { format!("agreement with {last}") };
     let mut inputs = Sha256::new();
     for i in 0..samples.len() {
@@ -213,14 +214,13 @@ fn header(worker: &Worker, args: &Args, bundle: &Bundle, samples: &Samples) -> R
         networks.update(bytes);
     }
     let short = |hash: Sha256| hash.finalize()[..8].iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let threads = usize::from(args.engine.threads);
-    let first = worker.candidates[0].description();
+    let first = worker.set.as_slice()[0].description();
     let mut columns = vec!["input".to_owned(), "label".to_owned()];
     if worker.images {
         columns.extend(FEATURES.iter().map(|f| format!("feature.{}", f.name)));
         columns.push("features.cost_ns".to_owned());
     }
-    for candidate in &worker.candidates {
+    for candidate in worker.set.as_slice() {
         for column in ["reward", "cost_ns", "answer", "top1", "margin", "entropy"] {
             columns.push(format!("{}.{column}", candidate.name()));
         }
@@ -228,9 +228,9 @@ fn header(worker: &Worker, args: &Args, bundle: &Bundle, samples: &Samples) -> R
     let comments = [
         "# trt-select profile".to_owned(),
         format!("# engine: {}", first.version),
-        format!("# device: {}", device::cpu(threads)),
+        format!("# device: {}", worker.set.device()),
         format!("# precision: {}", first.precision.name()),
-        format!("# classes: {}", worker.candidates[0].classes()),
+        format!("# classes: {}", worker.set.as_slice()[0].classes()),
         format!("# judged_by: {judged_by}"),
         format!("# jobs: {}", args.jobs),
         format!("# samples: {} {}", samples.len(), short(inputs)),

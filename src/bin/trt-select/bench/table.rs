@@ -25,6 +25,20 @@ struct Single {
     runs: f64,
 }
 
+/// Times of the adaptive selector's work on a device, with trtexec's definitions.
+struct DeviceStages {
+    /// Copy of the frame to the device.
+    h2d: Times,
+    /// Host time to enqueue the networks.
+    enqueue: Times,
+    /// Features, preprocessing, networks and signals, by the device's clock.
+    compute: Times,
+    /// Copies back: none, since the last kernel writes to host memory.
+    d2h: Times,
+    /// H2D, compute and D2H.
+    latency: Times,
+}
+
 pub(super) struct Results {
     engine: String,
     device: String,
@@ -37,6 +51,8 @@ pub(super) struct Results {
     adaptive_top1: f64,
     adaptive: Times,
     stages: Vec<(&'static str, Times)>,
+    /// The device's own stages, where the engine is on one.
+    device_stages: Option<DeviceStages>,
     /// Adaptive's top-1 less the best single's.
     over_best: Interval,
     /// The reference's mean latency over adaptive's.
@@ -104,6 +120,15 @@ impl Results {
             ("compute", stage(|t| t.compute_ns)),
             ("total", stage(|t| t.total_ns)),
         ];
+        let on_device =
+            |f: fn(&trt_select::DeviceTimes) -> u64| Times::of_ns(measured.adaptive.iter().map(|o| f(&o.times.device)));
+        let device_stages = selector.set().gpu().map(|_| DeviceStages {
+            h2d: on_device(|t| t.upload_ns),
+            enqueue: on_device(|t| t.enqueue_ns),
+            compute: on_device(|t| t.features_ns + t.compute_ns),
+            d2h: on_device(|_| 0),
+            latency: on_device(trt_select::DeviceTimes::total_ns),
+        });
         // One number a sample: a sample that was measured again is no further evidence.
         let samples_seen = measured.samples.iter().max().map_or(0, |m| m + 1);
         let per_sample = |f: &dyn Fn(usize) -> f64| {
@@ -141,6 +166,7 @@ impl Results {
             mix: random_mix(&points, adaptive.mean()),
             adaptive,
             stages,
+            device_stages,
             oracle,
             expected: selector.premodel().expected.clone(),
             expected_reference_ns: trained_for.costs_ns[reference],
@@ -166,6 +192,12 @@ impl Results {
         adaptive["top1_over_best_single"] = json!(self.over_best);
         adaptive["speedup_over_reference_single"] = json!(self.speedup);
         adaptive["stages"] = self.stages.iter().map(|(name, t)| ((*name).to_owned(), t.to_json())).collect();
+        if let Some(d) = &self.device_stages {
+            adaptive["device"] = json!({
+                "h2d": d.h2d.to_json(), "enqueue": d.enqueue.to_json(), "gpu_compute": d.compute.to_json(),
+                "d2h": d.d2h.to_json(), "latency": d.latency.to_json(),
+            });
+        }
         let forecast = self.expected.as_ref().map(|e| {
             json!({
                 "top1": e.reward, "mean_ms": e.cost_ns.mean / 1e6, "top1_over_best_single": e.over_best_single,
@@ -206,10 +238,24 @@ impl Results {
 
         let qps = 1e3 / self.adaptive.mean();
         let _ = write!(text, "\n=== Adaptive: performance summary ===\nThroughput: {qps:.6} qps\n");
-        text += &self.adaptive.line("Latency", percentiles);
-        let compute = self.stages.iter().find(|(name, _)| *name == "compute");
-        if let Some((_, times)) = compute {
-            text += &times.line("Compute Time", percentiles);
+        if let Some(d) = &self.device_stages {
+            text += &d.latency.line("Latency", percentiles);
+            text += &d.enqueue.line("Enqueue Time", percentiles);
+            text += &d.h2d.line("H2D Latency", percentiles);
+            text += &d.compute.line("GPU Compute Time", percentiles);
+            text += &d.d2h.line("D2H Latency", percentiles);
+            text += &self.adaptive.line("Total", percentiles);
+            text += "(Latency is H2D + GPU compute + D2H, as trtexec has it; the last kernel writes results to host memory, so that nothing is \
+                     copied back. Total is the host's time from submit to outcome.)\n";
+            if d.enqueue.mean() > 0.8 * d.compute.mean() {
+                text += "Warning: enqueueing takes more than 0.8 of the compute time: the GPU waits for the host; keep CUDA graphs on.\n";
+            }
+        } else {
+            text += &self.adaptive.line("Latency", percentiles);
+            let compute = self.stages.iter().find(|(name, _)| *name == "compute");
+            if let Some((_, times)) = compute {
+                text += &times.line("Compute Time", percentiles);
+            }
         }
         let _ = write!(text, "Total Host Walltime: {:.6} s\n\n=== Candidates side by side ===\n", self.wall_s);
 

@@ -1,0 +1,103 @@
+//! `memory`: what a bundle's candidates take, on the host and on the device.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use trt_select::bundle::Bundle;
+use trt_select::{CandidateSet, Result};
+
+use crate::common::{EngineArgs, print, print_json};
+use crate::report::Table;
+
+/// Arguments of `memory`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The bundle's folder
+    bundle: PathBuf,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of the report, in bytes.
+#[derive(Clone, Copy, Default)]
+struct Line {
+    host: u64,
+    pinned: u64,
+    device: u64,
+    /// Needed while it runs; one block serves all.
+    activation: u64,
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let bundle = Bundle::read_untrained(&args.bundle)?;
+    let (set, choice) = CandidateSet::open(&bundle, &args.engine.config())?;
+    let lines: Vec<(String, Line)> = set
+        .as_slice()
+        .iter()
+        .map(|c| {
+            let m = c.memory();
+            let line = Line {
+                host: m.host_bytes,
+                pinned: m.pinned_bytes,
+                device: m.device_bytes,
+                activation: m.activation_bytes,
+            };
+            (c.name().to_owned(), line)
+        })
+        .collect();
+    let (shared_pinned, shared_device) = shared(&set);
+    let activation = lines.iter().map(|(_, l)| l.activation).max().unwrap_or(0);
+    let sum = Line {
+        host: lines.iter().map(|(_, l)| l.host).sum(),
+        pinned: lines.iter().map(|(_, l)| l.pinned).sum::<u64>() + shared_pinned,
+        device: lines.iter().map(|(_, l)| l.device).sum::<u64>() + shared_device + activation,
+        activation,
+    };
+    if args.json {
+        let object = |l: &Line| json!({ "host_bytes": l.host, "pinned_bytes": l.pinned, "device_bytes": l.device, "activation_bytes": l.activation });
+        let candidates: Vec<_> = lines
+            .iter()
+            .map(|(name, l)| {
+                let mut value = object(l);
+                value["name"] = json!(name);
+                value
+            })
+            .collect();
+        return print_json(&json!({
+            "engine": choice.kind.name(), "device": set.device(), "candidates": candidates,
+            "shared": { "pinned_bytes": shared_pinned, "device_bytes": shared_device, "activation_block_bytes": activation },
+            "sum": object(&sum), "left_out": LEFT_OUT,
+        }));
+    }
+    let mut table = Table::new(&["", "host KiB", "pinned KiB", "device KiB", "activation KiB"]);
+    let mut row = |name: &str, l: &Line| {
+        table.row([name.to_owned(), kib(l.host), kib(l.pinned), kib(l.device), kib(l.activation)])
+    };
+    for (name, line) in &lines {
+        row(name, line);
+    }
+    row("frames, features", &Line { pinned: shared_pinned, device: shared_device, ..Line::default() });
+    row("activation block", &Line { device: activation, ..Line::default() });
+    row("sum", &sum);
+    print(&format!(
+        "Engine: {}\n\n{}\nThe activation block is one, of the largest candidate's size: only one runs at a time.\nLeft out: {LEFT_OUT}.\n",
+        choice.reason,
+        table.render()
+    ))
+}
+
+/// What the report cannot know.
+const LEFT_OUT: &str = "the driver's context and loaded code, the libraries' own host memory, the features' host workspace, \
+                        and, where TensorRT takes no allocator, all but the change in free device memory while a plan was deserialized";
+
+/// Pinned and device bytes that belong to no candidate.
+fn shared(set: &CandidateSet) -> (u64, u64) {
+    set.gpu().map_or((0, 0), |gpu| gpu.shared_bytes())
+}
+
+fn kib(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1024.0)
+}
