@@ -135,6 +135,7 @@ pub struct Candidate {
 }
 
 /// What runs it.
+#[allow(clippy::large_enum_variant, reason = "there are few, and they stay where they are")]
 enum Runner {
     /// An engine whose tensors the host fills and reads.
     Host(HostRunner),

@@ -442,7 +442,8 @@ impl<N: Network> Lane<N> {
     /// If `probabilities` has not one element a class.
     pub fn poll(&mut self, pipe: &mut Pipe, probabilities: &mut [f32]) -> Result<Option<SignalsRecord>, Error> {
         let arrived = || self.record.load_u64(offset_of!(SignalsRecord, sequence)) == self.params.signals.sequence;
-        if !arrived() && !(self.patience.is_over(&self.stream)? && arrived()) {
+        let is_there = arrived() || (self.patience.is_over(&self.stream)? && arrived());
+        if !is_there {
             self.patience.check("network")?;
             return Ok(None);
         }

@@ -364,7 +364,7 @@ const POLLS_PER_QUERY: u32 = 16;
 impl Patience {
     /// Asks the driver every few polls, beginning with the first; true when the stream is done.
     pub(crate) fn is_over(&mut self, stream: &Stream) -> Result<bool, Error> {
-        let ask = self.polls % POLLS_PER_QUERY == 0;
+        let ask = self.polls.is_multiple_of(POLLS_PER_QUERY);
         self.polls = self.polls.wrapping_add(1);
         if ask && stream.query()? {
             self.over = true;
