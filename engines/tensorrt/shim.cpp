@@ -74,6 +74,14 @@ constexpr int32_t version_int(int32_t major, int32_t minor, int32_t patch)
     return 10000 * major + 100 * minor + patch;
 }
 
+// Whether TensorRT answered with an object. Some versions answer a small number instead of null where they refuse: lean
+// 11.4's createInferRuntime_INTERNAL, on a machine without a driver, gives a null pointer converted to a base class at
+// offset 0x228.
+bool is_object(void const* answer) noexcept
+{
+    return reinterpret_cast<uintptr_t>(answer) >= 65536;
+}
+
 trtsel_shim_log_fn g_log = nullptr;
 
 // Placement in memory that is never given back; see the head of this file for why not `new`.
@@ -246,7 +254,7 @@ int32_t runtime_create(
     auto const create = reinterpret_cast<void* (*) (void*, int32_t)>(entry);
     made->library_version = library_version;
     made->runtime = static_cast<nv::IRuntime*>(create(static_cast<nv::ILogger*>(log), spoken_version(library_version)));
-    if (made->runtime == nullptr)
+    if (!is_object(made->runtime))
     {
         free(made);
         return TRTSEL_SHIM_REFUSED;
@@ -282,7 +290,7 @@ int32_t engine_deserialize(
     }
     made->library_version = runtime->library_version;
     made->engine = runtime->runtime->deserializeCudaEngine(plan, static_cast<size_t>(bytes));
-    if (made->engine == nullptr)
+    if (!is_object(made->engine))
     {
         free(made);
         return TRTSEL_SHIM_REFUSED;
@@ -438,8 +446,9 @@ int32_t context_create(trtsel_shim_engine* engine, trtsel_shim_context** out) no
 #else
     made->context = engine->engine->createExecutionContextWithoutDeviceMemory();
 #endif
-    if (made->context == nullptr)
+    if (!is_object(made->context))
     {
+        made->context = nullptr;
         context_destroy(made);
         return TRTSEL_SHIM_REFUSED;
     }

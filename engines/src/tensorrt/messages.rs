@@ -20,12 +20,14 @@ const KEPT_BYTES: usize = 2048;
 struct Heard {
     listening: bool,
     length: usize,
+    /// Where the first message ends.
+    first: usize,
     text: [u8; KEPT_BYTES],
 }
 
 thread_local! {
     static HEARD: UnsafeCell<Heard> =
-        const { UnsafeCell::new(Heard { listening: false, length: 0, text: [0; KEPT_BYTES] }) };
+        const { UnsafeCell::new(Heard { listening: false, length: 0, first: 0, text: [0; KEPT_BYTES] }) };
 }
 
 fn with<R>(act: impl FnOnce(&mut Heard) -> R) -> R {
@@ -45,6 +47,7 @@ impl Listener {
         with(|heard| {
             heard.listening = true;
             heard.length = 0;
+            heard.first = 0;
         });
         Listener(())
     }
@@ -57,7 +60,9 @@ impl Listener {
     /// An error of what TensorRT refused. `what` is the object and the deed, e.g. `nano.plan: TensorRT 10.3.0 refused it`.
     pub(super) fn error(&self, kind: ErrorKind, what: &str) -> Error {
         let text = self.text();
-        if tells_of_no_driver(&text) {
+        // Without a driver, TensorRT adds that there is none to whatever else it says: only the first message is the reason.
+        let first = with(|heard| heard.first);
+        if text.get(..first).is_some_and(tells_of_no_driver) {
             return Error::new(
                 ErrorKind::Driver,
                 format!(
@@ -81,7 +86,7 @@ impl Drop for Listener {
 /// CUDA error 35 is "driver version is insufficient for the runtime", which is also what a machine without a driver says.
 fn tells_of_no_driver(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    ["error code 35", "error: 35", "error 35", "failure 35", "insufficient driver", "driver version is insufficient"]
+    ["cudaerror 35", "error: 35", "error 35", "failure 35", "driver version is insufficient", "no cuda-capable device"]
         .iter()
         .any(|words| lower.contains(words))
 }
@@ -127,6 +132,9 @@ fn keep(heard: &mut Heard, message: &[u8]) {
         }
         heard.text[heard.length] = if byte.is_ascii_control() { b' ' } else { byte };
         heard.length += 1;
+    }
+    if heard.first == 0 {
+        heard.first = heard.length;
     }
 }
 
@@ -174,6 +182,10 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Driver);
         assert!(error.to_string().contains("no NVIDIA driver was found"), "{error}");
         assert!(error.to_string().contains("failure with error: 35"), "{error}");
+        let listener = Listener::begin();
+        say(1, c"Serialization assertion failed");
+        say(1, c"cudaError 35: CUDA driver version is insufficient for CUDA runtime version");
+        assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::Plan);
         let listener = Listener::begin();
         say(1, c"[allocator.cpp] Error Code 2: OutOfMemory (requested 256 bytes)");
         assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::Memory);
