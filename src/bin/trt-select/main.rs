@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod build;
 mod common;
 mod inspect;
 mod profile;
@@ -30,6 +31,8 @@ enum Command {
     Profile(profile::Args),
     /// Trains a premodel from a profile table and prints the Pareto front of reward against cost
     Train(train::Args),
+    /// Builds TensorRT plans: of an ONNX model, or of every candidate of a bundle
+    Build(build::Args),
     /// Answers for images, with the candidate that answered, why, and the time
     Run(run::Args),
     /// Shows a bundle: candidates, program as a tree, worst case
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::main(&args),
         Command::Profile(args) => profile::main(&args),
         Command::Train(args) => train::main(&args),
+        Command::Build(args) => build::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Inspect(args) => inspect::main(&args),
     };
