@@ -1,6 +1,7 @@
 //! `trt-select build`, from outside: usage, and with a real TensorRT at hand real plans for a GPU that is not here.
 #![cfg(feature = "cli")]
 
+#[cfg(feature = "tensorrt")]
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
