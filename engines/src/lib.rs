@@ -19,6 +19,8 @@ mod model;
 pub mod null;
 #[cfg(feature = "ort")]
 pub mod ort;
+#[cfg(any(feature = "ort", feature = "tensorrt"))]
+mod python;
 pub mod registry;
 #[cfg(feature = "tensorrt")]
 pub mod tensorrt;

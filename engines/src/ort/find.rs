@@ -2,16 +2,14 @@
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::fmt;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::ort::sys::OrtApiBase;
 use libloading::Library;
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, python};
 
 /// The variable that names the library's file.
 pub const VARIABLE: &str = "ORT_DYLIB_PATH";
@@ -30,16 +28,6 @@ const NAMES: &[&str] = if cfg!(target_os = "macos") {
 
 /// How long Python may take to answer.
 const PYTHON_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Prints the folder of the package without importing it. The current folder is not searched: a folder there that happens
-/// to have the package's name must not be loaded from.
-const PYTHON_CODE: &str = "\
-import sys
-sys.path = [p for p in sys.path if p]
-import importlib.util
-spec = importlib.util.find_spec('onnxruntime')
-print((spec.submodule_search_locations or [''])[0] if spec else '')
-";
 
 /// How the library was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -197,40 +185,8 @@ fn file_of(address: usize) -> Option<PathBuf> {
 
 /// The library's file in the Python package. The error is a clause for a larger sentence.
 fn in_python(python: &OsStr, timeout: Duration) -> Result<PathBuf, String> {
-    let name = python.display();
-    let mut child = Command::new(python)
-        .args(["-c", PYTHON_CODE])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|e| format!("{name} cannot be run: {e}"))?;
-    let deadline = Instant::now() + timeout;
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
-            Ok(None) => {
-                // It may have ended by itself meanwhile: then there is nothing to kill.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("{name} did not answer within {} ms", timeout.as_millis()));
-            }
-            Err(e) => return Err(format!("{name} cannot be waited for: {e}")),
-        }
-    };
-    let mut answer = String::new();
-    if let Some(mut out) = child.stdout.take() {
-        out.read_to_string(&mut answer).map_err(|e| format!("{name} cannot be read: {e}"))?;
-    }
-    let folder = answer.trim();
-    if !status.success() {
-        return Err(format!("{name} failed when asked for the package onnxruntime ({status})"));
-    }
-    if folder.is_empty() {
-        return Err(format!("{name} has no package onnxruntime"));
-    }
-    library_in(&Path::new(folder).join("capi"))
+    let folder = python::package_folder(python, "onnxruntime", timeout)?;
+    library_in(&folder.join("capi"))
 }
 
 /// The library's file in a folder: `libonnxruntime.so.1.20.1` and the like, not its providers.
@@ -253,6 +209,9 @@ fn library_in(folder: &Path) -> Result<PathBuf, String> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::process::Command;
+    use std::time::Instant;
+
     use super::*;
 
     const NO_NAMES: &[&str] = &["libonnxruntime-of-no-machine.so"];

@@ -1,44 +1,86 @@
-//! TensorRT: plans, and what is known about them before TensorRT sees them.
+//! TensorRT, opened with `dlopen` when it is asked for.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `library` | where TensorRT's library is found, and which ABI line of the shim speaks to it |
+//! | `runtime` | runtime, deserialized engine and execution context, each keeping alive what it was made from |
+//! | `builder` | plans from ONNX files |
+//! | `messages` | TensorRT's log, and the part of it that belongs in an error |
+//! | [`plan`] | a plan's file: mapped, and checked before TensorRT sees it |
+//! | [`sidecar`] | what `trt-select build` writes down beside a plan |
+//! | [`weights`] | whether a model's weights are half precision |
+//!
+//! The shim (`engines/tensorrt/`) is compiled for every ABI line whose headers were found when the crate was built:
+//! [`lines()`] tells which. Nothing here links against TensorRT or CUDA.
 
+// Made by bindgen, which has its own ideas of names and docs.
+#[allow(dead_code, missing_docs, non_camel_case_types, unreachable_pub)]
+#[rustfmt::skip]
+mod bindings;
+mod builder;
+mod library;
+mod messages;
 pub mod plan;
+mod runtime;
 pub mod sidecar;
 pub mod weights;
 
 use std::fmt;
 
-/// A version of TensorRT or TensorRT-RTX.
+pub use self::builder::{BuildOptions, BuiltPlan, PARSER_VARIABLE, Progress, build_plan, build_plan_with};
+pub use self::library::{LIBRARY_VARIABLE, Library, Line, lines};
+pub use self::runtime::{Allocator, Context, CudaEngine, IoTensor, Runtime};
+
+/// A version of TensorRT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// Major number.
+    /// First number.
     pub major: u32,
-    /// Minor number.
+    /// Second number.
     pub minor: u32,
-    /// Patch number.
+    /// Third number.
     pub patch: u32,
-    /// Build number.
+    /// Fourth number; 0 where a library does not tell it.
     pub build: u32,
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}.{}", self.major, self.minor, self.patch, self.build)
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        if self.build == 0 { Ok(()) } else { write!(f, ".{}", self.build) }
     }
 }
 
-/// Which of NVIDIA's two products.
+/// A branch of TensorRT. Their versions count apart, and neither reads the other's plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Edition {
-    /// TensorRT.
+    /// TensorRT proper (`libnvinfer`), of Jetson and of servers.
     Enterprise,
-    /// TensorRT-RTX.
+    /// TensorRT for RTX (`libtensorrt_rtx`).
     Rtx,
+}
+
+impl Edition {
+    /// The name used in messages: `TensorRT`, `TensorRT RTX`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Edition::Enterprise => "TensorRT",
+            Edition::Rtx => "TensorRT RTX",
+        }
+    }
 }
 
 impl fmt::Display for Edition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Edition::Enterprise => "TensorRT",
-            Edition::Rtx => "TensorRT-RTX",
-        })
+        f.pad(self.name())
     }
 }
+
+/// Calls a function of the shim's table: `call!(table.name(arguments))`.
+macro_rules! call {
+    ($table:expr, $name:ident($($argument:expr),* $(,)?)) => {
+        ($table.$name.expect("the shim fills its whole table"))($($argument),*)
+    };
+}
+use call;

@@ -1,0 +1,187 @@
+//! TensorRT's messages: all of them go to `log`, and the errors among those of one call into that call's error.
+//!
+//! TensorRT answers null or false, and says why only in its log, which one logger per process takes. A call here listens
+//! on its own thread while it runs, so that it hears neither another thread's messages nor those of an earlier call. What
+//! TensorRT says on threads of its own goes to `log` only.
+
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, c_char};
+
+use super::bindings;
+use crate::{Error, ErrorKind};
+
+/// The target of forwarded messages.
+const TARGET: &str = "tensorrt";
+
+/// Bytes of error messages kept for one call. More is cut off: `log` has all of it.
+const KEPT_BYTES: usize = 2048;
+
+/// A fixed buffer without a destructor, so that listening allocates nothing, not even on a thread's first call.
+struct Heard {
+    listening: bool,
+    length: usize,
+    text: [u8; KEPT_BYTES],
+}
+
+thread_local! {
+    static HEARD: UnsafeCell<Heard> =
+        const { UnsafeCell::new(Heard { listening: false, length: 0, text: [0; KEPT_BYTES] }) };
+}
+
+fn with<R>(act: impl FnOnce(&mut Heard) -> R) -> R {
+    HEARD.with(|heard| {
+        // SAFETY: the cell belongs to this thread, and every `act` below is plain data handling that neither calls out nor
+        // comes back here, so there is no second reference while this one lives.
+        act(unsafe { &mut *heard.get() })
+    })
+}
+
+/// Listens while it lives. Listening does not nest: the inner one would take the outer one's messages.
+pub(super) struct Listener(());
+
+impl Listener {
+    /// Begins to listen on this thread.
+    pub(super) fn begin() -> Listener {
+        with(|heard| {
+            heard.listening = true;
+            heard.length = 0;
+        });
+        Listener(())
+    }
+
+    /// The errors heard so far, in order, joined to one line; empty if there were none.
+    pub(super) fn text(&self) -> String {
+        with(|heard| String::from_utf8_lossy(&heard.text[..heard.length]).into_owned())
+    }
+
+    /// An error of what TensorRT refused. `what` is the object and the deed, e.g. `nano.plan: TensorRT 10.3.0 refused it`.
+    pub(super) fn error(&self, kind: ErrorKind, what: &str) -> Error {
+        let text = self.text();
+        if tells_of_no_driver(&text) {
+            return Error::new(
+                ErrorKind::Driver,
+                format!(
+                    "{what}: expected an NVIDIA GPU, but no NVIDIA driver was found, or one too old for this TensorRT \
+                     ({text}); install the driver, or run it on a machine that has one"
+                ),
+            );
+        }
+        let kind = if tells_of_no_memory(&text) { ErrorKind::Memory } else { kind };
+        let text = if text.is_empty() { "TensorRT gave no reason" } else { &text };
+        Error::new(kind, format!("{what} ({text})"))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        with(|heard| heard.listening = false);
+    }
+}
+
+/// CUDA error 35 is "driver version is insufficient for the runtime", which is also what a machine without a driver says.
+fn tells_of_no_driver(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    ["error code 35", "error: 35", "error 35", "failure 35", "insufficient driver", "driver version is insufficient"]
+        .iter()
+        .any(|words| lower.contains(words))
+}
+
+fn tells_of_no_memory(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    ["outofmemory", "out of memory", "out_of_memory"].iter().any(|words| lower.contains(words))
+}
+
+/// Takes TensorRT's messages, on whatever thread they come.
+pub(super) extern "C" fn forward(severity: i32, message: *const c_char) {
+    if message.is_null() {
+        return;
+    }
+    // SAFETY: TensorRT hands over a C string that lives as long as this call.
+    let message = unsafe { CStr::from_ptr(message) };
+    if severity <= bindings::TRTSEL_SHIM_ERROR {
+        with(|heard| {
+            if heard.listening {
+                keep(heard, message.to_bytes());
+            }
+        });
+    }
+    let level = match severity {
+        i32::MIN..=bindings::TRTSEL_SHIM_ERROR => log::Level::Error,
+        bindings::TRTSEL_SHIM_WARNING => log::Level::Warn,
+        // What TensorRT calls information is dozens of lines for one plan.
+        bindings::TRTSEL_SHIM_INFO => log::Level::Debug,
+        _ => log::Level::Trace,
+    };
+    if log::log_enabled!(target: TARGET, level) {
+        log::log!(target: TARGET, level, "{}", message.to_string_lossy().trim_end());
+    }
+}
+
+/// Adds a message as one more clause, line breaks and other control characters made spaces.
+fn keep(heard: &mut Heard, message: &[u8]) {
+    let message = message.trim_ascii();
+    let separator: &[u8] = if heard.length == 0 { b"" } else { b"; " };
+    for &byte in separator.iter().chain(message) {
+        if heard.length == KEPT_BYTES {
+            break;
+        }
+        heard.text[heard.length] = if byte.is_ascii_control() { b' ' } else { byte };
+        heard.length += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn say(severity: i32, text: &CStr) {
+        forward(severity, text.as_ptr());
+    }
+
+    #[test]
+    fn errors_of_the_call_are_kept_and_nothing_else() {
+        say(0, c"before");
+        let listener = Listener::begin();
+        say(1, c"first\nline ");
+        say(2, c"a warning");
+        say(3, c"information");
+        say(0, c"second");
+        std::thread::scope(|s| {
+            s.spawn(|| say(1, c"another thread's"));
+        });
+        assert_eq!(listener.text(), "first line; second");
+        drop(listener);
+        say(1, c"after");
+        assert_eq!(Listener::begin().text(), "");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut() {
+        let listener = Listener::begin();
+        let long = std::ffi::CString::new("x".repeat(KEPT_BYTES - 1)).expect("no null");
+        say(1, &long);
+        say(1, c"more");
+        say(1, c"and more");
+        assert_eq!(listener.text().len(), KEPT_BYTES);
+        assert!(listener.text().ends_with("x;"));
+    }
+
+    #[test]
+    fn a_missing_driver_and_missing_memory_are_told_apart() {
+        let listener = Listener::begin();
+        say(1, c"CUDA initialization failure with error: 35");
+        let error = listener.error(ErrorKind::Plan, "x.plan: refused");
+        assert_eq!(error.kind(), ErrorKind::Driver);
+        assert!(error.to_string().contains("no NVIDIA driver was found"), "{error}");
+        assert!(error.to_string().contains("failure with error: 35"), "{error}");
+        let listener = Listener::begin();
+        say(1, c"[allocator.cpp] Error Code 2: OutOfMemory (requested 256 bytes)");
+        assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::Memory);
+        let listener = Listener::begin();
+        let error = listener.error(ErrorKind::Plan, "x.plan: refused");
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::Plan, "x.plan: refused (TensorRT gave no reason)")
+        );
+    }
+}
