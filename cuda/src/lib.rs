@@ -4,13 +4,13 @@
 //! accumulators that every implementation of the features fills ([`Accumulators`]). They are `#[repr(C)]` without
 //! padding, so that a kernel, a C caller and the scalar reference read the same bytes.
 //!
-//! # Outline of what joins it
-//! The thin CUDA layer (context, stream, event, graph, device / pinned / mapped memory) on calls that a CUDA 10.2
-//! driver has, and the kernels (`*.cu`) with the one PTX made from them. Nothing here links against CUDA; the driver
-//! will be opened at run time.
+//! With the feature `driver` there is also the thin layer over the CUDA driver (module `driver`): context, stream,
+//! event, graph, device, pinned and mapped memory, kernels. Nothing here links against CUDA; the driver is opened at run time.
 #![cfg_attr(not(feature = "driver"), forbid(unsafe_code))]
 
 mod accumulators;
+#[cfg(feature = "driver")]
+pub mod driver;
 mod frame;
 mod params;
 

@@ -1,0 +1,170 @@
+//! Finding and opening the driver.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use libloading::Library;
+
+use super::error::one_line;
+use super::table::{Table, call};
+use super::{Error, ErrorKind, Result};
+
+/// The environment variable that names another driver library: a path, or a name for the system's loader.
+pub const VARIABLE: &str = "TRT_SELECT_LIBCUDA";
+
+/// The driver, opened and initialised. There is one in a process.
+pub struct Driver {
+    pub(super) table: Table,
+    version: (i32, i32),
+    path: String,
+    error: Mutex<Option<Error>>,
+}
+
+impl Driver {
+    /// Opens and initialises the driver; later calls give the same one. A load that failed is tried again by the next call.
+    ///
+    /// The library is the one that [`VARIABLE`] names; without it, `libcuda.so.1` as the system's loader finds it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LibraryMissing`], [`ErrorKind::SymbolMissing`], [`ErrorKind::NoDevice`], or the error of `cuInit`.
+    pub fn load() -> Result<&'static Driver> {
+        static DRIVER: OnceLock<Driver> = OnceLock::new();
+        static LOADING: Mutex<()> = Mutex::new(());
+        if let Some(driver) = DRIVER.get() {
+            return Ok(driver);
+        }
+        let _one_at_a_time = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(driver) = DRIVER.get() {
+            return Ok(driver);
+        }
+        let driver = Driver::open()?;
+        Ok(DRIVER.get_or_init(|| driver))
+    }
+
+    fn open() -> Result<Driver> {
+        let (library, name) = open_library()?;
+        // SAFETY: the user or the system says that this is the driver; it is never closed (below).
+        let table = unsafe { Table::load(&library) };
+        // A driver that was opened stays: its threads and its destructors do not survive an unload.
+        std::mem::forget(library);
+        let table = table.map_err(|symbol| {
+            let message = format!(
+                "NVIDIA driver {name}: expected the call {symbol}, got none; install a driver of CUDA 10.2 or newer"
+            );
+            Error::new(ErrorKind::SymbolMissing, symbol, message)
+        })?;
+        let mut number = 0;
+        // SAFETY: the call may stand before cuInit; it writes one integer.
+        unsafe { call!(table, cuDriverGetVersion(&mut number)) }?;
+        // SAFETY: no rule but that the flags are 0.
+        unsafe { call!(table, cuInit(0)) }?;
+        let path = file_of(table.cuInit as *const c_void).unwrap_or(name);
+        let version = (number / 1000, number % 1000 / 10);
+        log::debug!("NVIDIA driver {path}: CUDA {}.{}", version.0, version.1);
+        Ok(Driver { table, version, path, error: Mutex::new(None) })
+    }
+
+    /// The newest CUDA version that the driver speaks: major, minor.
+    #[must_use]
+    pub fn version(&self) -> (i32, i32) {
+        self.version
+    }
+
+    /// The library's file; where the loader does not tell, the name by which it was opened.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether the driver has CUDA graphs.
+    #[must_use]
+    pub fn has_graphs(&self) -> bool {
+        self.table.has_graphs()
+    }
+
+    /// How many GPUs there are.
+    ///
+    /// # Errors
+    /// The call's.
+    pub fn device_count(&self) -> Result<u32> {
+        let mut count = 0;
+        // SAFETY: the driver is initialised; the call writes one integer.
+        unsafe { call!(self.table, cuDeviceGetCount(&mut count)) }?;
+        Ok(u32::try_from(count).unwrap_or(0))
+    }
+
+    /// The first error since the last call of this function that occurred when a context was let go. Errors of objects in a
+    /// context are told by [`super::Context::take_error`].
+    pub fn take_error(&self) -> Option<Error> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn store(&self, error: Error) {
+        log::warn!("{error}");
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("version", &self.version).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn open_library() -> Result<(Library, String)> {
+    const REMEDY: &str = "install the driver, or use --engine tract";
+    let missing = |expected: &str, why: &str| {
+        let message = format!("NVIDIA driver: expected {expected}, got none ({}); {REMEDY}", one_line(why));
+        Error::new(ErrorKind::LibraryMissing, "dlopen", message)
+    };
+    if let Some(named) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
+        let name = named.to_string_lossy().into_owned();
+        // SAFETY: opening a library runs its initialisers; this is the one that the user named as the driver.
+        return match unsafe { Library::new(&named) } {
+            Ok(library) => Ok((library, name)),
+            Err(error) => Err(missing(&format!("{name} (from {VARIABLE})"), &loader_says(&error))),
+        };
+    }
+    const SONAME: &str = "libcuda.so.1";
+    // SAFETY: it opens the libraries that the system knows by the driver's names, and closes them again.
+    let present = unsafe { cudarc::driver::sys::is_culib_present() };
+    let others = if present { cudarc::get_lib_name_candidates("cuda") } else { Vec::new() };
+    let mut reason = String::new();
+    for name in std::iter::once(SONAME.to_owned()).chain(others) {
+        // SAFETY: as above; the system's loader says that this is the driver.
+        match unsafe { Library::new(&name) } {
+            Ok(library) => return Ok((library, name)),
+            Err(error) if reason.is_empty() => reason = loader_says(&error),
+            Err(_) => {}
+        }
+    }
+    Err(missing(SONAME, &reason))
+}
+
+/// The loader's own words are the source of libloading's.
+fn loader_says(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// The file that a function was loaded from.
+fn file_of(function: *const c_void) -> Option<String> {
+    #[repr(C)]
+    struct Info {
+        file: *const c_char,
+        base: *mut c_void,
+        name: *const c_char,
+        address: *mut c_void,
+    }
+    unsafe extern "C" {
+        fn dladdr(address: *const c_void, info: *mut Info) -> c_int;
+    }
+    let null = std::ptr::null_mut();
+    let mut info = Info { file: null, base: null.cast(), name: null, address: null.cast() };
+    // SAFETY: the structure is the C library's Dl_info; the call fills it or gives 0.
+    let found = unsafe { dladdr(function, &mut info) };
+    if found == 0 || info.file.is_null() {
+        return None;
+    }
+    // SAFETY: the loader's string of a library that stays open.
+    Some(unsafe { CStr::from_ptr(info.file) }.to_string_lossy().into_owned())
+}
