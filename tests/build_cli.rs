@@ -118,7 +118,7 @@ mod with_tensorrt {
         if lines().is_empty() {
             return Err("built without TensorRT's headers (engines/get-tensorrt.sh brings some)".into());
         }
-        let brought = PathBuf::from(ROOT).join("target/tensorrt/lib/libtensorrt_rtx.so.1");
+        let brought = PathBuf::from(ROOT).join("target/tensorrt/lib/rtx/libtensorrt_rtx.so.1");
         let named = std::env::var_os("TRT_SELECT_LIBNVINFER").map(PathBuf::from);
         match named.unwrap_or(brought) {
             path if !path.is_file() => Err("no TensorRT-RTX here (engines/get-tensorrt.sh brings one)".into()),

@@ -4,17 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use trt_select::bundle::Bundle;
-use trt_select::engines::tensorrt::plan::{PlanFile, sha256_of_file};
+use trt_select::cuda::driver::Context;
+use trt_select::engines::Precision;
+use trt_select::engines::tensorrt::plan::{Here, PlanFile, check, sha256_of_file};
 use trt_select::engines::tensorrt::sidecar::{self, Built, Sidecar};
 use trt_select::engines::tensorrt::weights::Weights;
-use trt_select::engines::tensorrt::{BuildOptions, Library, Progress, build_plan};
-use trt_select::engines::{self, Precision};
+use trt_select::engines::tensorrt::{BuildOptions, Library, Progress, build_plan_with};
 use trt_select::{Error, ErrorKind, Result};
 
 use super::{Args, Target};
-use crate::common::{print, print_json, progress, say};
+use crate::common::{print, print_json, progress, say, unwritable};
 
 /// One plan to build.
 struct Job {
@@ -53,8 +55,7 @@ pub(super) fn build(args: &Args) -> Result<()> {
         report.push(as_json(job, &done));
     }
     if args.json {
-        let Value::Array(plans) = Value::Array(report) else { return Ok(()) };
-        return print_json(&json!({ "library": library.path().display().to_string(), "plans": plans }));
+        return print_json(&json!({ "library": library.path().display().to_string(), "plans": report }));
     }
     Ok(())
 }
@@ -163,29 +164,70 @@ fn build_one(args: &Args, library: &Arc<Library>, job: &Job) -> Result<Done> {
         Target::Current => None,
         Target::Capability(major, minor) => Some((major, minor)),
     };
-    let options = |fp16| BuildOptions { target, fp16, workspace_bytes: args.workspace.map(|mib| u64::from(mib) << 20) };
-    let start = Instant::now();
-    let bar = Bar::new(&job.name);
+    // A builder without a switch for half precision takes the types from the model: one that is half precision is built as it
+    // is, and any other is refused.
     let wants_half = job.precision == Precision::Fp16;
-    let mut built = build_plan(library, &job.onnx, &options(wants_half), &mut |p| bar.show(p));
-    // A builder without a switch for half precision takes the types from the model, which has it already.
-    if weights.half() && built.as_ref().is_err_and(|e| e.kind() == engines::ErrorKind::Unsupported) {
-        built = build_plan(library, &job.onnx, &options(false), &mut |p| bar.show(p));
-    }
+    let fp16 = wants_half && (library.line().has_fp16 || !weights.half());
+    let options = BuildOptions { target, fp16, workspace_bytes: args.workspace.map(|mib| u64::from(mib) << 20) };
+    let start = Instant::now();
+    let mut bar = Bar::new(&job.name);
+    let built = build_plan_with(library, &job.onnx, &options, &mut |event| bar.show(event));
     bar.clear();
     let plan = built?;
     let about = Built {
         edition: library.edition(),
         version: library.version(),
-        compute_capabilities: target.into_iter().collect(),
+        compute_capabilities: target.or_else(current_capability).into_iter().collect(),
         precision: job.precision,
         onnx: &job.onnx,
         onnx_sha256,
         took: start.elapsed(),
     };
-    let sidecar = Sidecar::new(plan.bytes(), &about)?;
-    sidecar::write(&job.plan, plan.bytes(), &sidecar)?;
+    let sidecar = Sidecar::new(&plan, &about)?;
+    sidecar::write(&job.plan, &plan, &sidecar)?;
     Ok(Done { state: "built", sidecar: Some(sidecar) })
+}
+
+/// Compute capability of the GPU that TensorRT builds for by itself: the first one, as everywhere in trt-select.
+fn current_capability() -> Option<(u32, u32)> {
+    let context = Context::primary(0).ok()?;
+    Some(context.device().compute_capability)
+}
+
+/// How far a build is, where that is shown.
+struct Bar<'a> {
+    name: &'a str,
+    bar: ProgressBar,
+    /// The outermost phase under way, whose steps are counted.
+    phase: Option<String>,
+}
+
+impl<'a> Bar<'a> {
+    fn new(name: &'a str) -> Bar<'a> {
+        let bar = progress(1, "building");
+        bar.set_message(format!("building {name}"));
+        Bar { name, bar, phase: None }
+    }
+
+    fn show(&mut self, event: &Progress) {
+        match event {
+            Progress::PhaseStarted { phase, parent: None, steps } => {
+                self.bar.set_message(format!("building {}: {phase}", self.name));
+                self.bar.set_length(u64::from(*steps));
+                self.bar.set_position(0);
+                self.phase = Some(phase.clone());
+            }
+            Progress::PhaseStarted { phase, .. } => self.bar.set_message(format!("building {}: {phase}", self.name)),
+            Progress::StepDone { phase, step } if self.phase.as_ref() == Some(phase) => {
+                self.bar.set_position(u64::from(*step) + 1);
+            }
+            _ => {}
+        }
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// The sidecar of the plan that is there, if building it again would give the like: from the same model, by the same library,
