@@ -6,8 +6,9 @@
 //! | `runtime` | runtime, deserialized engine and execution context, each keeping alive what it was made from |
 //! | `builder` | plans from ONNX files |
 //! | `messages` | TensorRT's log, and the part of it that belongs in an error |
-//! | [`plan`], [`sidecar`] | what is known of a plan before TensorRT sees it |
-//! | [`weights`] | types of an ONNX model's weights |
+//! | [`plan`] | a plan's file: mapped, and checked before TensorRT sees it |
+//! | [`sidecar`] | what `trt-select build` writes down beside a plan |
+//! | [`weights`] | whether a model's weights are half precision |
 //! | `session`, `engine` | the plans of a bundle on one device, with the memory that they share |
 //!
 //! The shim (`engines/tensorrt/`) is compiled for every ABI line whose headers were found when the crate was built:

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod build;
 mod common;
 mod inspect;
 mod memory;
@@ -31,6 +32,8 @@ enum Command {
     Profile(profile::Args),
     /// Trains a premodel from a profile table and prints the Pareto front of reward against cost
     Train(train::Args),
+    /// Builds TensorRT plans: of an ONNX model, or of every candidate of a bundle
+    Build(build::Args),
     /// Answers for images, with the candidate that answered, why, and the time
     Run(run::Args),
     /// Prints the host, pinned and device memory that a bundle's candidates take
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::main(&args),
         Command::Profile(args) => profile::main(&args),
         Command::Train(args) => train::main(&args),
+        Command::Build(args) => build::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Memory(args) => memory::main(&args),
         Command::Inspect(args) => inspect::main(&args),

@@ -1,0 +1,113 @@
+//! `build`: serialized TensorRT engines (plans) from ONNX models, with their sidecars.
+
+#[cfg(feature = "tensorrt")]
+mod plans;
+
+use std::path::PathBuf;
+
+use trt_select::{Error, ErrorKind, Result};
+
+/// Arguments of `build`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// An ONNX model, or the folder of a bundle, whose candidates are then built into the places that it names
+    #[arg(value_name = "MODEL|BUNDLE")]
+    source: PathBuf,
+    /// The plan to write, of a model
+    #[arg(short, long, value_name = "PLAN")]
+    output: Option<PathBuf>,
+    /// Let a model's plan compute in half precision (in a bundle, the candidate's `precision` says so)
+    #[arg(long)]
+    fp16: bool,
+    /// GPU to build for: `current`, or its compute capability, such as sm_80, where the library can build for another
+    #[arg(long, value_name = "GPU", default_value = "current", value_parser = target)]
+    target: Target,
+    /// Most device memory that TensorRT may use for one layer's scratch space [default: the library's own]
+    #[arg(long, value_name = "MiB", value_parser = clap::value_parser!(u32).range(1..))]
+    workspace: Option<u32>,
+    /// Build this candidate of a bundle only; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Build plans of a bundle that are up to date, too, and replace ones that trt-select did not build
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON object when done
+    #[arg(long)]
+    json: bool,
+}
+
+/// The GPU to build for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "tensorrt"), allow(dead_code, reason = "read by the part that builds"))]
+enum Target {
+    /// The one of this machine.
+    Current,
+    /// One of this compute capability.
+    Capability(u32, u32),
+}
+
+fn target(text: &str) -> std::result::Result<Target, String> {
+    if text == "current" {
+        return Ok(Target::Current);
+    }
+    let digits =
+        text.strip_prefix("sm_").filter(|d| (2..=3).contains(&d.len()) && d.bytes().all(|b| b.is_ascii_digit()));
+    match digits.and_then(|d| d.parse::<u32>().ok()) {
+        Some(number @ 50..) => Ok(Target::Capability(number / 10, number % 10)),
+        _ => Err("expected current, or sm_ and a compute capability's digits, such as sm_80".to_owned()),
+    }
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let object = || args.source.display().to_string();
+    let usage = |object: String, expected: &str, got: &str, remedy: &str| {
+        Err(Error::expected(ErrorKind::Usage, object, expected, got, remedy))
+    };
+    if args.source.is_dir() {
+        if args.output.is_some() {
+            let remedy = "leave it out; the bundle's `plan` keys say where plans go";
+            return usage("build: -o".into(), "no such option with a bundle", "one", remedy);
+        }
+        if args.fp16 {
+            let remedy = "set the candidate's `precision = \"fp16\"` in bundle.toml";
+            return usage("build: --fp16".into(), "no such option with a bundle", "it", remedy);
+        }
+    } else {
+        let Some(output) = &args.output else {
+            let got = if args.source.exists() { "a file without -o" } else { "no such file or folder" };
+            return usage(
+                object(),
+                "a bundle's folder, or a model with -o PLAN",
+                got,
+                "say where its plan goes with -o",
+            );
+        };
+        if !args.only.is_empty() {
+            return usage("build: --only".into(), "a bundle's folder", "a model", "leave it out");
+        }
+        if let (Ok(model), Ok(plan)) = (args.source.canonicalize(), output.canonicalize())
+            && model == plan
+        {
+            return usage(
+                output.display().to_string(),
+                "another file than the model",
+                "the same",
+                "choose another with -o",
+            );
+        }
+    }
+    build(args)
+}
+
+#[cfg(feature = "tensorrt")]
+fn build(args: &Args) -> Result<()> {
+    plans::build(args)
+}
+
+#[cfg(not(feature = "tensorrt"))]
+fn build(_: &Args) -> Result<()> {
+    Err(Error::from_static(
+        ErrorKind::Engine,
+        "build: expected a trt-select with TensorRT, got one without; build it with `cargo build --release --features tensorrt`",
+    ))
+}

@@ -1,0 +1,304 @@
+//! Building plans, one after the other.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use trt_select::bundle::Bundle;
+use trt_select::cuda::driver::Context;
+use trt_select::engines::Precision;
+use trt_select::engines::tensorrt::plan::{Here, PlanFile, check, sha256_of_file};
+use trt_select::engines::tensorrt::sidecar::{self, Built, Sidecar};
+use trt_select::engines::tensorrt::weights::Weights;
+use trt_select::engines::tensorrt::{BuildOptions, Library, Progress, build_plan_with};
+use trt_select::{Error, ErrorKind, Result};
+
+use super::{Args, Target};
+use crate::common::{print, print_json, progress, say, unwritable};
+
+/// One plan to build.
+struct Job {
+    /// What it is called in lines and in JSON: the candidate, or the model's file.
+    name: String,
+    onnx: PathBuf,
+    plan: PathBuf,
+    precision: Precision,
+}
+
+/// What became of it.
+struct Done {
+    state: &'static str,
+    sidecar: Option<Sidecar>,
+}
+
+pub(super) fn build(args: &Args) -> Result<()> {
+    let jobs = if args.source.is_dir() { jobs_of_bundle(args)? } else { vec![job_of_model(args)?] };
+    let library = Library::open()?;
+    if library.is_runtime_only() {
+        return Err(Error::expected(
+            ErrorKind::Engine,
+            library.path().display(),
+            "a TensorRT that builds plans",
+            format_args!("the runtime alone ({} {})", library.edition(), library.version()),
+            "name a full library with TRT_SELECT_LIBNVINFER",
+        ));
+    }
+    say(format_args!("Builder: {} {} ({})", library.edition(), library.version(), library.path().display()));
+    let mut report = Vec::with_capacity(jobs.len());
+    for job in &jobs {
+        let done = build_one(args, &library, job)?;
+        if !args.json {
+            print(&line(job, &done))?;
+        }
+        report.push(as_json(job, &done));
+    }
+    if args.json {
+        return print_json(&json!({ "library": library.path().display().to_string(), "plans": report }));
+    }
+    Ok(())
+}
+
+fn job_of_model(args: &Args) -> Result<Job> {
+    let onnx = args.source.clone();
+    let precision = if args.fp16 { Precision::Fp16 } else { Precision::Fp32 };
+    // `main` has seen that -o is there.
+    let plan = args.output.clone().unwrap_or_default();
+    Ok(Job { name: onnx.display().to_string(), onnx, plan, precision })
+}
+
+fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
+    let bundle = Bundle::read_untrained(&args.source)?;
+    if let Some(unknown) = args.only.iter().find(|name| bundle.candidate(name).is_none()) {
+        let names: Vec<&str> = bundle.candidates.iter().map(|c| c.name.as_str()).collect();
+        let (expected, got) = (format!("one of {}", names.join(", ")), format!("{unknown:?}"));
+        return Err(Error::expected(
+            ErrorKind::Usage,
+            "build: --only",
+            expected,
+            got,
+            "name a candidate of the bundle",
+        ));
+    }
+    let mut jobs: Vec<Job> = Vec::new();
+    for spec in &bundle.candidates {
+        if !args.only.is_empty() && !args.only.contains(&spec.name) {
+            continue;
+        }
+        let plan = spec.plan_path(&bundle);
+        let object = || format!("candidate {}", spec.name);
+        if let Some(other) = jobs.iter().find(|other| other.plan == plan) {
+            let got = format!("{} for {} too", plan.display(), other.name);
+            let remedy = "give each its own `plan` in bundle.toml";
+            return Err(Error::expected(ErrorKind::Bundle, object(), "a plan of its own", got, remedy));
+        }
+        match &spec.onnx {
+            Some(onnx) if onnx.is_file() => {
+                jobs.push(Job { name: spec.name.clone(), onnx: onnx.clone(), plan, precision: spec.precision });
+            }
+            // A plan without its model runs, and cannot be built: the bundle was read, so one of the two is there.
+            _ if args.only.is_empty() => {
+                say(format_args!("{}: {} stays: its ONNX is not here", object(), plan.display()))
+            }
+            _ => {
+                let remedy = "bring its ONNX here, or leave out --only";
+                return Err(Error::expected(ErrorKind::Io, object(), "its ONNX model", "a plan only", remedy));
+            }
+        }
+    }
+    Ok(jobs)
+}
+
+fn build_one(args: &Args, library: &Arc<Library>, job: &Job) -> Result<Done> {
+    let onnx_sha256 = sha256_of_file(&job.onnx)?;
+    let weights = Weights::of(&job.onnx)?;
+    if weights.half() && job.precision == Precision::Fp32 {
+        return Err(Error::expected(
+            ErrorKind::Bundle,
+            job.onnx.display(),
+            "weights in fp32",
+            "weights in fp16",
+            "ask for fp16: --fp16, or `precision = \"fp16\"` in bundle.toml",
+        ));
+    }
+    if job.precision == Precision::Int8 {
+        return Err(Error::expected(
+            ErrorKind::Engine,
+            format_args!("candidate {}", job.name),
+            "precision fp32 or fp16",
+            "int8",
+            "build that plan with trtexec and its calibration, into the place that the bundle names",
+        ));
+    }
+    let in_bundle = args.source.is_dir();
+    let theirs = sidecar::path_of(&job.plan).exists();
+    if job.plan.exists() && !theirs {
+        // Not ours: a plan is replaced where that was said, and anything else never.
+        match PlanFile::open(&job.plan) {
+            Ok(_) if in_bundle && !args.force => {
+                say(format_args!(
+                    "{}: stays: it has no sidecar, so trt-select did not build it; --force replaces it",
+                    job.plan.display()
+                ));
+                return Ok(Done { state: "kept", sidecar: None });
+            }
+            Ok(_) => {}
+            Err(_) if std::fs::metadata(&job.plan).is_ok_and(|m| m.is_file() && m.len() == 0) => {}
+            Err(_) => {
+                let remedy = "choose another place for the plan";
+                let (expected, got) = ("a plan, or nothing", "another file");
+                return Err(Error::expected(ErrorKind::Io, job.plan.display(), expected, got, remedy));
+            }
+        }
+    }
+    if in_bundle
+        && !args.force
+        && let Some(sidecar) = up_to_date(args, library, job, &onnx_sha256)
+    {
+        return Ok(Done { state: "up to date", sidecar: Some(sidecar) });
+    }
+    writable(&job.plan)?;
+
+    let target = match args.target {
+        Target::Current => None,
+        Target::Capability(major, minor) => Some((major, minor)),
+    };
+    // A builder without a switch for half precision takes the types from the model: one that is half precision is built as it
+    // is, and any other is refused.
+    let wants_half = job.precision == Precision::Fp16;
+    let fp16 = wants_half && (library.line().has_fp16 || !weights.half());
+    let options = BuildOptions { target, fp16, workspace_bytes: args.workspace.map(|mib| u64::from(mib) << 20) };
+    let start = Instant::now();
+    let mut bar = Bar::new(&job.name);
+    let built = build_plan_with(library, &job.onnx, &options, &mut |event| bar.show(event));
+    bar.clear();
+    let plan = built?;
+    let about = Built {
+        edition: library.edition(),
+        version: library.version(),
+        compute_capabilities: target.or_else(current_capability).into_iter().collect(),
+        precision: job.precision,
+        onnx: &job.onnx,
+        onnx_sha256,
+        took: start.elapsed(),
+    };
+    let sidecar = Sidecar::new(&plan, &about)?;
+    sidecar::write(&job.plan, &plan, &sidecar)?;
+    Ok(Done { state: "built", sidecar: Some(sidecar) })
+}
+
+/// Compute capability of the GPU that TensorRT builds for by itself: the first one, as everywhere in trt-select.
+fn current_capability() -> Option<(u32, u32)> {
+    let context = Context::primary(0).ok()?;
+    Some(context.device().compute_capability)
+}
+
+/// How far a build is, where that is shown.
+struct Bar<'a> {
+    name: &'a str,
+    bar: ProgressBar,
+    /// The outermost phase under way, whose steps are counted.
+    phase: Option<String>,
+}
+
+impl<'a> Bar<'a> {
+    fn new(name: &'a str) -> Bar<'a> {
+        let bar = progress(1, "building");
+        bar.set_message(format!("building {name}"));
+        Bar { name, bar, phase: None }
+    }
+
+    fn show(&mut self, event: &Progress) {
+        match event {
+            Progress::PhaseStarted { phase, parent: None, steps } => {
+                self.bar.set_message(format!("building {}: {phase}", self.name));
+                self.bar.set_length(u64::from(*steps));
+                self.bar.set_position(0);
+                self.phase = Some(phase.clone());
+            }
+            Progress::PhaseStarted { phase, .. } => self.bar.set_message(format!("building {}: {phase}", self.name)),
+            Progress::StepDone { phase, step } if self.phase.as_ref() == Some(phase) => {
+                self.bar.set_position(u64::from(*step) + 1);
+            }
+            _ => {}
+        }
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The sidecar of the plan that is there, if building it again would give the like: from the same model, by the same library,
+/// for the same GPU and precision, and undamaged.
+fn up_to_date(args: &Args, library: &Library, job: &Job, onnx_sha256: &str) -> Option<Sidecar> {
+    // Whatever is wrong with them, building again is the remedy.
+    let sidecar = Sidecar::read(&job.plan).ok()??;
+    let plan = PlanFile::open(&job.plan).ok()?;
+    let target = match args.target {
+        Target::Current => current_capability()?,
+        Target::Capability(major, minor) => (major, minor),
+    };
+    let fits = sidecar.onnx_sha256 == onnx_sha256
+        && sidecar.precision == job.precision
+        && sidecar.compute_capabilities == [target];
+    let here = Here {
+        edition: library.edition(),
+        version: library.version(),
+        lean: false,
+        compute_capability: Some(target),
+        library_path: library.path().to_path_buf(),
+    };
+    (fits && check(&plan, Some(&sidecar), &here, None).is_ok()).then_some(sidecar)
+}
+
+/// Looks whether a plan can be written, before minutes of building.
+fn writable(plan: &Path) -> Result<()> {
+    let dir = match plan.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let probe =
+        dir.join(format!(".{}.{}.probe", plan.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
+    let opened = std::fs::OpenOptions::new().write(true).create_new(true).open(&probe);
+    let _ = std::fs::remove_file(&probe);
+    opened.map(drop).map_err(|e| unwritable(plan, "-o", &e))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn line(job: &Job, done: &Done) -> String {
+    let about = done.sidecar.as_ref().map_or_else(String::new, |s| {
+        format!(
+            ": {:.2} MiB, {:.2} s, for {}, {}, {} {}",
+            s.size_bytes as f64 / f64::from(1 << 20),
+            s.build_seconds,
+            if s.compute_capabilities.is_empty() { "this GPU".to_owned() } else { capabilities(s).join(" ") },
+            s.precision.name(),
+            s.edition,
+            s.version
+        )
+    });
+    format!("{} {}{about}\n", file_name(&job.plan), done.state)
+}
+
+fn capabilities(sidecar: &Sidecar) -> Vec<String> {
+    sidecar.compute_capabilities.iter().map(|(major, minor)| format!("sm_{major}{minor}")).collect()
+}
+
+fn as_json(job: &Job, done: &Done) -> Value {
+    let mut value = json!({ "name": job.name, "plan": job.plan.display().to_string(), "state": done.state });
+    if let Some(s) = &done.sidecar {
+        value["size_bytes"] = s.size_bytes.into();
+        value["build_seconds"] = s.build_seconds.into();
+        value["target"] = capabilities(s).into();
+        value["precision"] = s.precision.name().into();
+        value["edition"] = s.edition.to_string().into();
+        value["version"] = s.version.to_string().into();
+        value["sha256"] = s.sha256.clone().into();
+    }
+    value
+}

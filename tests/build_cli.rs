@@ -1,0 +1,346 @@
+//! `trt-select build`, from outside: usage, and with a real TensorRT at hand real plans for a GPU that is not here.
+#![cfg(feature = "cli")]
+
+#[cfg(feature = "tensorrt")]
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trt-select"));
+    command.args(args).env_remove("RUST_LOG");
+    command
+}
+
+fn fashion(file: &str) -> String {
+    format!("{ROOT}/plans/fashion/{file}")
+}
+
+/// Expects one line of error with these parts, the exit code, and nothing on stdout. Beside it only notices may stand.
+#[track_caller]
+fn refused(out: &Output, code: i32, parts: &[&str]) {
+    let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert_eq!(out.status.code(), Some(code), "{stderr}");
+    assert!(stdout.is_empty(), "{stdout}");
+    // TensorRT's own messages go to the log.
+    let noise = |l: &&str| l.starts_with("Builder: ") || l.starts_with("[WARN") || l.starts_with("[ERROR");
+    let lines: Vec<&str> = stderr.lines().filter(|l| !noise(l)).collect();
+    assert!(lines.len() == 1 && lines[0].starts_with("trt-select: "), "{stderr}");
+    for part in parts {
+        assert!(lines[0].contains(part), "expected '{part}' in: {stderr}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_one_line_and_exit_code_2() {
+    let (model, bundle) = (fashion("nano.onnx"), fashion(""));
+    let (model, bundle) = (model.as_str(), bundle.as_str());
+    let cases: [(&[&str], &[&str]); 14] = [
+        (&["build"], &["see --help"]),
+        (&["build", model], &["a file without -o", "-o PLAN"]),
+        (&["build", "no-such-thing"], &["no-such-thing", "no such file or folder"]),
+        (&["build", model, "-o", model], &["nano.onnx", "another file than the model"]),
+        (&["build", model, "-o", "x.plan", "--only", "nano"], &["--only", "a bundle's folder"]),
+        (&["build", bundle, "-o", "x.plan"], &["-o", "no such option with a bundle"]),
+        (&["build", bundle, "--fp16"], &["--fp16", "precision"]),
+        (&["build", bundle, "--target", "80"], &["--target", "such as sm_80"]),
+        (&["build", bundle, "--target", "sm_8"], &["--target", "such as sm_80"]),
+        (&["build", bundle, "--target", "sm_x0"], &["--target"]),
+        (&["build", bundle, "--target", "sm_20"], &["--target"]),
+        (&["build", bundle, "--target", "sm_1200"], &["--target"]),
+        (&["build", bundle, "--workspace", "0"], &["--workspace"]),
+        (&["build", bundle, "--workspace", "lots"], &["--workspace"]),
+    ];
+    for (args, parts) in cases {
+        refused(&command(args).output().unwrap(), 2, parts);
+    }
+}
+
+#[cfg(not(feature = "tensorrt"))]
+#[test]
+fn a_build_without_tensorrt_says_how_to_have_one() {
+    for args in [&["build", &fashion("")][..], &["build", &fashion("nano.onnx"), "-o", "x.plan"]] {
+        refused(&command(args).output().unwrap(), 1, &["--features tensorrt"]);
+    }
+    assert!(!Path::new("x.plan").exists());
+}
+
+/// `plans/make-fp16.py` with a Python that has what it needs, or the reason why not.
+fn make_fp16(model: &Path, half: &Path) -> Result<(), String> {
+    let python = std::env::var("TRT_SELECT_PYTHON").unwrap_or_else(|_| "python3".into());
+    let has = Command::new(&python).args(["-c", "import numpy, onnx, onnxconverter_common, onnxruntime"]).output();
+    if !has.is_ok_and(|out| out.status.success()) {
+        return Err(format!("{python} has no onnx, onnxconverter-common or onnxruntime"));
+    }
+    let script = format!("{ROOT}/plans/make-fp16.py");
+    let out = Command::new(&python).arg(script).arg(model).arg("-o").arg(half).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    Ok(())
+}
+
+#[test]
+fn half_precision_models_answer_like_their_originals() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["nano", "tiny", "small", "large"] {
+        let (model, half) = (PathBuf::from(fashion(&format!("{name}.onnx"))), dir.path().join(format!("{name}.onnx")));
+        if let Err(reason) = make_fp16(&model, &half) {
+            println!("skipped: {reason}");
+            return;
+        }
+        let python = std::env::var("TRT_SELECT_PYTHON").unwrap_or_else(|_| "python3".into());
+        let mut check = Command::new(python);
+        check.arg(format!("{ROOT}/tests/check_fp16.py")).arg(&model).arg(&half);
+        let out = check.arg(fashion("t10k-images-idx3-ubyte.gz")).arg("300").output().unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success() && text.contains("of 300, type of inputs tensor(float), fp16 weights"), "{text}");
+    }
+}
+
+#[cfg(feature = "tensorrt")]
+mod with_tensorrt {
+    use std::time::SystemTime;
+
+    use serde_json::Value;
+    use tempfile::TempDir;
+    use trt_select::engines::tensorrt::plan::{PlanFile, sha256_of_file};
+    use trt_select::engines::tensorrt::sidecar::Sidecar;
+    use trt_select::engines::tensorrt::{Edition, lines};
+
+    use super::*;
+
+    const NAMES: [&str; 4] = ["nano", "tiny", "small", "large"];
+
+    /// A TensorRT-RTX that builds plans without a GPU: what `TRT_SELECT_LIBNVINFER` names, or what
+    /// `engines/get-tensorrt.sh` brought.
+    fn library() -> Result<PathBuf, String> {
+        if lines().is_empty() {
+            return Err("built without TensorRT's headers (engines/get-tensorrt.sh brings some)".into());
+        }
+        let brought = PathBuf::from(ROOT).join("target/tensorrt/lib/rtx/libtensorrt_rtx.so.1");
+        let named = std::env::var_os("TRT_SELECT_LIBNVINFER").map(PathBuf::from);
+        match named.unwrap_or(brought) {
+            path if !path.is_file() => Err("no TensorRT-RTX here (engines/get-tensorrt.sh brings one)".into()),
+            path if !path.to_string_lossy().contains("tensorrt_rtx") => {
+                Err(format!("{} may not build plans without a GPU", path.display()))
+            }
+            path => Ok(path),
+        }
+    }
+
+    /// The library, or a line that says why there is none.
+    macro_rules! library_or_skip {
+        () => {
+            match library() {
+                Ok(path) => path,
+                Err(reason) => {
+                    println!("skipped: {reason}");
+                    return;
+                }
+            }
+        };
+    }
+
+    fn run(library: &Path, args: &[&str]) -> Output {
+        command(args).env("TRT_SELECT_LIBNVINFER", library).output().unwrap()
+    }
+
+    #[track_caller]
+    fn ok(library: &Path, args: &[&str]) -> String {
+        let out = run(library, args);
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    }
+
+    /// A copy of the fashion bundle's networks.
+    fn bundle() -> TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let text = fs::read_to_string(fashion("bundle.toml")).unwrap();
+        // Without what building does not read; and one candidate's plan is left to the rule.
+        let drop_key = |line: &&str| {
+            let key = line.split(" =").next().unwrap_or_default();
+            !["premodel", "labels", "images"].contains(&key) && *line != "[samples]" && *line != "plan = \"tiny.plan\""
+        };
+        let text: Vec<&str> = text.lines().filter(drop_key).collect();
+        fs::write(dir.path().join("bundle.toml"), text.join("\n")).unwrap();
+        for name in NAMES {
+            let file = format!("{name}.onnx");
+            fs::copy(fashion(&file), dir.path().join(&file)).unwrap();
+        }
+        dir
+    }
+
+    fn states(json: &str) -> Vec<(String, String)> {
+        let value: Value = serde_json::from_str(json).unwrap();
+        let text = |v: &Value| v.as_str().unwrap().to_owned();
+        value["plans"].as_array().unwrap().iter().map(|p| (text(&p["name"]), text(&p["state"]))).collect()
+    }
+
+    fn expected(names: &[&str], state: &str) -> Vec<(String, String)> {
+        names.iter().map(|n| ((*n).to_owned(), state.to_owned())).collect()
+    }
+
+    fn changed(path: &Path) -> SystemTime {
+        fs::metadata(path).unwrap().modified().unwrap()
+    }
+
+    #[test]
+    fn every_network_of_a_bundle_becomes_a_plan_once() {
+        let library = library_or_skip!();
+        let dir = bundle();
+        let folder = dir.path().to_str().unwrap();
+        let build = ["build", folder, "--target", "sm_80"];
+        let text = ok(&library, &build);
+        assert_eq!(text.lines().count(), 4, "{text}");
+        for (line, name) in text.lines().zip(NAMES) {
+            assert!(line.starts_with(&format!("{name}.plan built: ")), "{line}");
+            for part in [" MiB, ", " s, for sm_80, fp32, "] {
+                assert!(line.contains(part), "{line}");
+            }
+            let path = dir.path().join(format!("{name}.plan"));
+            let (plan, sidecar) = (PlanFile::open(&path).unwrap(), Sidecar::read(&path).unwrap().unwrap());
+            sidecar.check_against(&plan).unwrap();
+            assert_eq!((sidecar.edition, sidecar.compute_capabilities.as_slice()), (Edition::Rtx, &[(8, 0)][..]));
+            assert_eq!(sidecar.onnx, format!("{name}.onnx"));
+            assert_eq!(sidecar.onnx_sha256, sha256_of_file(&dir.path().join(&sidecar.onnx)).unwrap());
+        }
+        // Nothing but models, plans, sidecars and the bundle's text is there.
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 13);
+
+        // The second run builds nothing and touches nothing.
+        let at = |name: &str| dir.path().join(name);
+        let times = NAMES.map(|name| changed(&at(&format!("{name}.plan"))));
+        let json = |more: &[&str]| states(&ok(&library, &[&build[..], &["--json"], more].concat()));
+        assert_eq!(json(&[]), expected(&NAMES, "up to date"));
+        assert_eq!(NAMES.map(|name| changed(&at(&format!("{name}.plan")))), times);
+
+        // A changed model, another GPU, a damaged plan, a damaged or missing sidecar: each is built again, and only that.
+        let mut model = fs::read(at("tiny.onnx")).unwrap();
+        // Field 6 of a model is its doc string: three bytes more, and the same network.
+        model.extend(*b"\x32\x01x");
+        fs::write(at("tiny.onnx"), model).unwrap();
+        let rebuilt = |name: &str| {
+            NAMES.map(|n| (n.to_owned(), if n == name { "built" } else { "up to date" }.to_owned())).to_vec()
+        };
+        assert_eq!(json(&[]), rebuilt("tiny"));
+        for (file, name) in [("small.plan", "small"), ("large.plan.json", "large")] {
+            let mut bytes = fs::read(at(file)).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 4;
+            fs::write(at(file), bytes).unwrap();
+            assert_eq!(json(&[]), rebuilt(name), "{file}");
+        }
+        assert_eq!(json(&["--only", "nano", "--force"]), expected(&["nano"], "built"));
+        let other_gpu = ok(&library, &["build", folder, "--target", "sm_86", "--only", "nano", "--json"]);
+        assert_eq!(states(&other_gpu), expected(&["nano"], "built"));
+        assert_eq!(json(&["--only", "nano", "--only", "tiny"]), {
+            let mut states = expected(&["nano"], "built");
+            states.extend(expected(&["tiny"], "up to date"));
+            states
+        });
+
+        // A plan without a sidecar is somebody else's.
+        fs::remove_file(at("small.plan.json")).unwrap();
+        let before = fs::read(at("small.plan")).unwrap();
+        let kept = json(&["--only", "small"]);
+        assert_eq!(kept, expected(&["small"], "kept"));
+        assert_eq!(fs::read(at("small.plan")).unwrap(), before);
+        assert_eq!(json(&["--only", "small", "--force"]), expected(&["small"], "built"));
+        // And what is no plan is not replaced at all.
+        fs::remove_file(at("small.plan.json")).unwrap();
+        fs::write(at("small.plan"), "precious").unwrap();
+        refused(&run(&library, &[&build[..], &["--force"]].concat()), 1, &["small.plan", "got another file"]);
+        assert_eq!(fs::read(at("small.plan")).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_model_becomes_a_plan_where_it_was_said() {
+        let library = library_or_skip!();
+        let dir = tempfile::tempdir().unwrap();
+        let plan = dir.path().join("n.plan");
+        let (model, place) = (fashion("nano.onnx"), plan.to_str().unwrap());
+        let text = ok(&library, &["build", &model, "-o", place, "--target", "sm_89", "--workspace", "64"]);
+        assert!(text.starts_with("n.plan built: ") && text.contains("for sm_89, fp32"), "{text}");
+        assert_eq!(Sidecar::read(&plan).unwrap().unwrap().compute_capabilities, [(8, 9)]);
+
+        // Failures leave what was there.
+        let before = fs::read(&plan).unwrap();
+        let no_model = dir.path().join("text.onnx");
+        fs::write(&no_model, "no model").unwrap();
+        let cut = dir.path().join("cut.onnx");
+        fs::write(&cut, &fs::read(&model).unwrap()[..20_000]).unwrap();
+        let unknown = format!("{ROOT}/engines/tests/models/unknown_operator.onnx");
+        for (model, part) in [
+            (no_model.to_str().unwrap(), "text.onnx"),
+            (cut.to_str().unwrap(), "cut.onnx"),
+            (&unknown, "unknown_operator.onnx"),
+            ("no-such.onnx", "no-such.onnx"),
+        ] {
+            refused(&run(&library, &["build", model, "-o", place, "--target", "sm_80"]), 1, &[part]);
+            assert_eq!(fs::read(&plan).unwrap(), before);
+        }
+        // A GPU that the library does not build for, and the GPU that is not here.
+        refused(&run(&library, &["build", &model, "-o", place, "--target", "sm_53"]), 1, &["nano.onnx"]);
+        if !Path::new("/dev/nvidia0").exists() {
+            refused(&run(&library, &["build", &model, "-o", place]), 1, &["nano.onnx", "--target"]);
+        }
+        // Half precision is the model's here.
+        refused(
+            &run(&library, &["build", &model, "-o", place, "--target", "sm_80", "--fp16"]),
+            1,
+            &["plans/make-fp16.py"],
+        );
+        assert_eq!(fs::read(&plan).unwrap(), before);
+
+        let half = dir.path().join("half.onnx");
+        if let Err(reason) = make_fp16(Path::new(&model), &half) {
+            println!("skipped: half precision: {reason}");
+            return;
+        }
+        let half = half.to_str().unwrap();
+        refused(&run(&library, &["build", half, "-o", place, "--target", "sm_80"]), 1, &["weights in fp16", "--fp16"]);
+        let text = ok(&library, &["build", half, "-o", place, "--target", "sm_80", "--fp16"]);
+        assert!(text.contains("for sm_80, fp16"), "{text}");
+    }
+
+    #[test]
+    fn what_is_missing_is_one_line() {
+        if lines().is_empty() {
+            println!("skipped: built without TensorRT's headers");
+            return;
+        }
+        let (model, dir) = (fashion("nano.onnx"), tempfile::tempdir().unwrap());
+        let plan = dir.path().join("n.plan");
+        let place = plan.to_str().unwrap();
+        let missing = dir.path().join("libtensorrt_rtx.so.1");
+        refused(&run(&missing, &["build", &model, "-o", place]), 1, &["libtensorrt_rtx.so.1"]);
+        let library = library_or_skip!();
+        let nowhere = dir.path().join("no/such/n.plan");
+        let nowhere = nowhere.to_str().unwrap();
+        refused(&run(&library, &["build", &model, "-o", nowhere, "--target", "sm_80"]), 1, &["no/such", "written"]);
+        let (clash, bundle) = (fs::read_to_string(fashion("bundle.toml")).unwrap(), bundle());
+        let clash = clash.replace("tiny.plan", "nano.plan").replace("premodel =", "# ").replace("labels =", "# ");
+        let clash = clash.replace("[samples]", "").replace("images =", "# ");
+        fs::write(bundle.path().join("bundle.toml"), clash).unwrap();
+        let folder = bundle.path().to_str().unwrap();
+        refused(&run(&library, &["build", folder]), 1, &["candidate tiny", "a plan of its own", "nano.plan"]);
+        refused(&run(&library, &["build", folder, "--only", "huge"]), 2, &["--only", "nano, tiny", "huge"]);
+    }
+
+    #[test]
+    fn a_network_of_imagenet_becomes_a_plan() {
+        let library = library_or_skip!();
+        let model = PathBuf::from(ROOT).join("../shared/imagenet/models/mbv1_050_160.onnx");
+        if !model.is_file() {
+            println!("skipped: no ../shared/imagenet here");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let plan = dir.path().join("m.plan");
+        ok(&library, &["build", model.to_str().unwrap(), "-o", plan.to_str().unwrap(), "--target", "sm_80"]);
+        let opened = PlanFile::open(&plan).unwrap();
+        assert!(opened.size_bytes() > 1 << 20, "{}", opened.size_bytes());
+        Sidecar::read(&plan).unwrap().unwrap().check_against(&opened).unwrap();
+    }
+}
