@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use trt_select_cuda::Format;
+use trt_select_cuda::{AxisWindow, Format};
 
 use crate::frame::Frame;
 use crate::pixel::Row;
@@ -290,6 +290,38 @@ fn normalized(value: u8, mean: f32, std: f32) -> f32 {
     (f32::from(value) / 255.0 - mean) / std
 }
 
+/// Both axes of a resize, for the device.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeviceTables<'a> {
+    /// Along rows of the frame: one output a column of the tensor.
+    pub columns: DeviceAxis<'a>,
+    /// Along columns of the frame: one output a row of the tensor.
+    pub rows: DeviceAxis<'a>,
+}
+
+/// One axis of a resize, for the device: what becomes [`trt_select_cuda::AxisParams`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeviceAxis<'a> {
+    /// Output i is input `offset + i`; windows and weights are empty.
+    pub is_copy: bool,
+    /// First output that is wanted, counted in outputs of the whole resized axis. The windows start there already.
+    pub offset: u32,
+    /// The input samples of each output. Starts and ends never decrease from one to the next.
+    pub windows: &'a [AxisWindow],
+    /// The weights of all windows, with 22 fraction bits.
+    pub weights: &'a [i32],
+}
+
+impl<'a> DeviceAxis<'a> {
+    fn of(axis: &'a mut Axis, span: Span, filter: Filter) -> DeviceAxis<'a> {
+        if span.is_copy() {
+            return DeviceAxis { is_copy: true, offset: span.offset, windows: &[], weights: &[] };
+        }
+        axis.set(span, filter);
+        DeviceAxis { is_copy: false, offset: span.offset, windows: axis.windows(), weights: axis.weights() }
+    }
+}
+
 /// Preprocesses frames into one network's input. One per thread; it owns its scratch memory.
 ///
 /// ```
@@ -350,6 +382,22 @@ impl Preprocess {
     /// The configuration.
     pub fn config(&self) -> &PreprocessConfig {
         &self.config
+    }
+
+    /// The normalized value of every byte, one table an output channel: the preprocess kernel's `tables`.
+    pub fn tables(&self) -> &[[f32; 256]] {
+        &self.tables
+    }
+
+    /// What the preprocess kernel needs to know of frames of this size in pixels: windows and weights of both axes, the
+    /// very ones that [`Preprocess::run`] uses. Asked again for the same size it computes nothing; it allocates only
+    /// where a size needs longer tables than any before it.
+    pub fn device_tables(&mut self, frame_width: u32, frame_height: u32) -> DeviceTables<'_> {
+        let (columns, rows) = self.config.spans(frame_width, frame_height);
+        DeviceTables {
+            columns: DeviceAxis::of(&mut self.columns, columns, self.config.filter),
+            rows: DeviceAxis::of(&mut self.rows, rows, self.config.filter),
+        }
     }
 
     /// Fills `out`, of length [`PreprocessConfig::output_len`], from a frame. After the first frame of a size it does

@@ -12,6 +12,7 @@ mod accumulators;
 #[cfg(feature = "driver")]
 pub mod driver;
 mod frame;
+pub mod kernels;
 mod params;
 
 pub use accumulators::{ANGLE_BINS, Accumulators, CLIP_BRIGHT, CLIP_DARK, HUE_BINS, LENGTH_BINS};

@@ -11,6 +11,8 @@
 //! crops (it drops weights of 0, so a later window may start before the first one), and allocates for every image.
 #![forbid(unsafe_code)]
 
+use trt_select_cuda::AxisWindow;
+
 use super::Filter;
 
 /// Fraction bits of the weights.
@@ -62,22 +64,11 @@ impl Span {
     }
 }
 
-/// The samples that one output is made of.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    /// First input sample.
-    start: u32,
-    /// First weight.
-    first: u32,
-    /// Number of samples and weights.
-    len: u32,
-}
-
-/// Windows and weights of one axis. Setting it again reuses its memory.
+/// Windows and weights of one axis, as the preprocess kernel reads them. Setting it again reuses its memory.
 #[derive(Debug, Default)]
 pub(super) struct Axis {
     span: Span,
-    windows: Vec<Window>,
+    windows: Vec<AxisWindow>,
     weights: Vec<i32>,
     /// Weights of one window before rounding.
     exact: Vec<f64>,
@@ -110,8 +101,18 @@ impl Axis {
                 let w = if sum == 0.0 { *w } else { w / sum };
                 (w * one + if w < 0.0 { -0.5 } else { 0.5 }) as i32
             }));
-            self.windows.push(Window { start: start as u32, first, len: (end - start) as u32 });
+            self.windows.push(AxisWindow { start: start as u32, first, len: (end - start) as u32, reserved: 0 });
         }
+    }
+
+    /// One window an output; none before the first [`Axis::set`].
+    pub(super) fn windows(&self) -> &[AxisWindow] {
+        &self.windows
+    }
+
+    /// The weights of all windows, with 22 fraction bits.
+    pub(super) fn weights(&self) -> &[i32] {
+        &self.weights
     }
 
     /// The input samples that any output reads, as first and one past the last.

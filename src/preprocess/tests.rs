@@ -188,3 +188,44 @@ proptest! {
         prop_assert!(out.iter().all(|v| (0.0..=1.0).contains(v)));
     }
 }
+
+#[test]
+fn device_tables_are_those_of_the_run() {
+    let mut preprocess = Preprocess::new(PreprocessConfig::imagenet(24, 24)).unwrap();
+    // 60x27: rows keep their number, columns do not.
+    let DeviceTables { columns, rows } = preprocess.device_tables(60, 27);
+    assert!(rows.is_copy && rows.windows.is_empty() && rows.weights.is_empty());
+    assert_eq!(rows.offset, 2);
+    assert!(columns.is_copy);
+    let DeviceTables { columns, rows } = preprocess.device_tables(100, 80);
+    for (axis, side) in [(columns, 100), (rows, 80)] {
+        assert!(!axis.is_copy);
+        assert_eq!(axis.windows.len(), 24);
+        assert_eq!(axis.windows.iter().map(|w| w.len as usize).sum::<usize>(), axis.weights.len());
+        assert!(axis.windows.iter().all(|w| w.start + w.len <= side));
+        let pairs = || axis.windows.iter().zip(&axis.windows[1..]);
+        assert!(pairs().all(|(a, b)| a.start <= b.start && a.start + a.len <= b.start + b.len));
+    }
+    let first = preprocess.device_tables(100, 80).columns.windows.as_ptr();
+    assert_eq!(preprocess.device_tables(100, 80).columns.windows.as_ptr(), first);
+    assert_eq!(preprocess.tables().len(), 3);
+}
+
+/// The kernel reads the samples from the first window's start to the last one's end.
+#[test]
+fn windows_never_go_back() {
+    for filter in [Filter::Bicubic, Filter::Bilinear] {
+        for resized in (1..70).chain([224, 256, 1_000]) {
+            let mut preprocess = Preprocess::new(PreprocessConfig { filter, ..plain(resized, 1, 1) }).unwrap();
+            for input in (1..70).chain([333, 1_280, 32_768]) {
+                let windows = preprocess.device_tables(input, 1).columns.windows;
+                for (a, b) in windows.iter().zip(windows.iter().skip(1)) {
+                    assert!(
+                        a.start <= b.start && a.start + a.len <= b.start + b.len,
+                        "{input} to {resized}: {a:?} {b:?}"
+                    );
+                }
+            }
+        }
+    }
+}

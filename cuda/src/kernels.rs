@@ -1,0 +1,122 @@
+//! The kernels: their PTX, their names, and how they are launched.
+//!
+//! Plain constants; they need no driver. A test compares them with what the kernels' sources say of themselves.
+//!
+//! | kernel | argument | block | grid |
+//! | --- | --- | --- | --- |
+//! | [`FEATURES_WHOLE`] | [`FeaturesParams`](crate::FeaturesParams) by value | [`WHOLE_BLOCK`] | [`whole_grid`] |
+//! | [`FEATURES_GRID`] | [`FeaturesParams`](crate::FeaturesParams) by value | [`GRID_BLOCK`] | 1 |
+//! | [`PREPROCESS`] | device address of [`PreprocessParams`](crate::PreprocessParams) | [`PREPROCESS_BLOCK`] | [`preprocess_grid`] |
+//! | [`SIGNALS`] | device address of [`SignalsParams`](crate::SignalsParams) | [`SIGNALS_BLOCK`] | 1 |
+//!
+//! Blocks and the grids that are one number extend along x; no kernel takes dynamic shared memory.
+//!
+//! # What runs at once
+//! The two feature kernels share a scratch of [`SCRATCH_BYTES`] and a record, of which each has its own part: they may run
+//! at once. Two launches of the same one on the same scratch may not; on one stream they never do.
+
+/// The kernels as PTX (ISA 6.0, for sm_53 and everything later), as `cuda/kernels/build-ptx` made it.
+pub const PTX: &str = include_str!("../kernels/kernels.ptx");
+
+/// Sums, moments and histograms of a frame: the whole-frame group of the accumulators.
+pub const FEATURES_WHOLE: &str = "trtsel_features_whole";
+/// Edges, components and corners of a frame: the grid group of the accumulators.
+pub const FEATURES_GRID: &str = "trtsel_features_grid";
+/// Frame to tensor.
+pub const PREPROCESS: &str = "trtsel_preprocess";
+/// A network's output to probabilities and signals.
+pub const SIGNALS: &str = "trtsel_signals";
+
+/// Every kernel of [`PTX`].
+pub const NAMES: [&str; 4] = [FEATURES_WHOLE, FEATURES_GRID, PREPROCESS, SIGNALS];
+
+/// Threads in a block of [`FEATURES_WHOLE`].
+pub const WHOLE_BLOCK: u32 = 256;
+/// Threads in a block of [`FEATURES_GRID`].
+pub const GRID_BLOCK: u32 = 512;
+/// Threads in a block of [`PREPROCESS`].
+pub const PREPROCESS_BLOCK: u32 = 256;
+/// Threads in a block of [`SIGNALS`].
+pub const SIGNALS_BLOCK: u32 = 256;
+
+/// Bytes of device memory that [`FeaturesParams::scratch`](crate::FeaturesParams::scratch) points to, at a multiple of 8.
+/// The host zeroes them once; every kernel leaves behind what the next launch needs. After a launch that was cut short
+/// (a failed or destroyed context) they must be zeroed again.
+pub const SCRATCH_BYTES: usize = WHOLE_SCRATCH_BYTES + 19_200 * (4 + 4 + 2);
+/// The part at the beginning of the scratch that [`FEATURES_WHOLE`] uses, in bytes. The rest is [`FEATURES_GRID`]'s.
+pub const WHOLE_SCRATCH_BYTES: usize = 256;
+
+/// Width in pixels of the part of the tensor that one block of [`PREPROCESS`] makes.
+pub const PREPROCESS_TILE_WIDTH: u32 = 32;
+/// Height in pixels of that part.
+pub const PREPROCESS_TILE_HEIGHT: u32 = 16;
+
+/// Pixels of a row that a thread of [`FEATURES_WHOLE`] takes at a time.
+const UNIT_PX: u32 = 16;
+/// Blocks of [`FEATURES_WHOLE`] that a multiprocessor holds at once where registers are scarcest.
+const WHOLE_BLOCKS_PER_MULTIPROCESSOR: u32 = 4;
+
+/// Blocks of [`FEATURES_WHOLE`] for a frame of this size in pixels on a device of this many multiprocessors: as many as
+/// have something to do, and no more than run at once. Any number of blocks from 1 on gives the same sums.
+pub const fn whole_grid(width: u32, height: u32, multiprocessors: u32) -> u32 {
+    let units = width.div_ceil(UNIT_PX) as u64 * height as u64;
+    let busy = units.div_ceil(WHOLE_BLOCK as u64);
+    let at_once = multiprocessors as u64 * WHOLE_BLOCKS_PER_MULTIPROCESSOR as u64;
+    let blocks = if busy < at_once { busy } else { at_once };
+    if blocks == 0 { 1 } else { blocks as u32 }
+}
+
+/// The grid of [`PREPROCESS`] for a tensor of this size in pixels. The frame does not matter, so that a graph can be
+/// replayed on frames of any size.
+pub const fn preprocess_grid(width: u32, height: u32) -> [u32; 3] {
+    [width.div_ceil(PREPROCESS_TILE_WIDTH), height.div_ceil(PREPROCESS_TILE_HEIGHT), 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids() {
+        assert_eq!(whole_grid(1, 1, 2), 1);
+        assert_eq!(whole_grid(1, 1, 0), 1);
+        assert_eq!(whole_grid(160, 120, 16), 5);
+        assert_eq!(whole_grid(1920, 1080, 2), 8);
+        assert_eq!(whole_grid(1920, 1080, 1_000), 507);
+        assert_eq!(whole_grid(32_768, 32_768, u32::MAX), 262_144);
+        assert_eq!(preprocess_grid(224, 224), [7, 14, 1]);
+        assert_eq!(preprocess_grid(1, 1), [1, 1, 1]);
+    }
+
+    /// The checked-in PTX is for the oldest driver and GPU, and has these kernels and no others.
+    #[test]
+    fn ptx_is_what_it_should_be() {
+        let line = |start: &str| PTX.lines().find(|l| l.starts_with(start)).unwrap_or_default();
+        assert_eq!(line(".version"), ".version 6.0");
+        assert_eq!(line(".target"), ".target sm_53");
+        assert_eq!(line(".address_size"), ".address_size 64");
+        let mut entries: Vec<&str> = PTX
+            .lines()
+            .filter_map(|l| l.split_once(".entry "))
+            .filter_map(|(_, rest)| rest.split('(').next())
+            .collect();
+        entries.sort_unstable();
+        let mut names = NAMES;
+        names.sort_unstable();
+        assert_eq!(entries, names);
+        // Nothing to link with, and multiplications that stay apart from additions.
+        assert!(!PTX.contains(".extern"));
+        assert!(!PTX.contains("fma."));
+        // Block sizes are those that the kernels were compiled for.
+        for (name, threads) in [
+            (FEATURES_WHOLE, WHOLE_BLOCK),
+            (FEATURES_GRID, GRID_BLOCK),
+            (PREPROCESS, PREPROCESS_BLOCK),
+            (SIGNALS, SIGNALS_BLOCK),
+        ] {
+            let after = PTX.split_once(&format!(".entry {name}(")).unwrap().1;
+            let bound = after.lines().find_map(|l| l.trim().strip_prefix(".maxntid ")).unwrap();
+            assert_eq!(bound, format!("{threads}, 1, 1"), "{name}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The CUDA kernels, compiled for the host, against the CPU implementation: bit for bit but where floats are rounded by
+//! a library (signals), and there within a stated tolerance.
+//!
+//! The kernels are built by `tests/doubles/build-host-kernels`; without a C++ compiler the tests are skipped.
+//! `TRT_SELECT_HOST_KERNELS` names a library that is built already (the sanitizers' test uses it), and
+//! `TRT_SELECT_KERNEL_CASES` the number of random cases (default 1000).
+
+#[allow(dead_code, reason = "the features' tests use all of it")]
+#[path = "features/patterns.rs"]
+mod patterns;
+
+#[path = "kernels/features.rs"]
+mod features;
+#[path = "kernels/frames.rs"]
+mod frames;
+#[path = "kernels/host.rs"]
+mod host;
+#[path = "kernels/layout.rs"]
+mod layout;
+#[path = "kernels/preprocess.rs"]
+mod preprocess;
+#[path = "kernels/sanitizers.rs"]
+mod sanitizers;
+#[path = "kernels/signals.rs"]
+mod signals;

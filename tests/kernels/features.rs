@@ -1,0 +1,146 @@
+//! Both feature kernels equal the scalar reference, bit for bit.
+
+use trt_select::Frame;
+use trt_select::features::{Features, Groups, Workspace};
+use trt_select_cuda::{Accumulators, FeaturesRecord, Format, kernels};
+
+use crate::frames::{Random, random_frame};
+use crate::host::{self, Kernels};
+use crate::patterns;
+
+/// What the record holds where nothing has been written.
+const UNTOUCHED: u64 = 0xa5a5_a5a5_a5a5_a5a5;
+
+fn untouched() -> FeaturesRecord {
+    bytemuck::cast([UNTOUCHED; size_of::<FeaturesRecord>() / 8])
+}
+
+/// `group`'s fields of `from`, the rest of `base`.
+fn with_group(base: Accumulators, from: Accumulators, group: Groups) -> Accumulators {
+    let words = |a: Accumulators| -> [u64; size_of::<Accumulators>() / 8] { bytemuck::cast(a) };
+    let first_of_grid = std::mem::offset_of!(Accumulators, cells) / 8;
+    let (mut out, from) = (words(base), words(from));
+    let range = if group == Groups::WHOLE { 0..first_of_grid } else { first_of_grid..from.len() };
+    out[range.clone()].copy_from_slice(&from[range]);
+    bytemuck::cast(out)
+}
+
+struct Bench<'k> {
+    kernels: &'k Kernels,
+    scratch: Vec<u64>,
+    workspace: Workspace,
+    sequence: u64,
+}
+
+impl Bench<'_> {
+    fn new(kernels: &Kernels) -> Bench<'_> {
+        let scratch = vec![0; kernels::SCRATCH_BYTES / 8];
+        Bench { kernels, scratch, workspace: Workspace::new(), sequence: 0 }
+    }
+
+    /// Runs both kernels, one after the other on the same record, and looks at every field after each.
+    fn check(&mut self, frame: &Frame<'_>, blocks: u32, what: &dyn Fn() -> String) -> Accumulators {
+        let want = Features::compute(frame, Groups::ALL, &mut self.workspace);
+        let mut record = untouched();
+        let mut expected = untouched();
+        self.sequence += 1;
+        self.kernels.features(Some(blocks), frame, &mut self.scratch, &mut record, self.sequence);
+        expected.accumulators = with_group(expected.accumulators, want, Groups::WHOLE);
+        expected.whole_sequence = self.sequence;
+        assert_eq!(record, expected, "whole, {blocks} blocks: {}", what());
+        assert!(self.scratch[..kernels::WHOLE_SCRATCH_BYTES / 8].iter().all(|&w| w == 0), "{}", what());
+
+        self.sequence += 1;
+        self.kernels.features(None, frame, &mut self.scratch, &mut record, self.sequence);
+        expected.accumulators = with_group(expected.accumulators, want, Groups::GRID);
+        expected.grid_sequence = self.sequence;
+        assert_eq!(record, expected, "grid: {}", what());
+        assert!(self.scratch[..kernels::WHOLE_SCRATCH_BYTES / 8].iter().all(|&w| w == 0), "{}", what());
+        want
+    }
+}
+
+#[test]
+fn golden_frames() {
+    let Some(kernels) = host::get() else { return };
+    let mut bench = Bench::new(kernels);
+    for sample in patterns::samples() {
+        for blocks in [1, 2, 7] {
+            bench.check(&sample.frame(), blocks, &|| sample.name.clone());
+        }
+    }
+}
+
+#[test]
+fn random_frames_of_every_format() {
+    let Some(kernels) = host::get() else { return };
+    let mut bench = Bench::new(kernels);
+    let mut random = Random::new(1);
+    let (mut wide, mut objects, mut corners) = ([0; 6], 0, 0);
+    let cases = host::cases(1.0);
+    for case in 0..cases {
+        let owned = random_frame(&mut random, Some(Format::ALL[case as usize % 6]), None);
+        let frame = owned.frame();
+        let own = kernels::whole_grid(frame.width(), frame.height(), random.within(1, 8));
+        let blocks = if case % 4 == 0 { random.within(1, 20) } else { own };
+        let sums = bench.check(&frame, blocks, &|| format!("case {case}: {}", owned.describe()));
+        wide[case as usize % 6] += u64::from(owned.is_wide());
+        objects += u64::from(sums.object_width > 0);
+        corners += u64::from(sums.keypoints > 0);
+    }
+    println!("{cases} frames; wide by format: {wide:?}; with an object: {objects}; with corners: {corners}");
+    if cases >= 1_000 {
+        assert!(wide.iter().all(|&n| n > 20) && objects > 200 && corners > 200);
+    }
+}
+
+/// More pixels a thread than 32 bits can sum, all white: the kernel sums them in rounds.
+#[test]
+fn sums_outgrow_32_bits() {
+    let Some(kernels) = host::get() else { return };
+    let (width, height) = (4_112, 2_200);
+    let bytes = vec![255u8; 3 * width as usize * height as usize];
+    let frame = Frame::packed(Format::Rgb8, width, height, 3 * width as usize, &bytes).unwrap();
+    let sums = Bench::new(kernels).check(&frame, 1, &|| "white".into());
+    assert_eq!(sums.sum_sq_grey, 65_025 * u64::from(width) * u64::from(height));
+    assert!(sums.pixels > 256 * 2_048 * 16);
+}
+
+/// Long thin spirals and combs are the hard case for joining components: many cells, one component.
+#[test]
+fn winding_components() {
+    let Some(kernels) = host::get() else { return };
+    let mut bench = Bench::new(kernels);
+    let (width, height) = (160u32, 120u32);
+    let comb = |pitch: u32, flip: bool| -> Vec<u8> {
+        let at = move |x: u32, y: u32| {
+            let y = if flip { height - 1 - y } else { y };
+            let line = y.is_multiple_of(pitch) && x > 2 && x < width - 3;
+            // Lines are joined at their ends, left and right in turn.
+            let turn = y / pitch % 2 == 0;
+            let edge = if turn { x == 3 } else { x == width - 4 };
+            if line || edge { 230 } else { 20 }
+        };
+        (0..height).flat_map(|y| (0..width).map(move |x| at(x, y))).collect()
+    };
+    for pitch in 3..14 {
+        for flip in [false, true] {
+            let bytes = comb(pitch, flip);
+            let frame = Frame::packed(Format::Gray8, width, height, width as usize, &bytes).unwrap();
+            let sums = bench.check(&frame, 3, &|| format!("comb of {pitch}"));
+            assert!(sums.object_height > 0);
+        }
+    }
+    // Weak edges that a single strong cell keeps, and ones that nothing does.
+    for strong in [false, true] {
+        let mut bytes: Vec<u8> = (0..width * height).map(|i| if i % width < 80 { 100 } else { 135 }).collect();
+        if strong {
+            for y in 100..104 {
+                bytes[(y * width + 80) as usize] = 255;
+            }
+        }
+        let frame = Frame::packed(Format::Gray8, width, height, width as usize, &bytes).unwrap();
+        let sums = bench.check(&frame, 2, &|| format!("weak edge, strong {strong}"));
+        assert_eq!(sums.edge_cells > 0, strong);
+    }
+}
