@@ -72,9 +72,7 @@ TS_FN bool ts_is_corner(const ts_u8* at, ts_i32 width) {
         if (a >= low && a <= high && b >= low && b <= high) return false;
     }
     ts_u32 bright = 0, dark = 0;
-#if TS_DEVICE
-#pragma unroll
-#endif
+    TS_UNROLL
     for (ts_u32 i = 0; i < 16; ++i) {
         const ts_i32 v = at[circle[i]];
         bright |= (ts_u32)(v > high) << i;

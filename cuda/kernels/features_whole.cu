@@ -65,9 +65,7 @@ TS_FN ts_u32 ts_byte(const ts_u32* words, ts_u32 i) { return words[i / 4] >> (8 
 
 template <ts_u32 QUADS>
 TS_FN void ts_load_quads(const ts_u8* at, ts_u32* words) {
-#if TS_DEVICE
-#pragma unroll
-#endif
+    TS_UNROLL
     for (ts_u32 q = 0; q < QUADS; ++q) {
         const ts_quad quad = ((const ts_quad*)at)[q];
         for (ts_u32 i = 0; i < 4; ++i) words[4 * q + i] = quad.w[i];
@@ -83,9 +81,7 @@ TS_FN constexpr ts_u32 ts_unit_bytes() {
 // Adds four pixels whose words are the first ones.
 template <ts_u32 FORMAT>
 TS_FN void ts_add_four(ts_sums& sums, const ts_coefficients& k, const ts_u32* words, const ts_u32* chroma) {
-#if TS_DEVICE
-#pragma unroll
-#endif
+    TS_UNROLL
     for (ts_u32 x = 0; x < 4; ++x) {
         if (FORMAT == TS_GRAY8) {
             ts_add_grey(sums, ts_byte(words, x));
@@ -114,18 +110,12 @@ TS_FN void ts_add_unit(ts_sums& sums, const ts_coefficients& k, const ts_u8* row
     ts_u32 chroma[4] = {};
     ts_load_quads<n / 4>(row + (ts_u64)unit * ts_unit_bytes<FORMAT>(), words);
     if (FORMAT == TS_NV12) ts_load_quads<1>(chroma_row + (ts_u64)unit * TS_UNIT_PX, chroma);
-#if TS_DEVICE
-#pragma unroll 1
-#endif
+    TS_NO_UNROLL
     for (ts_u32 four = 0; four < TS_UNIT_PX / 4; ++four) {
         ts_add_four<FORMAT>(sums, k, words, chroma);
-#if TS_DEVICE
-#pragma unroll
-#endif
+        TS_UNROLL
         for (ts_u32 i = 0; i + n / 4 < n; ++i) words[i] = words[i + n / 4];
-#if TS_DEVICE
-#pragma unroll
-#endif
+        TS_UNROLL
         for (ts_u32 i = 0; i < 3; ++i) chroma[i] = chroma[i + 1];
     }
 }
@@ -146,6 +136,7 @@ TS_FN ts_sums ts_sum_units(const FrameDesc& desc, bool wide, ts_u32 units_a_row,
             continue;
         }
         const ts_u32 stop = x + TS_UNIT_PX < desc.width_px ? x + TS_UNIT_PX : desc.width_px;
+        TS_NO_UNROLL
         for (ts_u32 column = x; column < stop; ++column) {
             if (FORMAT == TS_GRAY8) {
                 ts_add_grey(sums, ts_grey_pixel(frame, column, y));
@@ -213,9 +204,7 @@ TS_KERNEL(trtsel_features_whole, TS_WHOLE_THREADS, FeaturesParams, p) {
             const ts_u64 first = start + (ts_u64)ts_block_index(0) * TS_WHOLE_THREADS + t;
             TS_MY(sums, t) = ts_sum_frame(frame, wide, units_a_row, first, step, stop < units ? stop : units);
         }
-#if TS_DEVICE
-#pragma unroll
-#endif
+        TS_UNROLL
         for (ts_u32 k = 0; k < TS_WHOLE_SUMS; ++k) {
             TS_FOR_THREADS(t, TS_WHOLE_THREADS) { TS_MY(one, t) = TS_MY(sums, t).v[k]; }
             ts_block_add<TS_WHOLE_THREADS>(one, &totals[k]);

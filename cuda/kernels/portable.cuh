@@ -48,7 +48,10 @@ typedef unsigned long long ts_u64;
 #define TS_SHARED(type, name, n) __shared__ type name[n]
 #define TS_PER_THREAD(type, name, n) type name
 #define TS_PER_THREAD_REF(type, name, n) type& name
-#define TS_MY(name, t) name
+#define TS_MY(name, t) ((void)(t), name)
+// Before a loop.
+#define TS_UNROLL _Pragma("unroll")
+#define TS_NO_UNROLL _Pragma("unroll 1")
 #define TS_WORDS_16 __attribute__((aligned(16)))
 
 #if defined(TS_BARE_CLANG)
@@ -107,6 +110,8 @@ struct ts_host_block {
 #define TS_PER_THREAD(type, name, n) type name[n]
 #define TS_PER_THREAD_REF(type, name, n) type(&name)[n]
 #define TS_MY(name, t) name[t]
+#define TS_UNROLL
+#define TS_NO_UNROLL
 #define TS_WORDS_16 __attribute__((may_alias, aligned(16)))
 
 #define ts_block_index(axis) (ts_block.index[axis])

@@ -131,9 +131,7 @@ TS_FN void ts_preprocess_tile(const PreprocessParams& p, ts_u32 left, ts_u32 top
                 const ts_u32 to = w.end < x + columns ? w.end : x + columns;
                 for (ts_u32 sample = from; sample < to; ++sample) {
                     const ts_i32 weight = ts_weight(w, sample);
-#if TS_DEVICE
-#pragma unroll
-#endif
+                    TS_UNROLL
                     for (ts_u32 j = 0; j < TS_ROWS_A_THREAD; ++j) {
                         const ts_u32 row = t / TS_TILE_WIDTH + j * TS_THREAD_ROWS;
                         if (row >= rows) continue;
@@ -144,9 +142,7 @@ TS_FN void ts_preprocess_tile(const PreprocessParams& p, ts_u32 left, ts_u32 top
             TS_BARRIER();
         }
         TS_FOR_THREADS(t, TS_PREPROCESS_THREADS) {
-#if TS_DEVICE
-#pragma unroll
-#endif
+            TS_UNROLL
             for (ts_u32 j = 0; j < TS_ROWS_A_THREAD; ++j) {
                 const ts_u32 row = t / TS_TILE_WIDTH + j * TS_THREAD_ROWS;
                 narrowed[row * TS_TILE_WIDTH + t % TS_TILE_WIDTH] = ts_bytes<N>(TS_MY(sums, t).v[j]);
@@ -154,9 +150,7 @@ TS_FN void ts_preprocess_tile(const PreprocessParams& p, ts_u32 left, ts_u32 top
         }
         TS_BARRIER();
         TS_FOR_THREADS(t, TS_PREPROCESS_THREADS) {
-#if TS_DEVICE
-#pragma unroll
-#endif
+            TS_UNROLL
             for (ts_u32 j = 0; j < TS_OUTPUTS_A_THREAD; ++j) {
                 const ts_u32 output = t / TS_TILE_WIDTH + j * TS_THREAD_ROWS;
                 if (output >= tile_height) continue;
@@ -175,9 +169,7 @@ TS_FN void ts_preprocess_tile(const PreprocessParams& p, ts_u32 left, ts_u32 top
     TS_FOR_THREADS(t, TS_PREPROCESS_THREADS) {
         const ts_u32 x = t % TS_TILE_WIDTH;
         if (x >= tile_width) continue;
-#if TS_DEVICE
-#pragma unroll
-#endif
+        TS_UNROLL
         for (ts_u32 j = 0; j < TS_OUTPUTS_A_THREAD; ++j) {
             const ts_u32 output = t / TS_TILE_WIDTH + j * TS_THREAD_ROWS;
             if (output < tile_height) ts_write_pixel<N>(p, ts_bytes<N>(TS_MY(outputs, t).v[j]), left + x, top + output);

@@ -25,9 +25,7 @@ struct ts_best {
 TS_FN void ts_best_add(ts_best& best, float p, ts_u32 index) {
     // -0 becomes 0.
     ts_u64 key = (ts_u64)ts_float_bits(p + 0.0f) << 32 | (ts_u32)~index;
-#if TS_DEVICE
-#pragma unroll
-#endif
+    TS_UNROLL
     for (int i = 0; i < TS_TOP_K; ++i) {
         const ts_u64 old = best.keys[i];
         best.keys[i] = key > old ? key : old;
@@ -38,9 +36,7 @@ TS_FN void ts_best_add(ts_best& best, float p, ts_u32 index) {
 // The largest keys of the block, one a round: the thread that holds it moves up its next.
 TS_FN void ts_best_of_block(TS_PER_THREAD_REF(ts_best, best, TS_SIGNALS_THREADS), ts_u64* shared, ts_u64* top) {
     TS_PER_THREAD(ts_u64, first, TS_SIGNALS_THREADS);
-#if TS_DEVICE
-#pragma unroll
-#endif
+    TS_UNROLL
     for (int round = 0; round < TS_TOP_K; ++round) {
         TS_FOR_THREADS(t, TS_SIGNALS_THREADS) { TS_MY(first, t) = TS_MY(best, t).keys[0]; }
         const ts_u64 largest = ts_block_reduce<ts_max, TS_SIGNALS_THREADS>(first, shared);
@@ -48,9 +44,7 @@ TS_FN void ts_best_of_block(TS_PER_THREAD_REF(ts_best, best, TS_SIGNALS_THREADS)
         TS_FOR_THREADS(t, TS_SIGNALS_THREADS) {
             ts_best& mine = TS_MY(best, t);
             if (mine.keys[0] != largest) continue;
-#if TS_DEVICE
-#pragma unroll
-#endif
+            TS_UNROLL
             for (int i = 0; i + 1 < TS_TOP_K; ++i) mine.keys[i] = mine.keys[i + 1];
             mine.keys[TS_TOP_K - 1] = 0;
         }
@@ -138,9 +132,7 @@ TS_KERNEL(trtsel_signals, TS_SIGNALS_THREADS, const SignalsParams*, params) {
         record->entropy = entropy;
         record->valid = 1;
         record->top_k = p.count < TS_TOP_K ? p.count : TS_TOP_K;
-#if TS_DEVICE
-#pragma unroll
-#endif
+        TS_UNROLL
         for (ts_u32 i = 0; i < TS_TOP_K; ++i) {
             const bool named = i < p.count;
             record->top_classes[i] = named ? ~(ts_u32)keys[i] : 0;

@@ -81,8 +81,9 @@ impl Stream {
     }
 
     /// What is enqueued from here on is not done but written into a graph, until [`Stream::end_capture`] in the same thread.
-    /// Other threads may use CUDA meanwhile (`CU_STREAM_CAPTURE_MODE_THREAD_LOCAL`); this one must not allocate, synchronise
-    /// or copy with blocking calls. [`Stream::capture`] cannot forget the end.
+    /// Other threads may use CUDA meanwhile (`CU_STREAM_CAPTURE_MODE_THREAD_LOCAL`); this one must not allocate, synchronise,
+    /// copy with blocking calls or drop buffers (a block dropped here is lost to the driver, and the error is kept: see
+    /// [`Context::take_error`]). [`Stream::capture`] cannot forget the end.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the driver has no graphs; the call's.
