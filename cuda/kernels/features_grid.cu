@@ -248,7 +248,7 @@ TS_KERNEL(trtsel_features_grid, TS_GRID_THREADS, FeaturesParams, p) {
         for (ts_u32 i = t; i < cells; i += TS_GRID_THREADS) {
             if (ts_load_volatile(&scratch->parent[i]) == TS_NO_CELL) continue;
             const ts_u32 first = ts_find(scratch->parent, i);
-            scratch->parent[i] = first;
+            ts_store_volatile(&scratch->parent[i], first);
             const ts_u32 strong = scratch->magnitude[i] > TS_CANNY_HIGH;
             ts_atomic_add(&scratch->members[first], 1u + (strong << 16));
         }

@@ -6,7 +6,9 @@
 // over a barrier stands in `TS_PER_THREAD`: a register on the device, an array of N on the host; `TS_MY(name, t)` is the
 // thread's own. Inside a phase use `continue`, never `return`.
 //
-// Compilers: clang in CUDA mode without any CUDA header, NVRTC, nvcc, and any C++17 compiler for the host.
+// Compilers: clang in CUDA mode without any CUDA header, NVRTC, nvcc, and any C++17 compiler for the host. With
+// `TS_HOST_THREADS` the host runs every thread of a block as a thread of its own, as the device does: slow, and for a
+// race detector, which then finds a barrier that is missing.
 #ifndef TRTSEL_PORTABLE_CUH
 #define TRTSEL_PORTABLE_CUH
 
@@ -33,6 +35,13 @@ typedef unsigned long long ts_u64;
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#endif
+
+// Whether a thread's code runs in a thread of its own.
+#if TS_DEVICE || defined(TS_HOST_THREADS)
+#define TS_LANES 1
+#else
+#define TS_LANES 0
 #endif
 
 #define TS_WARP 32u
@@ -87,6 +96,7 @@ TS_FN float ts_bits_float(ts_u32 v) { return __uint_as_float(v); }
 // Reads and writes that no cache or register may answer for.
 TS_FN ts_u32 ts_load_volatile(const ts_u32* at) { return *(const volatile ts_u32*)at; }
 TS_FN ts_u64 ts_load_volatile(const ts_u64* at) { return *(const volatile ts_u64*)at; }
+TS_FN void ts_store_volatile(ts_u32* at, ts_u32 v) { *(volatile ts_u32*)at = v; }
 // Publishes: call it after ts_fence_system().
 TS_FN void ts_store_release(ts_u64* at, ts_u64 v) { *(volatile ts_u64*)at = v; }
 
@@ -104,18 +114,35 @@ struct ts_host_block {
 #define TS_KERNEL(name, threads, type, argument)          \
     static constexpr ts_u32 name##_threads = threads;     \
     static void name([[maybe_unused]] const ts_host_block& ts_block, type argument)
-#define TS_FOR_THREADS(t, n) for (ts_u32 t = 0; t < (n); ++t)
-#define TS_BARRIER() ((void)0)
-#define TS_SHARED(type, name, n) type name[n]
-#define TS_PER_THREAD(type, name, n) type name[n]
-#define TS_PER_THREAD_REF(type, name, n) type(&name)[n]
-#define TS_MY(name, t) name[t]
 #define TS_UNROLL
 #define TS_NO_UNROLL
 #define TS_WORDS_16 __attribute__((may_alias, aligned(16)))
 
 #define ts_block_index(axis) (ts_block.index[axis])
 #define ts_blocks_x() (ts_block.blocks[0])
+TS_FN ts_u32 ts_float_bits(float v) {
+    ts_u32 bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
+TS_FN float ts_bits_float(ts_u32 v) {
+    float f;
+    memcpy(&f, &v, sizeof f);
+    return f;
+}
+TS_FN void ts_store_release(ts_u64* at, ts_u64 v) { __atomic_store_n(at, v, __ATOMIC_RELEASE); }
+
+#if defined(TS_HOST_THREADS)
+// In tests/doubles.
+#include "host_threads.cuh"
+#else
+#define TS_FOR_THREADS(t, n) for (ts_u32 t = 0; t < (n); ++t)
+#define TS_BARRIER() ((void)0)
+#define TS_SHARED(type, name, n) type name[n]
+#define TS_PER_THREAD(type, name, n) type name[n]
+#define TS_PER_THREAD_REF(type, name, n) type(&name)[n]
+#define TS_MY(name, t) name[t]
+
 TS_FN void ts_fence_device() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 TS_FN void ts_fence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 template <class T>
@@ -129,25 +156,16 @@ TS_FN ts_u32 ts_atomic_min(ts_u32* at, ts_u32 v) {
     *at = v < old ? v : old;
     return old;
 }
-TS_FN ts_u32 ts_float_bits(float v) {
-    ts_u32 bits;
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
-}
-TS_FN float ts_bits_float(ts_u32 v) {
-    float f;
-    memcpy(&f, &v, sizeof f);
-    return f;
-}
 template <class T>
 TS_FN T ts_load_volatile(const T* at) {
     return *at;
 }
-TS_FN void ts_store_release(ts_u64* at, ts_u64 v) { __atomic_store_n(at, v, __ATOMIC_RELEASE); }
+TS_FN void ts_store_volatile(ts_u32* at, ts_u32 v) { *at = v; }
+#endif
 
 #endif
 
-#if TS_DEVICE
+#if TS_LANES
 TS_FN ts_i32 ts_shuffle_xor(ts_i32 v, ts_u32 lanes) { return (ts_i32)ts_shuffle_xor((ts_u32)v, lanes); }
 TS_FN float ts_shuffle_xor(float v, ts_u32 lanes) { return ts_bits_float(ts_shuffle_xor(ts_float_bits(v), lanes)); }
 TS_FN ts_u64 ts_shuffle_xor(ts_u64 v, ts_u32 lanes) {
@@ -171,7 +189,7 @@ struct ts_max {
 };
 
 // Every thread gets its warp's value. The order of the operations is the same on both sides, floats included.
-#if TS_DEVICE
+#if TS_LANES
 template <class Op, ts_u32 N, class T>
 TS_FN void ts_warp_reduce(T& v) {
     for (ts_u32 lanes = TS_WARP / 2; lanes > 0; lanes /= 2) v = Op::of(v, ts_shuffle_xor(v, lanes));

@@ -6,8 +6,67 @@
 namespace {
 
 template <class Argument>
-void launch(const char* name, ts_u32 threads, void (*kernel)(const ts_host_block&, Argument), const unsigned grid[3],
-            const unsigned block[3], void** args) {
+using Kernel = void (*)(const ts_host_block&, Argument);
+
+template <class Argument>
+void run_blocks(Kernel<Argument> kernel, const unsigned grid[3], Argument argument) {
+    for (unsigned y = 0; y < grid[1]; ++y) {
+        for (unsigned x = 0; x < grid[0]; ++x) {
+            const ts_host_block at = {{x, y, 0}, {grid[0], grid[1], grid[2]}};
+            kernel(at, argument);
+#if TS_LANES
+            // Shared memory is the next block's only when this one is done with it.
+            TS_BARRIER();
+#endif
+        }
+    }
+}
+
+#if TS_LANES
+template <class Argument>
+struct Lane {
+    Kernel<Argument> kernel;
+    const unsigned* grid;
+    Argument argument;
+    ts_u32 thread;
+};
+
+template <class Argument>
+void* run_lane(void* given) {
+    const Lane<Argument>& lane = *static_cast<Lane<Argument>*>(given);
+    ts_own_thread = lane.thread;
+    run_blocks(lane.kernel, lane.grid, lane.argument);
+    return nullptr;
+}
+
+template <class Argument>
+void run(Kernel<Argument> kernel, ts_u32 threads, const unsigned grid[3], Argument argument) {
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&one_at_a_time);
+    pthread_barrier_init(&ts_block_barrier, nullptr, threads);
+    for (ts_u32 w = 0; w < threads / TS_WARP; ++w) pthread_barrier_init(&ts_warp_barriers[w], nullptr, TS_WARP);
+    static pthread_t handles[TS_MOST_THREADS];
+    static Lane<Argument> lanes[TS_MOST_THREADS];
+    for (ts_u32 t = 0; t < threads; ++t) {
+        lanes[t] = {kernel, grid, argument, t};
+        if (pthread_create(&handles[t], nullptr, run_lane<Argument>, &lanes[t]) != 0) {
+            fprintf(stderr, "host kernels: thread %u of %u could not be started\n", t, threads);
+            abort();
+        }
+    }
+    for (ts_u32 t = 0; t < threads; ++t) pthread_join(handles[t], nullptr);
+    pthread_mutex_unlock(&one_at_a_time);
+}
+#else
+template <class Argument>
+void run(Kernel<Argument> kernel, ts_u32, const unsigned grid[3], Argument argument) {
+    run_blocks(kernel, grid, argument);
+}
+#endif
+
+template <class Argument>
+void launch(const char* name, ts_u32 threads, Kernel<Argument> kernel, const unsigned grid[3], const unsigned block[3],
+            void** args) {
     if (block[0] != threads || block[1] != 1 || block[2] != 1) {
         fprintf(stderr, "%s: expected a block of %ux1x1 threads, got %ux%ux%u; take it from trt_select_cuda::kernels\n",
                 name, threads, block[0], block[1], block[2]);
@@ -20,16 +79,11 @@ void launch(const char* name, ts_u32 threads, void (*kernel)(const ts_host_block
     }
     Argument argument;
     memcpy(&argument, args[0], sizeof argument);
-    for (unsigned y = 0; y < grid[1]; ++y) {
-        for (unsigned x = 0; x < grid[0]; ++x) {
-            const ts_host_block at = {{x, y, 0}, {grid[0], grid[1], grid[2]}};
-            kernel(at, argument);
-        }
-    }
+    run(kernel, threads, grid, argument);
 }
 
 #define LAUNCHER(kernel)                                                                  \
-    void run_##kernel(const unsigned grid[3], const unsigned block[3], void** args) {    \
+    void start_##kernel(const unsigned grid[3], const unsigned block[3], void** args) {    \
         launch(#kernel, kernel##_threads, kernel, grid, block, args);                    \
     }
 
@@ -40,7 +94,7 @@ LAUNCHER(trtsel_signals)
 
 }  // namespace
 
-#define KERNEL(kernel) {#kernel, run_##kernel}
+#define KERNEL(kernel) {#kernel, start_##kernel}
 #define SIZE(type) {#type, sizeof(type)}
 #define FIELD(type, field) {#type "." #field, __builtin_offsetof(type, field)}
 

@@ -52,6 +52,37 @@ fn address_alignment_and_undefined_behaviour() {
     passes(again);
 }
 
+/// Every thread of a block as a thread of its own, under ThreadSanitizer: a missing barrier is a race, and the results
+/// are right whatever the order.
+#[test]
+fn threads() {
+    if std::env::var_os(LIBRARY).is_some() {
+        println!("skipped: {LIBRARY} is set, so that library is the one to test");
+        return;
+    }
+    let Some(tsan) = runtime("libtsan.so") else {
+        println!("skipped: no libtsan.so of {}", host::compiler().to_string_lossy());
+        return;
+    };
+    let flags = ["-DTS_HOST_THREADS", "-fsanitize=thread", "-pthread", "-O1"];
+    let library = match host::build("libtrtsel_host_kernels_threads.so", &flags) {
+        Ok(library) => library,
+        Err(reason) => {
+            println!("skipped: {reason}");
+            return;
+        }
+    };
+    // Without address randomization, which older runtimes cannot place their memory under.
+    let mut again = Command::new("setarch");
+    again.arg("-R").arg("env").arg(format!("LD_PRELOAD={}", tsan.display())).arg(std::env::current_exe().unwrap());
+    again.args(["random_frames", "random_scores", "--test-threads", "1"]);
+    again
+        .env(LIBRARY, library)
+        .env(CASES, "6")
+        .env("TSAN_OPTIONS", "halt_on_error=1:exitcode=9:ignore_noninstrumented_modules=1");
+    passes(again);
+}
+
 /// Valgrind sees what is read before it is written, which no sanitizer of the host's compiler does.
 #[test]
 fn valgrind() {
