@@ -31,7 +31,9 @@ pub(crate) const NO_MEMORY_INFO: Variant = Variant("no-memory-info", &["--omit=c
 pub(crate) fn build(variant: Variant) -> Option<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    // This crate, or the one that holds it: whichever has the script.
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = here.ancestors().find(|dir| dir.join("tests/doubles/build-libcuda").is_file()).unwrap();
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| "g++".into());
     if Command::new(&compiler).arg("--version").output().is_err() {
         println!("skipped: no C++ compiler ({})", compiler.display());
@@ -39,14 +41,24 @@ pub(crate) fn build(variant: Variant) -> Option<PathBuf> {
     }
     // Beside the test programs: target/<profile>/deps/<this> gives target/doubles.
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_path_buf();
-    let out = target.join("doubles").join(variant.0);
+    let (suffix, sanitize) = sanitizers();
+    let out = target.join("doubles").join(format!("{}{suffix}", variant.0));
     let status = Command::new(root.join("tests/doubles/build-libcuda"))
         .arg(&out)
         .args(variant.1)
+        .args(sanitize)
         .status()
         .expect("the script runs");
     assert!(status.success(), "build-libcuda: {status}");
     Some(out.join("libcuda.so.1"))
+}
+
+/// What `tests/doubles/campaign` builds the doubles with: a suffix of their folders, and the scripts' option.
+pub(crate) fn sanitizers() -> (&'static str, Option<String>) {
+    match std::env::var("TRT_SELECT_TEST_SANITIZE") {
+        Ok(list) => ("-sanitized", Some(format!("--sanitize={list}"))),
+        Err(_) => ("", None),
+    }
 }
 
 /// Runs a test's body in a child process whose driver is a variant of the double. `name` is the test's own.
@@ -69,9 +81,15 @@ pub(crate) fn is_child(name: &str) -> bool {
 /// Starts this program anew for one test, and waits for it.
 #[track_caller]
 pub(crate) fn run_child(name: &str, variables: &[(&str, &str)]) {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    // The campaign runs the child under Valgrind, say.
+    let wrapper = std::env::var("TRT_SELECT_TEST_WRAPPER").unwrap_or_default();
+    let mut words = wrapper.split_whitespace().map(std::ffi::OsString::from).collect::<Vec<_>>();
+    words.push(std::env::current_exe().unwrap().into());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
     for (variable, _) in std::env::vars_os() {
-        if variable.to_string_lossy().starts_with("TRT_SELECT_") {
+        let name = variable.to_string_lossy();
+        if name.starts_with("TRT_SELECT_") && !name.starts_with("TRT_SELECT_TEST_") {
             command.env_remove(variable);
         }
     }
@@ -128,6 +146,12 @@ impl Double {
             unsafe { self.get::<unsafe extern "C" fn(*const c_char) -> i64>("trtsel_double_live")(kind.as_ptr()) };
         assert!(live >= 0, "{kind:?}");
         live
+    }
+
+    /// Live blocks of device memory of exactly that size.
+    pub(crate) fn live_blocks_of(&self, bytes: u64) -> u64 {
+        // SAFETY: the hook's signature.
+        unsafe { self.get::<unsafe extern "C" fn(u64) -> u64>("trtsel_double_live_blocks_of")(bytes) }
     }
 
     pub(crate) fn reset(&self) {

@@ -201,6 +201,15 @@ EXPORT void trtsel_double_delay(uint64_t polls) {
     s.delay = polls;
 }
 
+// Live blocks of device memory of exactly that size.
+EXPORT uint64_t trtsel_double_live_blocks_of(uint64_t bytes) {
+    State& s = state();
+    Lock lock(s.mutex);
+    uint64_t count = 0;
+    for (const auto& [address, block] : s.blocks) count += block.kind == Block::DEVICE && block.bytes == bytes;
+    return count;
+}
+
 // Runs everything that waits in queues.
 EXPORT void trtsel_double_release(void) {
     Lock lock(state().mutex);

@@ -1,0 +1,210 @@
+//! Both doubles, in a process of their own, with a bundle of toys.
+
+use std::ffi::{CStr, CString, c_char};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use libloading::Library;
+
+use super::double::{self, Double, Variant};
+use super::toy;
+
+/// What the double of TensorRT calls the calls that can fail.
+pub(crate) const NV_CALLS: [&str; 9] = [
+    "createInferRuntime",
+    "deserializeCudaEngine",
+    "getIOTensorName",
+    "getTensorShape",
+    "getDeviceMemorySizeV2",
+    "createExecutionContext",
+    "setDeviceMemoryV2",
+    "setTensorAddress",
+    "enqueueV3",
+];
+
+/// The doubles and the bundle.
+pub(crate) struct Doubles {
+    pub(crate) cuda: Double,
+    pub(crate) nv: Nv,
+    pub(crate) bundle: PathBuf,
+    malloc_count: Option<unsafe extern "C" fn() -> u64>,
+    _folder: tempfile::TempDir,
+}
+
+/// Runs a test's body in a child process with both doubles. `name` is the test's own.
+pub(crate) fn with_doubles(name: &str, variables: &[(&str, &str)], body: impl FnOnce(&Doubles)) {
+    with_variant(name, double::FULL, variables, body);
+}
+
+/// The same with a variant of the driver's double.
+pub(crate) fn with_variant(name: &str, variant: Variant, variables: &[(&str, &str)], body: impl FnOnce(&Doubles)) {
+    if double::is_child(name) {
+        return body(&Doubles::open());
+    }
+    let Some(cuda) = double::build(variant) else { return };
+    let Some(nv) = build() else { return };
+    let count_malloc = cuda.with_file_name("libcountmalloc.so");
+    let (cuda, nv) = (cuda.to_str().expect("a path").to_owned(), nv.to_str().expect("a path").to_owned());
+    let mut variables = variables.to_vec();
+    variables.extend([("TRT_SELECT_LIBCUDA", cuda.as_str()), ("TRT_SELECT_LIBNVINFER", nv.as_str())]);
+    // Sanitizers and Valgrind bring an allocator of their own.
+    let preload = count_malloc.to_str().expect("a path").to_owned();
+    if ["LD_PRELOAD", "TRT_SELECT_TEST_WRAPPER", "TRT_SELECT_TEST_SANITIZE"]
+        .iter()
+        .all(|v| std::env::var_os(v).is_none())
+    {
+        variables.push(("LD_PRELOAD", &preload));
+    }
+    double::run_child(name, &variables);
+}
+
+/// The double of TensorRT-RTX, built against the real headers; none, with the reason printed, where they are not here.
+fn build() -> Option<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let headers = root.join("target/tensorrt/include/rtx-1.7");
+    if !headers.join("NvInfer.h").is_file() {
+        println!("skipped: no headers of TensorRT-RTX: run engines/get-tensorrt.sh");
+        return None;
+    }
+    if !trt_select::engines::tensorrt::lines()
+        .iter()
+        .any(|line| line.name.starts_with("RTX") || line.name.contains("rtx"))
+    {
+        println!("skipped: this build was made without TensorRT-RTX's headers: build again");
+        return None;
+    }
+    let this = std::env::current_exe().expect("a path");
+    let out = this.ancestors().nth(3).expect("target");
+    let (suffix, sanitize) = double::sanitizers();
+    let out = out.join(format!("doubles/nvinfer{suffix}"));
+    let made =
+        Command::new(root.join("tests/doubles/build-libnvinfer")).arg(&out).arg(&headers).args(sanitize).status();
+    assert!(made.expect("the script runs").success(), "build-libnvinfer");
+    Some(out.join("libtensorrt_rtx.so.1"))
+}
+
+impl Doubles {
+    fn open() -> Doubles {
+        let folder = tempfile::tempdir().expect("a folder");
+        toy::write_bundle(folder.path(), toy::Toy::plan);
+        // SAFETY: the symbol is looked for in what the process has loaded; nothing is initialised.
+        let this = unsafe { libloading::os::unix::Library::this().get(b"trtsel_malloc_count\0") };
+        Doubles {
+            cuda: Double::open(),
+            nv: Nv::open(),
+            bundle: folder.path().to_owned(),
+            malloc_count: this.ok().map(|symbol: libloading::os::unix::Symbol<_>| *symbol),
+            _folder: folder,
+        }
+    }
+
+    /// Heap allocations of this process so far, Rust's and C++'s; `None` where they are not counted.
+    pub(crate) fn heap_allocations(&self) -> Option<u64> {
+        // SAFETY: the function's signature.
+        self.malloc_count.map(|count| unsafe { count() })
+    }
+
+    /// Nothing is left over, and nothing was done wrongly.
+    #[track_caller]
+    pub(crate) fn assert_all_freed(&self) {
+        assert_eq!((self.cuda.misuse(), self.cuda.misuse_text()), (0, String::new()), "the driver was misused");
+        assert_eq!((self.nv.misuse(), self.nv.misuse_text()), (0, String::new()), "TensorRT was misused");
+        self.assert_all_freed_but_misuse("");
+    }
+
+    /// Nothing is left over.
+    #[track_caller]
+    pub(crate) fn assert_all_freed_but_misuse(&self, what: &str) {
+        for kind in ["runtimes", "engines", "contexts", "weight_blocks"] {
+            assert_eq!(self.nv.live(kind), 0, "TensorRT's {kind} left: {what}");
+        }
+        assert_eq!(self.cuda.live("*"), 0, "the driver's objects left: {what}");
+    }
+
+    /// How often a scenario makes a call of TensorRT.
+    pub(crate) fn nv_calls_of(&self, call: &str, scenario: impl FnOnce()) -> u64 {
+        self.nv.reset();
+        scenario();
+        self.nv.calls(call)
+    }
+}
+
+/// The hooks of the double of TensorRT.
+pub(crate) struct Nv {
+    library: Library,
+}
+
+impl Nv {
+    fn open() -> Nv {
+        let path = std::env::var_os("TRT_SELECT_LIBNVINFER").expect("the double's path");
+        // SAFETY: the double's initialisers read the environment only.
+        Nv { library: unsafe { Library::new(path) }.expect("the double") }
+    }
+
+    fn get<F: Copy>(&self, name: &str) -> F {
+        // SAFETY: the callers below know the types; the library stays open as long as `self`.
+        unsafe { *self.library.get::<F>(name.as_bytes()).unwrap_or_else(|e| panic!("{name}: {e}")) }
+    }
+
+    pub(crate) fn calls(&self, call: &str) -> u64 {
+        let call = CString::new(call).expect("a name");
+        // SAFETY: the hook's signature.
+        unsafe { self.get::<unsafe extern "C" fn(*const c_char) -> u64>("trtsel_nvdouble_calls")(call.as_ptr()) }
+    }
+
+    /// Makes the nth such call from now on fail once.
+    pub(crate) fn fail(&self, call: &str, nth: u64) {
+        let name = CString::new(call).expect("a name");
+        // SAFETY: the hook's signature.
+        let told = unsafe {
+            self.get::<unsafe extern "C" fn(*const c_char, u64) -> i32>("trtsel_nvdouble_fail")(name.as_ptr(), nth)
+        };
+        assert_eq!(told, 0, "{call}");
+    }
+
+    pub(crate) fn live(&self, kind: &str) -> i64 {
+        let name = CString::new(kind).expect("a name");
+        // SAFETY: the hook's signature.
+        let live =
+            unsafe { self.get::<unsafe extern "C" fn(*const c_char) -> i64>("trtsel_nvdouble_live")(name.as_ptr()) };
+        assert!(live >= 0, "{kind}");
+        live
+    }
+
+    /// From here on binding an address is misuse.
+    pub(crate) fn opened(&self) {
+        // SAFETY: the hook's signature.
+        unsafe { self.get::<unsafe extern "C" fn(i32)>("trtsel_nvdouble_opened")(1) }
+    }
+
+    pub(crate) fn reset(&self) {
+        // SAFETY: the hook's signature.
+        unsafe { self.get::<unsafe extern "C" fn()>("trtsel_nvdouble_reset")() }
+    }
+
+    pub(crate) fn misuse(&self) -> u64 {
+        // SAFETY: the hook's signature.
+        unsafe { self.get::<unsafe extern "C" fn() -> u64>("trtsel_nvdouble_misuse")() }
+    }
+
+    pub(crate) fn misuse_text(&self) -> String {
+        let hook = self.get::<unsafe extern "C" fn() -> *const c_char>("trtsel_nvdouble_misuse_text");
+        // SAFETY: the hook's signature; the text ends with 0.
+        unsafe { CStr::from_ptr(hook()) }.to_string_lossy().into_owned()
+    }
+
+    /// Address and size of the activation memory that was given to each live context.
+    pub(crate) fn activation_blocks(&self) -> Vec<(u64, u64)> {
+        let hook = self.get::<unsafe extern "C" fn(u64, *mut u64, *mut u64) -> i32>("trtsel_nvdouble_activation");
+        (0..)
+            .map_while(|at| {
+                let (mut address, mut bytes) = (0, 0);
+                // SAFETY: the hook's signature; it writes two numbers.
+                (unsafe { hook(at, &mut address, &mut bytes) } == 1).then_some((address, bytes))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,318 @@
+//! Toy networks y = W·x + b, as plans for the double of TensorRT (`tests/doubles/toy-plan.md`), as ONNX for the CPU engines,
+//! and as an engine written here; and a bundle of three of them.
+
+use std::path::Path;
+
+use half::f16;
+use trt_select::engines::{
+    Completion, DataType, Description, Engine, Error, Memory, Precision, Stream, TensorInfo, TensorMut, TensorRef,
+};
+use trt_select::premodel::{CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor};
+
+pub(crate) const CLASSES: usize = 10;
+
+/// One network.
+#[derive(Clone, Debug)]
+pub(crate) struct Toy {
+    pub(crate) name: &'static str,
+    /// Extents of the input: 1, channels, height, width, in the order of the layout.
+    pub(crate) shape: [usize; 4],
+    pub(crate) half: bool,
+    pub(crate) activation_bytes: u64,
+    pub(crate) weights: Vec<f32>,
+    pub(crate) bias: Vec<f32>,
+}
+
+impl Toy {
+    fn new(name: &'static str, shape: [usize; 4], half: bool, activation_bytes: u64, seed: u64) -> Toy {
+        let mut state = seed;
+        let mut uniform = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 40) as f32) / (1 << 23) as f32 - 1.0
+        };
+        let inputs: usize = shape.iter().product();
+        let scale = 2.0 / (inputs as f32).sqrt();
+        let weights = (0..inputs * CLASSES).map(|_| uniform() * scale).collect();
+        let bias = (0..CLASSES).map(|_| uniform() * 0.1).collect();
+        Toy { name, shape, half, activation_bytes, weights, bias }
+    }
+
+    pub(crate) fn inputs(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// What it answers: sums in f32, in the order of the inputs.
+    fn run(&self, x: &[f32], y: &mut [f32]) {
+        let round = |v: f32| if self.half { f16::from_f32(v).to_f32() } else { v };
+        for (class, out) in y.iter_mut().enumerate() {
+            let row = &self.weights[class * x.len()..(class + 1) * x.len()];
+            let mut sum = 0.0_f32;
+            for (w, x) in row.iter().zip(x) {
+                sum += w * round(*x);
+            }
+            *out = round(sum + self.bias[class]);
+        }
+    }
+
+    /// An ONNX model of it: Flatten, then Gemm.
+    pub(crate) fn onnx(&self) -> Vec<u8> {
+        let floats = |name: &str, dims: &[usize], values: &[f32]| {
+            let mut t = Vec::new();
+            dims.iter().for_each(|&d| field_varint(&mut t, 1, d as u64));
+            field_varint(&mut t, 2, 1);
+            field_bytes(&mut t, 8, name.as_bytes());
+            field_bytes(&mut t, 9, bytemuck::cast_slice(values));
+            t
+        };
+        let value = |name: &str, dims: &[usize]| {
+            let (mut shape, mut tensor, mut kind, mut info) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            for &d in dims {
+                let mut dim = Vec::new();
+                field_varint(&mut dim, 1, d as u64);
+                field_bytes(&mut shape, 1, &dim);
+            }
+            field_varint(&mut tensor, 1, 1);
+            field_bytes(&mut tensor, 2, &shape);
+            field_bytes(&mut kind, 1, &tensor);
+            field_bytes(&mut info, 1, name.as_bytes());
+            field_bytes(&mut info, 2, &kind);
+            info
+        };
+        let node = |inputs: &[&str], output: &str, op: &str| {
+            let mut n = Vec::new();
+            inputs.iter().for_each(|i| field_bytes(&mut n, 1, i.as_bytes()));
+            field_bytes(&mut n, 2, output.as_bytes());
+            field_bytes(&mut n, 4, op.as_bytes());
+            n
+        };
+        let mut transposed = vec![0.0; self.weights.len()];
+        for class in 0..CLASSES {
+            for i in 0..self.inputs() {
+                transposed[i * CLASSES + class] = self.weights[class * self.inputs() + i];
+            }
+        }
+        let mut graph = Vec::new();
+        field_bytes(&mut graph, 1, &node(&["input"], "flat", "Flatten"));
+        field_bytes(&mut graph, 1, &node(&["flat", "W", "b"], "logits", "Gemm"));
+        field_bytes(&mut graph, 2, self.name.as_bytes());
+        field_bytes(&mut graph, 5, &floats("W", &[self.inputs(), CLASSES], &transposed));
+        field_bytes(&mut graph, 5, &floats("b", &[CLASSES], &self.bias));
+        field_bytes(&mut graph, 11, &value("input", &self.shape));
+        field_bytes(&mut graph, 12, &value("logits", &[1, CLASSES]));
+        let (mut model, mut opset) = (Vec::new(), Vec::new());
+        field_varint(&mut model, 1, 8);
+        field_bytes(&mut model, 7, &graph);
+        field_varint(&mut opset, 2, 13);
+        field_bytes(&mut model, 8, &opset);
+        model
+    }
+}
+
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value > 127 {
+        out.push(value as u8 | 128);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn field_varint(out: &mut Vec<u8>, field: u64, value: u64) {
+    varint(out, field << 3);
+    varint(out, value);
+}
+
+fn field_bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+    varint(out, field << 3 | 2);
+    varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Small and grey; middling, in half precision, and cropped; large, interleaved and blue first. Their activation memory has
+/// sizes that nothing else has.
+pub(crate) fn toys() -> Vec<Toy> {
+    vec![
+        Toy::new("small", [1, 1, 12, 16], false, 51_456, 1),
+        Toy::new("middle", [1, 3, 14, 14], true, 1_333_248, 2),
+        Toy::new("large", [1, 24, 20, 3], false, 717_824, 3),
+    ]
+}
+
+const BUNDLE: &str = r#"format = 1
+name = "toys"
+premodel = "premodel.json"
+
+[[candidate]]
+name = "small"
+onnx = "small.onnx"
+input = "input"
+size = [16, 12]
+channels = 1
+mean = [0.4]
+std = [0.3]
+filter = "bilinear"
+
+[[candidate]]
+name = "middle"
+onnx = "middle.onnx"
+precision = "fp16"
+size = [14, 14]
+resize = "crop"
+mean = [0.485, 0.456, 0.406]
+std = [0.229, 0.224, 0.225]
+
+[[candidate]]
+name = "large"
+onnx = "large.onnx"
+plan = "plans/of-large.plan"
+size = [20, 24]
+order = "bgr"
+layout = "nhwc"
+mean = [0.5, 0.5, 0.5]
+std = [0.5, 0.5, 0.5]
+"#;
+
+/// Bright frames: small first, large where it is unsure. Dark ones: middle first, and where it is unsure the average of
+/// middle and large.
+pub(crate) fn premodel() -> Premodel {
+    let [small, middle, large] = [CandidateId(0), CandidateId(1), CandidateId(2)];
+    let signals = vec![
+        Signal::Feature("brightness_average".into()),
+        Signal::Candidate(small, CandidateSignal::Margin),
+        Signal::Candidate(middle, CandidateSignal::Top1),
+        Signal::Feature("edge_density".into()),
+    ];
+    let nodes = vec![
+        Node::test(SignalId(0), 120.0, 1, 6),
+        Node::run(middle, 2),
+        Node::test(SignalId(2), 0.5, 3, 5),
+        Node::run(large, 4),
+        Node::average(Mask::of(middle).with(large)),
+        Node::answer(middle),
+        Node::test(SignalId(3), 0.25, 7, 12),
+        Node::run(small, 8),
+        Node::test(SignalId(1), 0.3, 9, 11),
+        Node::run(large, 10),
+        Node::answer(large),
+        Node::answer(small),
+        Node::run(large, 13),
+        Node::answer(large),
+    ];
+    let names = toys().iter().map(|t| t.name.to_owned()).collect();
+    let trained_for = TrainedFor { costs_ns: vec![1.0, 2.0, 4.0], ..TrainedFor::default() };
+    Premodel::new(names, CLASSES as u32, signals, nodes, vec![large, middle, small], Vec::new(), trained_for)
+        .expect("a premodel")
+}
+
+/// Writes the bundle: ONNX, and plans by `plan`.
+pub(crate) fn write_bundle(dir: &Path, plan: impl Fn(&Toy) -> Vec<u8>) {
+    std::fs::create_dir_all(dir.join("plans")).expect("a folder");
+    std::fs::write(dir.join("bundle.toml"), BUNDLE).expect("written");
+    std::fs::write(dir.join("premodel.json"), premodel().to_json()).expect("written");
+    for toy in toys() {
+        std::fs::write(dir.join(format!("{}.onnx", toy.name)), toy.onnx()).expect("written");
+        std::fs::write(plan_path(dir, toy.name), plan(&toy)).expect("written");
+    }
+}
+
+pub(crate) fn plan_path(dir: &Path, name: &str) -> std::path::PathBuf {
+    if name == "large" { dir.join("plans/of-large.plan") } else { dir.join(format!("{name}.plan")) }
+}
+
+/// The network on the CPU, written here: what everything else is compared with.
+#[derive(Debug)]
+pub(crate) struct OnCpu {
+    toy: Toy,
+    description: Description,
+    x: Vec<f32>,
+    y: Vec<f32>,
+}
+
+impl OnCpu {
+    pub(crate) fn new(toy: Toy) -> OnCpu {
+        let info = |name: &str, shape: &[usize]| TensorInfo {
+            name: name.to_owned(),
+            data_type: DataType::F32,
+            shape: shape.to_vec(),
+        };
+        let description = Description {
+            kind: "toy",
+            version: "toy".to_owned(),
+            device: "cpu".to_owned(),
+            precision: Precision::Fp32,
+            inputs: vec![info("input", &toy.shape)],
+            outputs: vec![info("logits", &[1, CLASSES])],
+        };
+        OnCpu { x: vec![0.0; toy.inputs()], y: vec![0.0; CLASSES], toy, description }
+    }
+}
+
+impl Engine for OnCpu {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::default()
+    }
+
+    fn input(&mut self, _: usize) -> TensorMut<'_> {
+        TensorMut::Host(&mut self.x)
+    }
+
+    fn output(&self, _: usize) -> TensorRef<'_> {
+        TensorRef::Host(&self.y)
+    }
+
+    fn enqueue(&mut self, _: Stream) -> Result<Completion, Error> {
+        self.toy.run(&self.x, &mut self.y);
+        Ok(Completion::Done)
+    }
+}
+
+/// What the library says it is: its version's four numbers.
+pub(crate) const VERSION: [u8; 4] = [1, 7, 1, 116];
+
+impl Toy {
+    /// A plan for the double, in the RTX edition, built for compute capability 8.0.
+    pub(crate) fn plan(&self) -> Vec<u8> {
+        self.plan_for(*b"vtrt", VERSION, 2)
+    }
+
+    /// The same with another magic, version, and set of GPUs.
+    pub(crate) fn plan_for(&self, magic: [u8; 4], version: [u8; 4], gpus: u64) -> Vec<u8> {
+        let tensor = |name: &str, shape: &[usize]| {
+            let mut t = vec![0_u8; 64];
+            t[..name.len()].copy_from_slice(name.as_bytes());
+            t.extend(u32::from(self.half).to_le_bytes());
+            t.extend((shape.len() as u32).to_le_bytes());
+            for at in 0..8 {
+                t.extend((shape.get(at).copied().unwrap_or(0) as i64).to_le_bytes());
+            }
+            t
+        };
+        let mut plan = vec![0_u8; 64];
+        plan.extend(b"TOYP");
+        plan.extend(1_u32.to_le_bytes());
+        plan.extend(self.activation_bytes.to_le_bytes());
+        plan.extend(tensor("input", &self.shape));
+        plan.extend(tensor("logits", &[1, CLASSES]));
+        plan.extend_from_slice(bytemuck::cast_slice(&self.weights));
+        plan.extend_from_slice(bytemuck::cast_slice(&self.bias));
+        let size = (plan.len() + 4) as u64;
+        plan[..4].copy_from_slice(&magic);
+        plan[8..16].copy_from_slice(&1_u64.to_le_bytes());
+        plan[16..24].copy_from_slice(&size.to_le_bytes());
+        plan[24..28].copy_from_slice(&version);
+        plan[28..32].copy_from_slice(&magic);
+        plan[32..40].copy_from_slice(&gpus.to_le_bytes());
+        let crc = crc32(&plan);
+        plan.extend(crc.to_le_bytes());
+        plan
+    }
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+    })
+}
