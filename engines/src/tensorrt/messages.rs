@@ -16,18 +16,64 @@ const TARGET: &str = "tensorrt";
 /// Bytes of error messages kept for one call. More is cut off: `log` has all of it.
 const KEPT_BYTES: usize = 2048;
 
-/// A fixed buffer without a destructor, so that listening allocates nothing, not even on a thread's first call.
+/// Bytes kept of the last warning.
+const WARNING_BYTES: usize = 512;
+
+/// Text in a buffer of fixed size.
+struct Text<const N: usize> {
+    length: usize,
+    bytes: [u8; N],
+}
+
+impl<const N: usize> Text<N> {
+    const EMPTY: Text<N> = Text { length: 0, bytes: [0; N] };
+
+    /// Adds a message as one more clause, line breaks and other control characters made spaces.
+    fn add(&mut self, message: &[u8]) {
+        let message = message.trim_ascii();
+        let separator: &[u8] = if self.length == 0 { b"" } else { b"; " };
+        for &byte in separator.iter().chain(message) {
+            if self.length == N {
+                break;
+            }
+            self.bytes[self.length] = if byte.is_ascii_control() { b' ' } else { byte };
+            self.length += 1;
+        }
+    }
+
+    fn to_text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes[..self.length]).into_owned()
+    }
+}
+
+/// Fixed buffers without a destructor, so that listening allocates nothing, not even on a thread's first call.
 struct Heard {
     listening: bool,
-    length: usize,
-    /// Where the first message ends.
+    errors: Text<KEPT_BYTES>,
+    /// Where the first error ends.
     first: usize,
-    text: [u8; KEPT_BYTES],
+    /// The last warning.
+    warning: Text<WARNING_BYTES>,
+}
+
+impl Heard {
+    fn take(&mut self, severity: i32, message: &[u8]) {
+        if severity == bindings::TRTSEL_SHIM_WARNING {
+            self.warning.length = 0;
+            self.warning.add(message);
+            return;
+        }
+        self.errors.add(message);
+        if self.first == 0 {
+            self.first = self.errors.length;
+        }
+    }
 }
 
 thread_local! {
-    static HEARD: UnsafeCell<Heard> =
-        const { UnsafeCell::new(Heard { listening: false, length: 0, first: 0, text: [0; KEPT_BYTES] }) };
+    static HEARD: UnsafeCell<Heard> = const {
+        UnsafeCell::new(Heard { listening: false, errors: Text::EMPTY, first: 0, warning: Text::EMPTY })
+    };
 }
 
 fn with<R>(act: impl FnOnce(&mut Heard) -> R) -> R {
@@ -46,22 +92,26 @@ impl Listener {
     pub(super) fn begin() -> Listener {
         with(|heard| {
             heard.listening = true;
-            heard.length = 0;
+            heard.errors.length = 0;
             heard.first = 0;
+            heard.warning.length = 0;
         });
         Listener(())
     }
 
     /// The errors heard so far, in order, joined to one line; empty if there were none.
     pub(super) fn text(&self) -> String {
-        with(|heard| String::from_utf8_lossy(&heard.text[..heard.length]).into_owned())
+        with(|heard| heard.errors.to_text())
     }
 
     /// An error of what TensorRT refused. `what` is the object and the deed, e.g. `nano.plan: TensorRT 10.3.0 refused it`.
     pub(super) fn error(&self, kind: ErrorKind, what: &str) -> Error {
-        let text = self.text();
-        // Without a driver, TensorRT adds that there is none to whatever else it says: only the first message is the reason.
-        let first = with(|heard| heard.first);
+        // 8.x calls a missing driver a warning, and answers null without any error. Later versions add that there is no
+        // driver to whatever else they say: only their first message is the reason.
+        let (text, first) = with(|heard| match heard.errors.length {
+            0 => (heard.warning.to_text(), heard.warning.length),
+            _ => (heard.errors.to_text(), heard.first),
+        });
         if text.get(..first).is_some_and(tells_of_no_driver) {
             return Error::new(
                 ErrorKind::Driver,
@@ -103,10 +153,10 @@ pub(super) extern "C" fn forward(severity: i32, message: *const c_char) {
     }
     // SAFETY: TensorRT hands over a C string that lives as long as this call.
     let message = unsafe { CStr::from_ptr(message) };
-    if severity <= bindings::TRTSEL_SHIM_ERROR {
+    if severity <= bindings::TRTSEL_SHIM_WARNING {
         with(|heard| {
             if heard.listening {
-                keep(heard, message.to_bytes());
+                heard.take(severity, message.to_bytes());
             }
         });
     }
@@ -119,22 +169,6 @@ pub(super) extern "C" fn forward(severity: i32, message: *const c_char) {
     };
     if log::log_enabled!(target: TARGET, level) {
         log::log!(target: TARGET, level, "{}", message.to_string_lossy().trim_end());
-    }
-}
-
-/// Adds a message as one more clause, line breaks and other control characters made spaces.
-fn keep(heard: &mut Heard, message: &[u8]) {
-    let message = message.trim_ascii();
-    let separator: &[u8] = if heard.length == 0 { b"" } else { b"; " };
-    for &byte in separator.iter().chain(message) {
-        if heard.length == KEPT_BYTES {
-            break;
-        }
-        heard.text[heard.length] = if byte.is_ascii_control() { b' ' } else { byte };
-        heard.length += 1;
-    }
-    if heard.first == 0 {
-        heard.first = heard.length;
     }
 }
 
@@ -186,6 +220,11 @@ mod tests {
         say(1, c"Serialization assertion failed");
         say(1, c"cudaError 35: CUDA driver version is insufficient for CUDA runtime version");
         assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::Plan);
+        let listener = Listener::begin();
+        say(2, c"Unable to determine GPU memory usage");
+        say(2, c"CUDA initialization failure with error: 35. Please check your CUDA installation");
+        assert_eq!(listener.text(), "", "a warning is no error");
+        assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::Driver);
         let listener = Listener::begin();
         say(1, c"[allocator.cpp] Error Code 2: OutOfMemory (requested 256 bytes)");
         assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::Memory);

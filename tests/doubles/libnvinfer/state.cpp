@@ -1,0 +1,251 @@
+// Counters, hooks, log and the way to the driver.
+
+#include "state.h"
+
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+
+namespace
+{
+constexpr int CALLS = static_cast<int>(Call::COUNT);
+constexpr int KINDS = static_cast<int>(Kind::COUNT);
+
+constexpr char const* CALL_NAMES[CALLS] = {
+#define TRTSEL_NVDOUBLE_STRING(name, fails) #name,
+    TRTSEL_NVDOUBLE_CALLS(TRTSEL_NVDOUBLE_STRING)
+#undef TRTSEL_NVDOUBLE_STRING
+};
+constexpr bool CAN_FAIL[CALLS] = {
+#define TRTSEL_NVDOUBLE_FAILS(name, fails) fails,
+    TRTSEL_NVDOUBLE_CALLS(TRTSEL_NVDOUBLE_FAILS)
+#undef TRTSEL_NVDOUBLE_FAILS
+};
+constexpr char const* KIND_NAMES[KINDS] = {"runtimes", "engines", "contexts", "weight_blocks"};
+
+std::atomic<uint64_t> g_calls[CALLS];
+// The number of the call that is to fail; 0 is none.
+std::atomic<uint64_t> g_fail_at[CALLS];
+std::atomic<int64_t> g_live[KINDS];
+std::atomic<uint64_t> g_misuse{0};
+std::atomic<bool> g_opened{false};
+std::atomic<nv::ILogger*> g_logger{nullptr};
+char g_misuse_text[512];
+std::mutex g_misuse_lock;
+
+int index_of(char const* name)
+{
+    for (int i = 0; name != nullptr && i < CALLS; ++i)
+    {
+        if (std::strcmp(name, CALL_NAMES[i]) == 0)
+        {
+            return i;
+        }
+    }
+    return -1;
+}
+} // namespace
+
+// How often a call was made; `*` is all of them.
+EXPORT uint64_t trtsel_nvdouble_calls(char const* name)
+{
+    if (name != nullptr && std::strcmp(name, "*") == 0)
+    {
+        uint64_t sum = 0;
+        for (auto const& calls : g_calls)
+        {
+            sum += calls;
+        }
+        return sum;
+    }
+    int const i = index_of(name);
+    return i < 0 ? 0 : g_calls[i].load();
+}
+
+// Makes the n-th call from now on (1 is the next) fail, once; 0 takes that back. -1 if there is no such call, or it has no
+// way to fail.
+EXPORT int32_t trtsel_nvdouble_fail(char const* name, uint64_t nth)
+{
+    int const i = index_of(name);
+    if (i < 0 || !CAN_FAIL[i])
+    {
+        return -1;
+    }
+    g_fail_at[i] = nth == 0 ? 0 : g_calls[i] + nth;
+    return 0;
+}
+
+// The calls that can be told to fail, parted by spaces.
+EXPORT char const* trtsel_nvdouble_failable(void)
+{
+    static char text[1024];
+    static std::once_flag once;
+    std::call_once(once, [] {
+        for (int i = 0; i < CALLS; ++i)
+        {
+            if (CAN_FAIL[i])
+            {
+                std::strcat(text, text[0] == 0 ? "" : " ");
+                std::strcat(text, CALL_NAMES[i]);
+            }
+        }
+    });
+    return text;
+}
+
+// Objects that were made and not destroyed: runtimes, engines, contexts, weight_blocks; -1 for another word.
+EXPORT int64_t trtsel_nvdouble_live(char const* kind)
+{
+    for (int i = 0; kind != nullptr && i < KINDS; ++i)
+    {
+        if (std::strcmp(kind, KIND_NAMES[i]) == 0)
+        {
+            return g_live[i];
+        }
+    }
+    return -1;
+}
+
+EXPORT uint64_t trtsel_nvdouble_misuse(void)
+{
+    return g_misuse;
+}
+
+// What the last misuse was; empty if there was none.
+EXPORT char const* trtsel_nvdouble_misuse_text(void)
+{
+    return g_misuse_text;
+}
+
+// From here on a call to setTensorAddress is misuse; with 0, no longer.
+EXPORT void trtsel_nvdouble_opened(int32_t is_opened)
+{
+    g_opened = is_opened != 0;
+}
+
+// Forgets calls, failures to come and misuse, but not what is alive.
+EXPORT void trtsel_nvdouble_reset(void)
+{
+    for (int i = 0; i < CALLS; ++i)
+    {
+        g_calls[i] = 0;
+        g_fail_at[i] = 0;
+    }
+    std::lock_guard<std::mutex> const lock(g_misuse_lock);
+    g_misuse = 0;
+    g_misuse_text[0] = 0;
+    g_opened = false;
+}
+
+// TRT_SELECT_NVDOUBLE_FAIL=name:nth does what trtsel_nvdouble_fail does.
+__attribute__((constructor)) static void fail_by_environment()
+{
+    char const* const text = std::getenv("TRT_SELECT_NVDOUBLE_FAIL");
+    char name[64];
+    unsigned long long nth = 0;
+    if (text == nullptr || text[0] == 0)
+    {
+        return;
+    }
+    if (std::sscanf(text, "%63[^:]:%llu", name, &nth) != 2 || trtsel_nvdouble_fail(name, nth) != 0)
+    {
+        std::fprintf(stderr, "TRT_SELECT_NVDOUBLE_FAIL=%s: expected name:nth of a call that can fail (%s)\n", text,
+            trtsel_nvdouble_failable());
+        std::abort();
+    }
+}
+
+namespace trtsel_nvdouble
+{
+bool fails(Call call) noexcept
+{
+    int const i = static_cast<int>(call);
+    uint64_t const number = ++g_calls[i];
+    uint64_t expected = number;
+    if (number == 0 || !g_fail_at[i].compare_exchange_strong(expected, 0))
+    {
+        return false;
+    }
+    char text[128];
+    std::snprintf(text, sizeof text, "%s: Error Code 2: Internal Error (told to fail, call %llu)", CALL_NAMES[i],
+        static_cast<unsigned long long>(number));
+    log_error(text);
+    return true;
+}
+
+void live(Kind kind, int64_t change) noexcept
+{
+    g_live[static_cast<int>(kind)] += change;
+}
+
+void misuse(char const* text) noexcept
+{
+    std::lock_guard<std::mutex> const lock(g_misuse_lock);
+    ++g_misuse;
+    std::snprintf(g_misuse_text, sizeof g_misuse_text, "%s", text);
+}
+
+void unexpected(char const* name) noexcept
+{
+    char text[128];
+    std::snprintf(text, sizeof text, "%s: a call that the double does not have", name);
+    misuse(text);
+}
+
+bool opened() noexcept
+{
+    return g_opened;
+}
+
+void take_logger(nv::ILogger* logger) noexcept
+{
+    nv::ILogger* none = nullptr;
+    if (logger == nullptr)
+    {
+        misuse("createInferRuntime without a logger");
+    }
+    else if (!g_logger.compare_exchange_strong(none, logger) && none != logger)
+    {
+        misuse("createInferRuntime with a second logger: TensorRT keeps the first");
+    }
+}
+
+void log_error(char const* text) noexcept
+{
+    if (nv::ILogger* const logger = g_logger)
+    {
+        logger->log(nv::ILogger::Severity::kERROR, text);
+    }
+}
+
+Driver const* driver() noexcept
+{
+    static Driver driver;
+    static bool present = false;
+    static std::once_flag once;
+    std::call_once(once, [] {
+        char const* const named = std::getenv("TRT_SELECT_LIBCUDA");
+        void* const library = dlopen(named != nullptr && named[0] != 0 ? named : "libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+        if (library == nullptr)
+        {
+            return;
+        }
+        driver.launch_host_function = reinterpret_cast<decltype(driver.launch_host_function)>(dlsym(library, "cuLaunchHostFunc"));
+        driver.copy_to_device = reinterpret_cast<decltype(driver.copy_to_device)>(dlsym(library, "cuMemcpyHtoD_v2"));
+        driver.allocate = reinterpret_cast<decltype(driver.allocate)>(dlsym(library, "cuMemAlloc_v2"));
+        driver.release = reinterpret_cast<decltype(driver.release)>(dlsym(library, "cuMemFree_v2"));
+        present = driver.launch_host_function != nullptr && driver.copy_to_device != nullptr && driver.allocate != nullptr
+            && driver.release != nullptr;
+    });
+    if (!present)
+    {
+        log_error("IRuntime::deserializeCudaEngine: Error Code 1: Cuda Runtime (cudaError 35: CUDA driver version is "
+                  "insufficient for CUDA runtime version)");
+        return nullptr;
+    }
+    return &driver;
+}
+} // namespace trtsel_nvdouble

@@ -1,0 +1,215 @@
+// Toy plans: reading and running them.
+
+#include "toy.h"
+
+#include <cstdio>
+#include <cstring>
+
+namespace
+{
+constexpr size_t HEADER_BYTES = 64;
+constexpr size_t NAME_BYTES = 64;
+constexpr size_t TENSOR_BYTES = NAME_BYTES + 4 + 4 + 8 * 8;
+constexpr size_t BODY = HEADER_BYTES;
+constexpr size_t TENSORS = BODY + 16;
+constexpr size_t WEIGHTS = TENSORS + 2 * TENSOR_BYTES;
+constexpr int64_t MAX_ELEMENTS = 1 << 24;
+
+template <typename T>
+T at(uint8_t const* data, size_t offset)
+{
+    T value;
+    std::memcpy(&value, data + offset, sizeof value);
+    return value;
+}
+
+uint32_t crc32(uint8_t const* data, size_t bytes)
+{
+    uint32_t crc = ~0U;
+    for (size_t i = 0; i < bytes; ++i)
+    {
+        crc ^= data[i];
+        for (int k = 0; k < 8; ++k)
+        {
+            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320U : 0U);
+        }
+    }
+    return ~crc;
+}
+
+std::string assertion(char const* what)
+{
+    return std::string("IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization assertion ") + what
+        + " failed.)";
+}
+
+bool read_tensor(uint8_t const* data, ToyTensor& tensor)
+{
+    char const* const name = reinterpret_cast<char const*>(data);
+    size_t const length = strnlen(name, NAME_BYTES);
+    uint32_t const type = at<uint32_t>(data, NAME_BYTES);
+    uint32_t const rank = at<uint32_t>(data, NAME_BYTES + 4);
+    if (length == 0 || length == NAME_BYTES || type > 1 || rank > 8)
+    {
+        return false;
+    }
+    tensor.name.assign(name, length);
+    tensor.type = type == 0 ? nv::DataType::kFLOAT : nv::DataType::kHALF;
+    tensor.shape.nbDims = static_cast<int32_t>(rank);
+    for (uint32_t i = 0; i < rank; ++i)
+    {
+        int64_t const extent = at<int64_t>(data, NAME_BYTES + 8 + 8 * i);
+        if (extent < -1 || extent == 0 || extent > MAX_ELEMENTS || (extent == -1 && i > 0))
+        {
+            return false;
+        }
+        tensor.shape.d[i] = extent;
+        tensor.open = tensor.open || extent == -1;
+        tensor.elements *= extent == -1 ? 1 : extent;
+        if (tensor.elements > MAX_ELEMENTS)
+        {
+            return false;
+        }
+    }
+    return true;
+}
+
+float half_to_float(uint16_t half)
+{
+    uint32_t const sign = static_cast<uint32_t>(half & 0x8000) << 16;
+    uint32_t const exponent = half >> 10 & 31;
+    uint32_t mantissa = half & 1023;
+    uint32_t bits;
+    if (exponent == 31)
+    {
+        bits = sign | 0x7f800000U | mantissa << 13;
+    }
+    else if (exponent != 0)
+    {
+        bits = sign | (exponent + 112) << 23 | mantissa << 13;
+    }
+    else if (mantissa == 0)
+    {
+        bits = sign;
+    }
+    else
+    {
+        uint32_t shifts = 0;
+        while (!(mantissa & 1024))
+        {
+            mantissa <<= 1;
+            ++shifts;
+        }
+        bits = sign | (113 - shifts) << 23 | (mantissa & 1023) << 13;
+    }
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+// To the nearest, ties to even.
+uint16_t float_to_half(float value)
+{
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    uint16_t const sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
+    uint32_t const magnitude = bits & 0x7fffffffU;
+    if (magnitude > 0x7f800000U)
+    {
+        return sign | 0x7e00;
+    }
+    if (magnitude >= 0x477ff000U)
+    {
+        return sign | 0x7c00;
+    }
+    // Mantissa with the leading one, and how far it goes down; the result counts in units of the last place.
+    int32_t const exponent = static_cast<int32_t>(magnitude >> 23) - 112;
+    uint32_t const mantissa = (magnitude & 0x7fffffU) | 0x800000U;
+    uint32_t const shift = exponent > 0 ? 13 : 14 - exponent;
+    if (shift > 24)
+    {
+        return sign;
+    }
+    uint32_t const kept = mantissa >> shift;
+    uint32_t const lost = mantissa & ((1U << shift) - 1);
+    uint32_t const tie = 1U << (shift - 1);
+    uint32_t const rounded = kept + (lost > tie || (lost == tie && (kept & 1)));
+    // With an exponent the leading one adds one to it.
+    uint32_t const base = exponent > 0 ? static_cast<uint32_t>(exponent - 1) << 10 : 0;
+    return static_cast<uint16_t>(sign | (base + rounded));
+}
+
+float load(ToyTensor const& tensor, void const* data, int64_t i)
+{
+    return tensor.type == nv::DataType::kFLOAT ? static_cast<float const*>(data)[i]
+                                               : half_to_float(static_cast<uint16_t const*>(data)[i]);
+}
+} // namespace
+
+std::string read_plan(void const* data, size_t bytes, ToyPlan& plan)
+{
+    uint8_t const* const from = static_cast<uint8_t const*>(data);
+    char const* const magic = TRTSEL_DOUBLE_RTX ? "vtrt" : "ftrt";
+    if (bytes < HEADER_BYTES)
+    {
+        return assertion("bufferSize >= minBufferSize");
+    }
+    if (std::memcmp(from, magic, 4) != 0 || at<uint32_t>(from, 4) != 0)
+    {
+        return assertion("header.magicTag == kEXPECTED_MAGIC_TAG");
+    }
+    uint8_t const expected[4] = {NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR, NV_TENSORRT_PATCH, NV_TENSORRT_BUILD};
+    if (std::memcmp(from + 24, expected, 4) != 0)
+    {
+        return assertion("header.version == the library's version");
+    }
+    if (at<uint64_t>(from, 16) != bytes || bytes < WEIGHTS + 4)
+    {
+        return assertion("header.size == bufferSize");
+    }
+    if (crc32(from, bytes - 4) != at<uint32_t>(from, bytes - 4))
+    {
+        return assertion("checksum");
+    }
+    if (std::memcmp(from + BODY, "TOYP", 4) != 0 || at<uint32_t>(from, BODY + 4) != 1)
+    {
+        return assertion("a toy plan of version 1");
+    }
+    plan.activation_bytes = at<uint64_t>(from, BODY + 8);
+    if (!read_tensor(from + TENSORS, plan.tensors[0]) || !read_tensor(from + TENSORS + TENSOR_BYTES, plan.tensors[1]))
+    {
+        return assertion("tensors");
+    }
+    size_t const inputs = static_cast<size_t>(plan.tensors[0].elements);
+    size_t const outputs = static_cast<size_t>(plan.tensors[1].elements);
+    if (bytes != WEIGHTS + 4 * (inputs * outputs + outputs) + 4)
+    {
+        return assertion("weights");
+    }
+    plan.weights.resize(inputs * outputs);
+    plan.bias.resize(outputs);
+    std::memcpy(plan.weights.data(), from + WEIGHTS, 4 * plan.weights.size());
+    std::memcpy(plan.bias.data(), from + WEIGHTS + 4 * plan.weights.size(), 4 * outputs);
+    return {};
+}
+
+void run_network(float const* weights, float const* bias, ToyTensor const& input, void const* x, ToyTensor const& output, void* y)
+{
+    for (int64_t o = 0; o < output.elements; ++o)
+    {
+        float sum = 0;
+        for (int64_t i = 0; i < input.elements; ++i)
+        {
+            sum += weights[o * input.elements + i] * load(input, x, i);
+        }
+        sum += bias[o];
+        if (output.type == nv::DataType::kFLOAT)
+        {
+            static_cast<float*>(y)[o] = sum;
+        }
+        else
+        {
+            static_cast<uint16_t*>(y)[o] = float_to_half(sum);
+        }
+    }
+}
