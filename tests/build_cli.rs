@@ -25,7 +25,7 @@ fn refused(out: &Output, code: i32, parts: &[&str]) {
     assert_eq!(out.status.code(), Some(code), "{stderr}");
     assert!(stdout.is_empty(), "{stdout}");
     // TensorRT's own messages go to the log.
-    let noise = |l: &&str| l.starts_with("Builder: ") || l.starts_with("[WARN") || l.starts_with("[ERROR");
+    let noise = |l: &&str| ["Builder: ", "[WARN", "[ERROR", " "].iter().any(|start| l.starts_with(start));
     let lines: Vec<&str> = stderr.lines().filter(|l| !noise(l)).collect();
     assert!(lines.len() == 1 && lines[0].starts_with("trt-select: "), "{stderr}");
     for part in parts {
@@ -55,6 +55,21 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
     ];
     for (args, parts) in cases {
         refused(&command(args).output().unwrap(), 2, parts);
+    }
+}
+
+#[test]
+fn the_version_tells_what_is_built_in() {
+    let text = |arg| String::from_utf8(command(&[arg]).output().unwrap().stdout).unwrap();
+    let release = concat!("trt-select ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(text("-V"), release);
+    let long = text("--version");
+    assert!(long.starts_with(&format!("{release}engines: ")) && long.contains("null"), "{long}");
+    assert_eq!(long.contains("tract"), cfg!(feature = "tract"), "{long}");
+    assert_eq!(long.contains(", tensorrt\nTensorRT: "), cfg!(feature = "tensorrt"), "{long}");
+    #[cfg(feature = "tensorrt")]
+    for line in trt_select::engines::tensorrt::lines() {
+        assert!(long.contains(&format!("TensorRT: {line}\n")), "{long}");
     }
 }
 
@@ -283,7 +298,7 @@ mod with_tensorrt {
         // A GPU that the library does not build for, and the GPU that is not here.
         refused(&run(&library, &["build", &model, "-o", place, "--target", "sm_53"]), 1, &["nano.onnx"]);
         if !Path::new("/dev/nvidia0").exists() {
-            refused(&run(&library, &["build", &model, "-o", place]), 1, &["nano.onnx", "--target"]);
+            refused(&run(&library, &["build", &model, "-o", place]), 1, &["an NVIDIA GPU, got none", "--target sm_80"]);
         }
         // Half precision is the model's here.
         refused(
