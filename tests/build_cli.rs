@@ -119,7 +119,8 @@ mod with_tensorrt {
 
     use serde_json::Value;
     use tempfile::TempDir;
-    use trt_select::engines::tensorrt::plan::{PlanFile, sha256_of_file};
+    use trt_select::engines::ErrorKind;
+    use trt_select::engines::tensorrt::plan::{Here, PlanFile, check, sha256_of_file};
     use trt_select::engines::tensorrt::sidecar::Sidecar;
     use trt_select::engines::tensorrt::{Edition, lines};
 
@@ -317,6 +318,59 @@ mod with_tensorrt {
         refused(&run(&library, &["build", half, "-o", place, "--target", "sm_80"]), 1, &["weights in fp16", "--fp16"]);
         let text = ok(&library, &["build", half, "-o", place, "--target", "sm_80", "--fp16"]);
         assert!(text.contains("for sm_80, fp16"), "{text}");
+    }
+
+    /// What `plan.rs` knows of headers, held against real plans; and then all the damage, done to one of them.
+    #[test]
+    fn real_plans_have_the_headers_that_we_know_and_damage_is_found() {
+        let library = library_or_skip!();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("n.plan");
+        let (model, place) = (fashion("nano.onnx"), path.to_str().unwrap());
+        for (target, capability) in
+            [("sm_120", (12, 0)), ("sm_121", (12, 1)), ("sm_89", (8, 9)), ("sm_86", (8, 6)), ("sm_80", (8, 0))]
+        {
+            ok(&library, &["build", &model, "-o", place, "--target", target]);
+            let plan = PlanFile::open(&path).unwrap();
+            assert_eq!(plan.header().compute_capabilities, [capability]);
+            assert_eq!(plan.header().size_bytes, Some(plan.size_bytes()));
+        }
+        let sidecar = Sidecar::read(&path).unwrap().unwrap();
+        let here = Here {
+            edition: sidecar.edition,
+            version: sidecar.version,
+            lean: false,
+            compute_capability: Some((8, 0)),
+            library_path: library,
+        };
+        let look = || {
+            let plan = PlanFile::open(&path)?;
+            check(&plan, Sidecar::read(&path)?.as_ref(), &here, Some(Path::new(&model)))
+        };
+        assert_eq!(look(), Ok(vec![]));
+        let refused = |what: &str| assert_eq!(look().expect_err(what).kind(), ErrorKind::Plan, "{what}");
+        let whole = fs::read(&path).unwrap();
+        for i in 0..100 {
+            let keep = if i < 70 { i } else { whole.len() * (i - 69) / 31 - 1 };
+            fs::write(&path, &whole[..keep]).unwrap();
+            refused(&format!("cut at {keep}"));
+        }
+        let beside = dir.path().join("n.plan.json");
+        let text = fs::read(&beside).unwrap();
+        // Steps that have no common factor with the lengths reach other bytes each time.
+        for i in 0..1_000 {
+            let (file, bytes, at) = match i % 3 {
+                0 => (&path, &whole, i / 3 % 112),
+                1 => (&path, &whole, 112 + i * 7_919 % (whole.len() - 112)),
+                _ => (&beside, &text, i * 7_919 % text.len()),
+            };
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << (i % 8);
+            fs::write(&path, &whole).unwrap();
+            fs::write(&beside, &text).unwrap();
+            fs::write(file, damaged).unwrap();
+            refused(&format!("bit {} of byte {at} of {}", i % 8, file.display()));
+        }
     }
 
     #[test]

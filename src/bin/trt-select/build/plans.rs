@@ -71,7 +71,7 @@ fn job_of_model(args: &Args) -> Result<Job> {
     let precision = if args.fp16 { Precision::Fp16 } else { Precision::Fp32 };
     // `main` has seen that -o is there.
     let plan = args.output.clone().unwrap_or_default();
-    Ok(Job { name: onnx.display().to_string(), onnx, plan, precision })
+    Ok(Job { name: file_name(&onnx), onnx, plan, precision })
 }
 
 fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
