@@ -25,7 +25,7 @@ fn refused(out: &Output, code: i32, parts: &[&str]) {
     assert_eq!(out.status.code(), Some(code), "{stderr}");
     assert!(stdout.is_empty(), "{stdout}");
     // TensorRT's own messages go to the log.
-    let noise = |l: &&str| l.starts_with("Builder: ") || l.starts_with("[WARN") || l.starts_with("[ERROR");
+    let noise = |l: &&str| ["Builder: ", "[WARN", "[ERROR", " "].iter().any(|start| l.starts_with(start));
     let lines: Vec<&str> = stderr.lines().filter(|l| !noise(l)).collect();
     assert!(lines.len() == 1 && lines[0].starts_with("trt-select: "), "{stderr}");
     for part in parts {
@@ -55,6 +55,21 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
     ];
     for (args, parts) in cases {
         refused(&command(args).output().unwrap(), 2, parts);
+    }
+}
+
+#[test]
+fn the_version_tells_what_is_built_in() {
+    let text = |arg| String::from_utf8(command(&[arg]).output().unwrap().stdout).unwrap();
+    let release = concat!("trt-select ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(text("-V"), release);
+    let long = text("--version");
+    assert!(long.starts_with(&format!("{release}engines: ")) && long.contains("null"), "{long}");
+    assert_eq!(long.contains("tract"), cfg!(feature = "tract"), "{long}");
+    assert_eq!(long.contains(", tensorrt\nTensorRT: "), cfg!(feature = "tensorrt"), "{long}");
+    #[cfg(feature = "tensorrt")]
+    for line in trt_select::engines::tensorrt::lines() {
+        assert!(long.contains(&format!("TensorRT: {line}\n")), "{long}");
     }
 }
 
@@ -104,7 +119,8 @@ mod with_tensorrt {
 
     use serde_json::Value;
     use tempfile::TempDir;
-    use trt_select::engines::tensorrt::plan::{PlanFile, sha256_of_file};
+    use trt_select::engines::ErrorKind;
+    use trt_select::engines::tensorrt::plan::{Here, PlanFile, check, sha256_of_file};
     use trt_select::engines::tensorrt::sidecar::Sidecar;
     use trt_select::engines::tensorrt::{Edition, lines};
 
@@ -283,7 +299,7 @@ mod with_tensorrt {
         // A GPU that the library does not build for, and the GPU that is not here.
         refused(&run(&library, &["build", &model, "-o", place, "--target", "sm_53"]), 1, &["nano.onnx"]);
         if !Path::new("/dev/nvidia0").exists() {
-            refused(&run(&library, &["build", &model, "-o", place]), 1, &["nano.onnx", "--target"]);
+            refused(&run(&library, &["build", &model, "-o", place]), 1, &["an NVIDIA GPU, got none", "--target sm_80"]);
         }
         // Half precision is the model's here.
         refused(
@@ -302,6 +318,59 @@ mod with_tensorrt {
         refused(&run(&library, &["build", half, "-o", place, "--target", "sm_80"]), 1, &["weights in fp16", "--fp16"]);
         let text = ok(&library, &["build", half, "-o", place, "--target", "sm_80", "--fp16"]);
         assert!(text.contains("for sm_80, fp16"), "{text}");
+    }
+
+    /// What `plan.rs` knows of headers, held against real plans; and then all the damage, done to one of them.
+    #[test]
+    fn real_plans_have_the_headers_that_we_know_and_damage_is_found() {
+        let library = library_or_skip!();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("n.plan");
+        let (model, place) = (fashion("nano.onnx"), path.to_str().unwrap());
+        for (target, capability) in
+            [("sm_120", (12, 0)), ("sm_121", (12, 1)), ("sm_89", (8, 9)), ("sm_86", (8, 6)), ("sm_80", (8, 0))]
+        {
+            ok(&library, &["build", &model, "-o", place, "--target", target]);
+            let plan = PlanFile::open(&path).unwrap();
+            assert_eq!(plan.header().compute_capabilities, [capability]);
+            assert_eq!(plan.header().size_bytes, Some(plan.size_bytes()));
+        }
+        let sidecar = Sidecar::read(&path).unwrap().unwrap();
+        let here = Here {
+            edition: sidecar.edition,
+            version: sidecar.version,
+            lean: false,
+            compute_capability: Some((8, 0)),
+            library_path: library,
+        };
+        let look = || {
+            let plan = PlanFile::open(&path)?;
+            check(&plan, Sidecar::read(&path)?.as_ref(), &here, Some(Path::new(&model)))
+        };
+        assert_eq!(look(), Ok(vec![]));
+        let refused = |what: &str| assert_eq!(look().expect_err(what).kind(), ErrorKind::Plan, "{what}");
+        let whole = fs::read(&path).unwrap();
+        for i in 0..100 {
+            let keep = if i < 70 { i } else { whole.len() * (i - 69) / 31 - 1 };
+            fs::write(&path, &whole[..keep]).unwrap();
+            refused(&format!("cut at {keep}"));
+        }
+        let beside = dir.path().join("n.plan.json");
+        let text = fs::read(&beside).unwrap();
+        // Steps that have no common factor with the lengths reach other bytes each time.
+        for i in 0..1_000 {
+            let (file, bytes, at) = match i % 3 {
+                0 => (&path, &whole, i / 3 % 112),
+                1 => (&path, &whole, 112 + i * 7_919 % (whole.len() - 112)),
+                _ => (&beside, &text, i * 7_919 % text.len()),
+            };
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << (i % 8);
+            fs::write(&path, &whole).unwrap();
+            fs::write(&beside, &text).unwrap();
+            fs::write(file, damaged).unwrap();
+            refused(&format!("bit {} of byte {at} of {}", i % 8, file.display()));
+        }
     }
 
     #[test]

@@ -380,6 +380,8 @@ impl Part {
         if fs::metadata(place).is_ok_and(|found| !found.is_file()) {
             return Err(unwritable(place, &"a folder, a device or a pipe"));
         }
+        // One that is there was left by a process of the same number that was killed.
+        let _ = fs::remove_file(&part);
         let mut file =
             fs::OpenOptions::new().write(true).create_new(true).open(&part).map_err(|e| unwritable(place, &e))?;
         let part = Part { part, place: place.to_path_buf() };

@@ -10,6 +10,7 @@ mod profile;
 mod report;
 mod run;
 mod train;
+mod version;
 
 use std::process::ExitCode;
 
@@ -18,7 +19,7 @@ use trt_select::ErrorKind;
 
 /// Runs each input on the cheapest DNN that will be right.
 #[derive(Parser)]
-#[command(name = "trt-select", version, max_term_width = 120)]
+#[command(name = "trt-select", version, long_version = version::long(), max_term_width = 120)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -46,9 +46,15 @@ pub(super) fn build(args: &Args) -> Result<()> {
         ));
     }
     say(format_args!("Builder: {} {} ({})", library.edition(), library.version(), library.path().display()));
+    let gpu = match args.target {
+        Target::Current => current_capability(&library)?,
+        Target::Capability(major, minor) => (major, minor),
+    };
+    // All places first: what cannot be built is found before minutes of building.
+    let places = jobs.iter().map(|job| may_be_built(args, job)).collect::<Result<Vec<bool>>>()?;
     let mut report = Vec::with_capacity(jobs.len());
-    for job in &jobs {
-        let done = build_one(args, &library, job)?;
+    for (job, free) in jobs.iter().zip(places) {
+        let done = if free { build_one(args, &library, gpu, job)? } else { Done { state: "kept", sidecar: None } };
         if !args.json {
             print(&line(job, &done))?;
         }
@@ -65,7 +71,7 @@ fn job_of_model(args: &Args) -> Result<Job> {
     let precision = if args.fp16 { Precision::Fp16 } else { Precision::Fp32 };
     // `main` has seen that -o is there.
     let plan = args.output.clone().unwrap_or_default();
-    Ok(Job { name: onnx.display().to_string(), onnx, plan, precision })
+    Ok(Job { name: file_name(&onnx), onnx, plan, precision })
 }
 
 fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
@@ -110,7 +116,37 @@ fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
     Ok(jobs)
 }
 
-fn build_one(args: &Args, library: &Arc<Library>, job: &Job) -> Result<Done> {
+/// Looks whether the plan may be built into its place: `false` where it is to stay as it is.
+fn may_be_built(args: &Args, job: &Job) -> Result<bool> {
+    if job.plan.exists() && !sidecar::path_of(&job.plan).exists() {
+        // Not ours: a plan is replaced where that was said, and anything else never.
+        match PlanFile::open(&job.plan) {
+            Ok(_) if args.source.is_dir() && !args.force => {
+                let plan = job.plan.display();
+                say(format_args!("{plan}: stays: without a sidecar it is not trt-select's; --force replaces it"));
+                return Ok(false);
+            }
+            Ok(_) => {}
+            Err(_) if std::fs::metadata(&job.plan).is_ok_and(|m| m.is_file() && m.len() == 0) => {}
+            Err(_) => {
+                let (expected, remedy) = ("a plan, or nothing", "choose another place for the plan");
+                return Err(Error::expected(ErrorKind::Io, job.plan.display(), expected, "another file", remedy));
+            }
+        }
+    }
+    if job.precision == Precision::Int8 {
+        return Err(Error::expected(
+            ErrorKind::Engine,
+            format_args!("candidate {}", job.name),
+            "precision fp32 or fp16",
+            "int8",
+            "build that plan with trtexec and its calibration, into the place that the bundle names",
+        ));
+    }
+    Ok(true)
+}
+
+fn build_one(args: &Args, library: &Arc<Library>, gpu: (u32, u32), job: &Job) -> Result<Done> {
     let onnx_sha256 = sha256_of_file(&job.onnx)?;
     let weights = Weights::of(&job.onnx)?;
     if weights.half() && job.precision == Precision::Fp32 {
@@ -122,48 +158,16 @@ fn build_one(args: &Args, library: &Arc<Library>, job: &Job) -> Result<Done> {
             "ask for fp16: --fp16, or `precision = \"fp16\"` in bundle.toml",
         ));
     }
-    if job.precision == Precision::Int8 {
-        return Err(Error::expected(
-            ErrorKind::Engine,
-            format_args!("candidate {}", job.name),
-            "precision fp32 or fp16",
-            "int8",
-            "build that plan with trtexec and its calibration, into the place that the bundle names",
-        ));
-    }
-    let in_bundle = args.source.is_dir();
-    let theirs = sidecar::path_of(&job.plan).exists();
-    if job.plan.exists() && !theirs {
-        // Not ours: a plan is replaced where that was said, and anything else never.
-        match PlanFile::open(&job.plan) {
-            Ok(_) if in_bundle && !args.force => {
-                say(format_args!(
-                    "{}: stays: it has no sidecar, so trt-select did not build it; --force replaces it",
-                    job.plan.display()
-                ));
-                return Ok(Done { state: "kept", sidecar: None });
-            }
-            Ok(_) => {}
-            Err(_) if std::fs::metadata(&job.plan).is_ok_and(|m| m.is_file() && m.len() == 0) => {}
-            Err(_) => {
-                let remedy = "choose another place for the plan";
-                let (expected, got) = ("a plan, or nothing", "another file");
-                return Err(Error::expected(ErrorKind::Io, job.plan.display(), expected, got, remedy));
-            }
-        }
-    }
-    if in_bundle
+    if args.source.is_dir()
         && !args.force
-        && let Some(sidecar) = up_to_date(args, library, job, &onnx_sha256)
+        && let Some(sidecar) = up_to_date(library, gpu, job, &onnx_sha256)
     {
         return Ok(Done { state: "up to date", sidecar: Some(sidecar) });
     }
     writable(&job.plan)?;
 
-    let target = match args.target {
-        Target::Current => None,
-        Target::Capability(major, minor) => Some((major, minor)),
-    };
+    // By itself TensorRT builds for this machine's GPU, and some versions for no other.
+    let target = (args.target != Target::Current).then_some(gpu);
     // A builder without a switch for half precision takes the types from the model: one that is half precision is built as it
     // is, and any other is refused.
     let wants_half = job.precision == Precision::Fp16;
@@ -174,10 +178,14 @@ fn build_one(args: &Args, library: &Arc<Library>, job: &Job) -> Result<Done> {
     let built = build_plan_with(library, &job.onnx, &options, &mut |event| bar.show(event));
     bar.clear();
     let plan = built?;
+    if sha256_of_file(&job.onnx)? != onnx_sha256 {
+        let (expected, got) = ("a model that stays as it is while its plan is built", "one that was written meanwhile");
+        return Err(Error::expected(ErrorKind::Io, job.onnx.display(), expected, got, "build it again"));
+    }
     let about = Built {
         edition: library.edition(),
         version: library.version(),
-        compute_capabilities: target.or_else(current_capability).into_iter().collect(),
+        compute_capabilities: vec![gpu],
         precision: job.precision,
         onnx: &job.onnx,
         onnx_sha256,
@@ -189,9 +197,18 @@ fn build_one(args: &Args, library: &Arc<Library>, job: &Job) -> Result<Done> {
 }
 
 /// Compute capability of the GPU that TensorRT builds for by itself: the first one, as everywhere in trt-select.
-fn current_capability() -> Option<(u32, u32)> {
-    let context = Context::primary(0).ok()?;
-    Some(context.device().compute_capability)
+fn current_capability(library: &Library) -> Result<(u32, u32)> {
+    match Context::primary(0) {
+        Ok(context) => Ok(context.device().compute_capability),
+        Err(e) if library.line().has_targets => Err(Error::expected(
+            ErrorKind::Engine,
+            "build --target current",
+            "an NVIDIA GPU",
+            format_args!("none ({e})"),
+            "name the GPU to build for, such as --target sm_80",
+        )),
+        Err(e) => Err(Error::new(ErrorKind::Engine, e.to_string())),
+    }
 }
 
 /// How far a build is, where that is shown.
@@ -232,22 +249,18 @@ impl<'a> Bar<'a> {
 
 /// The sidecar of the plan that is there, if building it again would give the like: from the same model, by the same library,
 /// for the same GPU and precision, and undamaged.
-fn up_to_date(args: &Args, library: &Library, job: &Job, onnx_sha256: &str) -> Option<Sidecar> {
+fn up_to_date(library: &Library, gpu: (u32, u32), job: &Job, onnx_sha256: &str) -> Option<Sidecar> {
     // Whatever is wrong with them, building again is the remedy.
     let sidecar = Sidecar::read(&job.plan).ok()??;
     let plan = PlanFile::open(&job.plan).ok()?;
-    let target = match args.target {
-        Target::Current => current_capability()?,
-        Target::Capability(major, minor) => (major, minor),
-    };
     let fits = sidecar.onnx_sha256 == onnx_sha256
         && sidecar.precision == job.precision
-        && sidecar.compute_capabilities == [target];
+        && sidecar.compute_capabilities == [gpu];
     let here = Here {
         edition: library.edition(),
         version: library.version(),
         lean: false,
-        compute_capability: Some(target),
+        compute_capability: Some(gpu),
         library_path: library.path().to_path_buf(),
     };
     (fits && check(&plan, Some(&sidecar), &here, None).is_ok()).then_some(sidecar)
@@ -261,7 +274,7 @@ fn writable(plan: &Path) -> Result<()> {
     };
     let probe =
         dir.join(format!(".{}.{}.probe", plan.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
-    let opened = std::fs::OpenOptions::new().write(true).create_new(true).open(&probe);
+    let opened = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&probe);
     let _ = std::fs::remove_file(&probe);
     opened.map(drop).map_err(|e| unwritable(plan, "-o", &e))
 }

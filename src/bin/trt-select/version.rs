@@ -1,0 +1,34 @@
+//! `--version`: the release, and what this build has in it.
+
+use std::sync::LazyLock;
+
+/// What `--version` prints after the program's name: the release, the engines, and the versions of TensorRT that it speaks to.
+pub(crate) fn long() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(text);
+    &TEXT
+}
+
+fn text() -> String {
+    let built_in = [("tract", cfg!(feature = "tract")), ("ort", cfg!(feature = "ort")), ("null", true)];
+    let mut engines: Vec<&str> = built_in.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect();
+    if cfg!(feature = "tensorrt") {
+        engines.push("tensorrt");
+    }
+    format!("{}\nengines: {}{}", env!("CARGO_PKG_VERSION"), engines.join(", "), tensorrt())
+}
+
+#[cfg(feature = "tensorrt")]
+fn tensorrt() -> String {
+    let lines = trt_select::engines::tensorrt::lines();
+    if lines.is_empty() {
+        return "\nTensorRT: none: no headers were found when it was built; bring some (engines/get-tensorrt.sh, or set \
+                TENSORRT_INCLUDE_DIR) and build again"
+            .to_owned();
+    }
+    lines.iter().map(|line| format!("\nTensorRT: {line}")).collect()
+}
+
+#[cfg(not(feature = "tensorrt"))]
+fn tensorrt() -> String {
+    String::new()
+}
