@@ -69,10 +69,8 @@ fn build() -> Option<PathBuf> {
         println!("skipped: no headers of TensorRT-RTX: run engines/get-tensorrt.sh");
         return None;
     }
-    if !trt_select::engines::tensorrt::lines()
-        .iter()
-        .any(|line| line.name.starts_with("RTX") || line.name.contains("rtx"))
-    {
+    let edition = trt_select::engines::tensorrt::Edition::Rtx;
+    if !trt_select::engines::tensorrt::lines().iter().any(|line| line.edition == edition) {
         println!("skipped: this build was made without TensorRT-RTX's headers: build again");
         return None;
     }

@@ -6,12 +6,29 @@ use super::doubles::{Doubles, with_doubles};
 use super::frames::Picture;
 use super::{assert_same, on_cpu, open, pictures};
 
+/// What a failure did.
+#[derive(Default)]
+struct Seen {
+    /// The selector did not open.
+    at_open: bool,
+    errors: Vec<String>,
+    /// What was said without failing anything: a graph that was refused, an error that came when something was given back.
+    reports: Vec<String>,
+}
+
 /// Opens, answers for every picture (a candidate that fails is another one's turn), and answers once more for the first.
-fn scenario(doubles: &Doubles, pictures: &[Picture], expected: &[Outcome]) -> Vec<String> {
+fn scenario(doubles: &Doubles, pictures: &[Picture], expected: &[Outcome]) -> Seen {
+    let mut seen = open_and_infer(doubles, pictures, expected);
+    let driver = trt_select::cuda::driver::Driver::load().expect("the double");
+    seen.reports.extend(driver.take_error().map(|e| e.to_string()));
+    seen
+}
+
+fn open_and_infer(doubles: &Doubles, pictures: &[Picture], expected: &[Outcome]) -> Seen {
     let mut errors = Vec::new();
     let mut selector = match open(doubles) {
         Ok(selector) => selector,
-        Err(error) => return vec![error.to_string()],
+        Err(error) => return Seen { at_open: true, errors: vec![error.to_string()], ..Seen::default() },
     };
     for (picture, expected) in pictures.iter().zip(expected) {
         match selector.infer(picture.frame()) {
@@ -20,10 +37,24 @@ fn scenario(doubles: &Doubles, pictures: &[Picture], expected: &[Outcome]) -> Ve
             Err(error) => errors.push(error.to_string()),
         }
     }
-    // The one call has failed: from here on all is well.
-    let again = selector.infer(pictures[0].frame()).unwrap_or_else(|e| panic!("after {errors:?}: {e}"));
-    assert_same(&again, &expected[0], "after a failure");
-    errors
+    // Once the one call has failed, all is well from there on.
+    let mut tries = 0;
+    while let Some(error) = match selector.infer(pictures[0].frame()) {
+        Ok(outcome) if outcome.failed.is_empty() => {
+            assert_same(&outcome, &expected[0], "after a failure");
+            None
+        }
+        Ok(_) => selector.failure().map(ToString::to_string),
+        Err(error) => Some(error.to_string()),
+    } {
+        errors.push(error);
+        tries += 1;
+        assert!(tries < 3, "{errors:?}");
+    }
+    let mut reports: Vec<String> =
+        selector.candidates().iter().filter_map(|c| Some(c.gpu()?.graph_refused()?.to_owned())).collect();
+    reports.extend(selector.set().gpu().and_then(|g| g.session().context().take_error()).map(|e| e.to_string()));
+    Seen { at_open: false, errors, reports }
 }
 
 fn expected(doubles: &Doubles, pictures: &[Picture]) -> Vec<Outcome> {
@@ -37,54 +68,62 @@ fn assert_one_line(error: &str) {
 
 #[test]
 fn every_call_of_the_driver_may_fail_once() {
-    with_doubles("every_call_of_the_driver_may_fail_once", &[], |doubles| {
+    with_doubles("failures::every_call_of_the_driver_may_fail_once", &[], |doubles| {
         let pictures = pictures(6);
         let expected = expected(doubles, &pictures);
         doubles.cuda.reset();
-        assert!(scenario(doubles, &pictures, &expected).is_empty());
-        let calls = doubles.cuda.calls("*");
-        assert!(calls > 200, "{calls} calls");
-        let (mut failed_at_open, mut failed_later, mut unnoticed) = (0, 0, 0);
-        for n in 1..=calls {
-            doubles.cuda.reset();
-            // Out of memory, an illegal address (once), and one that nobody knows.
-            let code = [2, 700, 9999][n as usize % 3];
-            doubles.cuda.fail("*", n, code);
-            let errors = scenario(doubles, &pictures, &expected);
-            errors.iter().for_each(|e| assert_one_line(e));
-            assert!(errors.len() <= 1, "call {n}: one failure, {errors:?}");
-            match errors.len() {
-                0 => unnoticed += 1,
-                _ if errors[0].contains("candidate")
-                    || errors.len() == 1 && doubles.cuda.calls("cuGraphLaunch") == 0 =>
-                {
-                    failed_at_open += 1
+        assert!(scenario(doubles, &pictures, &expected).errors.is_empty());
+        let made: Vec<(String, u64)> =
+            doubles.cuda.symbols().into_iter().map(|call| (call.clone(), doubles.cuda.calls(&call))).collect();
+        let made: Vec<(String, u64)> = made.into_iter().filter(|(_, n)| *n > 0).collect();
+        assert!(made.len() > 30, "{made:?}");
+        let (mut at_open, mut later, mut quiet) = (0, 0, 0);
+        for (call, count) in &made {
+            let mut unnoticed = 0;
+            for n in 1..=*count {
+                doubles.cuda.reset();
+                // Out of memory, an illegal address (once), and one that nobody knows.
+                let code = [2, 700, 9999][n as usize % 3];
+                doubles.cuda.fail(call, n, code);
+                let seen = scenario(doubles, &pictures, &expected);
+                let what = format!("{call} {n} of {count} failed with {code}: {:?}", seen.errors);
+                seen.errors.iter().for_each(|e| assert_one_line(e));
+                assert!(seen.errors.len() <= 1, "one failure: {what}");
+                match seen.errors.len() {
+                    0 if !seen.reports.is_empty() => quiet += 1,
+                    0 => unnoticed += 1,
+                    _ if seen.at_open => at_open += 1,
+                    _ => later += 1,
                 }
-                _ => failed_later += 1,
+                doubles.assert_all_freed_but_misuse(&what);
             }
-            doubles.assert_all_freed_but_misuse(&format!("call {n} of {calls} failed with {code}: {errors:?}"));
+            if unnoticed > 0 && !MAY_BE_QUIET.contains(&call.as_str()) {
+                println!("{call}: {unnoticed} of {count} failures were not noticed");
+            }
         }
-        println!(
-            "{calls} calls: {failed_at_open} failed open, {failed_later} failed an input, {unnoticed} were made up for"
-        );
-        assert!(failed_at_open > 50 && failed_later > 10, "{failed_at_open} {failed_later} {unnoticed}");
+        println!("{made:?}: {at_open} failed open, {later} failed an input, {quiet} were reported and made up for");
+        assert!(at_open > 50 && later > 10, "{at_open} {later} {quiet}");
     });
 }
 
+/// Calls whose failure has a second way (graphs, page-locking, options of newer drivers), or comes when something is given
+/// back, where it is kept for `Context::take_error`.
+const MAY_BE_QUIET: [&str; 0] = [];
+
 #[test]
 fn every_call_of_tensorrt_may_fail_once() {
-    with_doubles("every_call_of_tensorrt_may_fail_once", &[], |doubles| {
+    with_doubles("failures::every_call_of_tensorrt_may_fail_once", &[], |doubles| {
         let pictures = pictures(6);
         let expected = expected(doubles, &pictures);
         doubles.nv.reset();
-        assert!(scenario(doubles, &pictures, &expected).is_empty());
+        assert!(scenario(doubles, &pictures, &expected).errors.is_empty());
         let mut noticed = 0;
         for call in super::doubles::NV_CALLS {
             let made = doubles.nv_calls_of(call, || drop(scenario(doubles, &pictures, &expected)));
             for n in 1..=made {
                 doubles.nv.reset();
                 doubles.nv.fail(call, n);
-                let errors = scenario(doubles, &pictures, &expected);
+                let errors = scenario(doubles, &pictures, &expected).errors;
                 errors.iter().for_each(|e| assert_one_line(e));
                 assert!(errors.len() <= 1, "{call} {n}: {errors:?}");
                 noticed += errors.len();

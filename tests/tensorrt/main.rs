@@ -81,7 +81,8 @@ fn ten_thousand_inputs_are_answered_as_on_the_cpu() {
         let bound = doubles.nv.calls("setTensorAddress");
         assert_eq!(bound, 6, "two tensors a candidate, each bound once");
         doubles.nv.opened();
-        let (allocations, driver) = (doubles.heap_allocations(), doubles.cuda.calls("cuMemAlloc_v2"));
+        let driver = doubles.cuda.calls("cuMemAlloc_v2");
+        let allocations = doubles.heap_allocations();
         for i in 0..infers {
             outcomes.push(selector.infer(pictures[i % pictures.len()].frame()).expect("answered"));
         }

@@ -8,7 +8,7 @@ use super::{open, toy};
 
 #[test]
 fn damaged_plans_never_reach_an_answer() {
-    with_doubles("damaged_plans_never_reach_an_answer", &[], |doubles| {
+    with_doubles("plans::damaged_plans_never_reach_an_answer", &[], |doubles| {
         let path = toy::plan_path(&doubles.bundle, "middle");
         let whole = std::fs::read(&path).expect("the plan");
         let refused = |bytes: &[u8], what: &str| {

@@ -430,6 +430,7 @@ Context::Context(Engine& engine) noexcept
 Context::~Context() noexcept
 {
     fails(Call::destroyContext);
+    activation(this, nullptr, 0);
     {
         std::lock_guard<std::mutex> const lock(g_contexts_lock);
         for (Context*& place : g_contexts)
@@ -473,6 +474,7 @@ void Context::Table::setDeviceMemoryV2(void* memory, int64_t size) noexcept
     }
     context.mActivation = static_cast<uint8_t*>(memory);
     context.mActivationBytes = context.mEngine.plan.activation_bytes;
+    activation(&context, memory, static_cast<uint64_t>(size));
 }
 
 bool Context::Table::setInputShape(char const* name, nv::Dims const& dims) noexcept

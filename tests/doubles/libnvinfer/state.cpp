@@ -36,6 +36,14 @@ std::atomic<nv::ILogger*> g_logger{nullptr};
 char g_misuse_text[512];
 std::mutex g_misuse_lock;
 
+struct Activation
+{
+    void const* context = nullptr;
+    void const* memory = nullptr;
+    uint64_t bytes = 0;
+};
+Activation g_activations[64];
+
 int index_of(char const* name)
 {
     for (int i = 0; name != nullptr && i < CALLS; ++i)
@@ -124,6 +132,22 @@ EXPORT char const* trtsel_nvdouble_misuse_text(void)
 EXPORT void trtsel_nvdouble_opened(int32_t is_opened)
 {
     g_opened = is_opened != 0;
+}
+
+// Address and size of the activation memory of the index-th live context that has some; 1 if there is one.
+EXPORT int32_t trtsel_nvdouble_activation(uint64_t index, uint64_t* address, uint64_t* bytes)
+{
+    std::lock_guard<std::mutex> const lock(g_misuse_lock);
+    for (Activation const& block : g_activations)
+    {
+        if (block.context != nullptr && index-- == 0)
+        {
+            *address = reinterpret_cast<uint64_t>(block.memory);
+            *bytes = block.bytes;
+            return 1;
+        }
+    }
+    return 0;
 }
 
 // Forgets calls, failures to come and misuse, but not what is alive.
@@ -218,6 +242,27 @@ void log_error(char const* text) noexcept
     if (nv::ILogger* const logger = g_logger)
     {
         logger->log(nv::ILogger::Severity::kERROR, text);
+    }
+}
+
+void activation(void const* context, void const* memory, uint64_t bytes) noexcept
+{
+    std::lock_guard<std::mutex> const lock(g_misuse_lock);
+    Activation* found = nullptr;
+    for (Activation& block : g_activations)
+    {
+        if (block.context == context || (found == nullptr && block.context == nullptr))
+        {
+            found = &block;
+            if (block.context == context)
+            {
+                break;
+            }
+        }
+    }
+    if (found != nullptr && (memory != nullptr || found->context == context))
+    {
+        *found = memory == nullptr ? Activation{} : Activation{context, memory, bytes};
     }
 }
 

@@ -81,6 +81,9 @@ void take_logger(nv::ILogger* logger) noexcept;
 
 void log_error(char const* text) noexcept;
 
+// The activation memory that a context has; null where it goes.
+void activation(void const* context, void const* memory, uint64_t bytes) noexcept;
+
 // The driver's calls that the double makes, from whatever library of the driver the process has.
 struct Driver
 {
