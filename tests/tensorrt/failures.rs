@@ -98,7 +98,7 @@ fn every_call_of_the_driver_may_fail_once() {
                 doubles.assert_all_freed_but_misuse(&what);
             }
             if unnoticed > 0 && !MAY_BE_QUIET.contains(&call.as_str()) {
-                println!("{call}: {unnoticed} of {count} failures were not noticed");
+                panic!("{call}: {unnoticed} of {count} failures were not noticed");
             }
         }
         println!("{made:?}: {at_open} failed open, {later} failed an input, {quiet} were reported and made up for");
@@ -106,9 +106,14 @@ fn every_call_of_the_driver_may_fail_once() {
     });
 }
 
-/// Calls whose failure has a second way (graphs, page-locking, options of newer drivers), or comes when something is given
-/// back, where it is kept for `Context::take_error`.
-const MAY_BE_QUIET: [&str; 0] = [];
+/// Calls whose failure nobody need hear of.
+const MAY_BE_QUIET: [&str; 3] = [
+    // Made once a process: the driver was loaded before.
+    "cuInit",
+    "cuDriverGetVersion",
+    // The plan is then read into a pinned block.
+    "cuMemHostRegister_v2",
+];
 
 #[test]
 fn every_call_of_tensorrt_may_fail_once() {

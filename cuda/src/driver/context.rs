@@ -231,7 +231,7 @@ impl Context {
     /// result; an error of the first push is kept.
     pub(super) fn insist(&self, name: &'static str, work: impl FnOnce(&'static Table) -> c_int) -> Result<()> {
         let entered = self.enter().or_else(|error| {
-            self.store(error);
+            self.keep(error);
             self.enter()
         });
         let _entered = entered?;
@@ -244,11 +244,12 @@ impl Context {
     /// there. So it is not tried again.
     pub(super) fn release(&self, name: &'static str, work: impl FnOnce(&'static Table) -> c_int) {
         if let Err(error) = self.insist(name, work) {
-            self.store(error);
+            self.keep(error);
         }
     }
 
-    fn store(&self, error: Error) {
+    /// Keeps an error that no caller can be given, for [`Context::take_error`]. The first one stays.
+    pub fn keep(&self, error: Error) {
         self.inner.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 }
@@ -293,10 +294,10 @@ impl Drop for Entered<'_> {
         let first = unsafe { call!(table, cuCtxPopCurrent_v2(&mut popped)) };
         if let Err(error) = first {
             // A pop that failed has changed nothing. The caller's context is to be current again, so it is tried once more.
-            self.context.store(error);
+            self.context.keep(error);
             // SAFETY: as above.
             if let Err(error) = unsafe { call!(table, cuCtxPopCurrent_v2(&mut popped)) } {
-                self.context.store(error);
+                self.context.keep(error);
             }
         }
     }

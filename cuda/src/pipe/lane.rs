@@ -393,8 +393,7 @@ impl<N: Network> Lane<N> {
     /// The tensor to write the next input into; empty where the lane takes frames. Waits for a launch under way.
     pub fn tensor_mut(&mut self) -> &mut [f32] {
         if self.launched {
-            // An error is the launch's own, and the next poll or launch meets it again.
-            let _ = self.stream.synchronize();
+            wait_at_last(&self.stream, &self.context);
             self.launched = false;
         }
         let bytes = 4 * self.network.input().len;
@@ -593,7 +592,17 @@ const TAKES_TENSORS: &str = "lane: expected a tensor, got a frame; this network'
 
 impl<N: Network> Drop for Lane<N> {
     fn drop(&mut self) {
-        // The error, if there is one, is that of work which nobody waits for any more.
-        let _ = self.stream.synchronize();
+        wait_at_last(&self.stream, &self.context);
+    }
+}
+
+/// Waits for work before its memory is freed. Whatever happens, nobody can be told here: the error is kept, and a failed call is
+/// tried once more.
+pub(super) fn wait_at_last(stream: &Stream, context: &Context) {
+    for _ in 0..2 {
+        match stream.synchronize() {
+            Ok(()) => return,
+            Err(error) => context.keep(error),
+        }
     }
 }

@@ -345,8 +345,7 @@ impl Pipe {
 impl Drop for Pipe {
     fn drop(&mut self) {
         if self.busy {
-            // The error, if there is one, is that of work which nobody waits for any more.
-            let _ = self.stream.synchronize();
+            lane::wait_at_last(&self.stream, &self.context);
         }
     }
 }

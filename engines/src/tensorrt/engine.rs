@@ -6,7 +6,7 @@ use trt_select_cuda::driver::{DeviceBuffer, Stream};
 use trt_select_cuda::pipe::{Network, NetworkTensor};
 
 use super::runtime::{Context, CudaEngine, IoTensor};
-use super::session::{Pinned, PlanSpec, Session, Shared, deserialize};
+use super::session::{Pinned, PlanSpec, Session, Shared, deserialize, enter_at_last};
 use crate::{DataType, Description, Error, ErrorKind, Memory, TensorInfo};
 
 /// One network of a [`Session`]. Its tensors' addresses are bound once, when its context is made.
@@ -114,7 +114,7 @@ impl TensorrtEngine {
 
     /// Gives back what deserializing took.
     pub(super) fn unload(&mut self) {
-        let _current = self.shared.context.enter();
+        let _current = enter_at_last(&self.shared.context);
         self.context = None;
         self.engine = None;
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use trt_select_cuda::driver::{Context, DeviceBuffer, Owner, PinnedBuffer, Registered};
+use trt_select_cuda::driver::{Context, DeviceBuffer, Entered, Owner, PinnedBuffer, Registered};
 
 use super::engine::TensorrtEngine;
 use super::library::Library;
@@ -63,9 +63,19 @@ pub(super) struct Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // TensorRT frees what is on the device in the context that is current.
-        let _current = self.context.enter();
+        let _current = enter_at_last(&self.context);
         self.runtime = None;
     }
+}
+
+/// Makes the context current where something is given back and nobody can be told of an error: it is kept, and the call tried
+/// once more.
+pub(super) fn enter_at_last(context: &Context) -> Option<Entered<'_>> {
+    let again = |error| {
+        context.keep(error);
+        context.enter()
+    };
+    context.enter().or_else(again).map_err(|error| context.keep(error)).ok()
 }
 
 impl std::fmt::Debug for Session {
