@@ -118,7 +118,7 @@ fn winding_components() {
             let y = if flip { height - 1 - y } else { y };
             let line = y.is_multiple_of(pitch) && x > 2 && x < width - 3;
             // Lines are joined at their ends, left and right in turn.
-            let turn = y / pitch % 2 == 0;
+            let turn = (y / pitch).is_multiple_of(2);
             let edge = if turn { x == 3 } else { x == width - 4 };
             if line || edge { 230 } else { 20 }
         };
