@@ -97,6 +97,10 @@ fn nothing_is_allocated_after_warm_up() {
             resizing.run(black_box(&grey), &mut out).unwrap();
             resizing.run(black_box(&yuv), &mut out).unwrap();
         });
+        counts_none("tables for the device, alternating sizes", many / 100, || {
+            black_box(resizing.device_tables(28, 28));
+            black_box(resizing.device_tables(64, 63));
+        });
     }
 
     decisions(10 * many, &grey);

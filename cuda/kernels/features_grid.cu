@@ -187,7 +187,7 @@ struct ts_box {
     ts_u32 bottom;
 };
 
-TS_KERNEL(trtsel_features_grid, TS_GRID_THREADS, FeaturesParams, p) {
+TS_KERNEL(trtsel_features_grid, TS_GRID_THREADS, 1, FeaturesParams, p) {
     TS_SHARED(ts_u8, grey, TS_MAX_CELLS);
     TS_SHARED(ts_u64, totals, TS_GRID_TOTALS);
     TS_SHARED(ts_u32, shared, TS_GRID_THREADS / TS_WARP);

@@ -120,15 +120,22 @@ TS_FN void ts_add_unit(ts_sums& sums, const ts_coefficients& k, const ts_u8* row
     }
 }
 
-// Sums the units `first`, `first + step`, ... below `end`. `wide`: every row starts at a multiple of 16.
+// Units `first`, `first + step`, ... below `end`. A frame has at most 2^26 units; `step` is as small.
+struct ts_span {
+    ts_u32 first;
+    ts_u32 step;
+    ts_u32 end;
+};
+
+// Sums units. `wide`: every row starts at a multiple of 16.
 template <ts_u32 FORMAT>
-TS_FN ts_sums ts_sum_units(const FrameDesc& desc, bool wide, ts_u32 units_a_row, ts_u64 first, ts_u64 step, ts_u64 end) {
+TS_FN ts_sums ts_sum_units(const FrameDesc& desc, bool wide, ts_u32 units_a_row, const ts_span& span) {
     ts_frame frame = ts_frame_of(desc);
     frame.format = FORMAT;
     ts_sums sums = {};
-    for (ts_u64 i = first; i < end; i += step) {
-        const ts_u32 y = (ts_u32)i / units_a_row;
-        const ts_u32 unit = (ts_u32)i - y * units_a_row;
+    for (ts_u32 i = span.first; i < span.end; i += span.step) {
+        const ts_u32 y = i / units_a_row;
+        const ts_u32 unit = i - y * units_a_row;
         const ts_u32 x = unit * TS_UNIT_PX;
         if (wide && x + TS_UNIT_PX <= desc.width_px) {
             const ts_u8* const chroma_row = FORMAT == TS_NV12 ? frame.plane1 + (y / 2) * frame.stride1 : frame.plane0;
@@ -148,14 +155,14 @@ TS_FN ts_sums ts_sum_units(const FrameDesc& desc, bool wide, ts_u32 units_a_row,
     return sums;
 }
 
-TS_FN ts_sums ts_sum_frame(const FrameDesc& f, bool wide, ts_u32 units_a_row, ts_u64 first, ts_u64 step, ts_u64 end) {
+TS_FN ts_sums ts_sum_frame(const FrameDesc& f, bool wide, ts_u32 units_a_row, const ts_span& span) {
     switch (f.format) {
-        case TS_RGB8: return ts_sum_units<TS_RGB8>(f, wide, units_a_row, first, step, end);
-        case TS_BGR8: return ts_sum_units<TS_BGR8>(f, wide, units_a_row, first, step, end);
-        case TS_RGBA8: return ts_sum_units<TS_RGBA8>(f, wide, units_a_row, first, step, end);
-        case TS_NV12: return ts_sum_units<TS_NV12>(f, wide, units_a_row, first, step, end);
-        case TS_YUYV: return ts_sum_units<TS_YUYV>(f, wide, units_a_row, first, step, end);
-        default: return ts_sum_units<TS_GRAY8>(f, wide, units_a_row, first, step, end);
+        case TS_RGB8: return ts_sum_units<TS_RGB8>(f, wide, units_a_row, span);
+        case TS_BGR8: return ts_sum_units<TS_BGR8>(f, wide, units_a_row, span);
+        case TS_RGBA8: return ts_sum_units<TS_RGBA8>(f, wide, units_a_row, span);
+        case TS_NV12: return ts_sum_units<TS_NV12>(f, wide, units_a_row, span);
+        case TS_YUYV: return ts_sum_units<TS_YUYV>(f, wide, units_a_row, span);
+        default: return ts_sum_units<TS_GRAY8>(f, wide, units_a_row, span);
     }
 }
 
@@ -178,8 +185,8 @@ TS_FN void ts_write_whole(const FrameDesc& frame, const ts_u64* sums, Accumulato
     out.bright = sums[TS_BRIGHT];
 }
 
-// Any number of blocks in x.
-TS_KERNEL(trtsel_features_whole, TS_WHOLE_THREADS, FeaturesParams, p) {
+// Any number of blocks in x up to 2^18, the most that a frame can keep busy.
+TS_KERNEL(trtsel_features_whole, TS_WHOLE_THREADS, 4, FeaturesParams, p) {
     TS_SHARED(ts_u64, totals, TS_WHOLE_SUMS);
     TS_SHARED(ts_u32, last, 1);
     ts_whole_scratch* const scratch = &((ts_scratch*)p.scratch)->whole;
@@ -194,15 +201,16 @@ TS_KERNEL(trtsel_features_whole, TS_WHOLE_THREADS, FeaturesParams, p) {
     if (frame.format == TS_NV12) addresses |= frame.plane1 | frame.stride1_bytes;
     const bool wide = addresses % 16 == 0;
     const ts_u32 units_a_row = (frame.width_px + TS_UNIT_PX - 1) / TS_UNIT_PX;
-    const ts_u64 units = (ts_u64)units_a_row * frame.height_px;
-    const ts_u64 step = (ts_u64)ts_blocks_x() * TS_WHOLE_THREADS;
-    for (ts_u64 start = 0; start < units; start += step * TS_UNITS_A_ROUND) {
-        const ts_u64 stop = start + step * TS_UNITS_A_ROUND;
+    const ts_u32 units = units_a_row * frame.height_px;
+    const ts_u32 step = ts_blocks_x() * TS_WHOLE_THREADS;
+    const ts_u64 round = (ts_u64)step * TS_UNITS_A_ROUND;
+    for (ts_u64 start = 0; start < units; start += round) {
+        const ts_u32 stop = start + round < units ? (ts_u32)(start + round) : units;
         TS_PER_THREAD(ts_sums, sums, TS_WHOLE_THREADS);
         TS_PER_THREAD(ts_u64, one, TS_WHOLE_THREADS);
         TS_FOR_THREADS(t, TS_WHOLE_THREADS) {
-            const ts_u64 first = start + (ts_u64)ts_block_index(0) * TS_WHOLE_THREADS + t;
-            TS_MY(sums, t) = ts_sum_frame(frame, wide, units_a_row, first, step, stop < units ? stop : units);
+            const ts_span span = {(ts_u32)start + ts_block_index(0) * TS_WHOLE_THREADS + t, step, stop};
+            TS_MY(sums, t) = ts_sum_frame(frame, wide, units_a_row, span);
         }
         TS_UNROLL
         for (ts_u32 k = 0; k < TS_WHOLE_SUMS; ++k) {

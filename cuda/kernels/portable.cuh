@@ -27,7 +27,7 @@ typedef unsigned long long ts_u64;
 #define __device__ __attribute__((device))
 #define __global__ __attribute__((global))
 #define __shared__ __attribute__((shared))
-#define __launch_bounds__(n) __attribute__((launch_bounds(n)))
+#define __launch_bounds__(threads, blocks) __attribute__((launch_bounds(threads, blocks)))
 #endif
 #endif
 #else
@@ -50,8 +50,9 @@ typedef unsigned long long ts_u64;
 
 #define TS_INLINE __device__ __attribute__((always_inline)) inline
 #define TS_FN static TS_INLINE
-#define TS_KERNEL(name, threads, type, argument) \
-    extern "C" __global__ void __launch_bounds__(threads) name(type argument)
+// `blocks`: how many a multiprocessor should hold at once, which bounds the registers.
+#define TS_KERNEL(name, threads, blocks, type, argument) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(type argument)
 #define TS_FOR_THREADS(t, n) for (ts_u32 t = ts_thread(), ts_once = 1; ts_once; ts_once = 0)
 #define TS_BARRIER() __syncthreads()
 #define TS_SHARED(type, name, n) __shared__ type name[n]
@@ -111,7 +112,7 @@ struct ts_host_block {
 #define TS_INLINE inline
 #define TS_FN [[maybe_unused]] static inline
 // `threads` is what the launcher compares with the block size that it is asked for.
-#define TS_KERNEL(name, threads, type, argument)          \
+#define TS_KERNEL(name, threads, blocks, type, argument)  \
     static constexpr ts_u32 name##_threads = threads;     \
     static void name([[maybe_unused]] const ts_host_block& ts_block, type argument)
 #define TS_UNROLL

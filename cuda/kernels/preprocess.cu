@@ -178,7 +178,7 @@ TS_FN void ts_preprocess_tile(const PreprocessParams& p, ts_u32 left, ts_u32 top
 }
 
 // One block a tile. The parameters and the tables lie in device memory.
-TS_KERNEL(trtsel_preprocess, TS_PREPROCESS_THREADS, const PreprocessParams*, params) {
+TS_KERNEL(trtsel_preprocess, TS_PREPROCESS_THREADS, 3, const PreprocessParams*, params) {
     TS_SHARED(ts_u32, staged, TS_STAGE_ROWS * TS_STAGE_COLUMNS);
     TS_SHARED(ts_u32, narrowed, TS_STAGE_ROWS * TS_TILE_WIDTH);
     const PreprocessParams& p = *params;

@@ -53,7 +53,7 @@ TS_FN void ts_best_of_block(TS_PER_THREAD_REF(ts_best, best, TS_SIGNALS_THREADS)
 
 // One block. `p` and the scores lie in device memory, what is written in memory that the host reads; the host may read
 // it once the sequence word is the one that it gave.
-TS_KERNEL(trtsel_signals, TS_SIGNALS_THREADS, const SignalsParams*, params) {
+TS_KERNEL(trtsel_signals, TS_SIGNALS_THREADS, 1, const SignalsParams*, params) {
     TS_SHARED(float, shared_float, TS_SIGNALS_THREADS / TS_WARP);
     TS_SHARED(ts_u64, shared_key, TS_SIGNALS_THREADS / TS_WARP);
     const SignalsParams p = *params;

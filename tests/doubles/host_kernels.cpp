@@ -64,33 +64,42 @@ void run(Kernel<Argument> kernel, ts_u32, const unsigned grid[3], Argument argum
 }
 #endif
 
+struct Limits {
+    ts_u32 threads;
+    // Most blocks in x and y.
+    ts_u32 most_x;
+    ts_u32 most_y;
+};
+
 template <class Argument>
-void launch(const char* name, ts_u32 threads, Kernel<Argument> kernel, const unsigned grid[3], const unsigned block[3],
-            void** args) {
-    if (block[0] != threads || block[1] != 1 || block[2] != 1) {
+void launch(const char* name, const Limits& limits, Kernel<Argument> kernel, const unsigned grid[3],
+            const unsigned block[3], void** args) {
+    if (block[0] != limits.threads || block[1] != 1 || block[2] != 1) {
         fprintf(stderr, "%s: expected a block of %ux1x1 threads, got %ux%ux%u; take it from trt_select_cuda::kernels\n",
-                name, threads, block[0], block[1], block[2]);
+                name, limits.threads, block[0], block[1], block[2]);
         abort();
     }
-    if (grid[0] == 0 || grid[1] == 0 || grid[2] != 1 || grid[1] > 65535) {
-        fprintf(stderr, "%s: expected a grid of 1x1x1 to 2147483647x65535x1, got %ux%ux%u\n", name, grid[0], grid[1],
-                grid[2]);
+    const bool fits = grid[0] >= 1 && grid[0] <= limits.most_x && grid[1] >= 1 && grid[1] <= limits.most_y;
+    if (!fits || grid[2] != 1) {
+        fprintf(stderr, "%s: expected a grid of 1x1x1 to %ux%ux1 blocks, got %ux%ux%u; take it from trt_select_cuda::kernels\n",
+                name, limits.most_x, limits.most_y, grid[0], grid[1], grid[2]);
         abort();
     }
     Argument argument;
     memcpy(&argument, args[0], sizeof argument);
-    run(kernel, threads, grid, argument);
+    run(kernel, limits.threads, grid, argument);
 }
 
-#define LAUNCHER(kernel)                                                                  \
-    void start_##kernel(const unsigned grid[3], const unsigned block[3], void** args) {    \
-        launch(#kernel, kernel##_threads, kernel, grid, block, args);                    \
+#define LAUNCHER(kernel, most_x, most_y)                                                      \
+    void start_##kernel(const unsigned grid[3], const unsigned block[3], void** args) {      \
+        launch(#kernel, {kernel##_threads, most_x, most_y}, kernel, grid, block, args);      \
     }
 
-LAUNCHER(trtsel_features_whole)
-LAUNCHER(trtsel_features_grid)
-LAUNCHER(trtsel_preprocess)
-LAUNCHER(trtsel_signals)
+// A tensor has at most 16384 pixels a side.
+LAUNCHER(trtsel_features_whole, 1u << 18, 1)
+LAUNCHER(trtsel_features_grid, 1, 1)
+LAUNCHER(trtsel_preprocess, 16384 / TS_TILE_WIDTH, 16384 / TS_TILE_HEIGHT)
+LAUNCHER(trtsel_signals, 1, 1)
 
 }  // namespace
 

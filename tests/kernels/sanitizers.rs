@@ -78,7 +78,7 @@ fn threads() {
     again.args(["random_frames", "random_scores", "--test-threads", "1"]);
     again
         .env(LIBRARY, library)
-        .env(CASES, "6")
+        .env(CASES, "4")
         .env("TSAN_OPTIONS", "halt_on_error=1:exitcode=9:ignore_noninstrumented_modules=1");
     passes(again);
 }

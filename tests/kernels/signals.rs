@@ -100,9 +100,9 @@ fn check(got: &Got, scores: &[f32], kind: Scores, worst: &mut Worst, what: &str)
     let k = scores.len().min(TOP_K);
     assert_eq!(r.top_k as usize, k, "{what}");
     assert_eq!(r.top_classes[..k], order[..k], "{what}");
-    for i in 0..TOP_K {
+    for (i, &top) in r.top_probabilities.iter().enumerate() {
         let p = if i < k { got.probabilities[order[i] as usize] } else { 0.0 };
-        assert_eq!(r.top_probabilities[i], p, "{what}");
+        assert_eq!(top, p, "{what}");
     }
     assert_eq!((r.class, r.top1), (r.top_classes[0], r.top_probabilities[0]), "{what}");
     if k > 1 {
