@@ -213,10 +213,16 @@ impl Double {
         assert_eq!(unsafe { destroy(stream as *mut c_void) }, 0);
     }
 
+    /// Nothing was done wrongly.
+    #[track_caller]
+    pub(crate) fn is_used_well(&self) {
+        assert_eq!(self.misuse(), 0, "{}", self.misuse_text());
+    }
+
     /// Nothing is left, nothing was done wrongly.
     #[track_caller]
     pub(crate) fn is_clean(&self) {
-        assert_eq!(self.misuse(), 0, "{}", self.misuse_text());
+        self.is_used_well();
         assert_eq!(self.live("*"), 0, "live objects");
     }
 }
