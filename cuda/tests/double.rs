@@ -209,12 +209,12 @@ fn the_products_kernels_run() {
         // Signals of four logits, in a graph whose parameters are rewritten between launches.
         let mut scores = DeviceBuffer::new(&context, 16).unwrap();
         let probabilities = PinnedBuffer::new(&context, 16, true).unwrap();
-        let record = PinnedBuffer::new(&context, size_of::<SignalsRecord>(), true).unwrap();
+        let answer = PinnedBuffer::new(&context, size_of::<SignalsRecord>(), true).unwrap();
         let mut params = PinnedBuffer::new(&context, size_of::<SignalsParams>(), true).unwrap();
         let told = |sequence| SignalsParams {
             scores: scores.address(),
             probabilities: probabilities.device_address().unwrap(),
-            record: record.device_address().unwrap(),
+            record: answer.device_address().unwrap(),
             sequence,
             count: 4,
             logits: 1,
@@ -234,14 +234,27 @@ fn the_products_kernels_run() {
             // SAFETY: as above.
             unsafe { exec.launch(&stream) }.unwrap();
             while !stream.query().unwrap() {}
-            assert_eq!(record.load_u64(std::mem::offset_of!(SignalsRecord, sequence)), told.sequence);
-            let signals: SignalsRecord = record.read_pod(0);
+            assert_eq!(answer.load_u64(std::mem::offset_of!(SignalsRecord, sequence)), told.sequence);
+            let signals: SignalsRecord = answer.read_pod(0);
             assert_eq!((signals.class, signals.valid, signals.top_k), (class, 1, 4));
             let expected = logits.iter().map(|x| f64::from(*x).exp()).sum::<f64>();
             let expected = f64::from(logits[class as usize]).exp() / expected;
             assert!((f64::from(signals.top1) - expected).abs() < 1e-6, "{} {expected}", signals.top1);
         }
-        drop((functions, signals, module, pixels, scratch, scores, probabilities, record, params, exec, stream));
+        drop((
+            functions,
+            signals,
+            module,
+            pixels,
+            scratch,
+            scores,
+            probabilities,
+            record,
+            answer,
+            params,
+            exec,
+            stream,
+        ));
         drop(context);
         double.is_clean();
     });

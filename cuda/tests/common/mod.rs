@@ -25,6 +25,8 @@ pub(crate) struct Variant(&'static str, &'static [&'static str]);
 pub(crate) const FULL: Variant = Variant("full", &[]);
 pub(crate) const CUDA_10_2: Variant = Variant("cuda-10.2", &["--cuda-10.2"]);
 pub(crate) const NO_GRAPHS: Variant = Variant("no-graphs", &["--no-graphs"]);
+/// To be run with [`sanitizers`] in `LD_PRELOAD`.
+pub(crate) const SANITIZED: Variant = Variant("sanitized", &["--sanitize=address,undefined,alignment"]);
 pub(crate) const NO_MEMORY_INFO: Variant = Variant("no-memory-info", &["--omit=cuMemGetInfo_v2"]);
 
 /// The double's file, built where it is not up to date; none, with the reason printed, where it cannot be built here.
@@ -47,6 +49,23 @@ pub(crate) fn build(variant: Variant) -> Option<PathBuf> {
         .expect("the script runs");
     assert!(status.success(), "build-libcuda: {status}");
     Some(out.join("libcuda.so.1"))
+}
+
+/// The run-time libraries of the compiler's sanitizers, for `LD_PRELOAD`; none, with the reason printed, where there are none.
+pub(crate) fn sanitizers() -> Option<String> {
+    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "g++".into());
+    let mut found = Vec::new();
+    for name in ["libasan.so", "libubsan.so"] {
+        let output = Command::new(&compiler).arg(format!("-print-file-name={name}")).output().ok();
+        let path = output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default();
+        // The compiler gives back the bare name where it has no such file.
+        if !Path::new(&path).is_absolute() {
+            println!("skipped: the compiler has no {name}");
+            return None;
+        }
+        found.push(path);
+    }
+    Some(found.join(" "))
 }
 
 /// Runs a test's body in a child process whose driver is a variant of the double. `name` is the test's own.
