@@ -132,7 +132,7 @@ fn streams_wait_for_each_other() {
     });
 }
 
-/// A zeroed block is zero for every stream, though the default stream is delayed and others do not wait for it.
+/// A block that was zeroed or written is so for every stream, though the default stream is delayed and others do not wait for it.
 #[test]
 fn blocking_calls_are_done_when_they_return() {
     with_double("blocking_calls_are_done_when_they_return", FULL, &[("TRT_SELECT_DOUBLE_DELAY", "-1")], |double| {
@@ -143,6 +143,11 @@ fn blocking_calls_are_done_when_they_return() {
         unsafe { t.stream.copy_to_host_async(to, t.device.address(), 64) }.unwrap();
         assert_eq!(double.step(1), 1);
         assert_eq!(t.result.as_slice(), [0; 64]);
+        t.device.write(0, &[9; 64]).unwrap();
+        // SAFETY: as in `copy`.
+        unsafe { t.stream.copy_to_host_async(to, t.device.address(), 64) }.unwrap();
+        assert_eq!(double.step(1), 1);
+        assert_eq!(t.result.as_slice(), [9; 64]);
         drop(t);
         double.is_clean();
     });
