@@ -117,17 +117,47 @@ fn streams_wait_for_each_other() {
             done.record(&t.stream).unwrap();
             // SAFETY: as above.
             unsafe { done.make_wait_raw(foreign) }.unwrap();
-            assert!(!done.query().unwrap());
-            // Ours cannot run before the caller's.
-            t.stream.synchronize().unwrap();
+            // What the caller enqueues now comes after ours.
+            let after = Event::new(&t.context, false).unwrap();
+            // SAFETY: as above.
+            unsafe { after.record_raw(foreign) }.unwrap();
+            assert!(!done.query().unwrap() && !after.query().unwrap());
+            if round == 1 {
+                // Waiting for the caller's is waiting for ours.
+                after.synchronize().unwrap();
+            } else {
+                // Ours cannot run before the caller's.
+                t.stream.synchronize().unwrap();
+            }
             assert_eq!(t.result.as_slice(), [round; 64]);
             assert!(ready.query().unwrap() && done.query().unwrap());
+            assert_eq!(after.query().unwrap(), round == 1);
             double.release();
             if foreign != 0 {
                 double.destroy_stream(&t.context, foreign);
             }
         }
         drop(t);
+        double.is_clean();
+    });
+}
+
+/// Our streams and the default one do not wait for each other unless they are told to.
+#[test]
+fn streams_do_not_wait_for_the_default_stream() {
+    with_double("streams_do_not_wait_for_the_default_stream", FULL, &[], |double| {
+        let mut t = Things::new();
+        let of_default = Event::new(&t.context, false).unwrap();
+        double.delay(u64::MAX);
+        // SAFETY: 0 is the default stream.
+        unsafe { of_default.record_raw(0) }.unwrap();
+        t.copy().unwrap();
+        t.stream.synchronize().unwrap();
+        assert!(!of_default.query().unwrap());
+        t.copy().unwrap();
+        of_default.synchronize().unwrap();
+        assert!(!t.stream.query().unwrap());
+        drop((t, of_default));
         double.is_clean();
     });
 }
