@@ -30,13 +30,14 @@ pub fn summarise(scores: &[f32], kind: Scores, probabilities: &mut [f32]) -> Opt
     match kind {
         Scores::Logits => {
             let top = scores.iter().copied().fold(f32::MIN, f32::max);
-            let mut sum = 0.0_f32;
+            // In f64: over thousands of classes the roundings of f32 would add up.
+            let mut sum = 0.0_f64;
             for (p, s) in probabilities.iter_mut().zip(scores) {
                 *p = (s - top).exp();
-                sum += *p;
+                sum += f64::from(*p);
             }
             // The largest term is 1, so the sum cannot be 0.
-            let scale = 1.0 / sum;
+            let scale = (1.0 / sum) as f32;
             probabilities.iter_mut().for_each(|p| *p *= scale);
         }
         Scores::Probabilities => probabilities.iter_mut().zip(scores).for_each(|(p, s)| *p = s.min(1.0)),
@@ -47,7 +48,7 @@ pub fn summarise(scores: &[f32], kind: Scores, probabilities: &mut [f32]) -> Opt
 /// The summary of probabilities; all zeros where there is none.
 pub fn sum_up(probabilities: &[f32]) -> Summary {
     let (mut class, mut top1, mut second) = (0, f32::MIN, f32::MIN);
-    let mut entropy = 0.0_f32;
+    let mut entropy = 0.0_f64;
     for (i, &p) in probabilities.iter().enumerate() {
         if p > top1 {
             second = top1;
@@ -56,14 +57,14 @@ pub fn sum_up(probabilities: &[f32]) -> Summary {
             second = p;
         }
         if p > 0.0 {
-            entropy -= p * p.ln();
+            entropy -= f64::from(p * p.ln());
         }
     }
     match probabilities.len() {
         0 => Summary::default(),
         1 => Summary { class: 0, top1, margin: top1, entropy: 0.0 },
         n => {
-            let entropy = (entropy / (n as f32).ln()).clamp(0.0, 1.0);
+            let entropy = ((entropy / (n as f64).ln()) as f32).clamp(0.0, 1.0);
             Summary { class: class as u32, top1, margin: top1 - second, entropy }
         }
     }

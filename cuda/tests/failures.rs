@@ -11,7 +11,7 @@ use trt_select_cuda::driver::{
 
 mod common;
 
-use common::{ADD, CUDA_10_2, Double, FULL, PTX, RECORD, Variant, with_double};
+use common::{ADD, CUDA_10_2, Double, FULL, PTX, RECORD, SANITIZED, Variant, is_child, sanitizers, with_double};
 
 /// Everything that the layer can do, once. Gives what went wrong, be it told or kept.
 fn scenario() -> Result<()> {
@@ -147,6 +147,20 @@ fn each_call_fails() {
 #[test]
 fn each_call_of_cuda_10_2_fails() {
     run("each_call_of_cuda_10_2_fails", CUDA_10_2);
+}
+
+/// The same with the double's memory watched: nothing is used after it was freed, nothing is lost (Rust's allocations are
+/// counted too).
+#[test]
+fn each_call_fails_under_sanitizers() {
+    const NAME: &str = "each_call_fails_under_sanitizers";
+    let preload = if is_child(NAME) { None } else { sanitizers() };
+    if preload.is_none() && !is_child(NAME) {
+        return;
+    }
+    let preload = preload.unwrap_or_default();
+    let variables = [("LD_PRELOAD", preload.as_str()), ("ASAN_OPTIONS", "detect_leaks=1")];
+    with_double(NAME, SANITIZED, &variables, every_call_fails_once);
 }
 
 /// Work that goes wrong on the device: the error comes with a later call, and every call after it.

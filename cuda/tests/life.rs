@@ -250,6 +250,11 @@ fn errors_carry_what_the_driver_says() {
         assert_eq!((error.kind(), error.code()), (ErrorKind::UnknownResult, 9999));
         assert!(error.to_string().contains("result 9999, which this version does not know"), "{error}");
 
+        // What was taken before the failure is given back, and the books agree.
+        double.fail("cuMemHostGetDevicePointer_v2", 1, 1);
+        assert_eq!(PinnedBuffer::new(&context, 64, true).unwrap_err().call(), "cuMemHostGetDevicePointer_v2");
+        assert_eq!(context.allocated(), Default::default());
+
         let (timed, plain) = (Event::new(&context, true).unwrap(), Event::new(&context, false).unwrap());
         assert_eq!(plain.elapsed_ms(&timed).unwrap_err().code(), 400);
         drop((module, timed, plain, context));

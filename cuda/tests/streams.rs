@@ -117,11 +117,21 @@ fn streams_wait_for_each_other() {
             done.record(&t.stream).unwrap();
             // SAFETY: as above.
             unsafe { done.make_wait_raw(foreign) }.unwrap();
-            assert!(!done.query().unwrap());
-            // Ours cannot run before the caller's.
-            t.stream.synchronize().unwrap();
+            // What the caller enqueues now comes after ours.
+            let after = Event::new(&t.context, false).unwrap();
+            // SAFETY: as above.
+            unsafe { after.record_raw(foreign) }.unwrap();
+            assert!(!done.query().unwrap() && !after.query().unwrap());
+            if round == 1 {
+                // Waiting for the caller's is waiting for ours.
+                after.synchronize().unwrap();
+            } else {
+                // Ours cannot run before the caller's.
+                t.stream.synchronize().unwrap();
+            }
             assert_eq!(t.result.as_slice(), [round; 64]);
             assert!(ready.query().unwrap() && done.query().unwrap());
+            assert_eq!(after.query().unwrap(), round == 1);
             double.release();
             if foreign != 0 {
                 double.destroy_stream(&t.context, foreign);
@@ -132,7 +142,27 @@ fn streams_wait_for_each_other() {
     });
 }
 
-/// A zeroed block is zero for every stream, though the default stream is delayed and others do not wait for it.
+/// Our streams and the default one do not wait for each other unless they are told to.
+#[test]
+fn streams_do_not_wait_for_the_default_stream() {
+    with_double("streams_do_not_wait_for_the_default_stream", FULL, &[], |double| {
+        let mut t = Things::new();
+        let of_default = Event::new(&t.context, false).unwrap();
+        double.delay(u64::MAX);
+        // SAFETY: 0 is the default stream.
+        unsafe { of_default.record_raw(0) }.unwrap();
+        t.copy().unwrap();
+        t.stream.synchronize().unwrap();
+        assert!(!of_default.query().unwrap());
+        t.copy().unwrap();
+        of_default.synchronize().unwrap();
+        assert!(!t.stream.query().unwrap());
+        drop((t, of_default));
+        double.is_clean();
+    });
+}
+
+/// A block that was zeroed or written is so for every stream, though the default stream is delayed and others do not wait for it.
 #[test]
 fn blocking_calls_are_done_when_they_return() {
     with_double("blocking_calls_are_done_when_they_return", FULL, &[("TRT_SELECT_DOUBLE_DELAY", "-1")], |double| {
@@ -143,6 +173,11 @@ fn blocking_calls_are_done_when_they_return() {
         unsafe { t.stream.copy_to_host_async(to, t.device.address(), 64) }.unwrap();
         assert_eq!(double.step(1), 1);
         assert_eq!(t.result.as_slice(), [0; 64]);
+        t.device.write(0, &[9; 64]).unwrap();
+        // SAFETY: as in `copy`.
+        unsafe { t.stream.copy_to_host_async(to, t.device.address(), 64) }.unwrap();
+        assert_eq!(double.step(1), 1);
+        assert_eq!(t.result.as_slice(), [9; 64]);
         drop(t);
         double.is_clean();
     });

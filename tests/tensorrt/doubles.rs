@@ -76,7 +76,7 @@ fn build() -> Option<PathBuf> {
     }
     let this = std::env::current_exe().expect("a path");
     let out = this.ancestors().nth(3).expect("target");
-    let (suffix, sanitize) = double::sanitizers();
+    let (suffix, sanitize) = double::sanitized();
     let out = out.join(format!("doubles/nvinfer{suffix}"));
     let made =
         Command::new(root.join("tests/doubles/build-libnvinfer")).arg(&out).arg(&headers).args(sanitize).status();
@@ -89,7 +89,7 @@ impl Doubles {
         let folder = tempfile::tempdir().expect("a folder");
         toy::write_bundle(folder.path(), toy::Toy::plan);
         // SAFETY: the symbol is looked for in what the process has loaded; nothing is initialised.
-        let this = unsafe { libloading::os::unix::Library::this().get(b"trtsel_malloc_count\0") };
+        let this = unsafe { libloading::os::unix::Library::this().get(b"trtsel_malloc_count_of_thread\0") };
         Doubles {
             cuda: Double::open(),
             nv: Nv::open(),
@@ -99,7 +99,7 @@ impl Doubles {
         }
     }
 
-    /// Heap allocations of this process so far, Rust's and C++'s; `None` where they are not counted.
+    /// Heap allocations of this thread so far, Rust's and C++'s; `None` where they are not counted.
     pub(crate) fn heap_allocations(&self) -> Option<u64> {
         // SAFETY: the function's signature.
         self.malloc_count.map(|count| unsafe { count() })

@@ -25,6 +25,8 @@ pub(crate) struct Variant(&'static str, &'static [&'static str]);
 pub(crate) const FULL: Variant = Variant("full", &[]);
 pub(crate) const CUDA_10_2: Variant = Variant("cuda-10.2", &["--cuda-10.2"]);
 pub(crate) const NO_GRAPHS: Variant = Variant("no-graphs", &["--no-graphs"]);
+/// To be run with [`sanitizers`] in `LD_PRELOAD`.
+pub(crate) const SANITIZED: Variant = Variant("sanitized", &["--sanitize=address,undefined,alignment"]);
 pub(crate) const NO_MEMORY_INFO: Variant = Variant("no-memory-info", &["--omit=cuMemGetInfo_v2"]);
 
 /// The double's file, built where it is not up to date; none, with the reason printed, where it cannot be built here.
@@ -41,7 +43,7 @@ pub(crate) fn build(variant: Variant) -> Option<PathBuf> {
     }
     // Beside the test programs: target/<profile>/deps/<this> gives target/doubles.
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_path_buf();
-    let (suffix, sanitize) = sanitizers();
+    let (suffix, sanitize) = sanitized();
     let out = target.join("doubles").join(format!("{}{suffix}", variant.0));
     let status = Command::new(root.join("tests/doubles/build-libcuda"))
         .arg(&out)
@@ -54,11 +56,28 @@ pub(crate) fn build(variant: Variant) -> Option<PathBuf> {
 }
 
 /// What `tests/doubles/campaign` builds the doubles with: a suffix of their folders, and the scripts' option.
-pub(crate) fn sanitizers() -> (&'static str, Option<String>) {
+pub(crate) fn sanitized() -> (&'static str, Option<String>) {
     match std::env::var("TRT_SELECT_TEST_SANITIZE") {
         Ok(list) => ("-sanitized", Some(format!("--sanitize={list}"))),
         Err(_) => ("", None),
     }
+}
+
+/// The run-time libraries of the compiler's sanitizers, for `LD_PRELOAD`; none, with the reason printed, where there are none.
+pub(crate) fn sanitizers() -> Option<String> {
+    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "g++".into());
+    let mut found = Vec::new();
+    for name in ["libasan.so", "libubsan.so"] {
+        let output = Command::new(&compiler).arg(format!("-print-file-name={name}")).output().ok();
+        let path = output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default();
+        // The compiler gives back the bare name where it has no such file.
+        if !Path::new(&path).is_absolute() {
+            println!("skipped: the compiler has no {name}");
+            return None;
+        }
+        found.push(path);
+    }
+    Some(found.join(" "))
 }
 
 /// Runs a test's body in a child process whose driver is a variant of the double. `name` is the test's own.
@@ -237,10 +256,16 @@ impl Double {
         assert_eq!(unsafe { destroy(stream as *mut c_void) }, 0);
     }
 
+    /// Nothing was done wrongly.
+    #[track_caller]
+    pub(crate) fn is_used_well(&self) {
+        assert_eq!(self.misuse(), 0, "{}", self.misuse_text());
+    }
+
     /// Nothing is left, nothing was done wrongly.
     #[track_caller]
     pub(crate) fn is_clean(&self) {
-        assert_eq!(self.misuse(), 0, "{}", self.misuse_text());
+        self.is_used_well();
         assert_eq!(self.live("*"), 0, "live objects");
     }
 }

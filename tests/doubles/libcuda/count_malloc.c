@@ -9,11 +9,19 @@ extern void* __libc_realloc(void*, size_t);
 extern void* __libc_memalign(size_t, size_t);
 
 static uint64_t count;
+/* In the static block: its first use takes no heap memory. */
+static __thread uint64_t of_thread __attribute__((tls_model("initial-exec")));
 
-static void note(void) { __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED); }
+static void note(void) {
+    __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
+    ++of_thread;
+}
 
 /* Allocations since the process began. */
 uint64_t trtsel_malloc_count(void) { return __atomic_load_n(&count, __ATOMIC_RELAXED); }
+
+/* Allocations that the calling thread has made. */
+uint64_t trtsel_malloc_count_of_thread(void) { return of_thread; }
 
 void* malloc(size_t bytes) {
     note();

@@ -255,8 +255,24 @@ EXPORT int cuMemcpyHtoD_v2(uint64_t destination, const void* source, size_t byte
         misuse("cuMemcpyHtoD_v2: %zu bytes that are not the device's", bytes);
         return INVALID_VALUE;
     }
-    memcpy(reinterpret_cast<void*>(destination), source, bytes);
-    return context->sticky;
+    if (page_locked(source, bytes) || state().delay == 0 || bytes == 0) {
+        memcpy(reinterpret_cast<void*>(destination), source, bytes);
+        return context->sticky;
+    }
+    // From pageable memory the call returns when the driver has its own copy, before the device has the bytes.
+    void* copy = malloc(bytes);
+    if (!copy) return OUT_OF_MEMORY;
+    memcpy(copy, source, bytes);
+    Stream* stream;
+    Handle name;
+    if (int code = find_stream(nullptr, &stream, &name)) return code;
+    Op op;
+    op.kind = Op::COPY;
+    op.to_device = op.staged = true;
+    op.destination = reinterpret_cast<void*>(destination);
+    op.source = copy;
+    op.bytes = bytes;
+    return enqueue(name, *stream, op);
 }
 
 EXPORT int cuMemcpyDtoH_v2(void* destination, uint64_t source, size_t bytes) {

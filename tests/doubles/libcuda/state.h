@@ -138,6 +138,7 @@ struct Op {
     Kind kind = COPY;
     // Which ends of a copy are on the device.
     bool to_device = false, from_device = false;
+    bool staged = false;  // a copy whose source is the double's own, to be freed after it
     uint8_t value = 0;
     uint64_t sequence = 0;  // in its stream, from 1
     uint64_t ticket = 0;    // in the process

@@ -1,4 +1,5 @@
 // Streams and events: what is enqueued, and when it is run.
+#include <cstdlib>
 #include <ctime>
 
 #include "state.h"
@@ -27,6 +28,7 @@ void execute(Stream& stream, const Op& op) {
                 return fail(stream, ILLEGAL_ADDRESS);
             }
             memmove(op.destination, op.source, op.bytes);
+            if (op.staged) free(const_cast<void*>(op.source));
             return;
         case Op::SET:
             if (!on_device(op.destination, op.bytes)) {
