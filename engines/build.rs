@@ -148,7 +148,7 @@ mod shim {
     }
 
     fn compiler_is_missing() -> Option<String> {
-        let compiler = match cc::Build::new().cpp(true).cargo_metadata(false).try_get_compiler() {
+        let compiler = match cc::Build::new().cpp(true).cargo_metadata(false).cargo_warnings(false).try_get_compiler() {
             Ok(compiler) => compiler,
             Err(why) => return Some(format!("no C++ compiler was found ({why})")),
         };

@@ -79,7 +79,7 @@ fn every_call_of_the_driver_may_fail_once() {
         assert!(made.len() > 30, "{made:?}");
         let (mut at_open, mut later, mut quiet) = (0, 0, 0);
         for (call, count) in &made {
-            let mut unnoticed = 0;
+            let mut unnoticed = 0_u64;
             for n in 1..=*count {
                 doubles.cuda.reset();
                 // Out of memory, an illegal address (once), and one that nobody knows.
@@ -97,22 +97,22 @@ fn every_call_of_the_driver_may_fail_once() {
                 }
                 doubles.assert_all_freed_but_misuse(&what);
             }
-            if unnoticed > 0 && !MAY_BE_QUIET.contains(&call.as_str()) {
-                panic!("{call}: {unnoticed} of {count} failures were not noticed");
-            }
+            let may_be = MAY_BE_QUIET.iter().find(|(name, _)| name == call).map_or(0, |(_, n)| *n);
+            assert!(unnoticed <= may_be, "{call}: {unnoticed} of {count} failures were not noticed");
         }
         println!("{made:?}: {at_open} failed open, {later} failed an input, {quiet} were reported and made up for");
         assert!(at_open > 50 && later > 10, "{at_open} {later} {quiet}");
     });
 }
 
-/// Calls whose failure nobody need hear of.
-const MAY_BE_QUIET: [&str; 3] = [
+/// Calls whose failure nobody need hear of, and how many of them.
+const MAY_BE_QUIET: [(&str, u64); 4] = [
     // Made once a process: the driver was loaded before.
-    "cuInit",
-    "cuDriverGetVersion",
-    // The plan is then read into a pinned block.
-    "cuMemHostRegister_v2",
+    ("cuInit", 1),
+    ("cuDriverGetVersion", 1),
+    // A plan that is not page-locked where it is mapped is read into a pinned block.
+    ("cuMemHostRegister_v2", 3),
+    ("cuCtxPushCurrent_v2", 3),
 ];
 
 #[test]

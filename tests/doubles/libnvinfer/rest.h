@@ -5,7 +5,7 @@
 
 #include <cstdlib>
 
-namespace
+namespace trtsel_nvdouble
 {
 class RuntimeRest : public nv::apiv::VRuntime
 {
@@ -138,5 +138,4 @@ public:
 #endif
     bool setCommunicator(void*) noexcept override { unexpected("setCommunicator"); return {}; }
 };
-
-} // namespace
+} // namespace trtsel_nvdouble

@@ -1,0 +1,254 @@
+// Runtime, engine and context of the double.
+#pragma once
+
+#include "rest.h"
+#include "toy.h"
+
+namespace trtsel_nvdouble
+{
+constexpr uint64_t ALIGNMENT = 256;
+
+// Held by a call while it runs: two threads in one object are misuse.
+class Alone
+{
+public:
+    explicit Alone(std::atomic<bool>& busy) noexcept
+        : mBusy(busy)
+    {
+        if (mBusy.exchange(true))
+        {
+            misuse("two threads in one object at once");
+        }
+    }
+    ~Alone()
+    {
+        mBusy = false;
+    }
+    Alone(Alone const&) = delete;
+    Alone& operator=(Alone const&) = delete;
+
+private:
+    std::atomic<bool>& mBusy;
+};
+
+class Runtime;
+class Engine;
+
+// A block that the engine keeps on the device.
+class WeightBlock
+{
+public:
+    ~WeightBlock()
+    {
+        if (mAddress == 0)
+        {
+            return;
+        }
+        bool done;
+        void* const memory = reinterpret_cast<void*>(mAddress);
+        if (mAllocator == nullptr)
+        {
+            done = driver() != nullptr && driver()->release(mAddress) == 0;
+        }
+        else
+        {
+            done = mAsync ? mAllocator->deallocateAsync(memory, nullptr) : mAllocator->deallocate(memory);
+        }
+        if (!done)
+        {
+            misuse("a weight block could not be given back");
+        }
+        live(Kind::weight_blocks, -1);
+    }
+
+    // Both ways that the allocator's interface has are used.
+    bool fill(Driver const& cuda, nv::IGpuAllocator* allocator, bool async, std::vector<float> const& values) noexcept
+    {
+        size_t const bytes = 4 * values.size();
+        unsigned long long address = 0;
+        if (allocator == nullptr)
+        {
+            if (cuda.allocate(&address, bytes) != 0)
+            {
+                address = 0;
+            }
+        }
+        else
+        {
+            void* const memory
+                = async ? allocator->allocateAsync(bytes, ALIGNMENT, 0, nullptr) : allocator->allocate(bytes, ALIGNMENT, 0);
+            address = reinterpret_cast<uint64_t>(memory);
+        }
+        if (address == 0)
+        {
+            log_error("[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)");
+            return false;
+        }
+        mAddress = address;
+        mAllocator = allocator;
+        mAsync = async;
+        live(Kind::weight_blocks, 1);
+        if (address % ALIGNMENT != 0)
+        {
+            misuse("the allocator gave memory that is not aligned as asked");
+        }
+        if (cuda.copy_to_device(address, values.data(), bytes) != 0)
+        {
+            log_error("IRuntime::deserializeCudaEngine: Error Code 1: Cuda Runtime (weights cannot be copied)");
+            return false;
+        }
+        return true;
+    }
+
+    float const* values() const noexcept
+    {
+        return reinterpret_cast<float const*>(mAddress);
+    }
+
+private:
+    unsigned long long mAddress = 0;
+    nv::IGpuAllocator* mAllocator = nullptr;
+    bool mAsync = false;
+};
+
+class Context final : public nv::IExecutionContext
+{
+public:
+    explicit Context(Engine& engine) noexcept;
+    ~Context() noexcept override;
+
+    struct Table final : ExecutionContextRest
+    {
+        explicit Table(Context& context)
+            : context(context)
+        {
+        }
+        nv::IExecutionContext* getPImpl() noexcept override
+        {
+            return &context;
+        }
+        void setDeviceMemory(void* memory) noexcept override;
+        void setDeviceMemoryV2(void* memory, int64_t size) noexcept override;
+        bool setInputShape(char const* name, nv::Dims const& dims) noexcept override;
+        nv::Dims getTensorShape(char const* name) const noexcept override;
+        bool setTensorAddress(char const* name, void* data) noexcept override;
+        bool enqueueV3(cudaStream_t stream) noexcept override;
+        Context& context;
+    };
+
+    // The two halves of the network on the device. Between them other work may run, but none that uses the same block.
+    void begin() noexcept;
+    void finish() noexcept;
+
+private:
+    Engine& mEngine;
+    Table mTable;
+    std::atomic<bool> mBusy{false};
+    uint8_t* mActivation = nullptr;
+    uint64_t mActivationBytes = 0;
+    void* mAddresses[2] = {};
+    bool mShaped;
+    uint8_t mPattern;
+};
+
+class Engine final : public nv::ICudaEngine
+{
+public:
+    Engine(Runtime& runtime, ToyPlan&& plan) noexcept;
+    ~Engine() noexcept override;
+    bool upload() noexcept;
+
+    struct Table final : CudaEngineRest
+    {
+        explicit Table(Engine& engine)
+            : engine(engine)
+        {
+        }
+        nv::ICudaEngine* getPImpl() noexcept override
+        {
+            return &engine;
+        }
+        nv::IExecutionContext* createExecutionContext(nv::ExecutionContextAllocationStrategy strategy) noexcept override;
+        int32_t getNbIOTensors() const noexcept override;
+        char const* getIOTensorName(int32_t index) const noexcept override;
+        nv::Dims getTensorShape(char const* name) const noexcept override;
+        nv::DataType getTensorDataType(char const* name) const noexcept override;
+        nv::TensorIOMode getTensorIOMode(char const* name) const noexcept override;
+        nv::TensorFormat getTensorFormat(char const* name) const noexcept override;
+        nv::TensorLocation getTensorLocation(char const* name) const noexcept override;
+        bool isShapeInferenceIO(char const* name) const noexcept override;
+        int32_t getNbOptimizationProfiles() const noexcept override;
+        int64_t getDeviceMemorySizeV2() const noexcept override;
+        Engine& engine;
+    };
+
+    // 0 is the input, 1 the output, -1 no tensor.
+    int tensor(char const* name) const noexcept
+    {
+        for (int i = 0; name != nullptr && i < 2; ++i)
+        {
+            if (plan.tensors[i].name == name)
+            {
+                return i;
+            }
+        }
+        return -1;
+    }
+
+    ToyPlan plan;
+    WeightBlock weights;
+    WeightBlock bias;
+    std::atomic<int64_t> contexts{0};
+
+private:
+    Runtime& mRuntime;
+    Table mTable;
+};
+
+class Runtime final : public nv::IRuntime
+{
+public:
+    Runtime() noexcept
+        : mTable(*this)
+    {
+        mImpl = &mTable;
+        live(Kind::runtimes, 1);
+    }
+
+    ~Runtime() noexcept override
+    {
+        fails(Call::destroyRuntime);
+        if (engines != 0)
+        {
+            misuse("a runtime was destroyed before its engines");
+        }
+        live(Kind::runtimes, -1);
+    }
+
+    struct Table final : RuntimeRest
+    {
+        explicit Table(Runtime& runtime)
+            : runtime(runtime)
+        {
+        }
+        nv::IRuntime* getPImpl() noexcept override
+        {
+            return &runtime;
+        }
+        nv::ICudaEngine* deserializeCudaEngine(void const* blob, std::size_t size) noexcept override;
+        void setGpuAllocator(nv::IGpuAllocator* allocator) noexcept override
+        {
+            fails(Call::setGpuAllocator);
+            runtime.allocator = allocator;
+        }
+        Runtime& runtime;
+    };
+
+    nv::IGpuAllocator* allocator = nullptr;
+    std::atomic<int64_t> engines{0};
+
+private:
+    std::atomic<bool> mBusy{false};
+    Table mTable;
+};
+} // namespace trtsel_nvdouble

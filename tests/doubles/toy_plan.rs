@@ -1,0 +1,127 @@
+//! Toy plans for the double of TensorRT's library: see `toy-plan.md`. For tests, which include this file with `#[path]`.
+#![allow(dead_code)] // each test uses its own part
+
+/// An input or output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ToyTensor {
+    /// At most 63 bytes.
+    pub(crate) name: String,
+    /// Whether its elements are f16; else they are f32.
+    pub(crate) half: bool,
+    /// The first may be -1.
+    pub(crate) shape: Vec<i64>,
+}
+
+impl ToyTensor {
+    /// A tensor of f32.
+    pub(crate) fn single(name: &str, shape: &[i64]) -> ToyTensor {
+        ToyTensor { name: name.to_owned(), half: false, shape: shape.to_vec() }
+    }
+
+    /// A tensor of f16.
+    pub(crate) fn half(name: &str, shape: &[i64]) -> ToyTensor {
+        ToyTensor { half: true, ..ToyTensor::single(name, shape) }
+    }
+
+    /// Number of elements, an open extent counted as 1.
+    pub(crate) fn len(&self) -> usize {
+        self.shape.iter().map(|&extent| extent.unsigned_abs() as usize).product()
+    }
+
+    fn write(&self, to: &mut Vec<u8>) {
+        let start = to.len();
+        to.extend_from_slice(self.name.as_bytes());
+        to.resize(start + 64, 0);
+        to.extend_from_slice(&u32::from(self.half).to_le_bytes());
+        to.extend_from_slice(&(self.shape.len() as u32).to_le_bytes());
+        for i in 0..8 {
+            to.extend_from_slice(&self.shape.get(i).copied().unwrap_or(0).to_le_bytes());
+        }
+    }
+}
+
+/// `y = W·x + b`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ToyPlan {
+    /// `vtrt` or `ftrt`.
+    pub(crate) magic: [u8; 4],
+    /// Major, minor, patch, build.
+    pub(crate) version: [u8; 4],
+    /// RTX's mask of GPUs; 2 is 8.0.
+    pub(crate) gpus: u64,
+    /// Device bytes that a context needs while it runs.
+    pub(crate) activation_bytes: u64,
+    /// The input.
+    pub(crate) input: ToyTensor,
+    /// The output.
+    pub(crate) output: ToyTensor,
+    /// A row for each output element.
+    pub(crate) weights: Vec<f32>,
+    /// One for each output element.
+    pub(crate) bias: Vec<f32>,
+}
+
+impl ToyPlan {
+    /// A plan for the double of RTX 1.7, with weights that are small and all different.
+    pub(crate) fn rtx(input: ToyTensor, output: ToyTensor, activation_bytes: u64) -> ToyPlan {
+        let (inputs, outputs) = (input.len(), output.len());
+        // Odd steps modulo a power of two visit everything; the values are exact in f16.
+        let value = |i: usize| ((i * 37 + 11) % 64) as f32 / 64.0 - 0.5;
+        ToyPlan {
+            magic: *b"vtrt",
+            version: [1, 7, 1, 116],
+            gpus: 2,
+            activation_bytes,
+            weights: (0..inputs * outputs).map(value).collect(),
+            bias: (0..outputs).map(|o| value(o * 5 + 3)).collect(),
+            input,
+            output,
+        }
+    }
+
+    /// The same for the double of TensorRT 11.4.
+    pub(crate) fn enterprise(input: ToyTensor, output: ToyTensor, activation_bytes: u64) -> ToyPlan {
+        ToyPlan { magic: *b"ftrt", version: [11, 4, 0, 106], ..ToyPlan::rtx(input, output, activation_bytes) }
+    }
+
+    /// The plan's file.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut to = Vec::new();
+        to.extend_from_slice(&self.magic);
+        to.extend_from_slice(&[0; 4]);
+        to.extend_from_slice(&1_u64.to_le_bytes());
+        to.extend_from_slice(&[0; 8]);
+        to.extend_from_slice(&self.version);
+        to.extend_from_slice(&self.magic);
+        to.extend_from_slice(&self.gpus.to_le_bytes());
+        to.resize(64, 0);
+        to.extend_from_slice(b"TOYP");
+        to.extend_from_slice(&1_u32.to_le_bytes());
+        to.extend_from_slice(&self.activation_bytes.to_le_bytes());
+        self.input.write(&mut to);
+        self.output.write(&mut to);
+        for value in self.weights.iter().chain(&self.bias) {
+            to.extend_from_slice(&value.to_le_bytes());
+        }
+        let size = to.len() as u64 + 4;
+        to[16..24].copy_from_slice(&size.to_le_bytes());
+        let crc = crc32(&to);
+        to.extend_from_slice(&crc.to_le_bytes());
+        to
+    }
+
+    /// What the network makes of an input, before an f16 output is rounded.
+    pub(crate) fn run(&self, input: &[f32]) -> Vec<f32> {
+        assert_eq!(input.len(), self.input.len(), "elements of the input");
+        let row = |o: usize| &self.weights[o * input.len()..(o + 1) * input.len()];
+        let sum = |o: usize| row(o).iter().zip(input).fold(0.0, |sum, (w, x)| sum + w * x);
+        self.bias.iter().enumerate().map(|(o, b)| sum(o) + b).collect()
+    }
+}
+
+/// The checksum of zlib.
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
+    })
+}
