@@ -84,8 +84,13 @@ fn doubles() -> &'static [Double] {
                 eprintln!("skipped: this build has no line for {edition} {major}");
                 continue;
             }
-            let built = Command::new(root().join("tests/doubles/build-libnvinfer")).arg(&out).arg(&headers).output();
-            let built = built.expect("bash");
+            let mut build = Command::new(root().join("tests/doubles/build-libnvinfer"));
+            build.arg(&out).arg(&headers);
+            // E.g. `address,undefined`, with the sanitizer's library in LD_PRELOAD.
+            if let Ok(list) = std::env::var("TRT_SELECT_DOUBLE_SANITIZE") {
+                build.arg(format!("--sanitize={list}"));
+            }
+            let built = build.output().expect("bash");
             if built.status.code() == Some(3) {
                 eprintln!("skipped: {}", String::from_utf8_lossy(&built.stderr));
                 continue;
