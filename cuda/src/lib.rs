@@ -1,11 +1,12 @@
 //! The CUDA room: what host code and kernels share.
 //!
-//! Today it holds the plain-data descriptors: how a frame lies in memory ([`FrameDesc`]) and the integer
-//! accumulators that every implementation of the features fills ([`Accumulators`]). They are `#[repr(C)]` without
-//! padding, so that a kernel, a C caller and the scalar reference read the same bytes.
+//! - Plain-data descriptors: how a frame lies in memory ([`FrameDesc`]), the integer accumulators that every implementation
+//!   of the features fills ([`Accumulators`]), what kernels are told and tell ([`FeaturesParams`] and the rest). They are
+//!   `#[repr(C)]` without padding, so that a kernel, a C caller and the scalar reference read the same bytes.
+//! - [`kernels`]: the kernels' PTX, names and launch geometry.
+//! - Feature `driver`: module `driver`, the thin layer over the CUDA driver, and module `pipe`, a frame's way over the device.
 //!
-//! With the feature `driver` there is also the thin layer over the CUDA driver (module `driver`): context, stream,
-//! event, graph, device, pinned and mapped memory, kernels. Nothing here links against CUDA; the driver is opened at run time.
+//! Nothing here links against CUDA; the driver is opened at run time.
 #![cfg_attr(not(feature = "driver"), forbid(unsafe_code))]
 
 mod accumulators;

@@ -5,6 +5,10 @@
 //! | tract | `tract` | `tract` | nothing: it is built in |
 //! | ONNX Runtime | `ort` | `ort` | its shared library, 1.17 or newer, opened with `dlopen` |
 //! | none | [`null`] | always | nothing; its answers are whatever the caller set |
+//! | TensorRT | `tensorrt` | `tensorrt` | its shared library and an NVIDIA driver, opened with `dlopen` |
+//!
+//! TensorRT's networks are no [`Engine`]: their tensors lie on the device, and the lanes of `trt_select_cuda::pipe` fill and
+//! read them.
 //!
 //! [`registry`] chooses among them by name. Every engine that reads ONNX takes the same models, and refuses the others in
 //! the same words: inputs and outputs of f32, extents fixed, but for a batch left open, which becomes 1.
