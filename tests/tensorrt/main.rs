@@ -5,6 +5,8 @@
 //! `TRT_SELECT_TEST_INFERS` is the number of inputs of the long run (10,000). `tests/doubles/campaign` runs it under
 //! AddressSanitizer and Valgrind.
 
+#[cfg(feature = "cli")]
+mod cli;
 #[path = "../../cuda/tests/common/mod.rs"]
 mod double;
 mod doubles;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use trt_select_cuda::driver::{Context, DeviceBuffer, Entered, Owner, PinnedBuffer, Registered};
 
+use super::Edition;
 use super::engine::TensorrtEngine;
 use super::library::Library;
 use super::plan::{self, Here, PlanFile};
@@ -211,7 +212,8 @@ impl Pinned {
         let here = Here {
             edition: shared.library.edition(),
             version: shared.library.version(),
-            lean: shared.library.is_runtime_only(),
+            // TensorRT-RTX has no lean runtime.
+            lean: shared.library.is_runtime_only() && shared.library.edition() == Edition::Enterprise,
             compute_capability: Some(shared.context.device().compute_capability),
             library_path: shared.library.path().to_owned(),
         };
