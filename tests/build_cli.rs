@@ -224,6 +224,11 @@ mod with_tensorrt {
         // Nothing but models, plans, sidecars and the bundle's text is there.
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 13);
 
+        // Opening them needs a driver, and says so where there is none.
+        if trt_select::cuda::driver::Driver::load().is_err() {
+            refused(&run(&library, &["memory", folder, "--engine", "tensorrt"]), 1, &["NVIDIA driver", "libcuda.so.1"]);
+        }
+
         // The second run builds nothing and touches nothing.
         let at = |name: &str| dir.path().join(name);
         let times = NAMES.map(|name| changed(&at(&format!("{name}.plan"))));

@@ -56,7 +56,7 @@ impl TensorrtEngine {
         let shared = Arc::clone(&session.shared);
         let pinned = Pinned::open(&shared, spec)?;
         let plan_bytes = pinned.bytes().len() as u64;
-        let (engine, weight_bytes) = deserialize(&shared, &pinned, &spec.name)?;
+        let (engine, weight_bytes) = deserialize(&shared, &pinned, &spec.plan.display().to_string())?;
         let mut tensors = Vec::new();
         for (index, io) in engine.tensors().iter().enumerate() {
             let (info, open_batch) = tensor_info(io)?;
@@ -233,7 +233,7 @@ unsafe impl Network for TensorrtEngine {
                     &opened
                 }
             };
-            let (engine, weight_bytes) = deserialize(&self.shared, pinned, &self.spec.name)?;
+            let (engine, weight_bytes) = deserialize(&self.shared, pinned, &self.spec.plan.display().to_string())?;
             // The plan may be another one than at open, where its file was not kept.
             let same = engine.tensors().len() == self.tensors.len()
                 && engine.activation_bytes() <= self.activation.as_ref().map_or(0, |a| a.bytes() as u64)
