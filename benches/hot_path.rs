@@ -11,7 +11,7 @@ use divan::Bencher;
 use divan::counter::BytesCount;
 use trt_select::cuda::Format;
 use trt_select::features::{Features, Groups, Workspace};
-use trt_select::{Frame, Selector};
+use trt_select::{Frame, Input, Selector};
 use trt_select_premodel::Request;
 
 fn main() {
@@ -74,4 +74,19 @@ fn selector_one_null_run(bencher: Bencher<'_, '_>) {
     let pixels = [9_u8; 16];
     let frame = Frame::packed(Format::Gray8, 4, 4, 4, &pixels).expect("a valid frame");
     bencher.bench_local(|| black_box(selector.infer(black_box(frame))));
+}
+
+/// The same without frame and preprocessing: submit, poll, decide, dispatch, signals of 2 classes, result.
+#[divan::bench]
+fn selector_one_null_run_of_a_tensor(bencher: Bencher<'_, '_>) {
+    let mut selector =
+        Selector::new(common::tensor_candidates([4.0, 0.0], [0.0, 5.0]), cascade(false)).expect("they fit");
+    let values = [0.5_f32; 16];
+    bencher.bench_local(|| black_box(selector.infer(Input::Tensor(black_box(&values)))));
+}
+
+/// A reading of the clock, of which an input takes five.
+#[divan::bench]
+fn clock(bencher: Bencher<'_, '_>) {
+    bencher.bench_local(std::time::Instant::now);
 }

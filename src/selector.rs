@@ -124,7 +124,8 @@ pub struct Selector {
     state: State,
     times: StageTimes,
     started: Instant,
-    stage_started: Instant,
+    /// When the stage under way began. A reading of the clock ends one stage and begins the next.
+    lap: Instant,
     failure: Option<Error>,
 }
 
@@ -211,7 +212,7 @@ impl Selector {
             state: State::Idle,
             times: StageTimes::default(),
             started: now,
-            stage_started: now,
+            lap: now,
             failure: None,
             set,
             premodel,
@@ -278,9 +279,10 @@ impl Selector {
     /// # Errors
     /// As [`Selector::submit`] and [`InFlight::poll`].
     pub fn infer<'i>(&mut self, input: impl Into<Input<'i>>) -> Result<Outcome> {
-        let mut flight = self.submit(input)?;
+        let input = input.into();
+        self.begin(&input)?;
         loop {
-            if let Some(outcome) = flight.poll()? {
+            if let Some(outcome) = self.advance(&input)? {
                 return Ok(outcome);
             }
             std::hint::spin_loop();
@@ -330,6 +332,7 @@ impl Selector {
     fn begin(&mut self, input: &Input<'_>) -> Result<()> {
         self.settle();
         self.started = Instant::now();
+        self.lap = self.started;
         self.times = StageTimes::default();
         self.failure = None;
         self.answered = None;
@@ -358,7 +361,15 @@ impl Selector {
         for &(signal, feature) in &self.features {
             self.values[signal] = self.derived[feature];
         }
-        self.times.features_ns = nanoseconds(self.started.elapsed());
+        self.times.features_ns = self.lap();
+    }
+
+    /// Time since the last lap, which ends here.
+    fn lap(&mut self) -> u64 {
+        let now = Instant::now();
+        let time = nanoseconds(now - self.lap);
+        self.lap = now;
+        time
     }
 
     /// Takes the features that a device computed, if they are there.
@@ -397,17 +408,15 @@ impl Selector {
         loop {
             match request {
                 Request::Run(candidate) => {
-                    let started = Instant::now();
                     if let Err(error) = self.set.load(candidate, input) {
                         // The input is at fault: the next candidate could do nothing better with it.
                         self.state = State::Idle;
                         return Err(error);
                     }
-                    self.stage_started = Instant::now();
-                    self.times.preprocess_ns += nanoseconds(self.stage_started - started);
+                    self.times.preprocess_ns += self.lap();
                     let enqueued = self.set.enqueue(candidate);
                     if self.set.gpu.is_some() {
-                        self.times.device.enqueue_ns += nanoseconds(self.stage_started.elapsed());
+                        self.times.device.enqueue_ns += nanoseconds(self.lap.elapsed());
                     }
                     request = match enqueued {
                         Ok(Completion::Pending) => {
@@ -428,9 +437,8 @@ impl Selector {
     }
 
     fn decide(&mut self) -> Request {
-        let started = Instant::now();
         let request = self.premodel.program().step(&mut self.walk, &self.values);
-        self.times.decide_ns += nanoseconds(started.elapsed());
+        self.times.decide_ns += self.lap();
         request
     }
 
@@ -458,13 +466,13 @@ impl Selector {
                 self.values[at] = if class(a) == class(b) { 1.0 } else { 0.0 };
             }
         }
-        self.times.compute_ns += nanoseconds(self.stage_started.elapsed());
+        self.times.compute_ns += self.lap();
         self.times.device.compute_ns += self.set.device_times(candidate).compute_ns;
         self.decide()
     }
 
     fn after_failure(&mut self, candidate: CandidateId, error: Error) -> Request {
-        self.times.compute_ns += nanoseconds(self.stage_started.elapsed());
+        self.times.compute_ns += self.lap();
         self.failure = Some(error);
         self.premodel.program().failed(&mut self.walk, candidate)
     }
@@ -485,7 +493,8 @@ impl Selector {
         };
         self.state = State::Idle;
         self.answered = Some(answer);
-        self.times.total_ns = nanoseconds(self.started.elapsed());
+        // The last stage, a decision, ended here.
+        self.times.total_ns = nanoseconds(self.lap - self.started);
         if let Some(Ok(times)) = self.set.gpu.as_ref().map(Gpu::begin_times) {
             (self.times.device.upload_ns, self.times.device.features_ns) = (times.upload_ns, times.features_ns);
         }
@@ -523,6 +532,10 @@ impl InFlight<'_, '_> {
     /// # Errors
     /// Where the input does not fit, where no candidate works, or where the outcome was already given.
     pub fn poll(&mut self) -> Result<Option<Outcome>> {
+        if let State::Deciding = self.selector.state {
+            // What the caller did since submit is no stage of ours.
+            self.selector.lap = Instant::now();
+        }
         self.selector.advance(&self.input)
     }
 

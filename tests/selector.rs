@@ -5,7 +5,9 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{LARGE, SMALL, cascade, null_candidates, null_engine, of_frames, premodel, premodel_with_risk};
+use common::{
+    LARGE, SMALL, cascade, null_candidates, null_engine, of_frames, premodel, premodel_with_risk, tensor_candidates,
+};
 use trt_select::bundle::Scores;
 use trt_select::cuda::Format;
 use trt_select::engines::{Error as EngineError, ErrorKind as EngineErrorKind};
@@ -186,12 +188,7 @@ fn averages_agreement_and_risk() {
 
 #[test]
 fn tensors_beside_images() {
-    let of_tensors = |name: &str, logits: [f32; 2]| {
-        let mut engine = null_engine();
-        engine.set_output(0, &logits);
-        Candidate::new(name, Box::new(engine), None, Scores::Logits, Some("input"), Some("logits")).unwrap()
-    };
-    let candidates = || vec![of_tensors("small", [0.1, 0.0]), of_tensors("large", [0.0, 5.0])];
+    let candidates = || tensor_candidates([0.1, 0.0], [0.0, 5.0]);
     let mut selector = Selector::new(candidates(), cascade(false)).unwrap();
     let values = [0.5; 16];
     assert_eq!(selector.infer(Input::Tensor(&values)).unwrap().class, 1);

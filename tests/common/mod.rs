@@ -27,6 +27,16 @@ pub(crate) fn of_frames(name: &str, engine: NullEngine) -> Candidate {
     Candidate::new(name, Box::new(engine), Some(config), Scores::Logits, None, None).unwrap()
 }
 
+/// Two candidates of tensors that answer with these logits.
+pub(crate) fn tensor_candidates(small: [f32; 2], large: [f32; 2]) -> Vec<Candidate> {
+    let of_tensors = |name: &str, logits: [f32; 2]| {
+        let mut engine = null_engine();
+        engine.set_output(0, &logits);
+        Candidate::new(name, Box::new(engine), None, Scores::Logits, Some("input"), Some("logits")).unwrap()
+    };
+    vec![of_tensors("small", small), of_tensors("large", large)]
+}
+
 /// Two candidates of frames. The first answers with the logits that the function gives for its n-th run; the second one is
 /// always sure of class 1. Also the counters of their runs.
 pub(crate) fn null_candidates(
