@@ -3,9 +3,7 @@
 
 use trt_select_cuda::FrameMemory;
 use trt_select_engines::registry::{self, Kind};
-use trt_select_engines::{
-    Completion, DataType, Description, Engine, OpenOptions, Stream, TensorInfo, TensorMut, TensorRef,
-};
+use trt_select_engines::{Completion, DataType, Description, Engine, OpenOptions, TensorInfo};
 
 use crate::Frame;
 use crate::bundle::{Bundle, CandidateSpec, InputKind, Scores};
@@ -335,7 +333,7 @@ impl Candidate {
 
     pub(crate) fn enqueue(&mut self, gpu: Option<&mut Gpu>) -> Result<Completion> {
         match &mut self.runner {
-            Runner::Host(host) => Ok(host.engine.enqueue(Stream::HOST)?),
+            Runner::Host(host) => Ok(host.engine.enqueue()?),
             Runner::Gpu(runner) => runner.enqueue(gpu.ok_or(NO_GPU)?),
         }
     }
@@ -351,7 +349,7 @@ impl Candidate {
     pub(crate) fn finish(&mut self) -> Result<Summary> {
         self.summary = match &mut self.runner {
             Runner::Host(host) => {
-                let TensorRef::Host(scores) = host.engine.output(host.output) else { return Err(NOT_ON_HOST) };
+                let scores = host.engine.output(host.output);
                 summarise(scores, host.scores, &mut self.probabilities).ok_or(NOT_FINITE)?
             }
             Runner::Gpu(runner) => runner.summary().ok_or(NOT_FINITE)?,
@@ -370,7 +368,7 @@ impl Candidate {
 
 impl HostRunner {
     fn load(&mut self, input: &Input<'_>, name: &str) -> Result<()> {
-        let TensorMut::Host(tensor) = self.engine.input(self.input) else { return Err(NOT_ON_HOST) };
+        let tensor = self.engine.input(self.input);
         match (input, &mut self.preprocess) {
             (Input::Frame(frame), Some(preprocess)) => {
                 preprocess.run(frame, tensor).map_err(|e| Error::new(ErrorKind::Input, e.to_string()))
@@ -409,10 +407,6 @@ pub(crate) const WANTS_FRAME: Error =
 const NO_GPU: Error = Error::from_static(
     ErrorKind::Usage,
     "candidate: expected the set that it was opened with, got none; run it through its CandidateSet",
-);
-const NOT_ON_HOST: Error = Error::from_static(
-    ErrorKind::Engine,
-    "engine: expected host tensors, got device ones; this selector runs host engines",
 );
 const NOT_FINITE: Error = Error::from_static(
     ErrorKind::Engine,

@@ -122,16 +122,6 @@ pub struct Memory {
     pub activation_bytes: u64,
 }
 
-/// The stream that work is ordered on: a `CUstream` as number, or [`Stream::HOST`] for engines that run on the caller's
-/// thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stream(pub u64);
-
-impl Stream {
-    /// No stream: work is done when `enqueue` returns.
-    pub const HOST: Stream = Stream(0);
-}
-
 /// What became of enqueued work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completion {
@@ -141,38 +131,8 @@ pub enum Completion {
     Pending,
 }
 
-/// Where an input's bytes go.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TensorMut<'a> {
-    /// Host memory, written by the caller. Elements lie in the network's order, without gaps.
-    Host(&'a mut [f32]),
-    /// Device memory, written by work on the stream.
-    Device {
-        /// Its address.
-        address: u64,
-        /// Its size.
-        bytes: usize,
-    },
-}
-
-/// Where an output's bytes are.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TensorRef<'a> {
-    /// Host memory.
-    Host(&'a [f32]),
-    /// Device memory.
-    Device {
-        /// Its address.
-        address: u64,
-        /// Its size.
-        bytes: usize,
-    },
-}
-
-/// One network, ready to run. It owns its input and output buffers, whose addresses never change: they are bound once,
-/// at open.
+/// One network, ready to run on the host. It owns its input and output buffers, whose addresses never change: they are
+/// bound once, at open.
 ///
 /// # Pending work
 /// After an `enqueue` that answered [`Completion::Pending`], inputs must not be written and nothing more may be enqueued
@@ -187,24 +147,24 @@ pub trait Engine: Send {
     /// Memory that it holds.
     fn memory(&self) -> Memory;
 
-    /// The buffer of input `index`.
+    /// The buffer of input `index`: elements in the network's order, without gaps.
     ///
     /// # Panics
     /// If there is no such input.
-    fn input(&mut self, index: usize) -> TensorMut<'_>;
+    fn input(&mut self, index: usize) -> &mut [f32];
 
     /// The buffer of output `index`. Between an `enqueue` that answered [`Completion::Pending`] and the [`Engine::ready`]
     /// that says true, its contents are unspecified.
     ///
     /// # Panics
     /// If there is no such output.
-    fn output(&self, index: usize) -> TensorRef<'_>;
+    fn output(&self, index: usize) -> &[f32];
 
     /// Runs the network once on what the inputs hold.
     ///
     /// # Errors
     /// What the library reported. The outputs are then unspecified, and the engine may be used again.
-    fn enqueue(&mut self, stream: Stream) -> Result<Completion, Error>;
+    fn enqueue(&mut self) -> Result<Completion, Error>;
 
     /// Whether the last enqueued work is done. Never blocks.
     ///

@@ -31,7 +31,5 @@ pub mod tensorrt;
 #[cfg(feature = "tract")]
 pub mod tract;
 
-pub use engine::{
-    Completion, DataType, Description, Engine, Memory, OpenOptions, Precision, Stream, TensorInfo, TensorMut, TensorRef,
-};
+pub use engine::{Completion, DataType, Description, Engine, Memory, OpenOptions, Precision, TensorInfo};
 pub use error::{Error, ErrorKind};

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Completion, Description, Engine, Error, Memory, Precision, Stream, TensorInfo, TensorMut, TensorRef};
+use crate::{Completion, Description, Engine, Error, Memory, Precision, TensorInfo};
 
 /// Computes outputs from inputs. Both are one slice a tensor, in the description's order.
 type Function = Box<dyn FnMut(&[Box<[f32]>], &mut [Box<[f32]>]) + Send>;
@@ -21,13 +21,13 @@ type Function = Box<dyn FnMut(&[Box<[f32]>], &mut [Box<[f32]>]) + Send>;
 ///
 /// ```
 /// use trt_select_engines::null::NullEngine;
-/// use trt_select_engines::{Completion, DataType, Engine, Stream, TensorInfo, TensorRef};
+/// use trt_select_engines::{Completion, DataType, Engine, TensorInfo};
 ///
 /// let tensor = |name: &str, shape: &[usize]| TensorInfo { name: name.into(), data_type: DataType::F32, shape: shape.into() };
 /// let mut engine = NullEngine::new(vec![tensor("image", &[1, 3, 2, 2])], vec![tensor("logits", &[1, 2])])?;
 /// engine.set_output(0, &[0.25, 0.75]);
-/// assert_eq!(engine.enqueue(Stream::HOST)?, Completion::Done);
-/// assert!(matches!(engine.output(0), TensorRef::Host([0.25, 0.75])));
+/// assert_eq!(engine.enqueue()?, Completion::Done);
+/// assert_eq!(engine.output(0), [0.25, 0.75]);
 /// # Ok::<(), trt_select_engines::Error>(())
 /// ```
 pub struct NullEngine {
@@ -165,15 +165,15 @@ impl Engine for NullEngine {
         Memory { host_bytes: buffers.map(|b| size_of_val::<[f32]>(b) as u64).sum(), ..Memory::default() }
     }
 
-    fn input(&mut self, index: usize) -> TensorMut<'_> {
-        TensorMut::Host(&mut self.inputs[index])
+    fn input(&mut self, index: usize) -> &mut [f32] {
+        &mut self.inputs[index]
     }
 
-    fn output(&self, index: usize) -> TensorRef<'_> {
-        TensorRef::Host(&self.outputs[index])
+    fn output(&self, index: usize) -> &[f32] {
+        &self.outputs[index]
     }
 
-    fn enqueue(&mut self, _stream: Stream) -> Result<Completion, Error> {
+    fn enqueue(&mut self) -> Result<Completion, Error> {
         let number = self.enqueues.fetch_add(1, Ordering::Relaxed);
         self.polls_left = None;
         self.pending_failure = None;

@@ -22,9 +22,7 @@ use ::ort::value::{Outlet, Tensor, ValueType};
 
 pub use self::find::{Found, How, OLDEST_MINOR, VARIABLE, find};
 use crate::model::{self, Extent, Role};
-use crate::{
-    Completion, Description, Engine, Error, ErrorKind, Memory, OpenOptions, Stream, TensorInfo, TensorMut, TensorRef,
-};
+use crate::{Completion, Description, Engine, Error, ErrorKind, Memory, OpenOptions, TensorInfo};
 
 /// The library, and the environment that all sessions share. Neither is ever dropped.
 struct Runtime {
@@ -65,7 +63,7 @@ impl OrtEngine {
         let mut engine =
             model::guard(ErrorKind::Model, path, "the crate ort", || Self::build(runtime, path, file_bytes, options))?;
         // What fails only while running is found here, and the first inference of the caller is as fast as the next.
-        engine.enqueue(Stream::HOST).map_err(|e| Error::new(ErrorKind::Model, e.to_string()))?;
+        engine.enqueue().map_err(|e| Error::new(ErrorKind::Model, e.to_string()))?;
         Ok(engine)
     }
 
@@ -144,16 +142,16 @@ impl Engine for OrtEngine {
         self.memory
     }
 
-    fn input(&mut self, index: usize) -> TensorMut<'_> {
-        TensorMut::Host(self.inputs[index].extract_tensor_mut().1)
+    fn input(&mut self, index: usize) -> &mut [f32] {
+        self.inputs[index].extract_tensor_mut().1
     }
 
-    fn output(&self, index: usize) -> TensorRef<'_> {
-        TensorRef::Host(self.outputs[index].extract_tensor().1)
+    fn output(&self, index: usize) -> &[f32] {
+        self.outputs[index].extract_tensor().1
     }
 
     /// Runs the network on the calling thread (and its pool's, if it has one); `stream` has no meaning here.
-    fn enqueue(&mut self, _stream: Stream) -> Result<Completion, Error> {
+    fn enqueue(&mut self) -> Result<Completion, Error> {
         let session = self.session.ptr().cast_mut();
         // `Session::run_binding` would do the same, and then gather outputs that are known, with allocations of its own.
         // SAFETY: session and binding belong together, and neither is in use elsewhere: both are only ours, behind

@@ -13,9 +13,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::konst::Const;
 
 use crate::model::{self, Extent, Role};
-use crate::{
-    Completion, Description, Engine, Error, ErrorKind, Memory, OpenOptions, Stream, TensorInfo, TensorMut, TensorRef,
-};
+use crate::{Completion, Description, Engine, Error, ErrorKind, Memory, OpenOptions, TensorInfo};
 
 /// Version of the crate `tract-onnx`, which says it nowhere itself. `Cargo.toml` asks for exactly this one, and a test
 /// compares the two.
@@ -61,7 +59,7 @@ impl TractEngine {
         let mut engine =
             model::guard(ErrorKind::Model, path, "tract", || Self::build(path, &bytes, file_bytes, options))?;
         // What fails only while running is found here, and the first inference of the caller is as fast as the next.
-        engine.enqueue(Stream::HOST).map_err(|e| Error::new(ErrorKind::Model, e.to_string()))?;
+        engine.enqueue().map_err(|e| Error::new(ErrorKind::Model, e.to_string()))?;
         Ok(engine)
     }
 
@@ -202,18 +200,18 @@ impl Engine for TractEngine {
         self.memory
     }
 
-    fn input(&mut self, index: usize) -> TensorMut<'_> {
+    fn input(&mut self, index: usize) -> &mut [f32] {
         let tensor =
             Arc::get_mut(&mut self.inputs[index]).expect("no run is under way, and each gives its inputs back");
-        TensorMut::Host(bytemuck::cast_slice_mut(tensor.as_bytes_mut()))
+        bytemuck::cast_slice_mut(tensor.as_bytes_mut())
     }
 
-    fn output(&self, index: usize) -> TensorRef<'_> {
-        TensorRef::Host(&self.outputs[index])
+    fn output(&self, index: usize) -> &[f32] {
+        &self.outputs[index]
     }
 
     /// Runs the network on the calling thread; `stream` has no meaning here. A panic of tract becomes an error.
-    fn enqueue(&mut self, _stream: Stream) -> Result<Completion, Error> {
+    fn enqueue(&mut self) -> Result<Completion, Error> {
         let path = Arc::clone(&self.path);
         model::guard(ErrorKind::Run, &path, "tract", || {
             self.run().map_err(|e| {

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use support::{input, onnx_engines, open, output};
 use trt_select_engines::null::NullEngine;
 use trt_select_engines::registry::Kind;
-use trt_select_engines::{DataType, Engine, Stream, TensorInfo};
+use trt_select_engines::{DataType, Engine, TensorInfo};
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
@@ -56,7 +56,7 @@ fn the_null_engine_allocates_nothing() {
             engine.set_polls(round % 3);
             engine.set_output(0, &[round as f32; 1000]);
             input(&mut engine, 0).fill(1.0);
-            let _ = engine.enqueue(Stream::HOST);
+            let _ = engine.enqueue();
             while !engine.ready().expect("only enqueues fail") {}
             std::hint::black_box((output(&engine, 0), engine.description(), engine.memory()));
         }
@@ -68,8 +68,8 @@ fn the_null_engine_allocates_nothing() {
 fn around_the_library_nothing_allocates() {
     for kind in onnx_engines() {
         let mut engine = open(kind, "classifier.onnx").expect("a model to run");
-        engine.enqueue(Stream::HOST).expect("it runs");
-        let (first, _) = count(|| engine.enqueue(Stream::HOST).expect("it runs"));
+        engine.enqueue().expect("it runs");
+        let (first, _) = count(|| engine.enqueue().expect("it runs"));
         for _ in 0..20 {
             let (around, ()) = count(|| {
                 input(&mut *engine, 0).fill(0.5);
@@ -77,7 +77,7 @@ fn around_the_library_nothing_allocates() {
                 std::hint::black_box((output(&*engine, 0), engine.description(), engine.memory()));
             });
             assert_eq!(around, 0, "{kind}");
-            let (allocations, _) = count(|| engine.enqueue(Stream::HOST).expect("it runs"));
+            let (allocations, _) = count(|| engine.enqueue().expect("it runs"));
             assert_eq!(allocations, first, "{kind}: allocations grow");
         }
         if kind == Kind::Ort {
@@ -106,7 +106,7 @@ fn the_tract_engine_adds_nothing_to_what_tract_allocates() {
     let bare = bare();
 
     let mut engine = open(Kind::Tract, "classifier.onnx").expect("a model to run");
-    engine.enqueue(Stream::HOST).expect("it runs");
-    let (ours, _) = count(|| engine.enqueue(Stream::HOST).expect("it runs"));
+    engine.enqueue().expect("it runs");
+    let (ours, _) = count(|| engine.enqueue().expect("it runs"));
     assert_eq!(ours, bare);
 }

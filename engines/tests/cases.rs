@@ -5,7 +5,7 @@ mod support;
 use serde::Deserialize;
 use support::{input, onnx_engines, open, output};
 use trt_select_engines::registry::Kind;
-use trt_select_engines::{Completion, DataType, Engine, Stream, TensorInfo};
+use trt_select_engines::{Completion, DataType, Engine, TensorInfo};
 
 #[derive(Deserialize)]
 struct Tensor {
@@ -69,14 +69,14 @@ fn every_engine_answers_as_the_reference_does() {
             // Other inputs between show that nothing is carried over, and that buffers are read anew.
             for round in 0..3 {
                 fill(engine, &inputs, 1.0);
-                assert_eq!(engine.enqueue(Stream::HOST), Ok(Completion::Done), "{what}");
+                assert_eq!(engine.enqueue(), Ok(Completion::Done), "{what}");
                 assert_eq!(engine.ready(), Ok(true), "{what}");
                 check(engine, &outputs, tolerance, &format!("{what}, round {round}"));
                 // Inputs are left alone: running on them again answers the same.
-                assert_eq!(engine.enqueue(Stream::HOST), Ok(Completion::Done), "{what}");
+                assert_eq!(engine.enqueue(), Ok(Completion::Done), "{what}");
                 check(engine, &outputs, tolerance, &format!("{what}, round {round}, again"));
                 fill(engine, &inputs, -3.0);
-                assert_eq!(engine.enqueue(Stream::HOST), Ok(Completion::Done), "{what}");
+                assert_eq!(engine.enqueue(), Ok(Completion::Done), "{what}");
                 assert_eq!(addresses(engine), bound, "{what}: buffers moved");
             }
         }
@@ -123,13 +123,13 @@ fn an_engine_moves_between_threads() {
         input(&mut *engine, 0).fill(3.0);
         input(&mut *engine, 1).fill(1.0);
         let mut engine = std::thread::spawn(move || {
-            engine.enqueue(Stream::HOST).expect("it runs");
+            engine.enqueue().expect("it runs");
             engine
         })
         .join()
         .expect("no panic");
         assert_eq!(output(&*engine, 0), [2.0; 4]);
-        engine.enqueue(Stream::HOST).expect("it runs here too");
+        engine.enqueue().expect("it runs here too");
     }
 }
 
@@ -140,7 +140,7 @@ fn many_engines_open_at_once() {
             for _ in 0..4 {
                 scope.spawn(move || {
                     let mut engine = open(kind, "classifier.onnx").expect("a model to run");
-                    engine.enqueue(Stream::HOST).expect("it runs");
+                    engine.enqueue().expect("it runs");
                 });
             }
         });
@@ -154,7 +154,7 @@ fn more_threads_give_the_same_answers() {
         let path = support::model("two_in_two_out.onnx");
         let mut engine = trt_select_engines::registry::open(kind, &path, "two", &options).expect("a model to run");
         input(&mut *engine, 0).fill(3.0);
-        engine.enqueue(Stream::HOST).expect("it runs");
+        engine.enqueue().expect("it runs");
         assert_eq!(output(&*engine, 0), [3.0; 4]);
         let expected = if kind == Kind::Ort { "cpu, 2 threads" } else { "cpu, 1 thread" };
         assert_eq!(engine.description().device, expected);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use support::{model, onnx_engines};
 use trt_select_engines::registry::{self, Kind};
-use trt_select_engines::{Engine, Error, ErrorKind, OpenOptions, Stream};
+use trt_select_engines::{Engine, Error, ErrorKind, OpenOptions};
 
 fn open(kind: Kind, path: &Path) -> Result<Box<dyn Engine>, Error> {
     registry::open(kind, path, "candidate", &OpenOptions::default())
@@ -101,7 +101,7 @@ fn flipped_bytes_never_panic() {
                     // A weight or a name was hit: still a model, and it must run.
                     Ok(mut engine) => {
                         taken += 1;
-                        let _ = engine.enqueue(Stream::HOST);
+                        let _ = engine.enqueue();
                     }
                     Err(error) => {
                         panics += u32::from(error.to_string().contains("gave up on it"));

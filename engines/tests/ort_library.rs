@@ -10,7 +10,7 @@ use std::process::Command;
 use support::model;
 use trt_select_engines::ort::{self, How};
 use trt_select_engines::registry::{self, Kind};
-use trt_select_engines::{Engine as _, ErrorKind, OpenOptions, Stream};
+use trt_select_engines::{Engine as _, ErrorKind, OpenOptions};
 
 /// Runs one of the tests marked `ignore` below in a process where a variable has this value.
 fn in_process(test: &str, variable: &str, value: &Path) {
@@ -83,7 +83,7 @@ fn child_with_a_library() {
             scope.spawn(|| {
                 let path = model("classifier.onnx");
                 let mut engine = ort::OrtEngine::open(&path, &OpenOptions::default()).expect("a model to run");
-                engine.enqueue(Stream::HOST).expect("it runs");
+                engine.enqueue().expect("it runs");
                 assert_eq!(engine.description().version, format!("onnxruntime {}", found.version));
             });
         }

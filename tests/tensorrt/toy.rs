@@ -4,9 +4,7 @@
 use std::path::Path;
 
 use half::f16;
-use trt_select::engines::{
-    Completion, DataType, Description, Engine, Error, Memory, Precision, Stream, TensorInfo, TensorMut, TensorRef,
-};
+use trt_select::engines::{Completion, DataType, Description, Engine, Error, Memory, Precision, TensorInfo};
 use trt_select::premodel::{CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor};
 
 pub(crate) const CLASSES: usize = 10;
@@ -255,15 +253,15 @@ impl Engine for OnCpu {
         Memory::default()
     }
 
-    fn input(&mut self, _: usize) -> TensorMut<'_> {
-        TensorMut::Host(&mut self.x)
+    fn input(&mut self, _: usize) -> &mut [f32] {
+        &mut self.x
     }
 
-    fn output(&self, _: usize) -> TensorRef<'_> {
-        TensorRef::Host(&self.y)
+    fn output(&self, _: usize) -> &[f32] {
+        &self.y
     }
 
-    fn enqueue(&mut self, _: Stream) -> Result<Completion, Error> {
+    fn enqueue(&mut self) -> Result<Completion, Error> {
         self.toy.run(&self.x, &mut self.y);
         Ok(Completion::Done)
     }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use trt_select_engines::registry::{self, Kind};
-use trt_select_engines::{Engine, Error, OpenOptions, TensorMut, TensorRef};
+use trt_select_engines::{Engine, Error, OpenOptions};
 
 /// The engines that run ONNX files here. Those that are not here are named, with the reason.
 pub(crate) fn onnx_engines() -> Vec<Kind> {
@@ -32,15 +32,9 @@ pub(crate) fn open(kind: Kind, name: &str) -> Result<Box<dyn Engine>, Error> {
 }
 
 pub(crate) fn input(engine: &mut dyn Engine, index: usize) -> &mut [f32] {
-    match engine.input(index) {
-        TensorMut::Host(values) => values,
-        other => panic!("an input in host memory, got {other:?}"),
-    }
+    engine.input(index)
 }
 
 pub(crate) fn output(engine: &dyn Engine, index: usize) -> &[f32] {
-    match engine.output(index) {
-        TensorRef::Host(values) => values,
-        other => panic!("an output in host memory, got {other:?}"),
-    }
+    engine.output(index)
 }
