@@ -37,7 +37,7 @@ mod shim {
         ("v10", "TensorRT 10"),
         ("v8_5", "TensorRT 8.5-8.6"),
         ("v8_2", "TensorRT 8.2-8.4"),
-        ("rtx1", "TensorRT RTX 1"),
+        ("rtx1", "TensorRT-RTX 1"),
     ];
 
     /// A folder of headers.

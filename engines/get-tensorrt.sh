@@ -60,7 +60,7 @@ if [ ! -e "$dest/lib/rtx/libtensorrt_rtx.so.1" ]; then
     mkdir -p "$dest/lib/rtx"
     cp "$work"/tensorrt-rtx-cu13-libs/tensorrt_rtx_libs/*.so* "$dest/lib/rtx/"
 fi
-echo "TensorRT RTX $rtx: $dest/lib/rtx"
+echo "TensorRT-RTX $rtx: $dest/lib/rtx"
 
 if [ $lean = 1 ]; then
     if [ ! -e "$dest/lib/lean/libnvinfer_lean.so.11" ]; then

@@ -65,7 +65,8 @@ pub struct GpuConfig {
     pub timing: bool,
     /// Keep plans in page-locked memory, so that an evicted candidate comes back without touching the disk.
     pub keep_plans: bool,
-    /// Most device bytes that the candidates' weights may take together; the least recently used candidate goes first.
+    /// Most device bytes that the candidates' weights may take together; the least recently used candidate goes first. The
+    /// poll that asks for one that was evicted loads it: it blocks, allocates, and may log.
     pub max_resident_bytes: Option<u64>,
 }
 

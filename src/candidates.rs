@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::candidate::{Candidate, DeviceTimes, Input, OpenConfig, Run, nanoseconds};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
-use crate::features::Groups;
+use crate::features::{FEATURE_COUNT, Groups};
 use crate::gpu::Gpu;
 use crate::scores::Summary;
 
@@ -97,7 +97,7 @@ impl CandidateSet {
         }
     }
 
-    /// Runs one candidate on an input and waits.
+    /// Runs one candidate on an input and waits. On a GPU its times contain the input's way there.
     ///
     /// # Errors
     /// Where the input does not fit, or the network fails or answers with something that is no number.
@@ -107,6 +107,39 @@ impl CandidateSet {
     pub fn run(&mut self, candidate: CandidateId, input: &Input<'_>) -> Result<Run> {
         let start = Instant::now();
         self.begin(input, Groups::NONE)?;
+        let mut run = self.run_begun(candidate, input, start)?;
+        if let Some(gpu) = &self.gpu {
+            run.device.upload_ns = gpu.begin_times()?.upload_ns;
+        }
+        Ok(run)
+    }
+
+    /// Runs every candidate on an input, as [`CandidateSet::run`] does, for a profile. On a GPU the input is brought there
+    /// once, as a selector does it: that, with all features, is the time answered; the runs' own times are without it. On
+    /// the host there is no such time: `None`.
+    ///
+    /// # Errors
+    /// As [`CandidateSet::run`].
+    pub fn run_all(&mut self, input: &Input<'_>, runs: &mut Vec<Run>) -> Result<Option<u64>> {
+        let start = Instant::now();
+        let is_tensor = matches!(input, Input::Tensor(_));
+        self.begin(input, if is_tensor { Groups::NONE } else { Groups::ALL })?;
+        let mut on_gpu = None;
+        if let (Some(gpu), false) = (&mut self.gpu, is_tensor) {
+            let mut features = [0.0; FEATURE_COUNT];
+            while !gpu.poll_features(&mut features)? {
+                std::hint::spin_loop();
+            }
+            on_gpu = Some(nanoseconds(start.elapsed()));
+        }
+        for candidate in 0..self.list.len() {
+            runs.push(self.run_begun(CandidateId(candidate as u8), input, Instant::now())?);
+        }
+        Ok(on_gpu)
+    }
+
+    /// Runs one candidate on the input that was begun.
+    fn run_begun(&mut self, candidate: CandidateId, input: &Input<'_>, start: Instant) -> Result<Run> {
         self.load(candidate, input)?;
         let loaded = Instant::now();
         let completion = self.enqueue(candidate)?;
@@ -118,12 +151,10 @@ impl CandidateSet {
         }
         let summary = self.finish(candidate)?;
         let compute_ns = nanoseconds(loaded.elapsed());
-        let device = match &self.gpu {
-            Some(gpu) => {
-                DeviceTimes { enqueue_ns, upload_ns: gpu.begin_times()?.upload_ns, ..self.device_times(candidate) }
-            }
-            None => DeviceTimes::default(),
-        };
+        let mut device = self.device_times(candidate);
+        if self.gpu.is_some() {
+            device.enqueue_ns = enqueue_ns;
+        }
         Ok(Run { summary, preprocess_ns: nanoseconds(loaded - start), compute_ns, device })
     }
 

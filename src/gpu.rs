@@ -28,6 +28,8 @@ pub struct Gpu {
     pipe: Pipe,
     session: Session,
     max_resident_bytes: Option<u64>,
+    /// Whether the last input came through the pipe: tensors do not, and have no times there.
+    begun: bool,
     /// Counts enqueues, for finding the candidate that was not used for longest.
     clock: u64,
     reason: String,
@@ -48,7 +50,7 @@ impl Gpu {
         let options = PipeOptions { frame_memory: gpu.frame_memory, frame_bytes: gpu.frame_bytes, timing: gpu.timing };
         let pipe = Pipe::new(session.context(), &options)?;
         let reason = format!("tensorrt: {}; {}", session.about(), pipe.frame_memory().reason);
-        let mut gpu = Gpu { pipe, session, max_resident_bytes: gpu.max_resident_bytes, clock: 0, reason };
+        let mut gpu = Gpu { pipe, session, max_resident_bytes: gpu.max_resident_bytes, begun: false, clock: 0, reason };
         let mut list = Vec::with_capacity(engines.len());
         for (spec, engine) in bundle.candidates.iter().zip(engines) {
             let runner = GpuRunner::new(&gpu.pipe, spec, engine, config.gpu.graphs)?;
@@ -76,8 +78,8 @@ impl Gpu {
     pub(crate) fn begin(&mut self, input: &Input<'_>, groups: Groups) -> Result<()> {
         let frame = match input {
             Input::Tensor(_) => {
-                self.settle();
-                return Ok(());
+                self.begun = false;
+                return self.settle();
             }
             Input::Frame(frame) => {
                 AnyFrame::Host(HostFrame { planes: [frame.pixels(), frame.chroma()], desc: frame.desc() })
@@ -91,6 +93,7 @@ impl Gpu {
             whole: groups.contains(Groups::WHOLE),
             grid: groups.contains(Groups::GRID).then_some(grid),
         };
+        self.begun = true;
         Ok(self.pipe.begin(&frame, groups)?)
     }
 
@@ -103,7 +106,7 @@ impl Gpu {
 
     /// Times of the way to the features, by the device's clock; waits for its events where they are measured.
     pub(crate) fn begin_times(&self) -> Result<DeviceTimes> {
-        if !self.pipe.is_timing() {
+        if !self.begun || !self.pipe.is_timing() {
             return Ok(DeviceTimes::default());
         }
         loop {
@@ -115,11 +118,12 @@ impl Gpu {
         }
     }
 
-    /// Waits for work under way. What became of it was for whoever gave it up.
-    pub(crate) fn settle(&mut self) {
-        if let Err(error) = self.pipe.settle() {
-            log::debug!("work that was given up: {error}");
-        }
+    /// Waits for work under way.
+    ///
+    /// # Errors
+    /// Where the wait fails: the device may still be at work in memory that the next input needs.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        Ok(self.pipe.settle()?)
     }
 
     /// Evicts the candidates that were not used for longest until this one has room.
@@ -148,6 +152,13 @@ impl Gpu {
     /// The device's name.
     pub fn device_name(&self) -> &str {
         &self.pipe.context().device().name
+    }
+
+    /// Device bytes that TensorRT holds beside what the candidates are known to hold: what it took at their first run.
+    pub fn other_bytes(&self, candidates: &[Candidate]) -> u64 {
+        let resident = candidates.iter().filter_map(Candidate::gpu).filter(|g| g.is_resident());
+        let known: u64 = resident.map(|g| g.engine().weight_bytes()).sum();
+        self.session.allocated_bytes().saturating_sub(known)
     }
 
     /// Library, device and the memory that frames go to, in a line.
@@ -215,7 +226,7 @@ impl GpuRunner {
 
     pub(crate) fn load(&mut self, input: &Input<'_>, gpu: &mut Gpu, name: &str) -> Result<()> {
         match (input, &mut self.preprocess) {
-            (Input::Tensor(values), None) => copy_tensor(values, self.lane.tensor_mut(), name),
+            (Input::Tensor(values), None) => copy_tensor(values, self.lane.tensor_mut()?, name),
             (Input::Tensor(_), Some(_)) => Err(WANTS_FRAME),
             (_, None) => Err(WANTS_TENSOR),
             (_, Some(preprocess)) => {
@@ -233,7 +244,11 @@ impl GpuRunner {
 
     pub(crate) fn enqueue(&mut self, gpu: &mut Gpu) -> Result<Completion> {
         self.summary = None;
+        let back = !self.lane.is_resident();
         self.lane.launch(&mut gpu.pipe)?;
+        if back && let Some(why) = self.lane.graph_refused() {
+            log::warn!("{}: no CUDA graph after it came back: {why}", self.engine().description().kind);
+        }
         Ok(Completion::Pending)
     }
 

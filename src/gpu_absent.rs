@@ -36,11 +36,16 @@ impl Gpu {
         match *self {}
     }
 
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) -> Result<()> {
         match *self {}
     }
 
     pub(crate) fn make_room(&mut self, _: &mut [Candidate], _: usize) -> Result<()> {
+        match *self {}
+    }
+
+    /// Device bytes that TensorRT holds beside what the candidates are known to hold.
+    pub fn other_bytes(&self, _: &[Candidate]) -> u64 {
         match *self {}
     }
 

@@ -4,7 +4,9 @@
 //! submit ─► features ─► poll: decide ─► run a candidate ─► its signals ─► decide ─► … ─► outcome
 //! ```
 //! All memory is taken at open and during the first inputs; after [`Selector::warm_up`] the selector itself allocates
-//! nothing, takes no lock and logs nothing. (What an engine does inside its own call is the engine's.)
+//! nothing, takes no lock and logs nothing, as long as no frame is larger than any before. (What an engine does inside its own
+//! call is the engine's.) With [`GpuConfig::max_resident_bytes`](crate::GpuConfig::max_resident_bytes) a candidate that was
+//! evicted is loaded again when the program asks for it: that poll takes as long as loading does.
 //!
 //! # Threads
 //! One input is in flight per selector: [`Selector::submit`] borrows it until the outcome is there. A selector may be moved
@@ -297,7 +299,7 @@ impl Selector {
     /// # Panics
     /// If there is no such candidate.
     pub fn run_single<'i>(&mut self, candidate: CandidateId, input: impl Into<Input<'i>>) -> Result<Run> {
-        self.settle();
+        self.settle()?;
         self.set.run(candidate, &input.into())
     }
 
@@ -317,20 +319,20 @@ impl Selector {
     }
 
     /// Waits for work that an input given up has left under way: its tensors are still in use.
-    fn settle(&mut self) {
-        if let State::Running(candidate) = self.state {
+    fn settle(&mut self) -> Result<()> {
+        if let State::Running(candidate) = self.state
+            && self.set.gpu.is_none()
+        {
             while matches!(self.set.ready(candidate), Ok(false)) {
                 std::hint::spin_loop();
             }
         }
-        if let Some(gpu) = &mut self.set.gpu {
-            gpu.settle();
-        }
         self.state = State::Idle;
+        self.set.gpu.as_mut().map_or(Ok(()), Gpu::settle)
     }
 
     fn begin(&mut self, input: &Input<'_>) -> Result<()> {
-        self.settle();
+        self.settle()?;
         self.started = Instant::now();
         self.lap = self.started;
         self.times = StageTimes::default();
@@ -409,9 +411,13 @@ impl Selector {
             match request {
                 Request::Run(candidate) => {
                     if let Err(error) = self.set.load(candidate, input) {
-                        // The input is at fault: the next candidate could do nothing better with it.
-                        self.state = State::Idle;
-                        return Err(error);
+                        if error.kind() == ErrorKind::Input {
+                            // The next candidate could do nothing better with it.
+                            self.state = State::Idle;
+                            return Err(error);
+                        }
+                        request = self.after_failure(candidate, error);
+                        continue;
                     }
                     self.times.preprocess_ns += self.lap();
                     let enqueued = self.set.enqueue(candidate);
@@ -524,7 +530,8 @@ pub struct InFlight<'s, 'i> {
 impl InFlight<'_, '_> {
     /// Takes the next decisions whose signals are there, and starts what they ask for. `None` means that an engine is at
     /// work. Never waits for an engine that works on its own; one that runs on the caller's thread (tract, ONNX Runtime) runs
-    /// inside this call.
+    /// inside this call, and one that was evicted is loaded in it (see
+    /// [`GpuConfig::max_resident_bytes`](crate::GpuConfig::max_resident_bytes)).
     ///
     /// A candidate that fails does not fail the input: the most capable candidate that works answers, and
     /// [`Outcome::failed`] tells.

@@ -42,7 +42,9 @@ pub const SIGNALS_BLOCK: u32 = 256;
 /// Bytes of device memory that [`FeaturesParams::scratch`](crate::FeaturesParams::scratch) points to, at a multiple of 8.
 /// The host zeroes them once; every kernel leaves behind what the next launch needs. After a launch that was cut short
 /// (a failed or destroyed context) they must be zeroed again.
-pub const SCRATCH_BYTES: usize = WHOLE_SCRATCH_BYTES + 19_200 * (4 + 4 + 2);
+pub const SCRATCH_BYTES: usize = WHOLE_SCRATCH_BYTES + MAX_CELLS as usize * (4 + 4 + 2);
+/// Most cells of the grid that [`FEATURES_GRID`] works on.
+pub const MAX_CELLS: u32 = 19_200;
 /// The part at the beginning of the scratch that [`FEATURES_WHOLE`] uses, in bytes. The rest is [`FEATURES_GRID`]'s.
 pub const WHOLE_SCRATCH_BYTES: usize = 256;
 

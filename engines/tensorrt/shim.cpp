@@ -56,7 +56,7 @@
 #define TRTSEL_FP16 (!TRTSEL_AT_LEAST(11, 0))
 
 #if TRTSEL_RTX && (NV_TENSORRT_MAJOR != 1 || NV_TENSORRT_MINOR < 5)
-#error "TensorRT RTX: expected headers of 1.5 or a later 1.x"
+#error "TensorRT-RTX: expected headers of 1.5 or a later 1.x"
 #elif !TRTSEL_RTX && (!TRTSEL_AT_LEAST(8, 2) || NV_TENSORRT_MAJOR == 9 || NV_TENSORRT_MAJOR > 11)
 #error "TensorRT: expected headers of 8.2 to 8.6, 10.x or 11.x"
 #endif

@@ -33,7 +33,7 @@ fn bytes_of(version: Version) -> [u8; 4] {
     [version.major, version.minor, version.patch, version.build].map(|n| n as u8)
 }
 
-/// A plan with the header that TensorRT RTX writes, for 8.0, and a body that only a real library could judge.
+/// A plan with the header that TensorRT-RTX writes, for 8.0, and a body that only a real library could judge.
 fn rtx_plan(version: Version) -> Vec<u8> {
     let mut random = Random(7);
     let mut plan: Vec<u8> = (0..5_000).map(|_| random.below(256) as u8).collect();
@@ -154,7 +154,7 @@ fn without_a_sidecar_the_header_is_checked_and_said_so() {
     let notices = place.look(&here(Edition::Rtx, RTX)).unwrap();
     assert_eq!(notices.len(), 1);
     assert!(notices[0].to_string().contains("net.plan: no sidecar beside it"), "{}", notices[0]);
-    refused(place.look(&here(Edition::Enterprise, TEN)), &["TensorRT 10.3.0.26", "TensorRT RTX 1.7.1.116"]);
+    refused(place.look(&here(Edition::Enterprise, TEN)), &["TensorRT 10.3.0.26", "TensorRT-RTX 1.7.1.116"]);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn plans_of_tensorrt_8_are_known_by_their_serialization_number() {
             }
         }
         refused(look(serialization, &here(Edition::Enterprise, TEN)), &["10.3.0.26"]);
-        refused(look(serialization, &here(Edition::Rtx, RTX)), &["TensorRT RTX"]);
+        refused(look(serialization, &here(Edition::Rtx, RTX)), &["TensorRT-RTX"]);
     }
     let notices = look(211, &eight(4)).unwrap();
     assert!(notices.iter().any(|n| n.to_string().contains("211 is not known")), "{notices:?}");

@@ -235,7 +235,8 @@ struct Counted {
     empty: bool,
 }
 
-impl Allocator for Counted {
+// SAFETY: the blocks are the double's, and stay until they are freed.
+unsafe impl Allocator for Counted {
     fn allocate(&self, bytes: u64, alignment: u64) -> Option<u64> {
         assert_eq!(alignment, 256);
         if self.empty {

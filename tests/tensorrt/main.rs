@@ -390,3 +390,183 @@ fn selectors_in_threads_do_not_trouble_each_other_or_the_callers_cuda() {
         doubles.assert_all_freed();
     });
 }
+
+/// A colour frame of this size.
+fn colour(width: u32, height: u32) -> Vec<u8> {
+    let mut random = Random::new(u64::from(width * height));
+    (0..3 * width * height).map(|i| if i % 5 == 0 { random.below(256) as u8 } else { (i % 251) as u8 }).collect()
+}
+
+#[test]
+fn a_first_frame_of_the_networks_own_size_is_preprocessed_too() {
+    with_doubles("a_first_frame_of_the_networks_own_size_is_preprocessed_too", &[], |doubles| {
+        let mut cpu = on_cpu(doubles);
+        for (candidate, width, height) in [(0, 16, 12), (1, 14, 14), (2, 20, 24)] {
+            let mut selector = open(doubles).expect("open");
+            let pixels = colour(width, height);
+            let stride = 3 * width as usize;
+            let frame = trt_select::Frame::packed(trt_select::cuda::Format::Rgb8, width, height, stride, &pixels)
+                .expect("a frame");
+            let id = trt_select::premodel::CandidateId(candidate);
+            let (gpu, cpu) = (selector.run_single(id, frame), cpu.run_single(id, frame));
+            let (gpu, cpu) = (gpu.expect("answered").summary, cpu.expect("answered").summary);
+            assert_eq!(gpu.class, cpu.class, "candidate {candidate}");
+            assert!((gpu.top1 - cpu.top1).abs() < 2e-6, "candidate {candidate}: {gpu:?} {cpu:?}");
+        }
+    });
+}
+
+#[test]
+fn a_wait_that_fails_is_no_end_of_the_work() {
+    with_doubles("a_wait_that_fails_is_no_end_of_the_work", &[], |doubles| {
+        let pictures = pictures(2);
+        let mut cpu = on_cpu(doubles);
+        let mut selector = open(doubles).expect("open");
+        pictures.iter().for_each(|p| selector.warm_up(p.frame().into()).expect("warm"));
+        doubles.cuda.delay(u64::MAX);
+        drop(selector.submit(pictures[0].frame()).expect("submitted"));
+        doubles.cuda.fail("cuStreamSynchronize", 1, 999);
+        let error = selector.submit(pictures[1].frame()).map(|_| ()).expect_err("the wait failed");
+        assert_eq!(error.kind(), ErrorKind::Engine);
+        doubles.cuda.delay(0);
+        let outcome = selector.infer(pictures[1].frame()).expect("answered");
+        assert_same(&outcome, &cpu.infer(pictures[1].frame()).expect("answered"), "after it");
+        drop(selector);
+        doubles.assert_all_freed_but_misuse("");
+    });
+}
+
+#[test]
+fn a_failed_copy_of_tables_fails_the_candidate_and_not_the_input() {
+    with_doubles("a_failed_copy_of_tables_fails_the_candidate_and_not_the_input", &[], |doubles| {
+        let picture = &pictures(1)[0];
+        let mut selector = open(doubles).expect("open");
+        // The frame's own copy, then the tables of the first candidate.
+        doubles.cuda.fail("cuMemcpyHtoDAsync_v2", 2, 2);
+        let outcome = selector.infer(picture.frame()).expect("another candidate answers");
+        assert_eq!(outcome.failed.len(), 1);
+        assert!(selector.failure().expect("told").to_string().contains("CUDA_ERROR_OUT_OF_MEMORY"));
+        assert!(selector.infer(picture.frame()).expect("answered").failed.is_empty());
+    });
+}
+
+#[test]
+fn a_restore_that_fails_holds_nothing_and_is_tried_again() {
+    with_doubles("a_restore_that_fails_holds_nothing_and_is_tried_again", &[], |doubles| {
+        let mut bytes: Vec<u64> = toys().iter().map(|t| 4 * (t.weights.len() + t.bias.len()) as u64).collect();
+        bytes.sort_unstable();
+        let gpu = GpuConfig { max_resident_bytes: Some(bytes[2]), ..GpuConfig::default() };
+        let mut selector = open_with(doubles, &OpenConfig { gpu, ..config() }).expect("open");
+        let picture = &pictures(1)[0];
+        let ids = [0, 1, 2].map(trt_select::premodel::CandidateId);
+        for (call, away) in
+            [("createExecutionContext", 0), ("setDeviceMemoryV2", 1), ("enqueueV3", 0), ("deserializeCudaEngine", 1)]
+        {
+            selector.run_single(ids[2], picture.frame()).expect("the large one is there, the others are not");
+            doubles.nv.fail(call, 1);
+            selector.run_single(ids[away], picture.frame()).expect_err(call);
+            assert_eq!(doubles.nv.live("engines"), 0, "{call}: what is of no use is not kept");
+            selector.run_single(ids[away], picture.frame()).expect(call);
+            assert!(selector.candidates()[away].gpu().expect("on the GPU").has_graph(), "{call}");
+        }
+        drop(selector);
+        doubles.assert_all_freed();
+    });
+}
+
+#[test]
+fn lanes_and_pipes_refuse_what_would_read_elsewhere() {
+    use trt_select::cuda::driver::{Context, DeviceBuffer, Error, ErrorKind, Stream};
+    use trt_select::cuda::pipe::*;
+
+    struct Nothing(DeviceBuffer, DeviceBuffer);
+
+    // SAFETY: it enqueues nothing.
+    unsafe impl Network for Nothing {
+        type Error = Error;
+        fn input(&self) -> NetworkTensor<'_> {
+            NetworkTensor { buffer: &self.0, len: 4 * 4, half: false }
+        }
+        fn output(&self) -> NetworkTensor<'_> {
+            NetworkTensor { buffer: &self.1, len: 2, half: false }
+        }
+        unsafe fn enqueue(&mut self, _: &Stream) -> Result<(), Error> {
+            Ok(())
+        }
+        fn evict(&mut self) -> Result<(), Error> {
+            Ok(())
+        }
+        fn is_resident(&self) -> bool {
+            true
+        }
+        fn restore(&mut self) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    with_doubles("lanes_and_pipes_refuse_what_would_read_elsewhere", &[], |_| {
+        let context = Context::primary(0).expect("a device");
+        let options = PipeOptions { frame_bytes: 64, ..PipeOptions::default() };
+        let [mut pipe, mut other] = [0, 1].map(|_| Pipe::new(&context, &options).expect("a pipe"));
+        let network = Nothing(DeviceBuffer::zeroed(&context, 64).unwrap(), DeviceBuffer::zeroed(&context, 8).unwrap());
+        let tables = [[0.0; 256]];
+        let input = LaneInput::Frame(Preprocessing {
+            width_px: 4,
+            height_px: 4,
+            bgr: false,
+            interleaved: false,
+            tables: &tables,
+        });
+        let mut lane = Lane::new(&pipe, network, &LaneSpec { input, logits: true, graph: true }).expect("a lane");
+        lane.prepare(&mut pipe).expect("a first run");
+        let misuse = |result: Result<(), Error>| assert_eq!(result.expect_err("refused").kind(), ErrorKind::Misuse);
+        let none = FeatureGroups::default();
+        let pixels = vec![7_u8; 400 * 400];
+        let frame = |side: u32| {
+            let (width_px, height_px, stride0_bytes) = (side, side, u64::from(side));
+            let format = trt_select::cuda::Format::Gray8 as u32;
+            let desc = trt_select::cuda::FrameDesc { width_px, height_px, stride0_bytes, format, ..Default::default() };
+            AnyFrame::Host(HostFrame { planes: [&pixels, &[]], desc })
+        };
+        let copy = |offset| AxisTables { is_copy: true, offset, windows: &[], weights: &[] };
+        let axes = |offset| Axes { columns: copy(offset), rows: copy(offset) };
+
+        // Another frame than the one that was loaded; none loaded; another pipe's.
+        pipe.begin(&frame(8), none).expect("begun");
+        lane.load_frame(&mut pipe, Some(&axes(4))).expect("loaded");
+        pipe.begin(&frame(400), none).expect("begun, larger");
+        misuse(lane.launch(&mut pipe));
+        other.begin(&frame(8), none).expect("begun");
+        misuse(lane.load_frame(&mut other, Some(&axes(4))));
+        misuse(lane.launch(&mut other));
+        // Windows that leave the frame, fall back, or lack weights.
+        pipe.begin(&frame(9), none).expect("begun");
+        misuse(lane.load_frame(&mut pipe, Some(&axes(6))));
+        let window = |start, first, len| trt_select::cuda::AxisWindow { start, first, len, reserved: 0 };
+        for windows in [
+            [window(1_000_000_000, 0, 1); 4],
+            [window(0, 0, 10); 4],
+            [window(0, 4, 1); 4],
+            [window(3, 0, 1), window(2, 0, 1), window(3, 0, 1), window(4, 0, 1)],
+            [window(u32::MAX, 0, 1); 4],
+        ] {
+            let bad = AxisTables { is_copy: false, offset: 0, windows: &windows, weights: &[1 << 22; 4] };
+            misuse(lane.load_frame(&mut pipe, Some(&Axes { columns: bad, rows: copy(0) })));
+            misuse(lane.launch(&mut pipe));
+        }
+        // Grids that leave the frame or the kernel's memory.
+        for (scale, width, height) in [(1, 4000, 4000), (0, 1, 1), (2, 5, 4), (1, 0, 4), (1, 160, 160)] {
+            let groups = FeatureGroups { whole: false, grid: Some(Grid { scale, width, height }) };
+            misuse(pipe.begin(&frame(9), groups));
+        }
+        misuse(pipe.begin(
+            &frame(400),
+            FeatureGroups { whole: false, grid: Some(Grid { scale: 1, width: 400, height: 400 }) },
+        ));
+        pipe.begin(&frame(9), none).expect("begun");
+        lane.load_frame(&mut pipe, Some(&axes(5))).expect("loaded");
+        lane.launch(&mut pipe).expect("launched");
+        let mut probabilities = [0.0; 2];
+        while lane.poll(&mut pipe, &mut probabilities).expect("no failure").is_none() {}
+    });
+}

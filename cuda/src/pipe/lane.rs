@@ -32,7 +32,10 @@ pub unsafe trait Network: Send {
     ///
     /// # Errors
     /// What the library reported; nothing may be left on the stream that writes elsewhere.
-    fn enqueue(&mut self, stream: &Stream) -> Result<(), Self::Error>;
+    ///
+    /// # Safety
+    /// The network must live, unevicted, until the work is done, and so must the stream.
+    unsafe fn enqueue(&mut self, stream: &Stream) -> Result<(), Self::Error>;
 
     /// Gives back device memory. The lane has waited for the stream.
     ///
@@ -109,6 +112,27 @@ pub struct AxisTables<'a> {
     pub weights: &'a [i32],
 }
 
+impl AxisTables<'_> {
+    /// Whether these tables make `outputs` from a side of that many samples, as the kernel relies on it: every window lies
+    /// inside, has its weights, and begins and ends no earlier than the one before.
+    fn fits(&self, outputs: u32, side: u32) -> bool {
+        if self.is_copy {
+            return self.offset.checked_add(outputs).is_some_and(|end| end <= side);
+        }
+        let ends = |w: &AxisWindow| Some((w.start.checked_add(w.len)?, w.first.checked_add(w.len)?));
+        let mut before = (0, 0);
+        self.windows.len() == outputs as usize
+            && self.windows.iter().all(|w| {
+                let fits = ends(w).is_some_and(|(end, last)| {
+                    let rises = w.start >= before.0 && end >= before.1;
+                    before = (w.start, end);
+                    rises && end <= side && last as usize <= self.weights.len()
+                });
+                fits
+            })
+    }
+}
+
 /// Both axes of a resize.
 #[derive(Clone, Copy, Debug)]
 pub struct Axes<'a> {
@@ -160,6 +184,8 @@ pub struct Lane<N: Network> {
     kernels: Arc<Kernels>,
     stream: Arc<Stream>,
     context: Context,
+    /// The frame that `params` name; 0: none.
+    loaded: u64,
     /// A launch whose end the host has not seen.
     launched: bool,
     wants_graph: bool,
@@ -275,6 +301,7 @@ impl<N: Network> Lane<N> {
             stream: Arc::clone(pipe.stream()),
             context: context.clone(),
             network,
+            loaded: 0,
             launched: false,
             wants_graph: spec.graph,
             refused: None,
@@ -303,7 +330,7 @@ impl<N: Network> Lane<N> {
             self.load_frame(pipe, Some(&Axes { columns: same, rows: same }))?;
         } else {
             pipe.settle()?;
-            self.tensor_mut().fill(0.0);
+            self.tensor_mut()?.fill(0.0);
         }
         if !self.is_resident() {
             self.network.restore()?;
@@ -313,6 +340,10 @@ impl<N: Network> Lane<N> {
         self.stream.synchronize()?;
         self.launched = false;
         pipe.seen_all();
+        // The tables were those of a copy; a frame of the same size may still want others.
+        if let Some(axes) = &mut self.axes {
+            axes.size_px = (0, 0);
+        }
         Ok(())
     }
 
@@ -327,13 +358,26 @@ impl<N: Network> Lane<N> {
     /// # Errors
     /// [`ErrorKind::Misuse`] where the lane takes tensors, or wants axes and has none; what the driver reported of the copy.
     pub fn load_frame(&mut self, pipe: &mut Pipe, axes: Option<&Axes<'_>>) -> Result<(), Error> {
-        self.params.preprocess.frame = *pipe.desc();
+        self.check_pipe(pipe)?;
+        self.loaded = 0;
+        if pipe.frame() == 0 {
+            return Err(Error::new(
+                ErrorKind::Misuse,
+                "lane",
+                "lane: expected a frame in the pipe, got none; begin one first",
+            ));
+        }
         if !self.wants_axes(pipe) {
-            return if self.axes.is_some() {
-                Ok(())
-            } else {
-                Err(Error::new(ErrorKind::Misuse, "lane", TAKES_TENSORS))
-            };
+            if self.axes.is_none() {
+                return Err(Error::new(ErrorKind::Misuse, "lane", TAKES_TENSORS));
+            }
+            (self.params.preprocess.frame, self.loaded) = (*pipe.desc(), pipe.frame());
+            return Ok(());
+        }
+        if self.launched {
+            // Its kernel reads the tables.
+            self.stream.synchronize()?;
+            self.launched = false;
         }
         let (Some(memory), Some(axes)) = (&mut self.axes, axes) else {
             return Err(Error::new(
@@ -343,15 +387,13 @@ impl<N: Network> Lane<N> {
             ));
         };
         let preprocess = &mut self.params.preprocess;
-        for (axis, outputs) in [(&axes.columns, preprocess.width), (&axes.rows, preprocess.height)] {
-            let end = axis.windows.iter().map(|w| w.first as usize + w.len as usize).max().unwrap_or(0);
-            if !axis.is_copy && (axis.windows.len() != outputs as usize || end > axis.weights.len()) {
-                return Err(Error::new(
-                    ErrorKind::Misuse,
-                    "lane",
-                    "lane: expected a window an output with its weights, got others; compute them for this network",
-                ));
-            }
+        let (width, height) = (pipe.desc().width_px, pipe.desc().height_px);
+        if !axes.columns.fits(preprocess.width, width) || !axes.rows.fits(preprocess.height, height) {
+            return Err(Error::new(
+                ErrorKind::Misuse,
+                "lane",
+                "lane: expected windows inside of the frame, one an output with its weights, got others; compute them for this frame",
+            ));
         }
         let parts: [&[u8]; 4] = [
             bytemuck::cast_slice(axes.columns.windows),
@@ -362,9 +404,10 @@ impl<N: Network> Lane<N> {
         let bytes = parts.iter().map(|p| p.len()).sum::<usize>();
         if bytes > memory.device.bytes() {
             // A larger frame than any before.
-            memory.staging = PinnedBuffer::new(&self.context, bytes, false)?;
-            memory.device = DeviceBuffer::new(&self.context, bytes)?;
+            let staging = PinnedBuffer::new(&self.context, bytes, false)?;
+            (memory.staging, memory.device) = (staging, DeviceBuffer::new(&self.context, bytes)?);
         }
+        memory.size_px = (0, 0);
         let mut addresses = [0_u64; 4];
         let (mut at, staging) = (0, memory.staging.as_mut_slice());
         for (part, address) in parts.iter().zip(&mut addresses) {
@@ -378,7 +421,7 @@ impl<N: Network> Lane<N> {
             // staging block again only for another frame, which waits for this one's work.
             unsafe { self.stream.copy_to_device_async(memory.device.address(), memory.staging.as_ptr(), bytes)? };
         }
-        memory.size_px = (pipe.desc().width_px, pipe.desc().height_px);
+        memory.size_px = (width, height);
         for (to, axis, at) in [(&mut preprocess.columns, &axes.columns, 0), (&mut preprocess.rows, &axes.rows, 1)] {
             *to = AxisParams {
                 windows: addresses[at],
@@ -387,24 +430,45 @@ impl<N: Network> Lane<N> {
                 offset: axis.offset,
             };
         }
+        (self.params.preprocess.frame, self.loaded) = (*pipe.desc(), pipe.frame());
         Ok(())
     }
 
+    /// Whether this is the pipe that the lane was made for: they share a stream, and so an order.
+    fn check_pipe(&self, pipe: &Pipe) -> Result<(), Error> {
+        if Arc::ptr_eq(&self.stream, pipe.stream()) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Misuse,
+            "lane",
+            "lane: expected the pipe that it was made for, got another; keep them together",
+        ))
+    }
+
     /// The tensor to write the next input into; empty where the lane takes frames. Waits for a launch under way.
-    pub fn tensor_mut(&mut self) -> &mut [f32] {
+    ///
+    /// # Errors
+    /// Where that wait fails: the device may still read the tensor.
+    pub fn tensor_mut(&mut self) -> Result<&mut [f32], Error> {
         if self.launched {
-            wait_at_last(&self.stream, &self.context);
+            self.stream.synchronize()?;
             self.launched = false;
         }
         let bytes = 4 * self.network.input().len;
-        self.tensor.as_mut().map_or(&mut [], |t| bytemuck::cast_slice_mut(&mut t.as_mut_slice()[..bytes]))
+        Ok(self.tensor.as_mut().map_or(&mut [], |t| bytemuck::cast_slice_mut(&mut t.as_mut_slice()[..bytes])))
     }
 
     /// Enqueues one run on the input that was loaded: the graph, or its parts one by one.
     ///
     /// # Errors
-    /// What the network or the driver reported.
+    /// What the network or the driver reported; [`ErrorKind::Misuse`] where the frame that was loaded is no longer the pipe's.
     pub fn launch(&mut self, pipe: &mut Pipe) -> Result<(), N::Error> {
+        self.check_pipe(pipe)?;
+        if self.axes.is_some() && (self.loaded == 0 || self.loaded != pipe.frame()) {
+            let line = "lane: expected the pipe's frame, got another or none; load it first";
+            return Err(Error::new(ErrorKind::Misuse, "lane", line).into());
+        }
         if self.launched {
             self.stream.synchronize()?;
             self.launched = false;
@@ -412,7 +476,12 @@ impl<N: Network> Lane<N> {
         pipe.enqueued();
         if !self.is_resident() {
             self.network.restore()?;
-            self.warm_up_and_capture()?;
+            if let Err(error) = self.warm_up_and_capture() {
+                // So that the next launch begins from the start, and not without a graph.
+                wait_at_last(&self.stream, &self.context);
+                self.network.evict()?;
+                return Err(error);
+            }
         }
         self.stage();
         self.patience = Patience::default();
@@ -555,7 +624,8 @@ impl<N: Network> Lane<N> {
                 };
             }
         }
-        self.network.enqueue(&self.stream)?;
+        // SAFETY: the lane owns the network, and waits for the stream before it evicts or drops it.
+        unsafe { self.network.enqueue(&self.stream)? };
         let mut at = self.on_device.address() + offset_of!(LaneParams, signals) as u64;
         let mut args = [(&raw mut at).cast::<c_void>()];
         // SAFETY: as above, with SignalsParams.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::frame::{HostFrame, Packing};
 use super::{AnyFrame, FeatureGroups, Pipe};
-use crate::driver::{Context, DeviceBuffer, Error, PinnedBuffer, Stream};
+use crate::driver::{Context, DeviceBuffer, Error, Event, PinnedBuffer, Stream};
 use crate::{Format, FrameDesc, FrameMemory};
 
 /// What was chosen, and why.
@@ -41,32 +41,35 @@ impl FrameBuffers {
         (self.device.as_ref().map_or(0, |d| d.bytes() as u64), self.staging.bytes() as u64)
     }
 
-    /// Packs a frame and enqueues its copy, if there is to be one. The stream must have come past earlier uploads.
+    /// Packs a frame and enqueues its copy, if there is to be one; answers whether there is. `begun` is recorded before the
+    /// copy. The stream must have come past earlier uploads.
     pub(super) fn upload(
         &mut self,
         context: &Context,
         stream: &Stream,
         frame: &HostFrame<'_>,
-    ) -> Result<FrameDesc, Error> {
+        begun: Option<&Event>,
+    ) -> Result<(FrameDesc, bool), Error> {
         super::frame::check(&frame.desc)?;
         let packing = Packing::of(&frame.desc)?;
         if packing.bytes > self.staging.bytes() {
             // A frame larger than any before. The new blocks are taken before the old ones go, so that a refusal leaves
             // the pipe as it was.
             let staging = PinnedBuffer::new(context, packing.bytes, true)?;
-            if self.device.is_some() {
-                self.device = Some(DeviceBuffer::new(context, packing.bytes)?);
-            }
-            self.staging = staging;
+            let device = self.device.as_ref().map(|_| DeviceBuffer::new(context, packing.bytes)).transpose()?;
+            (self.staging, self.device) = (staging, device);
         }
         packing.pack(frame, &mut self.staging.as_mut_slice()[..packing.bytes])?;
+        if let Some(begun) = begun {
+            begun.record(stream)?;
+        }
         let Some(device) = &self.device else {
-            return Ok(packing.desc(&frame.desc, self.staging.device_address().unwrap_or(0)));
+            return Ok((packing.desc(&frame.desc, self.staging.device_address().unwrap_or(0)), false));
         };
         // SAFETY: both blocks have room for the frame, live until the pipe has waited for the stream, and the host writes to
         // the staging block only after it has seen the end of the work that reads it.
         unsafe { stream.copy_to_device_async(device.address(), self.staging.as_ptr(), packing.bytes)? };
-        Ok(packing.desc(&frame.desc, device.address()))
+        Ok((packing.desc(&frame.desc, device.address()), true))
     }
 }
 

@@ -22,6 +22,7 @@ mod memory;
 
 use std::ffi::{CString, c_void};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytemuck::Zeroable;
 
@@ -33,6 +34,7 @@ pub use memory::FrameMemoryChoice;
 
 use crate::driver::{Context, DeviceBuffer, Error, ErrorKind, Event, Function, Module, PinnedBuffer, Stream};
 use crate::{Accumulators, FeaturesParams, FeaturesRecord, FrameDesc, FrameMemory, kernels};
+use frame::misuse;
 use memory::FrameBuffers;
 
 /// How to open a pipe.
@@ -81,6 +83,9 @@ pub struct BeginTimes {
     pub features_ms: f32,
 }
 
+/// Numbers of frames, from 1.
+static FRAMES: AtomicU64 = AtomicU64::new(1);
+
 /// The kernels, loaded.
 pub(crate) struct Kernels {
     whole: Function,
@@ -105,6 +110,8 @@ impl Kernels {
 }
 
 struct Timing {
+    /// Whether there was a copy between `begun` and `uploaded`.
+    copied: bool,
     begun: Event,
     uploaded: Event,
     done: Event,
@@ -122,6 +129,8 @@ pub struct Pipe {
     stream: Arc<Stream>,
     context: Context,
     desc: FrameDesc,
+    /// Number of the frame that `desc` describes, different for every `begin` of every pipe; 0: none that may be read.
+    frame: u64,
     sequence: u64,
     awaited: FeatureGroups,
     /// Work may be under way that the host has not seen the end of.
@@ -159,6 +168,7 @@ impl Pipe {
         let stream = Arc::new(Stream::new(context)?);
         let timing = || -> Result<Timing, Error> {
             Ok(Timing {
+                copied: false,
                 begun: Event::new(context, true)?,
                 uploaded: Event::new(context, true)?,
                 done: Event::new(context, true)?,
@@ -174,6 +184,7 @@ impl Pipe {
             stream,
             context: context.clone(),
             desc: FrameDesc::zeroed(),
+            frame: 0,
             sequence: 0,
             awaited: FeatureGroups::default(),
             busy: false,
@@ -211,19 +222,33 @@ impl Pipe {
     pub fn begin(&mut self, frame: &AnyFrame<'_>, groups: FeatureGroups) -> Result<(), Error> {
         self.settle()?;
         self.awaited = FeatureGroups::default();
+        if let Some(grid) = &groups.grid {
+            let (width, height) = frame.size_px();
+            let cells = |side: u32| (side / grid.scale.max(1)).max(1);
+            if grid.scale == 0
+                || !(1..=cells(width)).contains(&grid.width)
+                || !(1..=cells(height)).contains(&grid.height)
+                || grid.width * grid.height > kernels::MAX_CELLS
+            {
+                return Err(misuse(
+                    "grid: expected cells inside of the frame, 19200 at most, got others; see features::GridSize",
+                ));
+            }
+        }
         if self.dirty {
             // SAFETY: the scratch is ours, of that size, and no work is under way.
             unsafe { self.stream.set_bytes_async(self.scratch.address(), 0, self.scratch.bytes())? };
         }
         // Until the sums have been seen to arrive.
         self.dirty = groups.whole || groups.grid.is_some();
-        if let Some(timing) = &self.timing {
-            timing.begun.record(&self.stream)?;
-        }
+        self.frame = 0;
+        let begun = self.timing.as_ref().map(|timing| &timing.begun);
+        let copied;
         match frame {
             AnyFrame::Host(host) => {
+                // Before the call: a copy that was enqueued by one that then fails is under way too.
                 self.busy = true;
-                self.desc = self.frames.upload(&self.context, &self.stream, host)?;
+                (self.desc, copied) = self.frames.upload(&self.context, &self.stream, host, begun)?;
             }
             AnyFrame::Device(device) => {
                 self.busy = true;
@@ -232,10 +257,15 @@ impl Pipe {
                     unsafe { self.caller.record_raw(stream)? };
                     self.stream.wait(&self.caller)?;
                 }
-                self.desc = *device.desc();
+                if let Some(begun) = begun {
+                    begun.record(&self.stream)?;
+                }
+                (self.desc, copied) = (*device.desc(), false);
             }
         }
-        if let Some(timing) = &self.timing {
+        self.frame = FRAMES.fetch_add(1, Ordering::Relaxed);
+        if let Some(timing) = &mut self.timing {
+            timing.copied = copied;
             timing.uploaded.record(&self.stream)?;
         }
         self.sequence += 1;
@@ -300,7 +330,7 @@ impl Pipe {
             return Ok(None);
         }
         Ok(Some(BeginTimes {
-            upload_ms: timing.uploaded.elapsed_ms(&timing.begun)?,
+            upload_ms: if timing.copied { timing.uploaded.elapsed_ms(&timing.begun)? } else { 0.0 },
             features_ms: timing.done.elapsed_ms(&timing.uploaded)?,
         }))
     }
@@ -323,9 +353,14 @@ impl Pipe {
     /// Waits for whatever is under way. Returns at once where the host has seen the last result.
     ///
     /// # Errors
-    /// What the driver reports of that work: it is over all the same.
+    /// What the driver reports. The work may go on then, and the next call waits again.
     pub fn settle(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.busy) { self.stream.synchronize() } else { Ok(()) }
+        if self.busy {
+            self.stream.synchronize()?;
+            // Only now: after a wait that failed, the device may still be at work in our memory.
+            self.busy = false;
+        }
+        Ok(())
     }
 
     pub(crate) fn stream(&self) -> &Arc<Stream> {
@@ -334,6 +369,11 @@ impl Pipe {
 
     pub(crate) fn kernels(&self) -> &Arc<Kernels> {
         &self.kernels
+    }
+
+    /// The number of the frame that `desc` describes; 0 where the last `begin` failed.
+    pub(crate) fn frame(&self) -> u64 {
+        self.frame
     }
 
     /// The frame that the last `begin` took, as kernels see it.

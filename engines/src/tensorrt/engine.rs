@@ -6,7 +6,7 @@ use trt_select_cuda::driver::{DeviceBuffer, Stream};
 use trt_select_cuda::pipe::{Network, NetworkTensor};
 
 use super::runtime::{Context, CudaEngine, IoTensor};
-use super::session::{Pinned, PlanSpec, Session, Shared, deserialize, enter_at_last};
+use super::session::{Activation, Pinned, PlanSpec, Session, Shared, Taking, deserialize, enter_at_last};
 use crate::{DataType, Description, Error, ErrorKind, Memory, TensorInfo};
 
 /// One network of a [`Session`]. Its tensors' addresses are bound once, when its context is made.
@@ -18,7 +18,7 @@ pub struct TensorrtEngine {
     context: Option<Context>,
     engine: Option<Arc<CudaEngine>>,
     tensors: Vec<Tensor>,
-    activation: Option<Arc<DeviceBuffer>>,
+    activation: Option<Arc<Activation>>,
     kept: Option<Pinned>,
     spec: PlanSpec,
     description: Description,
@@ -27,6 +27,7 @@ pub struct TensorrtEngine {
     output: usize,
     activation_bytes: u64,
     weight_bytes: u64,
+    context_bytes: u64,
     plan_bytes: u64,
     shared: Arc<Shared>,
 }
@@ -56,7 +57,12 @@ impl TensorrtEngine {
         let shared = Arc::clone(&session.shared);
         let pinned = Pinned::open(&shared, spec)?;
         let plan_bytes = pinned.bytes().len() as u64;
-        let (engine, weight_bytes) = deserialize(&shared, &pinned, &spec.plan.display().to_string())?;
+        // Current as long as the engine may be dropped here: TensorRT frees in the context that is current.
+        let _current = session.shared.context.enter()?;
+        let taking = Taking::begin(&session.shared)?;
+        let engine = deserialize(&shared, &pinned, &spec.plan.display().to_string())?;
+        let weight_bytes = taking.bytes()?;
+        drop(taking);
         let mut tensors = Vec::new();
         for (index, io) in engine.tensors().iter().enumerate() {
             let (info, open_batch) = tensor_info(io)?;
@@ -96,13 +102,14 @@ impl TensorrtEngine {
             output,
             activation_bytes,
             weight_bytes,
+            context_bytes: 0,
             plan_bytes,
             shared,
         })
     }
 
     /// Takes the block that all candidates share; makes the context where the plan is still deserialized.
-    pub(super) fn bind(&mut self, activation: Arc<DeviceBuffer>) -> Result<(), Error> {
+    pub(super) fn bind(&mut self, activation: Arc<Activation>) -> Result<(), Error> {
         self.activation = Some(activation);
         if self.engine.is_some() { self.make_context() } else { Ok(()) }
     }
@@ -127,18 +134,40 @@ impl TensorrtEngine {
             ));
         };
         let _current = self.shared.context.enter()?;
+        let taking = Taking::begin(&self.shared)?;
         let mut context = engine.create_context()?;
-        // SAFETY: the block has at least `activation_bytes` and lives as long as the context: it is dropped after it. Only one
-        // network of the session runs at a time on the one stream of its pipe.
-        unsafe { context.set_activation(activation.address(), activation.bytes() as u64)? };
+        let block = activation.block();
+        // SAFETY: the block has at least `activation_bytes` and lives as long as the context: it is dropped after it. All
+        // networks that share it run on one stream: `enqueue` sees to that.
+        unsafe { context.set_activation(block.address(), block.bytes() as u64)? };
         for tensor in &self.tensors {
             if tensor.is_input && tensor.open_batch {
                 let shape: Vec<i64> = tensor.info.shape.iter().map(|&n| n as i64).collect();
                 context.set_input_shape(tensor.index, &shape)?;
             }
+        }
+        for tensor in &self.tensors {
+            // What was open when the plan was read is fixed now, and must be what the buffers were made for.
+            let shape = context.shape(tensor.index)?;
+            if shape.len() != tensor.info.shape.len()
+                || shape.iter().zip(&tensor.info.shape).any(|(a, b)| *a != *b as i64)
+            {
+                return Err(Error::new(
+                    ErrorKind::Shape,
+                    format!(
+                        "{}: tensor '{}': expected {:?} for a batch of 1, got {shape:?}; export it with fixed extents",
+                        self.spec.plan.display(),
+                        tensor.info.name,
+                        tensor.info.shape
+                    ),
+                ));
+            }
             // SAFETY: the buffer has room for the tensor's elements and is dropped after the context.
             unsafe { context.bind(tensor.index, tensor.buffer.address())? };
         }
+        // A context takes memory of its own beside the weights.
+        self.context_bytes = taking.bytes()?;
+        drop(taking);
         self.context = Some(context);
         Ok(())
     }
@@ -161,14 +190,15 @@ impl TensorrtEngine {
         Memory {
             host_bytes: 0,
             pinned_bytes: if self.kept.is_some() { self.plan_bytes } else { 0 },
-            device_bytes: tensors as u64 + if self.is_loaded() { self.weight_bytes } else { 0 },
+            device_bytes: tensors as u64 + if self.is_loaded() { self.weight_bytes() } else { 0 },
             activation_bytes: self.activation_bytes,
         }
     }
 
-    /// Device bytes that deserializing took: weights, and what TensorRT adds to them.
+    /// Device bytes that the plan and its context took: weights, and what TensorRT adds to them. What it takes at the first
+    /// run is not known to be this candidate's.
     pub fn weight_bytes(&self) -> u64 {
-        self.weight_bytes
+        self.weight_bytes + self.context_bytes
     }
 
     /// Device bytes that it needs while it runs; all plans of a session share one block.
@@ -202,13 +232,22 @@ unsafe impl Network for TensorrtEngine {
         tensor(&self.tensors[self.output])
     }
 
-    fn enqueue(&mut self, stream: &Stream) -> Result<(), Error> {
+    unsafe fn enqueue(&mut self, stream: &Stream) -> Result<(), Error> {
         let Some(context) = &mut self.context else {
             return Err(Error::new(
                 ErrorKind::Run,
                 format!("{}: expected a candidate on the device, got an evicted one; restore it", self.spec.name),
             ));
         };
+        if !self.activation.as_ref().is_some_and(|a| a.is_for(stream.raw())) {
+            return Err(Error::new(
+                ErrorKind::Run,
+                format!(
+                    "{}: expected the stream of the session's other candidates, got another; open a session for each pipe",
+                    self.spec.name
+                ),
+            ));
+        }
         let _current = self.shared.context.enter()?;
         // SAFETY: the stream is alive (borrowed), and tensors and activation memory are bound.
         unsafe { context.enqueue(stream.raw()) }
@@ -224,6 +263,8 @@ unsafe impl Network for TensorrtEngine {
     }
 
     fn restore(&mut self) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        let _current = shared.context.enter()?;
         if self.engine.is_none() {
             let opened;
             let pinned = match &self.kept {
@@ -233,10 +274,13 @@ unsafe impl Network for TensorrtEngine {
                     &opened
                 }
             };
-            let (engine, weight_bytes) = deserialize(&self.shared, pinned, &self.spec.plan.display().to_string())?;
+            let taking = Taking::begin(&shared)?;
+            let engine = deserialize(&shared, pinned, &self.spec.plan.display().to_string())?;
+            let weight_bytes = taking.bytes()?;
+            drop(taking);
             // The plan may be another one than at open, where its file was not kept.
             let same = engine.tensors().len() == self.tensors.len()
-                && engine.activation_bytes() <= self.activation.as_ref().map_or(0, |a| a.bytes() as u64)
+                && engine.activation_bytes() <= self.activation.as_ref().map_or(0, |a| a.block().bytes() as u64)
                 && engine
                     .tensors()
                     .iter()
@@ -253,7 +297,8 @@ unsafe impl Network for TensorrtEngine {
             }
             (self.engine, self.weight_bytes) = (Some(engine), weight_bytes);
         }
-        self.make_context()
+        // Without a context it is of no use, and its weights would be held against the limit unseen.
+        self.make_context().inspect_err(|_| self.unload())
     }
 }
 

@@ -40,7 +40,7 @@ const NO_LINES: &str = "this build has no shim for any version of it (it found n
 /// One ABI line of TensorRT: the versions that one compilation of the shim can speak to.
 #[derive(Clone, Copy)]
 pub struct Line {
-    /// Its name, e.g. `TensorRT 10`, `TensorRT RTX 1`.
+    /// Its name, e.g. `TensorRT 10`, `TensorRT-RTX 1`.
     pub name: &'static str,
     /// Its edition.
     pub edition: Edition,
@@ -310,7 +310,7 @@ impl fmt::Debug for Library {
     }
 }
 
-/// `TensorRT 11, TensorRT RTX 1`.
+/// `TensorRT 11, TensorRT-RTX 1`.
 fn names_of_lines() -> String {
     lines().iter().map(|l| l.name).collect::<Vec<_>>().join(", ")
 }

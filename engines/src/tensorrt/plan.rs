@@ -3,7 +3,7 @@
 //! # Headers
 //! All numbers are little-endian. What is not listed is not read.
 //!
-//! | bytes | TensorRT RTX | TensorRT ≥ 8.6 | TensorRT ≤ 8.5 |
+//! | bytes | TensorRT-RTX | TensorRT ≥ 8.6 | TensorRT ≤ 8.5 |
 //! | --- | --- | --- | --- |
 //! | 0–3 | `vtrt` | `ftrt` | `ptrt` |
 //! | 4–7 | 0 | 0 | |
@@ -14,7 +14,7 @@
 //! | 32–39 | GPUs, one bit each: 1 = 7.5, 2 = 8.0, 4 = 8.6, 8 = 8.9, 16 = 12.0, 32 = 12.1 | | |
 //!
 //! Sources. RTX: plans that versions 1.4, 1.5, 1.6 and 1.7 built for each of these GPUs (but 7.5, for which 1.7 refused our
-//! network, so that bit is an inference), compared with each other; TensorRT RTX itself refuses a plan whose bytes 16–23 are
+//! network, so that bit is an inference), compared with each other; TensorRT-RTX itself refuses a plan whose bytes 16–23 are
 //! not its size. TensorRT: `printPlanVersion` in trtexec, public in NVIDIA/TensorRT; that 8.6 writes it already is told by
 //! NVIDIA/TensorRT#2915. Older ones: NVIDIA/TensorRT#3073 and #2072 (205 is 8.2, 213 is 8.4, 232 is 8.5).
 //!
@@ -94,7 +94,7 @@ impl PlanHeader {
             return Err(cut_short(path, HEADER_BYTES, head.len()));
         }
         if u32_at(head, 4) != 0 || head[28..32] != *b"vtrt" || u64_at(head, 8) == 0 {
-            return Err(refused(path, "a header as TensorRT RTX writes it", "other bytes", REBUILD));
+            return Err(refused(path, "a header as TensorRT-RTX writes it", "other bytes", REBUILD));
         }
         let mask = u64_at(head, 32);
         let known = |&(bit, _): &(usize, (u32, u32))| mask >> bit & 1 == 1;
@@ -508,7 +508,7 @@ fn check_version(
     };
     if here.lean {
         // Lean libraries run plans that were built to be version-compatible, by the same major version, no newer than they.
-        let remedy = "build a version-compatible plan (trtexec --versionCompatible), or use the full library";
+        let remedy = "build a version-compatible plan (trtexec --versionCompatible --excludeLeanRuntime), or use the full library";
         if version.major != here.version.major || newer(version, here.version) || compatible == Some(false) {
             return wrong(remedy);
         }

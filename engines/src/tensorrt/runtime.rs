@@ -23,7 +23,11 @@ const NO_TENSOR: bindings::trtsel_shim_tensor = bindings::trtsel_shim_tensor {
 };
 
 /// Device memory for what TensorRT keeps: weights and constants. Called from any thread, also from TensorRT's own.
-pub trait Allocator: Send + Sync {
+///
+/// # Safety
+/// What `allocate` answers is the address of so many bytes of device memory that nothing else uses until `free`: TensorRT
+/// writes there.
+pub unsafe trait Allocator: Send + Sync {
     /// The address of so many bytes, `alignment` (a power of two) dividing it; `None` if there are none.
     fn allocate(&self, bytes: u64, alignment: u64) -> Option<u64>;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use trt_select_cuda::driver::{Context, DeviceBuffer, Entered, Owner, PinnedBuffer, Registered};
 
@@ -111,6 +111,11 @@ impl Session {
         Ok(Session { shared: Arc::new(shared) })
     }
 
+    /// Device bytes that TensorRT holds in all, as its allocator counts them; 0 where this TensorRT takes none.
+    pub fn allocated_bytes(&self) -> u64 {
+        self.shared.weights.bytes()
+    }
+
     /// The device's context.
     pub fn context(&self) -> &Context {
         &self.shared.context
@@ -144,40 +149,76 @@ impl Session {
     /// - [`ErrorKind::Memory`], [`ErrorKind::Driver`] if the device refuses.
     pub fn open_plans(&self, specs: &[PlanSpec]) -> Result<Vec<TensorrtEngine>, Error> {
         let mut engines: Vec<TensorrtEngine> = Vec::with_capacity(specs.len());
+        let held = |engines: &[TensorrtEngine]| -> u64 {
+            engines.iter().filter(|e| e.is_loaded()).map(TensorrtEngine::weight_bytes).sum()
+        };
         for spec in specs {
+            if let Some(limit) = self.shared.max_resident_bytes {
+                // A plan's size is near that of its weights, which are known only when they are on the device.
+                let size = std::fs::metadata(&spec.plan).map_or(0, |m| m.len());
+                make_room(&mut engines, limit.saturating_sub(size), &held);
+            }
             let engine =
                 TensorrtEngine::load(self, spec).map_err(|e| Error::new(e.kind(), format!("{}: {e}", spec.name)))?;
-            engines.push(engine);
-            if let Some(limit) = self.shared.max_resident_bytes {
-                let held = |engines: &[TensorrtEngine]| -> u64 {
-                    engines.iter().filter(|e| e.is_loaded()).map(TensorrtEngine::weight_bytes).sum()
-                };
-                let last = engines.len() - 1;
-                for at in 0..last {
-                    if held(&engines) <= limit {
-                        break;
-                    }
-                    engines[at].unload();
-                }
-                if held(&engines) > limit {
-                    return Err(Error::new(
-                        ErrorKind::Memory,
-                        format!(
-                            "{}: expected at most {limit} resident bytes (max_resident_bytes), got {} of this candidate alone; raise the limit or leave it out",
-                            spec.name,
-                            held(&engines)
-                        ),
-                    ));
-                }
+            let Some(limit) = self.shared.max_resident_bytes else {
+                engines.push(engine);
+                continue;
+            };
+            let own = engine.weight_bytes();
+            if own > limit {
+                return Err(Error::new(
+                    ErrorKind::Memory,
+                    format!(
+                        "{}: expected at most {limit} resident bytes (max_resident_bytes), got {own} of this candidate alone; raise the limit or leave it out",
+                        spec.name
+                    ),
+                ));
             }
+            make_room(&mut engines, limit - own, &held);
+            engines.push(engine);
         }
         let bytes = engines.iter().map(TensorrtEngine::activation_bytes).max().unwrap_or(0);
-        let block =
-            Arc::new(DeviceBuffer::new(&self.shared.context, usize::try_from(bytes.max(1)).unwrap_or(usize::MAX))?);
+        let block = Arc::new(Activation::new(&self.shared.context, bytes)?);
         for engine in &mut engines {
             engine.bind(Arc::clone(&block))?;
         }
         Ok(engines)
+    }
+}
+
+/// Unloads engines, the first ones first, until no more than `limit` bytes are held.
+fn make_room(engines: &mut [TensorrtEngine], limit: u64, held: &dyn Fn(&[TensorrtEngine]) -> u64) {
+    for at in 0..engines.len() {
+        if held(engines) <= limit {
+            return;
+        }
+        engines[at].unload();
+    }
+}
+
+/// The activation memory that all candidates share: networks on one stream, one after the other.
+pub(super) struct Activation {
+    block: DeviceBuffer,
+    /// The stream on which it was used first; 0 before.
+    stream: AtomicU64,
+}
+
+impl Activation {
+    fn new(context: &Context, bytes: u64) -> Result<Activation, Error> {
+        let block = DeviceBuffer::new(context, usize::try_from(bytes.max(1)).unwrap_or(usize::MAX))?;
+        Ok(Activation { block, stream: AtomicU64::new(0) })
+    }
+
+    pub(super) fn block(&self) -> &DeviceBuffer {
+        &self.block
+    }
+
+    /// Claims it for a stream, on which everything has an order; false where it is another's.
+    pub(super) fn is_for(&self, stream: u64) -> bool {
+        match self.stream.compare_exchange(0, stream, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => true,
+            Err(first) => first == stream,
+        }
     }
 }
 
@@ -236,26 +277,43 @@ impl Pinned {
     }
 }
 
-/// A deserialized plan, and the device bytes that it took.
-pub(super) fn deserialize(shared: &Shared, pinned: &Pinned, name: &str) -> Result<(Arc<CudaEngine>, u64), Error> {
-    let _one_at_a_time = shared.loading.lock().unwrap_or_else(PoisonError::into_inner);
-    let _current = shared.context.enter()?;
+/// Measures the device bytes that TensorRT takes while it lives.
+pub(super) struct Taking<'a> {
+    shared: &'a Shared,
+    counted: bool,
+    before: u64,
+    /// What others take meanwhile must not be counted.
+    _one_at_a_time: MutexGuard<'a, ()>,
+}
+
+impl<'a> Taking<'a> {
+    pub(super) fn begin(shared: &'a Shared) -> Result<Taking<'a>, Error> {
+        let one_at_a_time = shared.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = shared.runtime.as_ref().is_some_and(|r| r.counts_memory());
+        let before = if counted { shared.weights.bytes() } else { free_bytes(shared)? };
+        Ok(Taking { shared, counted, before, _one_at_a_time: one_at_a_time })
+    }
+
+    pub(super) fn bytes(&self) -> Result<u64, Error> {
+        Ok(if self.counted {
+            self.shared.weights.bytes().saturating_sub(self.before)
+        } else {
+            self.before.saturating_sub(free_bytes(self.shared)?)
+        })
+    }
+}
+
+/// A deserialized plan.
+pub(super) fn deserialize(shared: &Shared, pinned: &Pinned, name: &str) -> Result<Arc<CudaEngine>, Error> {
     let Some(runtime) = &shared.runtime else {
         return Err(Error::new(
             ErrorKind::Run,
             "TensorRT's runtime: expected it open, got it closed; open a new session",
         ));
     };
-    let counted = runtime.counts_memory();
-    let before = if counted { shared.weights.bytes() } else { free_bytes(shared)? };
     let engine = runtime.deserialize(pinned.bytes(), name)?;
     pinned.check_unchanged()?;
-    let took = if counted {
-        shared.weights.bytes().saturating_sub(before)
-    } else {
-        before.saturating_sub(free_bytes(shared)?)
-    };
-    Ok((engine, took))
+    Ok(engine)
 }
 
 fn free_bytes(shared: &Shared) -> Result<u64, Error> {
@@ -280,7 +338,8 @@ impl Weights {
     }
 }
 
-impl Allocator for Weights {
+// SAFETY: the blocks are the driver's, each of the size asked for, and stay in `blocks` until they are freed.
+unsafe impl Allocator for Weights {
     fn allocate(&self, bytes: u64, alignment: u64) -> Option<u64> {
         let size = usize::try_from(bytes).ok()?;
         let block = DeviceBuffer::new(&self.context, size.max(1))

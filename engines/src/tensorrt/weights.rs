@@ -1,6 +1,6 @@
 //! Whether a model's weights are half precision, from its ONNX file alone.
 //!
-//! TensorRT RTX and TensorRT 11 take the type of every tensor from the model ("strong typing") and have no switch for half
+//! TensorRT-RTX and TensorRT 11 take the type of every tensor from the model ("strong typing") and have no switch for half
 //! precision: there an fp16 plan is one of an fp16 model. So that a plan's precision can be named rightly, this looks at the
 //! types of the model's weights. It walks the protobuf's fields and reads no weight.
 

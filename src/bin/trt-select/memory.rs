@@ -49,11 +49,12 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         })
         .collect();
     let (shared_pinned, shared_device) = shared(&set);
+    let other = set.gpu().map_or(0, |gpu| gpu.other_bytes(set.as_slice()));
     let activation = lines.iter().map(|(_, l)| l.activation).max().unwrap_or(0);
     let sum = Line {
         host: lines.iter().map(|(_, l)| l.host).sum(),
         pinned: lines.iter().map(|(_, l)| l.pinned).sum::<u64>() + shared_pinned,
-        device: lines.iter().map(|(_, l)| l.device).sum::<u64>() + shared_device + activation,
+        device: lines.iter().map(|(_, l)| l.device).sum::<u64>() + shared_device + other + activation,
         activation,
     };
     if args.json {
@@ -68,7 +69,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             .collect();
         return print_json(&json!({
             "engine": choice.kind.name(), "device": set.device(), "candidates": candidates,
-            "shared": { "pinned_bytes": shared_pinned, "device_bytes": shared_device, "activation_block_bytes": activation },
+            "shared": { "pinned_bytes": shared_pinned, "device_bytes": shared_device, "tensorrt_device_bytes": other, "activation_block_bytes": activation },
             "sum": object(&sum), "left_out": LEFT_OUT,
         }));
     }
@@ -80,6 +81,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         row(name, line);
     }
     row("frames, features", &Line { pinned: shared_pinned, device: shared_device, ..Line::default() });
+    row("TensorRT, at run time", &Line { device: other, ..Line::default() });
     row("activation block", &Line { device: activation, ..Line::default() });
     row("sum", &sum);
     print(&format!(
@@ -90,8 +92,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 }
 
 /// What the report cannot know.
-const LEFT_OUT: &str = "the driver's context and loaded code, the libraries' own host memory, the features' host workspace, \
-                        and, where TensorRT takes no allocator, all but the change in free device memory while a plan was deserialized";
+const LEFT_OUT: &str = "the driver's context and loaded code, the libraries' own host memory, the features' host workspace, and what \
+                        TensorRT takes past its allocator";
 
 /// Pinned and device bytes that belong to no candidate.
 fn shared(set: &CandidateSet) -> (u64, u64) {
