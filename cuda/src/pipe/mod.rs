@@ -19,6 +19,7 @@
 mod frame;
 mod lane;
 mod memory;
+mod spec;
 
 use std::ffi::{CString, c_void};
 use std::sync::Arc;
@@ -27,10 +28,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytemuck::Zeroable;
 
 pub use frame::{AnyFrame, DeviceFrame, HostFrame};
-pub use lane::{
-    Axes, AxisTables, Lane, LaneInput, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor, Preprocessing,
-};
+pub use lane::Lane;
 pub use memory::FrameMemoryChoice;
+pub use spec::{Axes, AxisTables, LaneInput, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor, Preprocessing};
 
 use crate::driver::{Context, DeviceBuffer, Error, ErrorKind, Event, Function, Module, PinnedBuffer, Stream};
 use crate::{Accumulators, FeaturesParams, FeaturesRecord, FrameDesc, FrameMemory, kernels};

@@ -1,0 +1,149 @@
+//! What a lane is made of and told: the network, its tensors, its input, a resize.
+
+use crate::AxisWindow;
+use crate::driver::{DeviceBuffer, Error, Stream};
+
+/// A network whose input and output lie on the device.
+///
+/// # Safety
+/// Work that `enqueue` puts on the stream uses, beside the lane's own memory, only memory that lives as long as the network
+/// and stays where it is until [`Network::evict`]; `enqueue` allocates nothing, waits for nothing and may be captured. The tensors'
+/// buffers never change, and neither do what `input` and `output` answer. What `evict` frees is used by no work enqueued after `restore`.
+pub unsafe trait Network: Send {
+    /// What goes wrong with it.
+    type Error: From<Error> + std::fmt::Display;
+
+    /// The input that the lane fills.
+    fn input(&self) -> NetworkTensor<'_>;
+
+    /// The output that the lane reads.
+    fn output(&self) -> NetworkTensor<'_>;
+
+    /// Puts one run on the stream.
+    ///
+    /// # Errors
+    /// What the library reported; nothing may be left on the stream that writes elsewhere.
+    ///
+    /// # Safety
+    /// The network must live, unevicted, until the work is done, and so must the stream.
+    unsafe fn enqueue(&mut self, stream: &Stream) -> Result<(), Self::Error>;
+
+    /// Gives back device memory. The lane has waited for the stream.
+    ///
+    /// # Errors
+    /// Where it cannot.
+    fn evict(&mut self) -> Result<(), Self::Error>;
+
+    /// Whether its device memory is there.
+    fn is_resident(&self) -> bool;
+
+    /// Takes device memory again.
+    ///
+    /// # Errors
+    /// What the library or the driver reported; it may be tried again.
+    fn restore(&mut self) -> Result<(), Self::Error>;
+}
+
+/// A tensor on the device.
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkTensor<'a> {
+    /// Where it lies.
+    pub buffer: &'a DeviceBuffer,
+    /// Number of its elements.
+    pub len: usize,
+    /// Its elements are 16-bit floats, else 32-bit ones.
+    pub half: bool,
+}
+
+/// How a frame becomes the network's input.
+#[derive(Clone, Copy, Debug)]
+pub struct Preprocessing<'a> {
+    /// Width of the input in pixels.
+    pub width_px: u32,
+    /// Height of the input in pixels.
+    pub height_px: u32,
+    /// The first channel is blue.
+    pub bgr: bool,
+    /// Channels are interleaved (NHWC).
+    pub interleaved: bool,
+    /// What a byte becomes, by channel of the input: 1 for grey, 3 for colour.
+    pub tables: &'a [[f32; 256]],
+}
+
+/// What the lane's network is given.
+#[derive(Clone, Copy, Debug)]
+pub enum LaneInput<'a> {
+    /// The pipe's frame, preprocessed.
+    Frame(Preprocessing<'a>),
+    /// A tensor of f32 that the caller writes.
+    Tensor,
+}
+
+/// What a lane is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneSpec<'a> {
+    /// Its input.
+    pub input: LaneInput<'a>,
+    /// Its output holds logits, else probabilities.
+    pub logits: bool,
+    /// Capture its work as a CUDA graph, where that works.
+    pub graph: bool,
+}
+
+/// One axis of a resize, as the host computed it.
+#[derive(Clone, Copy, Debug)]
+pub struct AxisTables<'a> {
+    /// Outputs are inputs, shifted by `offset`.
+    pub is_copy: bool,
+    /// First output wanted.
+    pub offset: u32,
+    /// One window an output; not read where `is_copy`.
+    pub windows: &'a [AxisWindow],
+    /// Weights with 22 fraction bits.
+    pub weights: &'a [i32],
+}
+
+impl AxisTables<'_> {
+    /// Whether these tables make `outputs` from a side of that many samples, as the kernel relies on it: every window lies
+    /// inside, has its weights, and begins and ends no earlier than the one before.
+    pub(super) fn fits(&self, outputs: u32, side: u32) -> bool {
+        if self.is_copy {
+            return self.offset.checked_add(outputs).is_some_and(|end| end <= side);
+        }
+        let ends = |w: &AxisWindow| Some((w.start.checked_add(w.len)?, w.first.checked_add(w.len)?));
+        let mut before = (0, 0);
+        self.windows.len() == outputs as usize
+            && self.windows.iter().all(|w| {
+                ends(w).is_some_and(|(end, last)| {
+                    let rises = w.start >= before.0 && end >= before.1;
+                    before = (w.start, end);
+                    rises && end <= side && last as usize <= self.weights.len()
+                })
+            })
+    }
+}
+
+/// Both axes of a resize.
+#[derive(Clone, Copy, Debug)]
+pub struct Axes<'a> {
+    /// Along rows.
+    pub columns: AxisTables<'a>,
+    /// Along columns.
+    pub rows: AxisTables<'a>,
+}
+
+/// Bytes that something holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneMemory {
+    /// Device memory.
+    pub device_bytes: u64,
+    /// Page-locked host memory, mapped or not.
+    pub pinned_bytes: u64,
+}
+
+/// Times of one launch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LaunchTimes {
+    /// The device's work from the parameters' copy to the signals, in milliseconds by the device's clock.
+    pub compute_ms: f32,
+}
