@@ -310,7 +310,8 @@ mod with_tensorrt {
         refused(
             &run(&library, &["build", &model, "-o", place, "--target", "sm_80", "--fp16"]),
             1,
-            &["plans/make-fp16.py"],
+            // The remedy is what works below.
+            &["plans/make-fp16.py", "with --fp16", "precision = \"fp16\""],
         );
         assert_eq!(fs::read(&plan).unwrap(), before);
 
@@ -400,6 +401,208 @@ mod with_tensorrt {
         let folder = bundle.path().to_str().unwrap();
         refused(&run(&library, &["build", folder]), 1, &["candidate tiny", "a plan of its own", "nano.plan"]);
         refused(&run(&library, &["build", folder, "--only", "huge"]), 2, &["--only", "nano, tiny", "huge"]);
+    }
+
+    /// All files of a folder, to see that none was touched.
+    fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+        let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = paths.map(|path| (path.clone(), fs::read(&path).unwrap_or_default())).collect();
+        files.sort();
+        files
+    }
+
+    /// Expects a refusal that leaves the folder as it is.
+    #[track_caller]
+    fn untouched(library: &Path, args: &[&str], dir: &Path, code: i32, parts: &[&str]) {
+        let before = files(dir);
+        refused(&run(library, args), code, parts);
+        assert_eq!(files(dir), before);
+    }
+
+    #[test]
+    fn a_file_that_is_somebody_elses_is_never_overwritten() {
+        let library = library_or_skip!();
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let (plan, beside) = (at("w.plan"), at("w.plan.json"));
+        let place = plan.to_str().unwrap();
+        let build =
+            |model: &Path| ["build", model.to_str().unwrap(), "-o", place, "--target", "sm_80"].map(str::to_owned);
+        let refused_with = |model: &Path, code: i32, parts: &[&str]| {
+            let args = build(model);
+            untouched(&library, &args.each_ref().map(String::as_str), dir.path(), code, parts);
+        };
+
+        // The model where the sidecar goes; also through a link.
+        fs::copy(fashion("nano.onnx"), &beside).unwrap();
+        refused_with(&beside, 2, &["w.plan.json", "another file than the model"]);
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&beside, at("link.onnx")).unwrap();
+            refused_with(&at("link.onnx"), 2, &["w.plan.json", "another file than the model"]);
+        }
+        // Anything else there, with and without something where the plan goes.
+        let model = PathBuf::from(fashion("nano.onnx"));
+        for junk in ["junk", "{\"classes\": [\"plan\"]}", "[1, 2]"] {
+            fs::write(&beside, junk).unwrap();
+            let _ = fs::remove_file(&plan);
+            refused_with(&model, 1, &["w.plan.json", "a plan's sidecar, or nothing"]);
+            fs::write(&plan, "junk").unwrap();
+            refused_with(&model, 1, &["w.plan"]);
+        }
+        fs::remove_file(&beside).unwrap();
+        refused_with(&model, 1, &["w.plan", "a plan, or nothing"]);
+        fs::remove_file(&plan).unwrap();
+        fs::create_dir(&beside).unwrap();
+        refused_with(&model, 1, &["w.plan.json", "a folder"]);
+        fs::remove_dir(&beside).unwrap();
+
+        // Ours may be replaced: whole, cut short, damaged, or with nothing in it.
+        let args = build(&model);
+        let args = args.each_ref().map(String::as_str);
+        ok(&library, &args);
+        let (bytes, text) = (fs::read(&plan).unwrap(), fs::read(&beside).unwrap());
+        for (plan_bytes, sidecar_bytes) in [
+            (&bytes[..], &text[..]),
+            (&bytes[..100], &text[..]),
+            (&bytes[..], &text[..400]),
+            (&[], &text[..]),
+            (&[], &[]),
+        ] {
+            fs::write(&plan, plan_bytes).unwrap();
+            fs::write(&beside, sidecar_bytes).unwrap();
+            ok(&library, &args);
+            Sidecar::read(&plan).unwrap().unwrap().check_against(&PlanFile::open(&plan).unwrap()).unwrap();
+        }
+        // And what stands beside a sidecar of ours without being a plan may not.
+        fs::write(&plan, "precious").unwrap();
+        refused_with(&model, 1, &["w.plan", "a plan, or nothing"]);
+    }
+
+    #[test]
+    fn a_file_that_the_bundle_names_is_never_overwritten() {
+        let library = library_or_skip!();
+        let bundle = bundle();
+        let dir = bundle.path();
+        let at = |name: &str| dir.join(name);
+        let folder = dir.to_str().unwrap();
+        let text = fs::read_to_string(at("bundle.toml")).unwrap();
+        let with = |head: &str, plan: &str| {
+            let text = text.replace("plan = \"nano.plan\"", &format!("plan = \"{plan}\""));
+            fs::write(at("bundle.toml"), text.replace("format = 1", &format!("format = 1\n{head}"))).unwrap();
+        };
+        let names: Vec<String> = (0..10).map(|n| n.to_string()).collect();
+        fs::write(at("labels.json"), names.join("\n")).unwrap();
+        let is_refused = |code: i32, parts: &[&str]| {
+            for more in [&[][..], &["--force"], &["--only", "nano"]] {
+                let args = [&["build", folder, "--target", "sm_80"], more].concat();
+                untouched(&library, &args, dir, code, parts);
+            }
+        };
+        with("labels = \"labels.json\"", "labels");
+        is_refused(1, &["candidate nano", "labels.json", "the bundle's `labels`"]);
+        // It need not be there yet.
+        with("premodel = \"pre.json\"", "pre");
+        is_refused(1, &["candidate nano", "pre.json", "the bundle's `premodel`"]);
+        with("premodel = \"pre.json\"", "pre.json");
+        is_refused(1, &["candidate nano", "pre.json", "the bundle's `premodel`"]);
+        with("", "tiny.onnx");
+        is_refused(1, &["candidate nano", "tiny.onnx", "the model of candidate tiny"]);
+        with("", "bundle.toml");
+        is_refused(1, &["candidate nano", "bundle.toml"]);
+        // One candidate's plan where another's sidecar goes, and one plan by two names.
+        with("", "tiny.plan.json");
+        is_refused(1, &["candidate tiny", "tiny.plan.json", "nano"]);
+        fs::create_dir(at("sub")).unwrap();
+        with("", "sub/../tiny.plan");
+        is_refused(1, &["candidate tiny", "a plan of its own", "nano"]);
+    }
+
+    /// An ONNX model as far as its weights tell: six numbers in half precision.
+    const HALF: &[u8] = b"\x08\x08\x3a\x08\x2a\x06\x08\x02\x08\x03\x10\x0a";
+
+    #[test]
+    fn what_can_be_found_before_is_found_before_anything_is_built() {
+        let library = library_or_skip!();
+        let bundle = bundle();
+        let dir = bundle.path();
+        let at = |name: &str| dir.join(name);
+        let folder = dir.to_str().unwrap();
+        let build = ["build", folder, "--target", "sm_80"];
+        let text = fs::read_to_string(at("bundle.toml")).unwrap();
+        let large = fs::read(at("large.onnx")).unwrap();
+        // Always the last candidate: the others would be built by then.
+        let with = |from: &str, to: &str| {
+            let (head, tail) = text.split_at(text.find("name = \"large\"").unwrap());
+            assert!(tail.contains(from));
+            fs::write(at("bundle.toml"), head.to_owned() + &tail.replace(from, to)).unwrap();
+        };
+        let is_refused = |parts: &[&str]| untouched(&library, &build, dir, 1, parts);
+        with("\"fp32\"", "\"fp16\"");
+        is_refused(&["large.onnx", "plans/make-fp16.py", "precision = \"fp16\""]);
+        with("\"fp32\"", "\"int8\"");
+        is_refused(&["candidate large", "fp32 or fp16", "trtexec"]);
+        with("\"large.plan\"", "\"no/such/large.plan\"");
+        is_refused(&["no/such/large.plan", "`plan` in bundle.toml"]);
+        with("", "");
+        for (model, parts) in
+            [(HALF, &["weights in fp32", "fp16"][..]), (b"no model", &["large.onnx", "an ONNX model"])]
+        {
+            fs::write(at("large.onnx"), model).unwrap();
+            is_refused(parts);
+        }
+        fs::write(at("large.onnx"), large).unwrap();
+        assert_eq!(states(&ok(&library, &[&build[..], &["--json"]].concat())), expected(&NAMES, "built"));
+    }
+
+    #[test]
+    fn one_build_that_fails_leaves_the_others() {
+        let library = library_or_skip!();
+        let bundle = bundle();
+        let folder = bundle.path().to_str().unwrap();
+        let unknown = format!("{ROOT}/engines/tests/models/unknown_operator.onnx");
+        fs::copy(&unknown, bundle.path().join("tiny.onnx")).unwrap();
+        let mut now = expected(&NAMES, "built");
+        now[1].1 = "failed".to_owned();
+        let build = ["build", folder, "--target", "sm_80", "--json"];
+        for state in ["built", "up to date"] {
+            let out = run(&library, &build);
+            let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+            assert_eq!(out.status.code(), Some(1), "{stderr}");
+            now.iter_mut().filter(|(name, _)| name != "tiny").for_each(|entry| entry.1 = state.to_owned());
+            assert_eq!(states(&stdout), now);
+            let json: Value = serde_json::from_str(&stdout).unwrap();
+            assert!(json["plans"][1]["error"].as_str().unwrap().contains("tiny.onnx"), "{stdout}");
+            let last = stderr.lines().last().unwrap();
+            for part in ["trt-select: ", "4 plans, got 3", "tiny"] {
+                assert!(last.contains(part), "{stderr}");
+            }
+        }
+        assert!(!bundle.path().join("tiny.plan").exists());
+        // Without --json: a line for each that was built, and why the other was not.
+        let out = run(&library, &["build", folder, "--target", "sm_80", "--force"]);
+        let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert_eq!((out.status.code(), stdout.lines().count()), (Some(1), 3), "{stdout}{stderr}");
+        assert!(stderr.lines().any(|l| l.starts_with("tiny: not built: ") && l.contains("tiny.onnx")), "{stderr}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_linked_plan_is_built_once() {
+        let library = library_or_skip!();
+        let (bundle, store) = (bundle(), tempfile::tempdir().unwrap());
+        let folder = bundle.path().to_str().unwrap();
+        let build = ["build", folder, "--target", "sm_80", "--only", "nano", "--json"];
+        ok(&library, &build);
+        let (link, stored) = (bundle.path().join("nano.plan"), store.path().join("stored.plan"));
+        fs::rename(&link, &stored).unwrap();
+        fs::rename(bundle.path().join("nano.plan.json"), store.path().join("stored.plan.json")).unwrap();
+        std::os::unix::fs::symlink(&stored, &link).unwrap();
+        assert_eq!(states(&ok(&library, &build)), expected(&["nano"], "up to date"));
+        let forced = [&build[..], &["--force"]].concat();
+        assert_eq!(states(&ok(&library, &forced)), expected(&["nano"], "built"));
+        assert!(fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
+        assert_eq!(states(&ok(&library, &build)), expected(&["nano"], "up to date"));
     }
 
     #[test]

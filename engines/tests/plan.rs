@@ -462,6 +462,42 @@ fn writing_replaces_whole_files_or_none() {
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("part")), "{left:?}");
 }
 
+/// The sidecar of a plan that is reached through a link is written, read and checked at one place.
+#[cfg(unix)]
+#[test]
+fn a_linked_plan_keeps_its_sidecar() {
+    use std::os::unix::fs::symlink;
+    let place = Place::rtx();
+    let links = tempfile::tempdir().unwrap();
+    let link = links.path().join("link.plan");
+    symlink(&place.plan, &link).unwrap();
+    let mut sidecar = Sidecar::read(&place.plan).unwrap().unwrap();
+    assert_eq!(Sidecar::read(&link), Ok(Some(sidecar.clone())));
+    assert_eq!(sidecar::path_of(&link).canonicalize().unwrap(), place.sidecar().canonicalize().unwrap());
+
+    let mut other = rtx_plan(RTX);
+    other[4_000] ^= 1;
+    sidecar.sha256 = sha256(&other);
+    sidecar::write(&link, &other, &sidecar).unwrap();
+    let look = |plan: &Path| {
+        check(&PlanFile::open(plan)?, Sidecar::read(plan)?.as_ref(), &here(Edition::Rtx, RTX), Some(&place.onnx))
+    };
+    // No notice of a missing sidecar, by either name.
+    assert_eq!((look(&link), look(&place.plan)), (Ok(vec![]), Ok(vec![])));
+    assert_eq!(fs::read_dir(links.path()).unwrap().count(), 1, "nothing beside the link");
+
+    // Stores that name files by their content link plan and sidecar one by one: there it lies beside the link, and stays.
+    let stored = links.path().join("1234");
+    fs::rename(place.sidecar(), &stored).unwrap();
+    symlink(&stored, links.path().join("link.plan.json")).unwrap();
+    assert_eq!(look(&link), Ok(vec![]));
+    sidecar.sha256 = sha256(&rtx_plan(RTX));
+    sidecar::write(&link, &rtx_plan(RTX), &sidecar).unwrap();
+    assert_eq!(look(&link), Ok(vec![]));
+    assert_eq!(fs::read(&stored).unwrap(), sidecar.text().as_bytes());
+    assert!(!place.sidecar().exists());
+}
+
 #[test]
 fn a_file_that_changes_while_it_is_open_is_an_error_and_no_crash() {
     let place = Place::rtx();

@@ -111,6 +111,38 @@ fn memory_bench_run_and_profile() {
     });
 }
 
+/// A profile on TensorRT belongs to the plans that ran, whether or not their models are here.
+#[test]
+fn a_profile_belongs_to_its_plans() {
+    with_doubles("cli::a_profile_belongs_to_its_plans", &[], |doubles| {
+        write_samples(doubles);
+        let list = doubles.bundle.join("samples.csv");
+        let csv = doubles.bundle.join("profile.csv");
+        let (list, csv) = (list.to_str().expect("a path"), csv.to_str().expect("a path"));
+        let profile = |limit: &str| {
+            let made = ["profile", "BUNDLE", "--engine", "tensorrt", "--list", list, "-o", csv, "--limit", limit];
+            let made = trt_select(doubles, &made);
+            (made.status.success(), text(&made).1)
+        };
+        let rows =
+            || std::fs::read_to_string(csv).expect("a profile").lines().filter(|l| !l.starts_with('#')).count() - 1;
+        let (made, err) = profile("2");
+        assert!(made && rows() == 2, "{err}");
+        // Plans alone will do, and it is the same profile.
+        for toy in toys() {
+            std::fs::remove_file(doubles.bundle.join(format!("{}.onnx", toy.name))).expect("removed");
+        }
+        let (made, err) = profile("4");
+        assert!(made && rows() == 4, "{err}");
+        // Another plan is another network.
+        let mut large = toys().pop().expect("three");
+        large.bias[0] += 1.0;
+        std::fs::write(super::toy::plan_path(&doubles.bundle, "large"), large.plan()).expect("written");
+        let (made, err) = profile("6");
+        assert!(!made && err.contains("a profile of these networks") && rows() == 4, "{err}");
+    });
+}
+
 #[test]
 fn what_is_missing_is_told_in_a_line() {
     with_doubles("cli::what_is_missing_is_told_in_a_line", &[], |doubles| {

@@ -25,7 +25,8 @@ pub struct BuildOptions {
     /// another GPU than this machine's.
     pub target: Option<(u32, u32)>,
     /// Whether layers may run in half precision. Only TensorRT up to 10 has that; later ones, and RTX, take the precision
-    /// from the ONNX file's own types.
+    /// from the ONNX file's own types, so that a half-precision model is built without this. (`trt-select build --fp16` sees to
+    /// that.)
     pub fp16: bool,
     /// The most scratch memory on the device, in bytes; `None` leaves it to TensorRT.
     pub workspace_bytes: Option<u64>,
@@ -138,9 +139,7 @@ pub fn build_plan_with(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<BuiltPlan, Error> {
     let file = onnx.display();
-    check_options(library, onnx, options)?;
-    // TensorRT's parser has no words for a file that is not there.
-    std::fs::File::open(onnx).map_err(|e| Error::new(ErrorKind::Io, format!("{file}: cannot be read: {e}")))?;
+    check_build(library, onnx, options)?;
     let path = CString::new(onnx.as_os_str().as_encoded_bytes())
         .map_err(|_| Error::new(ErrorKind::Io, format!("{file}: a path with a null byte cannot be read")))?;
     let parser = parser_entry(library)? as usize;
@@ -159,6 +158,19 @@ pub fn build_plan_with(
         }
         build.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Looks for what is known to be missing or refused before a build begins: [`build_plan_with`] does this first. It takes no
+/// time, so that whoever builds several plans can look at all of them before the first.
+///
+/// # Errors
+/// As [`build_plan`], but for what only the parser and the builder find.
+pub fn check_build(library: &Library, onnx: &Path, options: &BuildOptions) -> Result<(), Error> {
+    check_options(library, onnx, options)?;
+    // TensorRT's parser has no words for a file that is not there.
+    let file = onnx.display();
+    std::fs::File::open(onnx).map_err(|e| Error::new(ErrorKind::Io, format!("{file}: cannot be read: {e}")))?;
+    parser_entry(library).map(drop)
 }
 
 /// What the build is told, and whom it tells. When it goes, the channel closes.
@@ -187,7 +199,8 @@ fn check_options(library: &Library, onnx: &Path, options: &BuildOptions) -> Resu
     if options.fp16 && !library.line().has_fp16 {
         return unsupported(format!(
             "fp16 was asked for, but {} has no such builder flag: it takes precision from the ONNX file's types; make an \
-             fp16 ONNX with plans/make-fp16.py and build that without fp16",
+             fp16 ONNX with plans/make-fp16.py and build that with --fp16 (in a bundle: name it as `onnx`, with \
+             `precision = \"fp16\"`)",
             library.name()
         ));
     }

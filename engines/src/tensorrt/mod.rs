@@ -30,7 +30,7 @@ pub mod weights;
 
 use std::fmt;
 
-pub use self::builder::{BuildOptions, BuiltPlan, PARSER_VARIABLE, Progress, build_plan, build_plan_with};
+pub use self::builder::{BuildOptions, BuiltPlan, PARSER_VARIABLE, Progress, build_plan, build_plan_with, check_build};
 pub use self::engine::TensorrtEngine;
 pub use self::library::{LIBRARY_VARIABLE, Library, Line, lines};
 pub use self::runtime::{Allocator, Context, CudaEngine, IoTensor, Runtime};

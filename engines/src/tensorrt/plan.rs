@@ -44,6 +44,9 @@ pub const MAX_PLAN_BYTES: u64 = 64 << 30;
 /// Bytes of a file that [`PlanHeader::parse`] looks at, at most.
 pub const HEADER_BYTES: usize = 64;
 
+/// The first bytes of plans, by product and version: see the table.
+pub const MAGICS: [&[u8; 4]; 3] = [b"vtrt", b"ftrt", b"ptrt"];
+
 /// The GPUs that bits 0, 1, … of an RTX plan's header name.
 const RTX_CAPABILITIES: [(u32, u32); 6] = [(7, 5), (8, 0), (8, 6), (8, 9), (12, 0), (12, 1)];
 

@@ -139,11 +139,39 @@ impl Document {
     }
 }
 
-/// Where the sidecar of a plan lies: `.json` is added to the plan's name.
+/// Where the sidecar of a plan lies: `.json` is added to the plan's name. Where that is a link, it is the name of the file
+/// that the link leads to, so that the sidecar is the same by every name; but one that stands beside the link, and none beside
+/// the file, is taken there (stores that name files by their content link plan and sidecar one by one). Nothing need be there.
 pub fn path_of(plan: &Path) -> PathBuf {
-    let mut path = plan.as_os_str().to_owned();
-    path.push(".json");
-    PathBuf::from(path)
+    let beside = |plan: &Path| {
+        let mut path = plan.as_os_str().to_owned();
+        path.push(".json");
+        PathBuf::from(path)
+    };
+    let here = beside(plan);
+    match plan.canonicalize() {
+        Ok(file) if fs::symlink_metadata(plan).is_ok_and(|found| found.is_symlink()) => {
+            let there = beside(&file);
+            if here.exists() && !there.exists() { here } else { there }
+        }
+        _ => here,
+    }
+}
+
+/// Whether these bytes are a sidecar as far as their keys tell, whole or damaged: something that `build` may replace.
+pub fn resembles(bytes: &[u8]) -> bool {
+    const KEYS: [&str; 8] = [
+        "sha256",
+        "size_bytes",
+        "edition",
+        "compute_capability",
+        "version_compatible",
+        "onnx_sha256",
+        "build_seconds",
+        "check",
+    ];
+    let text = String::from_utf8_lossy(bytes);
+    KEYS.iter().filter(|key| text.contains(&format!("\"{key}\":"))).count() >= KEYS.len() / 2
 }
 
 impl Sidecar {
@@ -354,13 +382,13 @@ fn numbers<const N: usize>(text: &str) -> Option<[u32; N]> {
 /// Puts a plan and its sidecar into their places: both are written beside them and brought to the disk first, then renamed, the
 /// plan before its sidecar. What was there before stays whole until then, and is there still if this fails. (A crash between
 /// the two renames leaves a new plan with an old sidecar, which is refused by its SHA-256.) A place that is a link stays one:
-/// what it points to is replaced.
+/// what it points to is replaced; only a link to nothing is replaced itself. The sidecar goes where [`path_of`] says.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] if one of them cannot be written.
 pub fn write(plan: &Path, bytes: &[u8], sidecar: &Sidecar) -> Result<(), Error> {
-    let plan = plan.canonicalize().unwrap_or_else(|_| plan.to_path_buf());
-    let beside = path_of(&plan);
+    let file = |path: PathBuf| path.canonicalize().unwrap_or(path);
+    let (beside, plan) = (file(path_of(plan)), file(plan.to_path_buf()));
     let plan_part = Part::write(&plan, bytes)?;
     let sidecar_part = Part::write(&beside, sidecar.text().as_bytes())?;
     plan_part.rename()?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -11,6 +11,7 @@ use std::time::Instant;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use trt_select::bundle::Bundle;
+use trt_select::engines::registry::{Choice, Kind};
 use trt_select::features::{self, FEATURE_COUNT, FEATURES, Features, Groups, Workspace};
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{Candidate, CandidateSet, Error, ErrorKind, Input, OpenConfig, Result};
@@ -61,9 +62,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let bundle = Bundle::read_untrained(&args.bundle)?;
     let samples = args.samples.open(&bundle)?;
     let config = args.engine.config();
-    let (first, reason) = Worker::open(&bundle, &samples, &config)?;
-    say(format_args!("Engine: {reason}"));
-    let head = header(&first, args, &bundle, &samples)?;
+    let (first, choice) = Worker::open(&bundle, &samples, &config)?;
+    say(format_args!("Engine: {}", choice.reason));
+    let head = header(&first, choice.kind, args, &bundle, &samples)?;
 
     let (i, n) = args.shard.unwrap_or((0, 1));
     let limit = args.limit.map_or(samples.len(), |n| samples.len().min(n as usize));
@@ -138,7 +139,7 @@ fn write_rows(
 }
 
 impl Worker {
-    fn open(bundle: &Bundle, samples: &Samples, config: &OpenConfig) -> Result<(Worker, String)> {
+    fn open(bundle: &Bundle, samples: &Samples, config: &OpenConfig) -> Result<(Worker, Choice)> {
         let (set, choice) = CandidateSet::open(bundle, config)?;
         let mut worker = Worker { set, workspace: Workspace::new(), buffer: Buffer::new(), images: true };
         samples.check_classes(worker.set.as_slice()[0].classes())?;
@@ -153,7 +154,7 @@ impl Worker {
                 worker.set.run(CandidateId(candidate as u8), &input(&worker.buffer)?)?;
             }
         }
-        Ok((worker, choice.reason))
+        Ok((worker, choice))
     }
 
     /// One line of the profile, its newline included.
@@ -188,7 +189,7 @@ impl Worker {
 
 /// The comments and the header line. The comments say what the rows were made from, so that a profile is only gone on with
 /// from the same: bundle, networks, samples, labels, engine, device.
-fn header(worker: &Worker, args: &Args, bundle: &Bundle, samples: &Samples) -> Result<Vec<u8>> {
+fn header(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &Samples) -> Result<Vec<u8>> {
     let labelled = samples.labelled();
     if labelled != 0 && labelled != samples.len() {
         return Err(Error::expected(
@@ -205,13 +206,7 @@ fn header(worker: &Worker, args: &Args, bundle: &Bundle, samples: &Samples) -> R
     for i in 0..samples.len() {
         inputs.update(format!("{:?}{:?}", samples.name(i), samples.label(i)));
     }
-    let mut networks = Sha256::new();
-    for path in bundle.candidates.iter().filter_map(|c| c.onnx.as_ref()) {
-        let bytes = std::fs::read(path).map_err(|e| {
-            Error::expected(ErrorKind::Io, path.display(), "a network", e, "correct `onnx` in bundle.toml")
-        })?;
-        networks.update(bytes);
-    }
+    let networks = networks(kind, bundle)?;
     let short = |hash: Sha256| hash.finalize()[..8].iter().map(|b| format!("{b:02x}")).collect::<String>();
     let first = worker.set.as_slice()[0].description();
     let mut columns = vec!["input".to_owned(), "label".to_owned()];
@@ -236,6 +231,37 @@ fn header(worker: &Worker, args: &Args, bundle: &Bundle, samples: &Samples) -> R
         format!("# networks: {}", short(networks)),
     ];
     Ok(format!("{}\n{}\n", comments.join("\n"), columns.join(",")).into_bytes())
+}
+
+/// Hash of the files that the engine runs: plans on TensorRT, whose models need not be here, and models on the others.
+fn networks(kind: Kind, bundle: &Bundle) -> Result<Sha256> {
+    let mut networks = Sha256::new();
+    for spec in &bundle.candidates {
+        let (path, key) = match (kind, &spec.onnx) {
+            (Kind::Tensorrt, _) => (spec.plan_path(bundle), "plan"),
+            (_, Some(onnx)) if onnx.exists() => (onnx.clone(), "onnx"),
+            // The null engine needs no file.
+            _ => continue,
+        };
+        // In pieces: a plan may be as large as the memory that is free.
+        let hashed = File::open(&path).and_then(|file| {
+            let mut reader = BufReader::with_capacity(1 << 16, file);
+            loop {
+                let piece = reader.fill_buf()?;
+                if piece.is_empty() {
+                    return Ok(());
+                }
+                networks.update(piece);
+                let len = piece.len();
+                reader.consume(len);
+            }
+        });
+        hashed.map_err(|e| {
+            let remedy = format!("correct `{key}` in bundle.toml");
+            Error::expected(ErrorKind::Io, path.display(), "a network", e, remedy)
+        })?;
+    }
+    Ok(networks)
 }
 
 fn line(fields: &[String]) -> Result<Vec<u8>> {

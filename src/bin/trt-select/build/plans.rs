@@ -1,5 +1,7 @@
 //! Building plans, one after the other.
 
+mod places;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,11 +14,12 @@ use trt_select::engines::Precision;
 use trt_select::engines::tensorrt::plan::{Here, PlanFile, check, sha256_of_file};
 use trt_select::engines::tensorrt::sidecar::{self, Built, Sidecar};
 use trt_select::engines::tensorrt::weights::Weights;
-use trt_select::engines::tensorrt::{BuildOptions, Library, Progress, build_plan_with};
+use trt_select::engines::tensorrt::{BuildOptions, Library, Progress, build_plan_with, check_build};
 use trt_select::{Error, ErrorKind, Result};
 
+use self::places::Place;
 use super::{Args, Target};
-use crate::common::{print, print_json, progress, say, unwritable};
+use crate::common::{print, print_json, progress, say};
 
 /// One plan to build.
 struct Job {
@@ -27,6 +30,18 @@ struct Job {
     precision: Precision,
 }
 
+/// What is to be done for it.
+enum Todo {
+    /// Nothing: the plan is somebody else's.
+    Keep,
+    /// Nothing: building again would give the like.
+    UpToDate(Sidecar),
+    Build {
+        options: BuildOptions,
+        onnx_sha256: String,
+    },
+}
+
 /// What became of it.
 struct Done {
     state: &'static str,
@@ -35,6 +50,9 @@ struct Done {
 
 pub(super) fn build(args: &Args) -> Result<()> {
     let jobs = if args.source.is_dir() { jobs_of_bundle(args)? } else { vec![job_of_model(args)?] };
+    // All that can be found is found for all of them first: before minutes of building, and before anything is replaced. What
+    // needs no library comes first.
+    let half = jobs.iter().map(|job| look(args, job)).collect::<Result<Vec<Option<bool>>>>()?;
     let library = Library::open()?;
     if library.is_runtime_only() {
         return Err(Error::expected(
@@ -50,20 +68,59 @@ pub(super) fn build(args: &Args) -> Result<()> {
         Target::Current => current_capability(&library)?,
         Target::Capability(major, minor) => (major, minor),
     };
-    // All places first: what cannot be built is found before minutes of building.
-    let places = jobs.iter().map(|job| may_be_built(args, job)).collect::<Result<Vec<bool>>>()?;
-    let mut report = Vec::with_capacity(jobs.len());
-    for (job, free) in jobs.iter().zip(places) {
-        let done = if free { build_one(args, &library, gpu, job)? } else { Done { state: "kept", sidecar: None } };
-        if !args.json {
-            print(&line(job, &done))?;
+    let todo = |(job, half): (&Job, Option<bool>)| match half {
+        Some(half) => prepare(args, &library, gpu, job, half),
+        None => Ok(Todo::Keep),
+    };
+    let todos = jobs.iter().zip(half).map(todo).collect::<Result<Vec<Todo>>>()?;
+
+    let (mut report, mut failed) = (Vec::with_capacity(jobs.len()), Vec::new());
+    for (job, todo) in jobs.iter().zip(todos) {
+        let done = match todo {
+            Todo::Keep => Ok(Done { state: "kept", sidecar: None }),
+            Todo::UpToDate(sidecar) => Ok(Done { state: "up to date", sidecar: Some(sidecar) }),
+            Todo::Build { options, onnx_sha256 } => build_one(&library, gpu, job, &options, onnx_sha256),
+        };
+        match done {
+            Ok(done) => {
+                if !args.json {
+                    print(&line(job, &done))?;
+                }
+                report.push(as_json(job, &done));
+            }
+            Err(error) => {
+                if jobs.len() > 1 {
+                    say(format_args!("{}: not built: {error}", job.name));
+                }
+                report.push(json!({
+                    "name": job.name,
+                    "plan": job.plan.display().to_string(),
+                    "state": "failed",
+                    "error": error.to_string(),
+                }));
+                failed.push((job, error));
+            }
         }
-        report.push(as_json(job, &done));
     }
     if args.json {
-        return print_json(&json!({ "library": library.path().display().to_string(), "plans": report }));
+        print_json(&json!({ "library": library.path().display().to_string(), "plans": report }))?;
     }
-    Ok(())
+    if jobs.len() == 1
+        && let Some((_, error)) = failed.pop()
+    {
+        return Err(error);
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = failed.iter().map(|(job, _)| job.name.as_str()).collect();
+    Err(Error::expected(
+        ErrorKind::Engine,
+        format_args!("build {}", args.source.display()),
+        format_args!("{} plans", jobs.len()),
+        format_args!("{} without {}", jobs.len() - failed.len(), names.join(", ")),
+        "the lines above say why; the others are in place",
+    ))
 }
 
 fn job_of_model(args: &Args) -> Result<Job> {
@@ -71,7 +128,9 @@ fn job_of_model(args: &Args) -> Result<Job> {
     let precision = if args.fp16 { Precision::Fp16 } else { Precision::Fp32 };
     // `main` has seen that -o is there.
     let plan = args.output.clone().unwrap_or_default();
-    Ok(Job { name: file_name(&onnx), onnx, plan, precision })
+    let job = Job { name: file_name(&onnx), onnx, plan, precision };
+    places::apart_from_model(&job)?;
+    Ok(job)
 }
 
 fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
@@ -94,11 +153,6 @@ fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
         }
         let plan = spec.plan_path(&bundle);
         let object = || format!("candidate {}", spec.name);
-        if let Some(other) = jobs.iter().find(|other| other.plan == plan) {
-            let got = format!("{} for {} too", plan.display(), other.name);
-            let remedy = "give each its own `plan` in bundle.toml";
-            return Err(Error::expected(ErrorKind::Bundle, object(), "a plan of its own", got, remedy));
-        }
         match &spec.onnx {
             Some(onnx) if onnx.is_file() => {
                 jobs.push(Job { name: spec.name.clone(), onnx: onnx.clone(), plan, precision: spec.precision });
@@ -113,26 +167,17 @@ fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
             }
         }
     }
+    places::apart_in_bundle(&bundle, &jobs)?;
     Ok(jobs)
 }
 
-/// Looks whether the plan may be built into its place: `false` where it is to stay as it is.
-fn may_be_built(args: &Args, job: &Job) -> Result<bool> {
-    if job.plan.exists() && !sidecar::path_of(&job.plan).exists() {
-        // Not ours: a plan is replaced where that was said, and anything else never.
-        match PlanFile::open(&job.plan) {
-            Ok(_) if args.source.is_dir() && !args.force => {
-                let plan = job.plan.display();
-                say(format_args!("{plan}: stays: without a sidecar it is not trt-select's; --force replaces it"));
-                return Ok(false);
-            }
-            Ok(_) => {}
-            Err(_) if std::fs::metadata(&job.plan).is_ok_and(|m| m.is_file() && m.len() == 0) => {}
-            Err(_) => {
-                let (expected, remedy) = ("a plan, or nothing", "choose another place for the plan");
-                return Err(Error::expected(ErrorKind::Io, job.plan.display(), expected, "another file", remedy));
-            }
-        }
+/// Looks at the files of a job: whether its weights are half precision, or `None` where the plan is to stay as it is.
+fn look(args: &Args, job: &Job) -> Result<Option<bool>> {
+    // Somebody else's plan is replaced where that was said.
+    if places::look(&job.plan)? == Place::Foreign && args.source.is_dir() && !args.force {
+        let plan = job.plan.display();
+        say(format_args!("{plan}: stays: without a sidecar it is not trt-select's; --force replaces it"));
+        return Ok(None);
     }
     if job.precision == Precision::Int8 {
         return Err(Error::expected(
@@ -143,13 +188,8 @@ fn may_be_built(args: &Args, job: &Job) -> Result<bool> {
             "build that plan with trtexec and its calibration, into the place that the bundle names",
         ));
     }
-    Ok(true)
-}
-
-fn build_one(args: &Args, library: &Arc<Library>, gpu: (u32, u32), job: &Job) -> Result<Done> {
-    let onnx_sha256 = sha256_of_file(&job.onnx)?;
-    let weights = Weights::of(&job.onnx)?;
-    if weights.half() && job.precision == Precision::Fp32 {
+    let half = Weights::of(&job.onnx)?.half();
+    if half && job.precision == Precision::Fp32 {
         return Err(Error::expected(
             ErrorKind::Bundle,
             job.onnx.display(),
@@ -158,24 +198,39 @@ fn build_one(args: &Args, library: &Arc<Library>, gpu: (u32, u32), job: &Job) ->
             "ask for fp16: --fp16, or `precision = \"fp16\"` in bundle.toml",
         ));
     }
+    Ok(Some(half))
+}
+
+/// Looks whether the plan is up to date, else whether this library can build it and whether it can be written.
+fn prepare(args: &Args, library: &Library, gpu: (u32, u32), job: &Job, half: bool) -> Result<Todo> {
+    let onnx_sha256 = sha256_of_file(&job.onnx)?;
     if args.source.is_dir()
         && !args.force
         && let Some(sidecar) = up_to_date(library, gpu, job, &onnx_sha256)
     {
-        return Ok(Done { state: "up to date", sidecar: Some(sidecar) });
+        return Ok(Todo::UpToDate(sidecar));
     }
-    writable(&job.plan)?;
-
     // By itself TensorRT builds for this machine's GPU, and some versions for no other.
     let target = (args.target != Target::Current).then_some(gpu);
     // A builder without a switch for half precision takes the types from the model: one that is half precision is built as it
     // is, and any other is refused.
-    let wants_half = job.precision == Precision::Fp16;
-    let fp16 = wants_half && (library.line().has_fp16 || !weights.half());
+    let fp16 = job.precision == Precision::Fp16 && (library.line().has_fp16 || !half);
     let options = BuildOptions { target, fp16, workspace_bytes: args.workspace.map(|mib| u64::from(mib) << 20) };
+    check_build(library, &job.onnx, &options)?;
+    places::writable(args, &job.plan)?;
+    Ok(Todo::Build { options, onnx_sha256 })
+}
+
+fn build_one(
+    library: &Arc<Library>,
+    gpu: (u32, u32),
+    job: &Job,
+    options: &BuildOptions,
+    onnx_sha256: String,
+) -> Result<Done> {
     let start = Instant::now();
     let mut bar = Bar::new(&job.name);
-    let built = build_plan_with(library, &job.onnx, &options, &mut |event| bar.show(event));
+    let built = build_plan_with(library, &job.onnx, options, &mut |event| bar.show(event));
     bar.clear();
     let plan = built?;
     if sha256_of_file(&job.onnx)? != onnx_sha256 {
@@ -192,6 +247,8 @@ fn build_one(args: &Args, library: &Arc<Library>, gpu: (u32, u32), job: &Job) ->
         took: start.elapsed(),
     };
     let sidecar = Sidecar::new(&plan, &about)?;
+    // Something may have been put there in these minutes.
+    places::look(&job.plan)?;
     sidecar::write(&job.plan, &plan, &sidecar)?;
     Ok(Done { state: "built", sidecar: Some(sidecar) })
 }
@@ -264,19 +321,6 @@ fn up_to_date(library: &Library, gpu: (u32, u32), job: &Job, onnx_sha256: &str) 
         library_path: library.path().to_path_buf(),
     };
     (fits && check(&plan, Some(&sidecar), &here, None).is_ok()).then_some(sidecar)
-}
-
-/// Looks whether a plan can be written, before minutes of building.
-fn writable(plan: &Path) -> Result<()> {
-    let dir = match plan.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    let probe =
-        dir.join(format!(".{}.{}.probe", plan.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
-    let opened = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&probe);
-    let _ = std::fs::remove_file(&probe);
-    opened.map(drop).map_err(|e| unwritable(plan, "-o", &e))
 }
 
 fn file_name(path: &Path) -> String {
