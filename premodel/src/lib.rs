@@ -42,6 +42,9 @@ mod json;
 #[cfg(feature = "json")]
 mod model;
 mod node;
+#[cfg(feature = "json")]
+mod pack;
+mod packed;
 mod program;
 #[cfg(feature = "json")]
 mod signal;

@@ -1,5 +1,6 @@
 //! A checked program.
 
+use crate::packed::{Packed, descend_nodes};
 use crate::{CandidateId, CheckError, Mask, Node, SignalId, View, check};
 
 /// Most candidates that a program may name.
@@ -28,6 +29,7 @@ pub struct Schema<'a> {
 pub struct Program<'a> {
     nodes: &'a [Node],
     schema: Schema<'a>,
+    packed: Packed<'a>,
 }
 
 impl<'a> Program<'a> {
@@ -41,13 +43,19 @@ impl<'a> Program<'a> {
     /// The first rule broken, with the node that breaks it.
     pub fn check(nodes: &'a [Node], schema: Schema<'a>) -> Result<Program<'a>, CheckError> {
         check::check(nodes, &schema)?;
-        Ok(Program { nodes, schema })
+        Ok(Program { nodes, schema, packed: Packed::default() })
     }
 
-    /// A program that [`Program::check`] has passed before.
+    /// A program that [`Program::check`] has passed before, with its packed tests.
     #[cfg(feature = "json")]
-    pub(crate) const fn checked_before(nodes: &'a [Node], schema: Schema<'a>) -> Program<'a> {
-        Program { nodes, schema }
+    pub(crate) const fn checked_before(nodes: &'a [Node], schema: Schema<'a>, packed: Packed<'a>) -> Program<'a> {
+        Program { nodes, schema, packed }
+    }
+
+    /// The first node at or below `at` that is no test.
+    #[inline]
+    pub(crate) fn descend(&self, at: u16, signals: &[f32]) -> u16 {
+        self.packed.descend(at, signals).unwrap_or_else(|| descend_nodes(self.nodes, at, signals))
     }
 
     /// Its nodes; the first is where a walk starts.
