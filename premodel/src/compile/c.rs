@@ -67,8 +67,7 @@ impl Names {
             }
             text
         };
-        let numbered =
-            |names: &[String]| -> Vec<(String, usize)> { names.iter().cloned().zip(0..).collect() };
+        let numbered = |names: &[String]| -> Vec<(String, usize)> { names.iter().cloned().zip(0..).collect() };
         let nodes: Vec<(String, usize)> = plan.node_names().into_iter().map(|(n, at)| (n, usize::from(at))).collect();
         format!(
             "/*
@@ -188,7 +187,10 @@ typedef struct {{
         self.table(plan, private, &mut text);
         for tests in &plan.tests {
             let start = tests.start;
-            let _ = write!(text, "\n/* The tests from node {start} on. */\n{private}uint32_t {x}_tests_{start}_(const float *signals)\n{{\n");
+            let _ = write!(
+                text,
+                "\n/* The tests from node {start} on. */\n{private}uint32_t {x}_tests_{start}_(const float *signals)\n{{\n"
+            );
             match tests.form {
                 Form::Nested => self.nested(plan, start, 1, &mut text),
                 Form::Single(block) => self.single(plan, start, block, &mut text),
@@ -226,7 +228,11 @@ typedef struct {{
             if there {
                 let signal = &plan.signals[usize::from(block.signals[i])];
                 let threshold = float(block.thresholds[i]);
-                let _ = writeln!(text, "    const uint32_t {name} = !(signals[{}_SIGNAL_{signal}] <= {threshold}f);", self.k);
+                let _ = writeln!(
+                    text,
+                    "    const uint32_t {name} = !(signals[{}_SIGNAL_{signal}] <= {threshold}f);",
+                    self.k
+                );
             }
         }
         let first = usize::from(block.next) - plan.singles.blocks.len();
@@ -262,9 +268,16 @@ static const {x}_block_ {k}_BLOCKS_[{}] = {{
         );
         for (i, block) in blocks.iter().enumerate() {
             let thresholds: Vec<String> = block.thresholds.iter().map(|&t| format!("{}f", float(t))).collect();
-            let signals: Vec<String> = block.signals.iter().map(|&s| format!("{k}_SIGNAL_{}", plan.signals[usize::from(s)])).collect();
+            let signals: Vec<String> =
+                block.signals.iter().map(|&s| format!("{k}_SIGNAL_{}", plan.signals[usize::from(s)])).collect();
             let comma = if i + 1 < blocks.len() { "," } else { "" };
-            let _ = writeln!(text, "    {{{{{}}}, {{{}}}, {}}}{comma}", thresholds.join(", "), signals.join(", "), block.next);
+            let _ = writeln!(
+                text,
+                "    {{{{{}}}, {{{}}}, {}}}{comma}",
+                thresholds.join(", "),
+                signals.join(", "),
+                block.next
+            );
         }
         let _ = write!(text, "}};\n\nstatic const uint32_t {k}_LEAVES_[{}] = {{\n", leaves.len());
         for (i, &leaf) in leaves.iter().enumerate() {
@@ -298,7 +311,8 @@ static const {x}_block_ {k}_BLOCKS_[{}] = {{
     /// The function that knows where a walk goes on.
     fn next(&self, plan: &Plan<'_>, private: &str, text: &mut String) {
         let Names { x, k } = self;
-        let (to_tests, to_leaves): (Vec<_>, Vec<_>) = plan.runs.iter().partition(|(_, next)| plan.nodes[usize::from(*next)].is_test());
+        let (to_tests, to_leaves): (Vec<_>, Vec<_>) =
+            plan.runs.iter().partition(|(_, next)| plan.nodes[usize::from(*next)].is_test());
         let name = |at: u16| super::node_name(plan.view(at), at, &plan.candidates).unwrap_or_default();
         // Two functions, so that the second, which reads no signal, becomes a table.
         if !to_leaves.is_empty() {
@@ -312,8 +326,7 @@ static const {x}_block_ {k}_BLOCKS_[{}] = {{
             }
             text.push_str("    default: return 0;\n    }\n}\n");
         }
-        let start =
-            if plan.nodes[0].is_test() { format!("{x}_tests_0_(signals)") } else { self.leaf(plan, 0) };
+        let start = if plan.nodes[0].is_test() { format!("{x}_tests_0_(signals)") } else { self.leaf(plan, 0) };
         let _ = write!(
             text,
             "\n/* The leaf after the one that the walk stands on. An answer stays. */\n{private}uint32_t {x}_next_(uint32_t leaf, const float \

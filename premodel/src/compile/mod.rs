@@ -47,10 +47,9 @@ impl core::str::FromStr for Style {
     type Err = ModelError;
 
     fn from_str(name: &str) -> Result<Style, ModelError> {
-        [Style::Branchless, Style::Nested]
-            .into_iter()
-            .find(|s| s.name() == name)
-            .ok_or_else(|| ModelError::new(format!("style: expected branchless or nested, got '{name}'; name one of them")))
+        [Style::Branchless, Style::Nested].into_iter().find(|s| s.name() == name).ok_or_else(|| {
+            ModelError::new(format!("style: expected branchless or nested, got '{name}'; name one of them"))
+        })
     }
 }
 
@@ -110,7 +109,7 @@ struct Tests {
 
 enum Form {
     Nested,
-    /// One block: at most two levels, written out. Its number in the plan's pack.
+    /// One block: two levels, written out. Its number in the plan's pack.
     Single(u16),
     /// From a place in the table of blocks.
     Table(u16),
@@ -138,8 +137,10 @@ impl<'a> Plan<'a> {
         let is_test = |&n: &u16| matches!(nodes[usize::from(n)].view(), View::Test { .. });
         let starts: Vec<u16> = Pack::starts_of(nodes).filter(is_test).collect();
         let branchless = options.style == Style::Branchless;
+        // One test alone is an `if` in every style: compilers know best what to make of it.
+        let written_out = |n: &u16| branchless && levels(nodes, *n) > 1;
         let (single, table): (Vec<u16>, Vec<u16>) =
-            starts.iter().filter(|_| branchless).partition(|&&n| levels(nodes, n) <= 2);
+            starts.iter().copied().filter(written_out).partition(|&n| levels(nodes, n) == 2);
         let (singles, pack) = (Pack::of(nodes, single), Pack::of(nodes, table));
         let form = |n| match (singles.start(n), pack.start(n)) {
             (Some(block), _) => Form::Single(block),
@@ -173,7 +174,11 @@ impl<'a> Plan<'a> {
         let mut lines: Vec<String> =
             ["Which network answers for this input? A decision program, compiled.", ""].map(ToString::to_string).into();
         lines.extend(self.options.origin.lines().map(names::comment));
-        lines.push(format!("Program {:016x}, {} style. Do not edit: compile it again.", self.model.program().hash(), self.options.style.name()));
+        lines.push(format!(
+            "Program {:016x}, {} style. Do not edit: compile it again.",
+            self.model.program().hash(),
+            self.options.style.name()
+        ));
         lines.extend([String::new(), "The program:".into()]);
         lines.extend(self.model.tree().lines().map(|l| format!("  {}", names::comment(l))));
         lines
@@ -181,7 +186,10 @@ impl<'a> Plan<'a> {
 
     /// Names of the Run and Answer nodes, with their numbers.
     fn node_names(&self) -> Vec<(String, u16)> {
-        (0_u16..).zip(self.nodes).filter_map(|(at, node)| Some((node_name(node.view(), at, &self.candidates)?, at))).collect()
+        (0_u16..)
+            .zip(self.nodes)
+            .filter_map(|(at, node)| Some((node_name(node.view(), at, &self.candidates)?, at)))
+            .collect()
     }
 }
 

@@ -27,7 +27,11 @@ pub(super) fn constants(names: &[String]) -> Vec<String> {
 pub(super) fn prefix(name: &str) -> String {
     let word = identifier(name);
     let word = word.trim_start_matches('_');
-    if word.is_empty() || word.starts_with(|c: char| c.is_ascii_digit()) { format!("premodel_{word}") } else { word.to_string() }
+    if word.is_empty() || word.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("premodel_{word}")
+    } else {
+        word.to_string()
+    }
 }
 
 /// A text that cannot end a comment, go on past its line, or be read as a trigraph.
@@ -45,7 +49,10 @@ mod tests {
         let names = ["a-b", "a_b", "A.b", "a_b_2", "naïve"].map(String::from);
         let constants = constants(&names);
         assert_eq!(constants, ["A_B", "A_B_1", "A_B_2", "A_B_2_3", "NA_VE"]);
-        assert_eq!([prefix("my-model"), prefix("2nd"), prefix("_x"), prefix("é")], ["my_model", "premodel_2nd", "x", "premodel_"]);
+        assert_eq!(
+            [prefix("my-model"), prefix("2nd"), prefix("_x"), prefix("é")],
+            ["my_model", "premodel_2nd", "x", "premodel_"]
+        );
         assert_eq!(comment("a */ b /* c \\ d ??/ é\n"), "a *_ b _* c _ d __/ __");
     }
 }

@@ -234,12 +234,12 @@ fn after(plan: &Plan<'_>) -> String {
         "
 /// The leaf after the one that the walk stands on. An answer stays.
 #[inline]
-fn after(leaf: u32, signals: &[f32; SIGNALS]) -> u32 {{
+fn after(last: u32, signals: &[f32; SIGNALS]) -> u32 {{
     let _ = signals;
-    if leaf == 0 {{
+    if last == 0 {{
         return {start};
     }}
-    match (leaf & 0xfff) as u16 {{
+    match (last & 0xfff) as u16 {{
 "
     );
     for &&(at, next) in &to_tests {
@@ -247,7 +247,7 @@ fn after(leaf: u32, signals: &[f32; SIGNALS]) -> u32 {{
     }
     text.push_str(
         "        at => match then(at) {
-            0 => leaf,
+            0 => last,
             then => then,
         },
     }

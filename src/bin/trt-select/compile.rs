@@ -31,7 +31,13 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         _ => {
             let remedy = "end the name with the one wanted";
             let object = format!("--output {}", args.output.display());
-            return Err(Error::expected(ErrorKind::Usage, object, "a name that ends with .rs, .c or .h", "another", remedy));
+            return Err(Error::expected(
+                ErrorKind::Usage,
+                object,
+                "a name that ends with .rs, .c or .h",
+                "another",
+                remedy,
+            ));
         }
     };
     let Some(name) = args.output.file_stem().and_then(|s| s.to_str()) else {
