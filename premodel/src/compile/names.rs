@@ -9,12 +9,15 @@ pub(super) fn identifier(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
-/// Names for constants, in the order given: upper case, and each its own. One that would be another's second time gets its
-/// number.
+/// Names for constants, in the order given: upper case, each its own, and beginning with a letter. A name that would be there
+/// a second time gets its number.
 pub(super) fn constants(names: &[String]) -> Vec<String> {
     let mut taken: Vec<String> = Vec::new();
     for (i, name) in names.iter().enumerate() {
         let mut constant = identifier(name).to_ascii_uppercase();
+        if !constant.starts_with(|c: char| c.is_ascii_uppercase()) {
+            constant.insert(0, 'N');
+        }
         while taken.contains(&constant) {
             constant = format!("{constant}_{i}");
         }
@@ -46,9 +49,9 @@ mod tests {
 
     #[test]
     fn names_are_made_fit() {
-        let names = ["a-b", "a_b", "A.b", "a_b_2", "naïve"].map(String::from);
+        let names = ["a-b", "a_b", "A.b", "a_b_2", "naïve", "2x", "_"].map(String::from);
         let constants = constants(&names);
-        assert_eq!(constants, ["A_B", "A_B_1", "A_B_2", "A_B_2_3", "NA_VE"]);
+        assert_eq!(constants, ["A_B", "A_B_1", "A_B_2", "A_B_2_3", "NA_VE", "N2X", "N_"]);
         assert_eq!(
             [prefix("my-model"), prefix("2nd"), prefix("_x"), prefix("é")],
             ["my_model", "premodel_2nd", "x", "premodel_"]
