@@ -5,7 +5,7 @@
 //!
 //! A library exports `int decide(const float *row)` (or `const double *`, where `:f64` follows) and answers the number
 //! of the candidate that runs first. All contenders are called through a pointer, one row a call, over the same rows,
-//! turn and turn about. Without arguments the walk alone is measured, on a tree of its own.
+//! turn and turn about in blocks of 8192. Without arguments the walk alone is measured, on a tree of its own.
 //!
 //! Two times: *free*, calls that do not wait for each other, as in a loop over many rows, where a processor works on
 //! several rows at once; and *chained*, where each row's place depends on the answer before, which is the time from
@@ -23,7 +23,8 @@ use trt_select_premodel::{CandidateId, Node, Premodel, Request, Signal, SignalId
 const SIGNALS: usize = 16;
 const DEPTH: u32 = 8;
 const ROWS: usize = 1 << 17;
-const TURNS: usize = 31;
+const BLOCK: usize = 1 << 13;
+const TURNS: usize = 61;
 
 type Decide32 = unsafe extern "C" fn(*const f32) -> c_int;
 type Decide64 = unsafe extern "C" fn(*const f64) -> c_int;
@@ -132,7 +133,8 @@ fn main() {
     let mut libraries = Vec::new();
     let mut contenders = vec![("walk".to_owned(), Contender::Single(walk))];
     for argument in &arguments {
-        let (name, path) = argument.split_once('=').expect("NAME=LIBRARY[:f64]");
+        let (name, path) =
+            argument.split_once("=").unwrap_or_else(|| panic!("expected NAME=LIBRARY[:f64], got {argument}"));
         let (path, double) = path.strip_suffix(":f64").map_or((path, false), |p| (p, true));
         // SAFETY: compare-decision built it, and its start-up code does nothing.
         let library = unsafe { Library::new(path) }.unwrap_or_else(|e| panic!("{path}: {e}"));
@@ -166,14 +168,23 @@ fn main() {
 
     let mut times = vec![[Vec::new(), Vec::new()]; contenders.len()];
     for _ in 0..TURNS {
-        for ((_, contender), times) in contenders.iter().zip(&mut times) {
-            // SAFETY: each gets the first of SIGNALS values of its type.
-            let [free, chained] = match contender {
-                Contender::Single(f) => measure(&rows, |row| unsafe { f(row) }),
-                Contender::Double(f) => measure(&wide, |row| unsafe { f(row) }),
-            };
-            times[0].push(free);
-            times[1].push(chained);
+        let mut sums = vec![[0.0; 2]; contenders.len()];
+        // Block by block, so that whatever else the machine does in a turn falls on all of them alike.
+        for (rows, wide) in rows.chunks(BLOCK).zip(wide.chunks(BLOCK)) {
+            for ((_, contender), sums) in contenders.iter().zip(&mut sums) {
+                let block = match contender {
+                    // SAFETY: it gets the first of SIGNALS values of its type.
+                    Contender::Single(f) => measure(rows, |row| unsafe { f(row) }),
+                    // SAFETY: it gets the first of SIGNALS values of its type.
+                    Contender::Double(f) => measure(wide, |row| unsafe { f(row) }),
+                };
+                *sums = [sums[0] + block[0], sums[1] + block[1]];
+            }
+        }
+        for (sums, times) in sums.iter().zip(&mut times) {
+            let blocks = (ROWS / BLOCK) as f64;
+            times[0].push(sums[0] / blocks);
+            times[1].push(sums[1] / blocks);
         }
     }
     println!("name,free_median_ns,free_min_ns,chained_median_ns,chained_min_ns");

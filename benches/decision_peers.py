@@ -20,6 +20,14 @@ import time
 import numpy as np
 
 SIGNALS = 16
+# The libraries print messages, from Python and from C: they go to stderr, and stdout is the result's alone.
+RESULT = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+sys.stdout = sys.stderr
+
+
+def say(text=""):
+    print(text, file=RESULT, flush=True)
 
 
 def read_tree(path):
@@ -192,9 +200,9 @@ def build(premodel, out):
     tree, out = read_tree(premodel), pathlib.Path(out).resolve()
     compilers = [c for c in ("gcc", "clang", "clang-14") if subprocess.run(["sh", "-c", f"command -v {c}"], capture_output=True).returncode == 0]
     for compiler in compilers[:2]:
-        attempt(f"tl2cgen with {compiler}", lambda: print(build_tl2cgen(tree, out, compiler)))
+        attempt(f"tl2cgen with {compiler}", lambda: say(build_tl2cgen(tree, out, compiler)))
     if compilers:
-        attempt("lleaves", lambda: print(build_lleaves(tree, out, compilers[0])))
+        attempt("lleaves", lambda: say(build_lleaves(tree, out, compilers[0])))
 
 
 def attempt(name, action):
@@ -271,26 +279,26 @@ def table(premodel, rows_file, times_file):
 
     ours = [n for n in native if not n[0].startswith(("tl2cgen", "lleaves"))]
     peers = [n for n in native if n not in ours]
-    print("| native code, one row a call | free ns: median | minimum | chained ns: median | minimum |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    say("| native code, one row a call | free ns: median | minimum | chained ns: median | minimum |")
+    say("| --- | ---: | ---: | ---: | ---: |")
     for name, *numbers in native:
-        print(f"| {name} | " + " | ".join(numbers) + " |")
-    print("\n| public call of one row | ns: median | minimum |\n| --- | ---: | ---: |")
+        say(f"| {name} | " + " | ".join(numbers) + " |")
+    say("\n| public call of one row | ns: median | minimum |\n| --- | ---: | ---: |")
     for name, values in times.items():
-        print(f"| {name} {importlib.metadata.version(name)} | {statistics.median(values):.0f} | {min(values):.0f} |")
-    print()
+        say(f"| {name} {importlib.metadata.version(name)} | {statistics.median(values):.0f} | {min(values):.0f} |")
+    say()
     for column, what in [(1, "free, median"), (2, "free, minimum"), (3, "chained, median"), (4, "chained, minimum")]:
         best = min(ours, key=lambda n: float(n[column]))
         if peers:
             peer = min(peers, key=lambda n: float(n[column]))
             ratio = float(best[column]) / float(peer[column])
-            print(f"- {what}: best of ours ({best[0]}) takes {ratio:.2f} of the fastest peer's native code ({peer[0]}).")
+            say(f"- {what}: best of ours ({best[0]}) takes {ratio:.2f} of the fastest peer's native code ({peer[0]}).")
     if times:
         best = min(ours, key=lambda n: float(n[3]))
         peer = min(times, key=lambda n: statistics.median(times[n]))
         ratio = statistics.median(times[peer]) / float(best[3])
-        print(f"- The fastest public call of one row ({peer}) takes {ratio:.0f} times as long as the best of ours, chained ({best[0]}); medians.")
-    print("\nVersions: " + ", ".join(f"{n} {version(n)}" for n in ["scikit-learn", "onnxruntime", "treelite", "tl2cgen", "lleaves", "numpy"]) + ".")
+        say(f"- The fastest public call of one row ({peer}) takes {ratio:.0f} times as long as the best of ours, chained ({best[0]}); medians.")
+    say("\nVersions: " + ", ".join(f"{n} {version(n)}" for n in ["scikit-learn", "onnxruntime", "treelite", "tl2cgen", "lleaves", "numpy"]) + ".")
 
 
 def version(name):
@@ -301,9 +309,6 @@ def version(name):
 
 
 if __name__ == "__main__":
-    # The libraries' own messages, which bypass sys.stdout, go to stderr.
-    sys.stdout = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
     match sys.argv[1:]:
         case ["build", premodel, out]:
             build(premodel, out)

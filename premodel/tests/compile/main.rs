@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use programs::{Random, deep, fashion, full, random, rows};
+use programs::{Random, deep, fashion, full, golden, random, rows};
 use reference::{Row, record, record_walk};
 use trt_select_premodel::compile::{Code, Options, Style, Target, compile};
 use trt_select_premodel::{Mask, Premodel, Program, Schema};
@@ -20,14 +20,38 @@ const COMPILED_ROWS: usize = 250_000;
 /// The programs that are compiled, with their rows.
 fn subjects() -> Vec<(Premodel, Vec<Row>)> {
     let mut r = Random(7);
-    let models = [full(&mut r), deep(&mut r), random(&mut r, 600), fashion()];
-    models
+    let models = [full(&mut r), deep(&mut r), varied(&mut r), fashion()];
+    let mut subjects: Vec<(Premodel, Vec<Row>)> = models
         .into_iter()
         .map(|model| {
             let rows = rows(&mut r, &model, COMPILED_ROWS);
             (model, rows)
         })
-        .collect()
+        .collect();
+    let golden = golden(&subjects[3].0);
+    assert_eq!(golden.len(), 10_000);
+    subjects[3].1.extend(golden);
+    subjects
+}
+
+/// A random program in which every form of code stands: tests alone, in twos and threes, in the table, and Runs before each.
+fn varied(r: &mut Random) -> Premodel {
+    const FORMS: [&str; 6] = [
+        "leaves[2u * a + b * (1u - a)]",
+        "leaves[2u * a + c * a]",
+        "leaves[2u * a + b + (c - b) * a]",
+        "_descend_(",
+        "} else {",
+        "V_AVERAGE,",
+    ];
+    for _ in 0..10_000 {
+        let model = random(r, 400);
+        let text = code(&model, Target::Header, Style::Branchless, "v").text;
+        if FORMS.iter().all(|form| text.contains(form)) {
+            return model;
+        }
+    }
+    panic!("no random program has all forms of code");
 }
 
 fn code(model: &Premodel, target: Target, style: Style, name: &str) -> Code {

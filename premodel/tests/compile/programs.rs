@@ -124,6 +124,23 @@ pub(crate) fn random(r: &mut Random, budget: usize) -> Premodel {
     model(signals, nodes, fallback)
 }
 
+/// The rows of the profile that the shipped premodel was trained on.
+pub(crate) fn golden(model: &Premodel) -> Vec<Row> {
+    let text = include_str!("../../../plans/fashion/profile.csv");
+    let mut lines = text.lines().filter(|l| !l.starts_with('#'));
+    let header: Vec<&str> = lines.next().expect("a header").split(',').collect();
+    let column = |s: &Signal| {
+        let name = s.name(model.candidates());
+        header.iter().position(|h| *h == name).unwrap_or_else(|| panic!("no column {name}"))
+    };
+    let columns: Vec<usize> = model.signals().iter().map(column).collect();
+    let values = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        columns.iter().map(|&c| cells[c].parse().expect("a number")).collect()
+    };
+    lines.map(|line| Row { signals: values(line), failing: Mask::EMPTY }).collect()
+}
+
 /// The shipped one.
 pub(crate) fn fashion() -> Premodel {
     Premodel::from_json(include_str!("../../../plans/fashion/premodel.json")).unwrap()
