@@ -176,7 +176,7 @@ pub(crate) fn rows(r: &mut Random, model: &Premodel, count: usize) -> Vec<Row> {
         .map(|_| {
             let signals = (0..model.signals().len())
                 .map(|_| match r.below(16) {
-                    0 => ODD[r.below(ODD.len())],
+                    0 | 5 => ODD[r.below(ODD.len())],
                     1 => f32::from_bits(r.next() as u32),
                     2..=4 if !thresholds.is_empty() => {
                         let t = thresholds[r.below(thresholds.len())];
