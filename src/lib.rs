@@ -34,6 +34,7 @@
 
 #![forbid(unsafe_code)]
 
+mod baked;
 pub mod bundle;
 pub mod candidate;
 pub mod candidates;
@@ -52,6 +53,10 @@ pub mod preprocess;
 pub mod samples;
 pub mod scores;
 pub mod selector;
+
+/// The number ([`premodel::Program::hash`]) of the program that was compiled into this library, where one was: a build with
+/// `TRT_SELECT_PREMODEL=premodel.json` has one. Selectors of that program run its compiled tests; all else is as with others.
+pub const BAKED_PROGRAM: Option<u64> = baked::PROGRAM;
 
 pub use trt_select_cuda as cuda;
 pub use trt_select_engines as engines;

@@ -20,6 +20,7 @@ use trt_select_engines::Completion;
 use trt_select_engines::registry::Choice;
 use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Mask, Premodel, Request, Signal, Walk};
 
+use crate::baked;
 use crate::bundle::Bundle;
 use crate::candidate::{Candidate, DeviceTimes, Input, OpenConfig, Run, nanoseconds};
 use crate::candidates::CandidateSet;
@@ -110,6 +111,8 @@ enum State {
 pub struct Selector {
     set: CandidateSet,
     premodel: Premodel,
+    /// Whether the premodel's tests are compiled in.
+    baked: bool,
     /// One value per signal of the premodel.
     values: Vec<f32>,
     /// (signal, feature) pairs, and what must be computed for them.
@@ -217,6 +220,7 @@ impl Selector {
             lap: now,
             failure: None,
             set,
+            baked: baked::is_baked(&premodel.program()),
             premodel,
         })
     }
@@ -234,6 +238,11 @@ impl Selector {
     /// The premodel.
     pub fn premodel(&self) -> &Premodel {
         &self.premodel
+    }
+
+    /// Whether the premodel's tests are those that were compiled into the library: see [`crate::BAKED_PROGRAM`].
+    pub fn is_baked(&self) -> bool {
+        self.baked
     }
 
     /// Runs features and every candidate once on an input, so that memory that depends on its size is taken.
@@ -443,7 +452,12 @@ impl Selector {
     }
 
     fn decide(&mut self) -> Request {
-        let request = self.premodel.program().step(&mut self.walk, &self.values);
+        let (program, values) = (self.premodel.program(), &self.values);
+        let request = if self.baked {
+            program.step_by(&mut self.walk, |at| baked::next(at, values))
+        } else {
+            program.step(&mut self.walk, values)
+        };
         self.times.decide_ns += self.lap();
         request
     }

@@ -8,6 +8,7 @@
 //! | --- | --- | --- |
 //! | [`Node`], [`Program`], [`Walk`] | none | nothing: `no_std`, no allocation |
 //! | [`Premodel`]: names, costs, provenance, `premodel.json` | `json` | the standard library |
+//! | [`compile`]: Rust and C source code of a program | `json` | the standard library |
 //! | [`train`]: profile table, candidate selection, training, evaluation | `train` | the standard library |
 //!
 //! ```
@@ -38,10 +39,15 @@ extern crate std;
 
 mod check;
 #[cfg(feature = "json")]
+pub mod compile;
+#[cfg(feature = "json")]
 mod json;
 #[cfg(feature = "json")]
 mod model;
 mod node;
+#[cfg(feature = "json")]
+mod pack;
+mod packed;
 mod program;
 #[cfg(feature = "json")]
 mod signal;

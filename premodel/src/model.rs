@@ -7,6 +7,7 @@ use std::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pack::Pack;
 use crate::program::MAX_CANDIDATES;
 use crate::signal::{RESERVED, is_candidate_name};
 use crate::{Answer, CandidateId, CheckError, Mask, Node, Program, Schema, Signal, View};
@@ -97,6 +98,8 @@ pub struct Premodel {
     pub(crate) signals: Vec<Signal>,
     needs: Vec<Mask>,
     pub(crate) nodes: Vec<Node>,
+    /// The program's tests as the walk makes them.
+    pack: Pack,
     pub(crate) fallback: Vec<CandidateId>,
     /// Per candidate and class: the share of wrong answers. Empty where no signal reads it.
     pub(crate) risk: Vec<Vec<f32>>,
@@ -124,12 +127,13 @@ impl Premodel {
         trained_for: TrainedFor,
     ) -> Result<Premodel, ModelError> {
         let needs = signals.iter().map(Signal::needs).collect();
-        let model = Premodel {
+        let mut model = Premodel {
             candidates,
             classes,
             signals,
             needs,
             nodes,
+            pack: Pack::default(),
             fallback,
             risk,
             trained_for,
@@ -137,6 +141,7 @@ impl Premodel {
             expected: None,
         };
         model.validate()?;
+        model.pack = Pack::of(&model.nodes, Pack::starts_of(&model.nodes));
         Ok(model)
     }
 
@@ -203,7 +208,7 @@ impl Premodel {
     /// The checked program.
     pub fn program(&self) -> Program<'_> {
         // Checked when it was made, and its parts are private: not checked again on every call.
-        Program::checked_before(&self.nodes, self.schema())
+        Program::checked_before(&self.nodes, self.schema(), self.pack.packed())
     }
 
     /// Names of the candidates, in the order of their ids.

@@ -184,6 +184,30 @@ impl Node {
         }
     }
 
+    /// Whether it is a test.
+    #[inline(always)]
+    pub(crate) const fn is_test(&self) -> bool {
+        self.kind == TEST
+    }
+
+    /// Of a test: where it leads when it holds, and when it does not.
+    #[inline(always)]
+    pub(crate) const fn pair(&self) -> [u16; 2] {
+        [self.first, self.second]
+    }
+
+    /// Of a test: the signal it reads and its threshold.
+    #[cfg(feature = "json")]
+    pub(crate) const fn test_of(&self) -> Option<(u16, f32)> {
+        if self.is_test() { Some((self.operand, self.threshold)) } else { None }
+    }
+
+    /// Whether a test holds. A signal that is missing or NaN fails it.
+    #[inline(always)]
+    pub(crate) fn holds(&self, signals: &[f32]) -> bool {
+        signals.get(usize::from(self.operand)).copied().unwrap_or(f32::NAN) <= self.threshold
+    }
+
     /// The nodes it leads to.
     pub fn children(&self) -> impl Iterator<Item = u16> {
         let (count, pair) = match self.view() {

@@ -1,6 +1,7 @@
 //! A checked program.
 
-use crate::{CandidateId, CheckError, Mask, Node, SignalId, View, check};
+use crate::packed::{Packed, descend_nodes};
+use crate::{Answer, CandidateId, CheckError, Mask, Node, SignalId, View, check};
 
 /// Most candidates that a program may name.
 pub const MAX_CANDIDATES: usize = 16;
@@ -28,6 +29,7 @@ pub struct Schema<'a> {
 pub struct Program<'a> {
     nodes: &'a [Node],
     schema: Schema<'a>,
+    packed: Packed<'a>,
 }
 
 impl<'a> Program<'a> {
@@ -41,13 +43,48 @@ impl<'a> Program<'a> {
     /// The first rule broken, with the node that breaks it.
     pub fn check(nodes: &'a [Node], schema: Schema<'a>) -> Result<Program<'a>, CheckError> {
         check::check(nodes, &schema)?;
-        Ok(Program { nodes, schema })
+        Ok(Program { nodes, schema, packed: Packed::default() })
     }
 
-    /// A program that [`Program::check`] has passed before.
+    /// A program that [`Program::check`] has passed before, with its packed tests.
     #[cfg(feature = "json")]
-    pub(crate) const fn checked_before(nodes: &'a [Node], schema: Schema<'a>) -> Program<'a> {
-        Program { nodes, schema }
+    pub(crate) const fn checked_before(nodes: &'a [Node], schema: Schema<'a>, packed: Packed<'a>) -> Program<'a> {
+        Program { nodes, schema, packed }
+    }
+
+    /// A number that tells programs apart: FNV-1a, 64 bits, over the nodes, the fallback list and the number of signals.
+    /// Names, costs and provenance do not count. Compiled code carries it, so that code and premodel can be held against each other.
+    pub fn hash(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut add = |bytes: &[u8]| {
+            for &byte in bytes {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        };
+        add(&(self.schema.needs.len() as u64).to_le_bytes());
+        for candidate in self.schema.fallback {
+            add(&[candidate.0]);
+        }
+        for node in self.nodes {
+            let (kind, operand, threshold, children) = match node.view() {
+                View::Test { signal, threshold, then, otherwise } => (0_u8, signal.0, threshold, [then, otherwise]),
+                View::Run { candidate, next } => (1, u16::from(candidate.0), 0.0, [next, 0]),
+                View::Answer(Answer::Candidate(c)) => (2, u16::from(c.0), 0.0, [0, 0]),
+                View::Answer(Answer::Average(mask)) => (3, mask.0, 0.0, [0, 0]),
+            };
+            add(&[kind]);
+            add(&operand.to_le_bytes());
+            add(&threshold.to_bits().to_le_bytes());
+            add(&children[0].to_le_bytes());
+            add(&children[1].to_le_bytes());
+        }
+        hash
+    }
+
+    /// The first node at or below `at` that is no test.
+    #[inline]
+    pub(crate) fn descend(&self, at: u16, signals: &[f32]) -> u16 {
+        self.packed.descend(at, signals).unwrap_or_else(|| descend_nodes(self.nodes, at, signals))
     }
 
     /// Its nodes; the first is where a walk starts.

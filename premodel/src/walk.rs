@@ -48,35 +48,39 @@ impl Program<'_> {
     }
 
     /// Goes on until a candidate is wanted or an answer is found. `signals` holds one value per signal of the schema;
-    /// those of candidates that have not run are not read, and one that is missing or NaN goes to the else branch.
+    /// those of candidates that have not run are not used, and one that is missing or NaN goes to the else branch.
     ///
-    /// Allocates nothing, never panics, and looks at each node of a path once. A walk of another program gives some
+    /// Allocates nothing and never panics; each test of a path is made once. A walk of another program gives some
     /// answer of this one, or [`Request::NoneWorks`].
     pub fn step(&self, walk: &mut Walk, signals: &[f32]) -> Request {
+        self.step_by(walk, |at| self.descend(at, signals))
+    }
+
+    /// [`Program::step`], with the tests made by compiled code: `next` gets the node to start from (the first one, or the
+    /// one after a Run) and gives the first Run or Answer that it comes to, as the code that `compile` writes does.
+    /// Where `next` gives something else, the answer is [`Request::NoneWorks`].
+    #[inline]
+    pub fn step_by(&self, walk: &mut Walk, next: impl FnOnce(u16) -> u16) -> Request {
         if let Some(candidate) = walk.rescue {
             return Request::Answer(Answer::Candidate(candidate));
         }
         let nodes = self.nodes();
+        let mut at = walk.at;
         // Standing on a Run node that was already answered for: go past it.
-        if let Some(View::Run { candidate, next }) = nodes.get(walk.node()).map(|n| n.view())
+        if let Some(View::Run { candidate, next }) = nodes.get(usize::from(at)).map(|n| n.view())
             && walk.ran.has(candidate)
         {
-            walk.at = next;
+            at = next;
         }
-        while let Some(node) = nodes.get(usize::from(walk.at)) {
-            match node.view() {
-                View::Test { signal, threshold, then, otherwise } => {
-                    let value = signals.get(signal.index()).copied().unwrap_or(f32::NAN);
-                    walk.at = if value <= threshold { then } else { otherwise };
-                }
-                View::Run { candidate, .. } => {
-                    walk.ran = walk.ran.with(candidate);
-                    return Request::Run(candidate);
-                }
-                View::Answer(answer) => return Request::Answer(answer),
+        walk.at = next(at);
+        match nodes.get(usize::from(walk.at)).map(|n| n.view()) {
+            Some(View::Run { candidate, .. }) => {
+                walk.ran = walk.ran.with(candidate);
+                Request::Run(candidate)
             }
+            Some(View::Answer(answer)) => Request::Answer(answer),
+            Some(View::Test { .. }) | None => Request::NoneWorks,
         }
-        Request::NoneWorks
     }
 
     /// Tells the walk that a candidate failed. From here on the program is left: the first candidate of the fallback

@@ -53,7 +53,7 @@ fn as_json(bundle: &Bundle, premodel: Option<&Premodel>) -> serde_json::Value {
     let premodel = premodel.map(|p| {
         let program = p.program();
         json!({
-            "program": p.tree(), "nodes": program.nodes().len(), "max_runs": program.max_runs(),
+            "program": p.tree(), "hash": format!("{:016x}", program.hash()), "nodes": program.nodes().len(), "max_runs": program.max_runs(),
             "max_tests": program.max_tests(), "reads_features": p.reads_features(),
             "signals": p.signals().iter().map(|s| s.name(p.candidates())).collect::<Vec<_>>(),
             "worst_case_ns": p.worst_case_ns(), "trained_for": p.trained_for, "profile": p.profile, "expected": p.expected,
@@ -114,7 +114,7 @@ fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
         program.max_tests(),
         if p.reads_features() { format!("; image features {:.4} ms", t.features_ns / 1e6) } else { String::new() }
     );
-    text.push_str("\nProgram:\n");
+    let _ = writeln!(text, "\nProgram {:016x}:", program.hash());
     for line in p.tree().lines() {
         let _ = writeln!(text, "  {line}");
     }

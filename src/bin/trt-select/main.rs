@@ -4,6 +4,7 @@
 mod bench;
 mod build;
 mod common;
+mod compile;
 mod inspect;
 mod memory;
 mod profile;
@@ -35,6 +36,8 @@ enum Command {
     Train(train::Args),
     /// Builds TensorRT plans: of an ONNX model, or of every candidate of a bundle
     Build(build::Args),
+    /// Writes a premodel as Rust or freestanding C99 source code
+    Compile(compile::Args),
     /// Answers for images, with the candidate that answered, why, and the time
     Run(run::Args),
     /// Prints the host, pinned and device memory that a bundle's candidates take
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Profile(args) => profile::main(&args),
         Command::Train(args) => train::main(&args),
         Command::Build(args) => build::main(&args),
+        Command::Compile(args) => compile::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Memory(args) => memory::main(&args),
         Command::Inspect(args) => inspect::main(&args),

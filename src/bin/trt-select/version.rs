@@ -14,7 +14,9 @@ fn text() -> String {
     if cfg!(feature = "tensorrt") {
         engines.push("tensorrt");
     }
-    format!("{}\nengines: {}{}", env!("CARGO_PKG_VERSION"), engines.join(", "), tensorrt())
+    let baked =
+        trt_select::BAKED_PROGRAM.map_or(String::new(), |program| format!("\nbaked premodel: program {program:016x}"));
+    format!("{}\nengines: {}{}{baked}", env!("CARGO_PKG_VERSION"), engines.join(", "), tensorrt())
 }
 
 #[cfg(feature = "tensorrt")]

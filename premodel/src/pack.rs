@@ -1,0 +1,98 @@
+//! Makes the packed tests of a program: see `packed`.
+
+use std::vec;
+use std::vec::Vec;
+
+use crate::packed::{Block, NO_START, Packed};
+use crate::{Node, View};
+
+/// Packed tests that own their memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Pack {
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) leaves: Vec<u16>,
+    starts: Vec<u16>,
+}
+
+impl Pack {
+    /// Packs the tests that start at the given nodes of a checked program; a start that is no test is left out.
+    pub(crate) fn of(nodes: &[Node], starts: impl IntoIterator<Item = u16>) -> Pack {
+        let mut pack = Pack { starts: vec![NO_START; nodes.len()], ..Pack::default() };
+        // Blocks to be filled: their number, and the test they begin with. A block whose `next` is a leaf's number is
+        // noted, since the number of blocks is not known yet.
+        let mut open = Vec::new();
+        let mut ends = Vec::new();
+        for start in starts {
+            if nodes[usize::from(start)].is_test() {
+                pack.starts[usize::from(start)] = pack.reserve(1);
+                open.push((pack.starts[usize::from(start)], start));
+            }
+        }
+        while let Some((number, at)) = open.pop() {
+            let node = &nodes[usize::from(at)];
+            let [then, otherwise] = node.pair();
+            let (first, below) = (node.test_of(), [then, otherwise].map(|n| nodes[usize::from(n)].test_of()));
+            // A child that is no test: any test will do, since both its places are that child.
+            let tests = [first, below[0].or(first), below[1].or(first)].map(|t| t.unwrap_or_default());
+            let places = [then, otherwise].map(|n| match nodes[usize::from(n)].view() {
+                View::Test { then, otherwise, .. } => [then, otherwise],
+                _ => [n, n],
+            });
+            let places = [places[0][0], places[0][1], places[1][0], places[1][1]];
+            let next = if places.iter().any(|&p| nodes[usize::from(p)].is_test()) {
+                let next = pack.reserve(4);
+                for (number, place) in (next..).zip(places) {
+                    if nodes[usize::from(place)].is_test() {
+                        open.push((number, place));
+                    } else {
+                        let thresholds = [0.0; 3];
+                        let next = pack.add_leaves([place; 4]);
+                        pack.blocks[usize::from(number)] = Block { thresholds, signals: [tests[0].0; 3], next };
+                        ends.push(number);
+                    }
+                }
+                next
+            } else {
+                ends.push(number);
+                pack.add_leaves(places)
+            };
+            pack.blocks[usize::from(number)] =
+                Block { thresholds: tests.map(|t| t.1), signals: tests.map(|t| t.0), next };
+        }
+        // A program has at most 4096 nodes, so at most 2047 tests: about 8000 blocks and four times as many leaves.
+        for number in ends {
+            pack.blocks[usize::from(number)].next += pack.blocks.len() as u16;
+        }
+        pack
+    }
+
+    /// Where a walk may have to make tests: at the first node, and after each Run.
+    pub(crate) fn starts_of(nodes: &[Node]) -> impl Iterator<Item = u16> {
+        let after_runs = nodes.iter().filter_map(|n| match n.view() {
+            View::Run { next, .. } => Some(next),
+            _ => None,
+        });
+        [0].into_iter().chain(after_runs)
+    }
+
+    /// The place of the tests that start at a node.
+    pub(crate) fn start(&self, node: u16) -> Option<u16> {
+        self.starts.get(usize::from(node)).copied().filter(|&s| s != NO_START)
+    }
+
+    pub(crate) fn packed(&self) -> Packed<'_> {
+        Packed { blocks: &self.blocks, leaves: &self.leaves, starts: &self.starts }
+    }
+
+    fn reserve(&mut self, blocks: usize) -> u16 {
+        let first = self.blocks.len();
+        self.blocks.resize(first + blocks, Block { thresholds: [0.0; 3], signals: [0; 3], next: 0 });
+        first as u16
+    }
+
+    fn add_leaves(&mut self, leaves: [u16; 4]) -> u16 {
+        let first = self.leaves.len();
+        self.leaves.extend(leaves);
+        first as u16
+    }
+}

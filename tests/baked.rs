@@ -1,0 +1,45 @@
+//! A selector of the premodel that was compiled in says what one of another premodel of the same meaning says. Where the
+//! library was built without `TRT_SELECT_PREMODEL`, nothing is compiled in, and only that is looked at.
+
+mod common;
+
+use common::{cascade, null_candidates};
+use trt_select::cuda::Format;
+use trt_select::{BAKED_PROGRAM, Frame, Selector};
+use trt_select_premodel::Premodel;
+
+#[test]
+fn only_the_program_that_was_compiled_in_is_taken_for_it() {
+    let premodel = cascade(false);
+    let hash = premodel.program().hash();
+    let (candidates, _) = null_candidates(0, |_| [4.0, 0.0]);
+    let selector = Selector::new(candidates, premodel).unwrap();
+    assert_eq!(selector.is_baked(), BAKED_PROGRAM == Some(hash));
+}
+
+#[test]
+fn the_compiled_in_program_answers_as_the_walk_does() {
+    let premodel = Premodel::from_json(include_str!("baked.json")).unwrap();
+    if BAKED_PROGRAM != Some(premodel.program().hash()) {
+        println!("skipped: the library was not built with TRT_SELECT_PREMODEL=tests/baked.json");
+        return;
+    }
+    // The same program, one node longer in the array: its numbers differ, so it is walked.
+    let walked = cascade(true);
+    let logits = |run: u64| if run % 3 == 0 { [0.1, 0.0] } else { [4.0, 0.0] };
+    let ((a, runs_a), (b, runs_b)) = (null_candidates(0, logits), null_candidates(0, logits));
+    let (mut baked, mut walking) = (Selector::new(a, premodel).unwrap(), Selector::new(b, walked).unwrap());
+    assert!(baked.is_baked() && !walking.is_baked());
+    let pixels = [9_u8; 16];
+    let frame = Frame::packed(Format::Gray8, 4, 4, 4, &pixels).unwrap();
+    for _ in 0..30 {
+        let (x, y) = (baked.infer(frame).unwrap(), walking.infer(frame).unwrap());
+        assert_eq!((x.class, x.answer, x.ran, x.failed), (y.class, y.answer, y.ran, y.failed));
+    }
+    let counts = |runs: [std::sync::Arc<std::sync::atomic::AtomicU64>; 2]| {
+        runs.map(|r| r.load(std::sync::atomic::Ordering::Relaxed))
+    };
+    let counts = (counts(runs_a), counts(runs_b));
+    assert_eq!(counts.0, counts.1);
+    assert!(counts.0[1] > 0 && counts.0[1] < counts.0[0], "both ways were gone: {counts:?}");
+}
