@@ -30,7 +30,8 @@ fn main() {
 
 /// What is timed: a name, what it needs; nothing for memcpy.
 fn parts() -> Vec<(&'static str, Option<Needs>)> {
-    let features = |names: &[&str]| Some(Needs::of_features(names.iter().map(|n| feature_index(n).expect("a feature"))));
+    let features =
+        |names: &[&str]| Some(Needs::of_features(names.iter().map(|n| feature_index(n).expect("a feature"))));
     vec![
         ("memcpy", None),
         ("whole", Some(Needs::WHOLE)),

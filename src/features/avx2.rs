@@ -82,6 +82,18 @@ const fn rotated(by: u8) -> [u8; 16] {
     from
 }
 
+/// Grey of eight pixels of four bytes, in words of 32 bits.
+#[inline(always)]
+fn grey_of_eight(pixels: __m256i, weights: __m256i) -> __m256i {
+    // As in `grey`, with a whole pixel in 32 bits: 128 is taken off each channel and comes back times 256. Only methods of
+    // `Avx2` call this.
+    avx2!({
+        let pairs = _mm256_maddubs_epi16(weights, _mm256_xor_si256(pixels, _mm256_set1_epi8(-128)));
+        let sum = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+        _mm256_srli_epi32::<8>(_mm256_add_epi32(sum, _mm256_set1_epi32(128 * 256 + 128)))
+    })
+}
+
 impl Vector for Avx2 {
     const LANES: usize = 32;
     type Bytes = __m256i;
@@ -122,18 +134,14 @@ impl Vector for Avx2 {
     fn load_rgbx(self, from: &[u8]) -> [__m256i; 3] {
         let from = &from[..128];
         let by_channel = twice([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15]);
-        let part = |i: usize| self.load(&from[32 * i..]);
-        let (a, b, c, d) = (part(0), part(1), part(2), part(3));
+        let (a, b) = (self.load(from), self.load(&from[32..]));
+        let (c, d) = (self.load(&from[64..]), self.load(&from[96..]));
         avx2!({
             let (a, b) = (_mm256_shuffle_epi8(a, by_channel), _mm256_shuffle_epi8(b, by_channel));
             let (c, d) = (_mm256_shuffle_epi8(c, by_channel), _mm256_shuffle_epi8(d, by_channel));
             let (ab, cd) = (_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d));
             let (ab_high, cd_high) = (_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
-            [
-                _mm256_unpacklo_epi64(ab, cd),
-                _mm256_unpackhi_epi64(ab, cd),
-                _mm256_unpacklo_epi64(ab_high, cd_high),
-            ]
+            [_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd), _mm256_unpacklo_epi64(ab_high, cd_high)]
         })
     }
 
@@ -236,20 +244,9 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn grey_of_pixels(self, from: &[u8], [w0, w1, w2]: [u8; 3]) -> __m256i {
         let from = &from[..128];
-        let weights = i32::from_le_bytes([w0, w1, w2, 0]);
-        let part = |i: usize| {
-            let pixels = self.load(&from[32 * i..]);
-            // As in `grey`, with a whole pixel in 32 bits: 128 is taken off each channel and comes back times 256.
-            avx2!({
-                let pairs = _mm256_maddubs_epi16(
-                    _mm256_set1_epi32(weights),
-                    _mm256_xor_si256(pixels, _mm256_set1_epi8(-128)),
-                );
-                let sum = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-                _mm256_srli_epi32::<8>(_mm256_add_epi32(sum, _mm256_set1_epi32(128 * 256 + 128)))
-            })
-        };
-        let (a, b, c, d) = (part(0), part(1), part(2), part(3));
+        let weights = avx2!(_mm256_set1_epi32(i32::from_le_bytes([w0, w1, w2, 0])));
+        let (a, b) = (grey_of_eight(self.load(from), weights), grey_of_eight(self.load(&from[32..]), weights));
+        let (c, d) = (grey_of_eight(self.load(&from[64..]), weights), grey_of_eight(self.load(&from[96..]), weights));
         avx2!({
             let bytes = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
             _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))

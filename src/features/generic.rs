@@ -76,36 +76,43 @@ impl Planes {
 
 /// Adds what is needed to `out`.
 #[inline(always)]
-pub(super) fn compute<V: Vector>(
-    v: V,
-    frame: &Frame<'_>,
-    needs: Needs,
-    scratch: &mut Scratch,
-    out: &mut Accumulators,
-) {
+pub(super) fn compute<V: Vector>(v: V, frame: &Frame<'_>, needs: Needs, scratch: &mut Scratch, out: &mut Accumulators) {
     let (whole, cells) = (needs.intersects(Needs::WHOLE), needs.intersects(Needs::GRID));
+    let (width, height) = (frame.width(), frame.height());
+    let size = GridSize::of(width, height);
+    let bands = if cells { size.height } else { 1 };
+    scratch.grid.resize(size);
     let mut pass = Whole { v, frame, needs, planes: &mut scratch.planes, odd: [0; 3 * MAX_LANES], odd_px: 0 };
-    let height = frame.height();
-    if !cells {
-        pass.rows(0, height, out);
-    } else {
-        let size = GridSize::of(frame.width(), height);
-        scratch.grid.resize(size);
-        let mut y = 0;
-        for j in 0..size.height {
-            let end = if j + 1 == size.height { height } else { y + size.scale };
-            if whole {
-                pass.rows(y, end, out);
-            }
+    for j in 0..bands {
+        let last = j + 1 == bands;
+        if whole {
+            pass.rows(j * size.scale, if last { height } else { (j + 1) * size.scale }, last, out);
+        }
+        if cells {
             scratch.grid.sample(v, frame, size, j);
-            y = end;
         }
     }
     if whole {
-        pass.finish(out);
+        out.pixels = u64::from(width) * u64::from(height);
+        if frame.format() == Format::Gray8 {
+            grey_to_channels(needs, out);
+        }
     }
     if cells {
         scratch.grid.compute(v, needs, out);
+    }
+}
+
+/// Fills in what follows from red = green = blue = grey; chroma is 0.
+fn grey_to_channels(needs: Needs, out: &mut Accumulators) {
+    if needs.contains(Needs::RGB) {
+        out.sum_rgb = [out.sum_grey; 3];
+    }
+    if needs.contains(Needs::RGB_SQUARES) {
+        out.sum_sq_rgb = [out.sum_sq_grey; 3];
+    }
+    if !needs.contains(Needs::GREY) {
+        (out.sum_grey, out.sum_sq_grey) = (0, 0);
     }
 }
 
@@ -121,179 +128,120 @@ struct Whole<'a, 'f, V> {
 }
 
 impl<V: Vector> Whole<'_, '_, V> {
-    /// Adds the rows from `start` to before `end`.
+    /// Adds the rows from `start` to before `end`. `last`: nothing may be left over for a later call.
+    // All that is inlined here is inlined once: the kinds of runs share one loop.
     #[inline(always)]
-    fn rows(&mut self, start: u32, end: u32, out: &mut Accumulators) {
-        let frame = self.frame;
+    fn rows(&mut self, start: u32, end: u32, last: bool, out: &mut Accumulators) {
+        let (frame, width) = (self.frame, self.frame.width() as usize);
         let format = frame.format();
         let row_bytes = format.row_bytes(frame.width()) as usize;
-        let width = frame.width() as usize;
-        let joined = frame.stride_bytes() == row_bytes && format != Format::Nv12;
-        if joined && (format != Format::Yuyv || width.is_multiple_of(2)) {
-            let bytes = frame.pixels().get(start as usize * row_bytes..end as usize * row_bytes).unwrap_or(&[]);
-            self.run(bytes, &[], (end - start) as usize * width, out);
-            return;
-        }
-        for y in start..end {
-            let mut px = width;
-            if matches!(format, Format::Nv12 | Format::Yuyv) && !width.is_multiple_of(2) {
-                px -= 1;
-                let last = Row::new(frame, y).rgb(px);
-                self.odd[3 * self.odd_px..][..3].copy_from_slice(&last);
-                self.odd_px += 1;
-                if self.odd_px == MAX_LANES {
-                    self.flush_odd(out);
+        let pairs = matches!(format, Format::Nv12 | Format::Yuyv);
+        let lone = pairs && !width.is_multiple_of(2);
+        let joined = frame.stride_bytes() == row_bytes && format != Format::Nv12 && !lone;
+        let mut y = start;
+        loop {
+            let odd = self.odd;
+            let run = if self.odd_px == MAX_LANES || (y == end && last && self.odd_px > 0) {
+                let px = std::mem::take(&mut self.odd_px);
+                Run { format: Format::Rgb8, bytes: &odd[..3 * px], chroma: &[], px }
+            } else if y == end {
+                break;
+            } else if joined {
+                let bytes = frame.pixels().get(y as usize * row_bytes..end as usize * row_bytes).unwrap_or(&[]);
+                let px = (end - y) as usize * width;
+                y = end;
+                Run { format, bytes, chroma: &[], px }
+            } else {
+                if lone {
+                    let rgb = Row::new(frame, y).rgb(width - 1);
+                    self.odd[3 * self.odd_px..][..3].copy_from_slice(&rgb);
+                    self.odd_px += 1;
+                }
+                y += 1;
+                let px = width - usize::from(lone);
+                Run { format, bytes: frame.row(y - 1), chroma: frame.chroma_row(y - 1), px }
+            };
+            for at in (0..run.px).step_by(SPAN_PX) {
+                let px = (run.px - at).min(SPAN_PX);
+                if run.format == Format::Gray8 {
+                    self.grey(&run.bytes[at..at + px], out);
+                } else {
+                    self.split(&run, at, px);
+                    self.statistics(px, out);
                 }
             }
-            self.run(frame.row(y), frame.chroma_row(y), px, out);
         }
     }
 
-    /// Adds what `rows` left over, and what follows from the sums.
+    /// Splits `px` pixels from pixel `at` of a run on into the planes, and fills the last vector up with black.
     #[inline(always)]
-    fn finish(&mut self, out: &mut Accumulators) {
-        self.flush_odd(out);
-        out.pixels = u64::from(self.frame.width()) * u64::from(self.frame.height());
-        if self.frame.format() == Format::Gray8 {
-            // Red = green = blue = grey, and chroma is 0.
-            if self.needs.contains(Needs::RGB) {
-                out.sum_rgb = [out.sum_grey; 3];
-            }
-            if self.needs.contains(Needs::RGB_SQUARES) {
-                out.sum_sq_rgb = [out.sum_sq_grey; 3];
-            }
-            if !self.needs.contains(Needs::GREY) {
-                (out.sum_grey, out.sum_sq_grey) = (0, 0);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn flush_odd(&mut self, out: &mut Accumulators) {
-        let px = std::mem::take(&mut self.odd_px);
-        let odd = self.odd;
-        self.rgb_run(&odd[..3 * px], false, out);
-    }
-
-    /// Adds `px` pixels that lie beside each other; an even number where two share their chroma.
-    #[inline(always)]
-    fn run(&mut self, bytes: &[u8], chroma: &[u8], px: usize, out: &mut Accumulators) {
-        match self.frame.format() {
-            Format::Rgb8 => self.rgb_run(bytes, false, out),
-            Format::Bgr8 => self.rgb_run(bytes, true, out),
-            Format::Rgba8 => self.rgba_run(bytes, out),
-            Format::Gray8 => self.grey_run(bytes, out),
-            Format::Nv12 => self.nv12_run(&bytes[..px], &chroma[..px], out),
-            Format::Yuyv => self.yuyv_run(&bytes[..2 * px], out),
-            _ => {}
-        }
-    }
-
-    #[inline(always)]
-    fn rgb_run(&mut self, bytes: &[u8], swapped: bool, out: &mut Accumulators) {
+    fn split(&mut self, run: &Run<'_>, at: usize, px: usize) {
         let v = self.v;
-        let order = |[a, b, c]: [V::Bytes; 3]| if swapped { [c, b, a] } else { [a, b, c] };
-        for span in bytes.chunks(3 * SPAN_PX) {
-            let px = span.len() / 3;
-            let full = px / V::LANES * V::LANES;
-            for at in (0..full).step_by(V::LANES) {
-                self.planes.put(v, at, order(v.load_rgb(&span[3 * at..])));
-            }
-            if full < px {
+        let full = px / V::LANES * V::LANES;
+        let end = px.next_multiple_of(V::LANES);
+        match run.format {
+            Format::Rgb8 | Format::Bgr8 => {
+                let bytes = &run.bytes[3 * at..3 * (at + px)];
                 let mut tail = [0; 3 * MAX_LANES];
-                tail[..3 * (px - full)].copy_from_slice(&span[3 * full..3 * px]);
-                self.planes.put(v, full, order(v.load_rgb(&tail)));
-            }
-            self.span(px, out);
-        }
-    }
-
-    #[inline(always)]
-    fn rgba_run(&mut self, bytes: &[u8], out: &mut Accumulators) {
-        let v = self.v;
-        for span in bytes.chunks(4 * SPAN_PX) {
-            let px = span.len() / 4;
-            let full = px / V::LANES * V::LANES;
-            for at in (0..full).step_by(V::LANES) {
-                self.planes.put(v, at, v.load_rgbx(&span[4 * at..]));
-            }
-            if full < px {
-                let mut tail = [0; 4 * MAX_LANES];
-                tail[..4 * (px - full)].copy_from_slice(&span[4 * full..4 * px]);
-                self.planes.put(v, full, v.load_rgbx(&tail));
-            }
-            self.span(px, out);
-        }
-    }
-
-    #[inline(always)]
-    fn nv12_run(&mut self, luma: &[u8], chroma: &[u8], out: &mut Accumulators) {
-        let (v, yuv) = (self.v, Yuv::new(self.v, self.frame));
-        for (luma, chroma) in luma.chunks(SPAN_PX).zip(chroma.chunks(SPAN_PX)) {
-            let px = luma.len().min(chroma.len());
-            let full = px / V::LANES * V::LANES;
-            for at in (0..full).step_by(V::LANES) {
-                let rgb = yuv.rgb_of_pairs(v, v.load(&luma[at..]), v.load(&chroma[at..]));
-                self.planes.put(v, at, rgb);
-            }
-            if full < px {
-                let (mut y, mut c) = ([yuv.black; MAX_LANES], [128; MAX_LANES]);
-                y[..px - full].copy_from_slice(&luma[full..px]);
-                c[..px - full].copy_from_slice(&chroma[full..px]);
-                self.planes.put(v, full, yuv.rgb_of_pairs(v, v.load(&y), v.load(&c)));
-            }
-            self.span(px, out);
-        }
-    }
-
-    #[inline(always)]
-    fn yuyv_run(&mut self, bytes: &[u8], out: &mut Accumulators) {
-        let (v, yuv) = (self.v, Yuv::new(self.v, self.frame));
-        for span in bytes.chunks(2 * SPAN_PX) {
-            let px = span.len() / 2;
-            let full = px / V::LANES * V::LANES;
-            for at in (0..full).step_by(V::LANES) {
-                let [y, c] = v.load_pairs(&span[2 * at..]);
-                self.planes.put(v, at, yuv.rgb_of_pairs(v, y, c));
-            }
-            if full < px {
-                let mut tail = [0; 2 * MAX_LANES];
-                for pair in tail.as_chunks_mut::<2>().0 {
-                    *pair = [yuv.black, 128];
+                tail[..3 * (px - full)].copy_from_slice(&bytes[3 * full..]);
+                for at in (0..end).step_by(V::LANES) {
+                    let [a, b, c] = v.load_rgb(if at < full { &bytes[3 * at..] } else { &tail });
+                    self.planes.put(v, at, if run.format == Format::Rgb8 { [a, b, c] } else { [c, b, a] });
                 }
-                tail[..2 * (px - full)].copy_from_slice(&span[2 * full..2 * px]);
-                let [y, c] = v.load_pairs(&tail);
-                self.planes.put(v, full, yuv.rgb_of_pairs(v, y, c));
             }
-            self.span(px, out);
+            Format::Rgba8 => {
+                let bytes = &run.bytes[4 * at..4 * (at + px)];
+                let mut tail = [0; 4 * MAX_LANES];
+                tail[..4 * (px - full)].copy_from_slice(&bytes[4 * full..]);
+                for at in (0..end).step_by(V::LANES) {
+                    self.planes.put(v, at, v.load_rgbx(if at < full { &bytes[4 * at..] } else { &tail }));
+                }
+            }
+            _ => {
+                let yuv = Yuv::new(v, self.frame);
+                let nv12 = run.format == Format::Nv12;
+                let (unit, chroma) = if nv12 { (1, &run.chroma[at..at + px]) } else { (2, &[][..]) };
+                let bytes = &run.bytes[unit * at..unit * (at + px)];
+                let (mut tail, mut tail_chroma) = ([yuv.black; 2 * MAX_LANES], [128; MAX_LANES]);
+                if nv12 {
+                    tail_chroma[..px - full].copy_from_slice(&chroma[full..]);
+                } else {
+                    tail.iter_mut().skip(1).step_by(2).for_each(|c| *c = 128);
+                }
+                tail[..unit * (px - full)].copy_from_slice(&bytes[unit * full..]);
+                for at in (0..end).step_by(V::LANES) {
+                    let bytes = if at < full { &bytes[unit * at..] } else { &tail };
+                    let [luma, chroma] = if nv12 {
+                        [v.load(bytes), v.load(if at < full { &chroma[at..] } else { &tail_chroma })]
+                    } else {
+                        v.load_pairs(bytes)
+                    };
+                    self.planes.put(v, at, yuv.rgb_of_pairs(v, luma, chroma));
+                }
+            }
         }
     }
 
+    /// Adds a span of grey pixels.
     #[inline(always)]
-    fn grey_run(&mut self, bytes: &[u8], out: &mut Accumulators) {
+    fn grey(&mut self, span: &[u8], out: &mut Accumulators) {
         let v = self.v;
         let moments = self.needs.intersects(Needs::GREY.union(Needs::RGB).union(Needs::RGB_SQUARES));
-        for span in bytes.chunks(SPAN_PX) {
-            let full = span.len() / V::LANES * V::LANES;
-            let mut grey = GreySums::new(v);
-            for at in (0..full).step_by(V::LANES) {
-                grey.add(v, v.load(&span[at..]), moments, self.needs.contains(Needs::CLIP));
-            }
-            let tail_px = span.len() - full;
-            let mut filled = 0;
-            if tail_px > 0 {
-                let mut tail = [0; MAX_LANES];
-                tail[..tail_px].copy_from_slice(&span[full..]);
-                grey.add(v, v.load(&tail), moments, self.needs.contains(Needs::CLIP));
-                filled = V::LANES - tail_px;
-            }
-            grey.finish(v, filled, out);
+        let full = span.len() / V::LANES * V::LANES;
+        let end = span.len().next_multiple_of(V::LANES);
+        let mut tail = [0; MAX_LANES];
+        tail[..span.len() - full].copy_from_slice(&span[full..]);
+        let mut grey = GreySums::new(v);
+        for at in (0..end).step_by(V::LANES) {
+            let value = v.load(if at < full { &span[at..] } else { &tail });
+            grey.add(v, value, moments, self.needs.contains(Needs::CLIP));
         }
+        grey.finish(v, end - span.len(), out);
     }
 
     /// Adds the first `px` pixels of the planes; what fills the last vector up is black.
     #[inline(always)]
-    fn span(&mut self, px: usize, out: &mut Accumulators) {
+    fn statistics(&mut self, px: usize, out: &mut Accumulators) {
         let v = self.v;
         let end = px.next_multiple_of(V::LANES);
         if self.needs.intersects(Needs::RGB.union(Needs::RGB_SQUARES)) {
@@ -356,10 +304,8 @@ impl<V: Vector> Whole<'_, '_, V> {
             let chroma = v.sub(max, min);
             sum = v.add_sum(sum, chroma);
             if HUE {
-                let order = v.or(
-                    v.or(v.and(v.eq(high, red), one), v.and(v.ge(green, blue), two)),
-                    v.and(v.ge(red, blue), four),
-                );
+                let order = v
+                    .or(v.or(v.and(v.eq(high, red), one), v.and(v.ge(green, blue), two)), v.and(v.ge(red, blue), four));
                 let later = v.not_negative(v.sub(middle, min), chroma, v.lookup(p, order), v.lookup(q, order));
                 // A mask is −1.
                 let sector = v.sub(v.lookup(first, order), later);
@@ -385,6 +331,14 @@ impl<V: Vector> Whole<'_, '_, V> {
             out.hue[1] += rest;
         }
     }
+}
+
+/// Pixels that lie beside each other; an even number where two share their chroma.
+struct Run<'a> {
+    format: Format,
+    bytes: &'a [u8],
+    chroma: &'a [u8],
+    px: usize,
 }
 
 /// By the order of the channels, (red ≥ green) + 2 (green ≥ blue) + 4 (red ≥ blue): the sextant of the hue circle, which is
@@ -435,12 +389,10 @@ impl<V: Vector> GreySums<V> {
     /// `filled` pixels of black are taken off again.
     #[inline(always)]
     fn finish(self, v: V, filled: usize, out: &mut Accumulators) {
-        let count = |lanes: V::Bytes| v.total(v.add_sum(v.no_sum(), lanes));
         out.sum_grey += v.total(self.sum);
         out.sum_sq_grey += v.total(self.squares);
-        let dark = count(self.dark);
         // Nothing was counted where nothing was asked for.
-        out.dark += dark.saturating_sub(filled as u64);
-        out.bright += count(self.bright);
+        out.dark += v.total(v.add_sum(v.no_sum(), self.dark)).saturating_sub(filled as u64);
+        out.bright += v.total(v.add_sum(v.no_sum(), self.bright));
     }
 }

@@ -10,9 +10,9 @@ use trt_select_cuda::Accumulators;
 use super::avx2::Avx2;
 use super::generic::Scratch;
 use super::grid::Buffers;
+use super::needs::Needs;
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
-use super::needs::Needs;
 use super::reference;
 use crate::frame::Frame;
 

@@ -53,7 +53,13 @@ impl Bench {
         for workspace in &mut self.others {
             for needs in [Needs::ALL, needs] {
                 let got = Features::compute(frame, needs, workspace);
-                assert_eq!(got, needs.only(&want), "{:?} {needs:?} {frame:?} {}", workspace.implementation(), context());
+                assert_eq!(
+                    got,
+                    needs.only(&want),
+                    "{:?} {needs:?} {frame:?} {}",
+                    workspace.implementation(),
+                    context()
+                );
             }
         }
     }

@@ -94,15 +94,15 @@ impl Grid {
             let grey = |y: u32, x: u32| u32::from(Row::new(frame, y).grey(x.min(last) as usize));
             let sum = rows.iter().map(|&y| grey(y, near) + grey(y, far)).sum::<u32>();
             self.grey[at] = ((sum + 2) >> 2) as u8;
-        } else if s == 1 {
-            self.taps.gather(v, frame, rows[0], (1, 0, 0), width, 0);
-            self.grey[at..at + width].copy_from_slice(&self.taps.grey[0][..width]);
         } else {
-            let (s, near, far) = (s as usize, near as usize, far as usize);
-            self.taps.gather(v, frame, rows[0], (s, near, far), width, 0);
-            self.taps.gather(v, frame, rows[1], (s, near, far), width, 2);
+            let taps = if s == 1 { 1 } else { 2 };
+            for (i, &y) in rows.iter().enumerate().take(taps) {
+                self.taps.gather(v, frame, y, (s as usize, near as usize, far as usize), width, 2 * i);
+            }
+            let [a, b, c, d] = &self.taps.grey;
+            // With a scale of 1 the four taps are the pixel itself.
+            let (b, c, d) = if s == 1 { (a, a, a) } else { (b, c, d) };
             for x in (0..width).step_by(V::LANES) {
-                let [a, b, c, d] = &self.taps.grey;
                 let mean = v.mean([v.load(&a[x..]), v.load(&b[x..]), v.load(&c[x..]), v.load(&d[x..])]);
                 v.store(mean, &mut self.grey[at + x..]);
             }
@@ -218,8 +218,10 @@ impl Grid {
                 let around = &self.grey[at + x - 1 - pitch..];
                 let cell = |x: usize, y: usize| v.load_wide(&around[y * pitch + x..]);
                 let smooth = |a, b, c| v.add_words(v.add_words(a, c), v.add_words(b, b));
-                let (left, right) = (smooth(cell(0, 0), cell(0, 1), cell(0, 2)), smooth(cell(2, 0), cell(2, 1), cell(2, 2)));
-                let (up, down) = (smooth(cell(0, 0), cell(1, 0), cell(2, 0)), smooth(cell(0, 2), cell(1, 2), cell(2, 2)));
+                let (left, right) =
+                    (smooth(cell(0, 0), cell(0, 1), cell(0, 2)), smooth(cell(2, 0), cell(2, 1), cell(2, 2)));
+                let (up, down) =
+                    (smooth(cell(0, 0), cell(1, 0), cell(2, 0)), smooth(cell(0, 2), cell(1, 2), cell(2, 2)));
                 let (dx, dy) = (v.sub_words(right, left), v.sub_words(down, up));
                 let magnitude = v.add_words(v.abs(dx), v.abs(dy));
                 let inside = first_words(v, width.saturating_sub(x));
@@ -346,14 +348,7 @@ impl Taps {
 
     /// Luma and chroma of one tap of each cell.
     #[inline(always)]
-    fn gather_yuv(
-        &mut self,
-        frame: &Frame<'_>,
-        y: u32,
-        (s, offset): (usize, usize),
-        width: usize,
-        tap: usize,
-    ) {
+    fn gather_yuv(&mut self, frame: &Frame<'_>, y: u32, (s, offset): (usize, usize), width: usize, tap: usize) {
         let (row, chroma) = (frame.row(y), frame.chroma_row(y));
         let [luma, cb, cr] = &mut self.yuv[tap];
         let nv12 = frame.format() == Format::Nv12;

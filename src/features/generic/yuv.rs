@@ -61,8 +61,8 @@ impl<V: Vector> Yuv<V> {
     pub(super) fn rgb_of_pairs(&self, v: V, luma: V::Bytes, chroma: V::Bytes) -> [V::Bytes; 3] {
         let [cb, cr] = v.even_odd(chroma);
         let terms = self.terms(v, cb, cr);
-        let [even, odd] = v.even_odd(luma).map(|y| self.pixels(v, y, terms));
-        self.join(v, even, odd)
+        let [even, odd] = v.even_odd(luma);
+        self.join(v, self.pixels(v, even, terms), self.pixels(v, odd, terms))
     }
 
     /// Red, green, blue of pixels that have luma and chroma of their own, in their order.
@@ -110,11 +110,13 @@ impl<V: Vector> Yuv<V> {
     #[inline(always)]
     fn pixels(&self, v: V, luma: V::Words, terms: [Term<V>; 3]) -> [V::Words; 3] {
         let luma = v.sub_words(luma, v.splat_words(i16::from(self.black)));
-        let (y_high, y_low) = self.luma.times(v, luma);
-        let channel = |(high, low): Term<V>| {
-            let sum = v.add_words(y_low, low);
-            v.add_words(v.add_words(y_high, high), v.reaches(sum, y_low))
-        };
-        [channel(terms[0]), channel(terms[1]), channel(terms[2])]
+        let luma = self.luma.times(v, luma);
+        [self.channel(v, luma, terms[0]), self.channel(v, luma, terms[1]), self.channel(v, luma, terms[2])]
+    }
+
+    #[inline(always)]
+    fn channel(&self, v: V, luma: (V::Words, V::Words), (high, low): Term<V>) -> V::Words {
+        let sum = v.add_words(luma.1, low);
+        v.add_words(v.add_words(luma.0, high), v.reaches(sum, low))
     }
 }
