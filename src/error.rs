@@ -1,4 +1,5 @@
 //! The crate's error: a kind for code, one line for people.
+#![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};

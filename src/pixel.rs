@@ -22,13 +22,13 @@ use trt_select_cuda::{Format, Matrix, Range};
 use crate::frame::Frame;
 
 /// Coefficients of one matrix and range, in 1/65536; `black` is the luma that stands for black.
-struct Coefficients {
-    black: i32,
-    cy: i32,
-    rv: i32,
-    gu: i32,
-    gv: i32,
-    bu: i32,
+pub(crate) struct Coefficients {
+    pub(crate) black: i32,
+    pub(crate) cy: i32,
+    pub(crate) rv: i32,
+    pub(crate) gu: i32,
+    pub(crate) gv: i32,
+    pub(crate) bu: i32,
 }
 
 const BT601_LIMITED: Coefficients =
@@ -39,7 +39,8 @@ const BT709_LIMITED: Coefficients =
 const BT709_FULL: Coefficients =
     Coefficients { black: 0, cy: 65_536, rv: 103_206, gu: 12_276, gv: 30_679, bu: 121_609 };
 
-fn coefficients(matrix: Matrix, range: Range) -> &'static Coefficients {
+/// The coefficients of a matrix and range; of what is unknown, those of BT.601 and the limited range.
+pub(crate) fn coefficients(matrix: Matrix, range: Range) -> &'static Coefficients {
     match (matrix, range) {
         (Matrix::Bt709, Range::Full) => &BT709_FULL,
         (Matrix::Bt709, _) => &BT709_LIMITED,
@@ -53,7 +54,8 @@ fn clamp(v: i32) -> u8 {
 }
 
 impl Coefficients {
-    fn rgb(&self, y: u8, cb: u8, cr: u8) -> [u8; 3] {
+    /// Red, green, blue.
+    pub(crate) fn rgb(&self, y: u8, cb: u8, cr: u8) -> [u8; 3] {
         let y = self.cy * (i32::from(y) - self.black);
         let u = i32::from(cb) - 128;
         let v = i32::from(cr) - 128;

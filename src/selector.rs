@@ -26,7 +26,7 @@ use crate::candidate::{Candidate, DeviceTimes, Input, OpenConfig, Run, nanosecon
 use crate::candidates::CandidateSet;
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
-use crate::features::{self, FEATURE_COUNT, Features, Groups, Workspace, feature_index};
+use crate::features::{self, FEATURE_COUNT, Features, Groups, Needs, Workspace, feature_index};
 use crate::gpu::Gpu;
 use crate::scores::sum_up;
 
@@ -118,6 +118,7 @@ pub struct Selector {
     /// (signal, feature) pairs, and what must be computed for them.
     features: Vec<(usize, usize)>,
     groups: Groups,
+    needs: Needs,
     workspace: Workspace,
     derived: [f32; FEATURE_COUNT],
     /// Per candidate: (signal, what it is) pairs.
@@ -206,6 +207,7 @@ impl Selector {
         Ok(Selector {
             values: vec![f32::NAN; premodel.signals().len()],
             groups: Groups::of_features(features.iter().map(|&(_, f)| f)),
+            needs: Needs::of_features(features.iter().map(|&(_, f)| f)),
             features,
             workspace: Workspace::new(),
             derived: [0.0; FEATURE_COUNT],
@@ -360,7 +362,7 @@ impl Selector {
             return Ok(());
         }
         if let (Input::Frame(frame), false) = (input, self.groups.is_empty()) {
-            let sums = Features::compute(frame, self.groups, &mut self.workspace);
+            let sums = Features::compute(frame, self.needs, &mut self.workspace);
             features::derive(&sums, &mut self.derived);
             self.features_are_there();
         }

@@ -8,14 +8,14 @@
 
 use trt_select_cuda::{ANGLE_BINS, Accumulators, LENGTH_BINS};
 
-use super::grid::Workspace;
+use super::grid::Buffers;
 
 /// Cells at or below this magnitude are no edges.
-const LOW: u16 = 100;
+pub(super) const LOW: u16 = 100;
 /// Cells over this magnitude are edges if they are maxima.
-const HIGH: u16 = 200;
+pub(super) const HIGH: u16 = 200;
 /// tan 22.5° in 1/32768, as OpenCV rounds it.
-const TAN_22_5: i32 = 13_573;
+pub(super) const TAN_22_5: i32 = 13_573;
 
 /// What `map` holds.
 const NONE: u8 = 0;
@@ -28,26 +28,26 @@ const SECTORS: [(i32, i32); ANGLE_BINS - 1] =
     [(59_046, 28_435), (40_861, 51_238), (14_583, 63_893), (-14_583, 63_893), (-40_861, 51_238), (-59_046, 28_435)];
 
 /// The sector of the gradient's orientation, modulo 180°.
-fn angle_bin(dx: i16, dy: i16) -> usize {
+pub(super) fn angle_bin(dx: i16, dy: i16) -> usize {
     let (x, y) = (i32::from(dx), i32::from(dy));
     let (x, y) = if y < 0 || (y == 0 && x < 0) { (-x, -y) } else { (x, y) };
     SECTORS.iter().filter(|&&(cos, sin)| cos * y >= sin * x).count()
 }
 
 /// The class of a component with this many cells: 1–3, 4–7, 8–15, 16–31, 32–63, 64–127, 128 or more.
-fn length_bin(cells: u64) -> usize {
+pub(super) fn length_bin(cells: u64) -> usize {
     (cells.max(2).ilog2() as usize - 1).min(LENGTH_BINS - 1)
 }
 
 /// Fills the accumulators of edges from `workspace.grey`.
-pub(super) fn edges(workspace: &mut Workspace, width: usize, height: usize, out: &mut Accumulators) {
+pub(super) fn edges(workspace: &mut Buffers, width: usize, height: usize, out: &mut Accumulators) {
     gradient(workspace, width, height);
     let strong = suppress(workspace, width, height);
     hysteresis(workspace, width, strong);
     components(workspace, width, height, out);
 }
 
-fn gradient(ws: &mut Workspace, width: usize, height: usize) {
+fn gradient(ws: &mut Buffers, width: usize, height: usize) {
     let padded = width + 2;
     ws.magnitude[..padded * (height + 2)].fill(0);
     for y in 0..height {
@@ -69,7 +69,7 @@ fn gradient(ws: &mut Workspace, width: usize, height: usize) {
 }
 
 /// Marks maxima as weak cells or edges; leaves the edges on the stack and returns how many they are.
-fn suppress(ws: &mut Workspace, width: usize, height: usize) -> usize {
+fn suppress(ws: &mut Buffers, width: usize, height: usize) -> usize {
     let padded = width + 2;
     ws.map[..padded * (height + 2)].fill(NONE);
     let mut top = 0;
@@ -113,7 +113,7 @@ fn neighbours(i: usize, padded: usize) -> [usize; 8] {
 }
 
 /// Turns weak cells that touch an edge, directly or through others, into edges.
-fn hysteresis(ws: &mut Workspace, width: usize, mut top: usize) {
+fn hysteresis(ws: &mut Buffers, width: usize, mut top: usize) {
     while top > 0 {
         top -= 1;
         for n in neighbours(usize::from(ws.stack[top]), width + 2) {
@@ -126,7 +126,7 @@ fn hysteresis(ws: &mut Workspace, width: usize, mut top: usize) {
     }
 }
 
-fn components(ws: &mut Workspace, width: usize, height: usize, out: &mut Accumulators) {
+fn components(ws: &mut Buffers, width: usize, height: usize, out: &mut Accumulators) {
     let padded = width + 2;
     let mut largest = 0;
     for y in 1..=height {

@@ -3,7 +3,7 @@
 
 use trt_select_cuda::Accumulators;
 
-use super::Groups;
+use super::{Groups, Needs};
 
 /// Number of [`FEATURES`].
 pub const FEATURE_COUNT: usize = 34;
@@ -21,6 +21,8 @@ pub struct FeatureInfo {
     pub max: f32,
     /// The group of accumulators that it is derived from.
     pub group: Groups,
+    /// The accumulators that it is derived from.
+    pub needs: Needs,
     /// How it is computed, in the names of [`Accumulators`]; and its value where a denominator is 0.
     pub formula: &'static str,
     /// Where it is from.
@@ -33,13 +35,12 @@ const HUE: &str = "hue[k] / sum of hue; 0 for a frame without colour";
 const LENGTH: &str = "edge_length[k]: components of edge cells of that length";
 const ANGLE: &str = "edge_angle[k] / edge_cells; 0 for a frame without edges";
 
-const fn whole(name: &'static str, unit: &'static str, max: f32, formula: &'static str) -> FeatureInfo {
-    FeatureInfo { name, unit, min: 0.0, max, group: Groups::WHOLE, formula, source: PAPER }
+const fn row(name: &'static str, unit: &'static str, max: f32, needs: Needs, formula: &'static str) -> FeatureInfo {
+    FeatureInfo { name, unit, min: 0.0, max, group: needs.groups(), needs, formula, source: PAPER }
 }
 
-const fn grid(name: &'static str, unit: &'static str, max: f32, formula: &'static str) -> FeatureInfo {
-    FeatureInfo { name, unit, min: 0.0, max, group: Groups::GRID, formula, source: PAPER }
-}
+/// A share of `edge_cells`.
+const ANGLES: Needs = Needs::EDGES.union(Needs::ANGLES);
 
 const fn own(mut info: FeatureInfo) -> FeatureInfo {
     info.source = OWN;
@@ -49,58 +50,74 @@ const fn own(mut info: FeatureInfo) -> FeatureInfo {
 /// Every feature in its public order, which is only ever appended to. `level` is a step of 8-bit brightness; `cell` is
 /// a cell of the grid.
 pub const FEATURES: [FeatureInfo; FEATURE_COUNT] = [
-    grid("keypoints", "cells", 19_200.0, "keypoints: corner cells by FAST-9/16, threshold 20"),
-    whole("brightness_average", "level", 255.0, "sum_grey / pixels"),
-    whole("brightness_rms", "level", 255.0, "sqrt(sum_sq_grey / pixels)"),
-    whole(
+    row("keypoints", "cells", 19_200.0, Needs::KEYPOINTS, "keypoints: corner cells by FAST-9/16, threshold 20"),
+    row("brightness_average", "level", 255.0, Needs::GREY, "sum_grey / pixels"),
+    row("brightness_rms", "level", 255.0, Needs::GREY, "sqrt(sum_sq_grey / pixels)"),
+    row(
         "brightness_perceived",
         "level",
         255.0,
+        Needs::RGB,
         "sqrt(0.241 R^2 + 0.691 G^2 + 0.068 B^2) of the channel means sum_rgb / pixels",
     ),
-    whole(
+    row(
         "brightness_perceived_rms",
         "level",
         255.0,
+        Needs::RGB_SQUARES,
         "sqrt(0.241 R^2 + 0.691 G^2 + 0.068 B^2) of the channel RMS, R^2 = sum_sq_rgb / pixels",
     ),
-    whole("contrast", "level", 127.5, "standard deviation of grey: sqrt(pixels sum_sq_grey - sum_grey^2) / pixels"),
-    whole("hue1", "1", 1.0, HUE),
-    whole("hue2", "1", 1.0, HUE),
-    whole("hue3", "1", 1.0, HUE),
-    whole("hue4", "1", 1.0, HUE),
-    whole("hue5", "1", 1.0, HUE),
-    whole("hue6", "1", 1.0, HUE),
-    whole("hue7", "1", 1.0, HUE),
-    grid("edge_length1", "components", 4_800.0, LENGTH),
-    grid("edge_length2", "components", 4_800.0, LENGTH),
-    grid("edge_length3", "components", 2_400.0, LENGTH),
-    grid("edge_length4", "components", 1_200.0, LENGTH),
-    grid("edge_length5", "components", 600.0, LENGTH),
-    grid("edge_length6", "components", 300.0, LENGTH),
-    grid("edge_length7", "components", 150.0, LENGTH),
-    grid("edge_angle1", "1", 1.0, ANGLE),
-    grid("edge_angle2", "1", 1.0, ANGLE),
-    grid("edge_angle3", "1", 1.0, ANGLE),
-    grid("edge_angle4", "1", 1.0, ANGLE),
-    grid("edge_angle5", "1", 1.0, ANGLE),
-    grid("edge_angle6", "1", 1.0, ANGLE),
-    grid("edge_angle7", "1", 1.0, ANGLE),
-    grid(
+    row(
+        "contrast",
+        "level",
+        127.5,
+        Needs::GREY,
+        "standard deviation of grey: sqrt(pixels sum_sq_grey - sum_grey^2) / pixels",
+    ),
+    row("hue1", "1", 1.0, Needs::HUE, HUE),
+    row("hue2", "1", 1.0, Needs::HUE, HUE),
+    row("hue3", "1", 1.0, Needs::HUE, HUE),
+    row("hue4", "1", 1.0, Needs::HUE, HUE),
+    row("hue5", "1", 1.0, Needs::HUE, HUE),
+    row("hue6", "1", 1.0, Needs::HUE, HUE),
+    row("hue7", "1", 1.0, Needs::HUE, HUE),
+    row("edge_length1", "components", 4_800.0, Needs::EDGES, LENGTH),
+    row("edge_length2", "components", 4_800.0, Needs::EDGES, LENGTH),
+    row("edge_length3", "components", 2_400.0, Needs::EDGES, LENGTH),
+    row("edge_length4", "components", 1_200.0, Needs::EDGES, LENGTH),
+    row("edge_length5", "components", 600.0, Needs::EDGES, LENGTH),
+    row("edge_length6", "components", 300.0, Needs::EDGES, LENGTH),
+    row("edge_length7", "components", 150.0, Needs::EDGES, LENGTH),
+    row("edge_angle1", "1", 1.0, ANGLES, ANGLE),
+    row("edge_angle2", "1", 1.0, ANGLES, ANGLE),
+    row("edge_angle3", "1", 1.0, ANGLES, ANGLE),
+    row("edge_angle4", "1", 1.0, ANGLES, ANGLE),
+    row("edge_angle5", "1", 1.0, ANGLES, ANGLE),
+    row("edge_angle6", "1", 1.0, ANGLES, ANGLE),
+    row("edge_angle7", "1", 1.0, ANGLES, ANGLE),
+    row(
         "area_by_perimeter",
         "cells",
         240.0 / 7.0,
+        Needs::EDGES,
         "w h / (2 (w + h)) of the largest component's box, object_width x object_height; 0 without edges",
     ),
-    grid("aspect_ratio", "1", 160.0, "object_width / object_height; 0 without edges"),
-    own(whole("saturation", "level", 255.0, "mean chroma: sum_chroma / pixels, chroma = max - min of R, G, B")),
-    own(whole("dark", "1", 1.0, "dark / pixels: share of pixels with grey below 32")),
-    own(whole("bright", "1", 1.0, "bright / pixels: share of pixels with grey at or above 224")),
-    own(grid("edge_density", "1", 1.0, "edge_cells / cells")),
-    own(grid(
+    row("aspect_ratio", "1", 160.0, Needs::EDGES, "object_width / object_height; 0 without edges"),
+    own(row(
+        "saturation",
+        "level",
+        255.0,
+        Needs::CHROMA,
+        "mean chroma: sum_chroma / pixels, chroma = max - min of R, G, B",
+    )),
+    own(row("dark", "1", 1.0, Needs::CLIP, "dark / pixels: share of pixels with grey below 32")),
+    own(row("bright", "1", 1.0, Needs::CLIP, "bright / pixels: share of pixels with grey at or above 224")),
+    own(row("edge_density", "1", 1.0, Needs::EDGES, "edge_cells / cells")),
+    own(row(
         "sharpness",
         "level^2",
         1_040_400.0,
+        Needs::LAPLACIAN,
         "variance of the Laplacian: (inner_cells sum_sq_laplacian - sum_laplacian^2) / inner_cells^2; 0 without inner cells",
     )),
 ];

@@ -3,10 +3,10 @@
 #![forbid(unsafe_code)]
 
 /// How much brighter or darker than the centre the circle must be.
-const THRESHOLD: i16 = 20;
+pub(super) const THRESHOLD: i16 = 20;
 
 /// The circle of radius 3 as (x, y) from the centre, in order around it.
-const CIRCLE: [(i32, i32); 16] = [
+pub(super) const CIRCLE: [(i32, i32); 16] = [
     (0, 3),
     (1, 3),
     (2, 2),

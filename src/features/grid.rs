@@ -1,8 +1,6 @@
 //! The downsampled grid, and the memory that work on it takes.
 #![forbid(unsafe_code)]
 
-use std::fmt;
-
 use crate::frame::Frame;
 use crate::pixel::Row;
 
@@ -38,8 +36,8 @@ impl GridSize {
     }
 }
 
-/// Memory for the grid group, allocated once for the largest grid (about 220 KB). One per thread.
-pub struct Workspace {
+/// Memory of the scalar grid group, allocated once for the largest grid (about 220 KB).
+pub(super) struct Buffers {
     /// Grey, row by row.
     pub(super) grey: Box<[u8]>,
     /// Horizontal gradient, row by row.
@@ -54,10 +52,10 @@ pub struct Workspace {
     pub(super) stack: Box<[u16]>,
 }
 
-impl Workspace {
+impl Buffers {
     /// Allocates the buffers.
-    pub fn new() -> Workspace {
-        Workspace {
+    pub(super) fn new() -> Buffers {
+        Buffers {
             grey: vec![0; MAX_CELLS].into_boxed_slice(),
             dx: vec![0; MAX_CELLS].into_boxed_slice(),
             dy: vec![0; MAX_CELLS].into_boxed_slice(),
@@ -93,18 +91,6 @@ impl Workspace {
             }
         }
         size
-    }
-}
-
-impl Default for Workspace {
-    fn default() -> Self {
-        Workspace::new()
-    }
-}
-
-impl fmt::Debug for Workspace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Workspace").finish_non_exhaustive()
     }
 }
 
@@ -148,7 +134,7 @@ mod tests {
         // 1x400: scale 3, offsets 0 and 2; the one column is both taps of a row.
         let bytes: Vec<u8> = (0..400u32).map(|y| (y % 256) as u8).collect();
         let frame = Frame::packed(Format::Gray8, 1, 400, 1, &bytes).unwrap();
-        let mut ws = Workspace::new();
+        let mut ws = Buffers::new();
         let g = ws.sample(&frame);
         assert_eq!((g.scale, g.width, g.height), (3, 1, 133));
         assert_eq!(&ws.grey[..3], &[1, 4, 7]);

@@ -55,13 +55,20 @@
 //! within 5 % and 5, and, while the main object stays the same component, `area_by_perimeter` and `aspect_ratio`
 //! within 5 %. A test holds them to it. One cell can join two components, and another one is then the largest: the
 //! features of the main object have no bound in general. Nor has the hue of pictures that are nearly grey.
-#![forbid(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod canny;
 mod derive;
 mod fast;
+mod generic;
 mod grid;
+mod implementation;
+mod needs;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod reference;
+mod vector;
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
@@ -69,7 +76,9 @@ use std::ops::{BitOr, BitOrAssign};
 use trt_select_cuda::Accumulators;
 
 pub use derive::{FEATURE_COUNT, FEATURES, FeatureInfo, derive, feature_index};
-pub use grid::{GRID_LONG_CELLS, GRID_SHORT_CELLS, GridSize, Workspace};
+pub use grid::{GRID_LONG_CELLS, GRID_SHORT_CELLS, GridSize};
+pub use implementation::{Implementation, SIMD_VARIABLE};
+pub use needs::Needs;
 
 use crate::frame::Frame;
 
@@ -138,12 +147,45 @@ impl fmt::Debug for Groups {
     }
 }
 
-/// The scalar reference implementation.
+/// The implementation that a [`Workspace`] belongs to, and its memory (about 500 KB), allocated once. One per thread.
+pub struct Workspace(implementation::Memory);
+
+impl Workspace {
+    /// Allocates the memory of [`Implementation::chosen`].
+    pub fn new() -> Workspace {
+        Workspace::of(Implementation::chosen())
+    }
+
+    /// Allocates the memory of an implementation.
+    pub fn of(implementation: Implementation) -> Workspace {
+        Workspace(implementation.memory())
+    }
+
+    /// The implementation that computes in this workspace.
+    pub fn implementation(&self) -> Implementation {
+        self.0.implementation()
+    }
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Workspace::new()
+    }
+}
+
+impl fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Workspace").field(&self.implementation()).finish()
+    }
+}
+
+/// The accumulators of a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Features;
 
 impl Features {
-    /// Computes the accumulators of the groups asked for; the others stay 0. It neither allocates nor fails.
+    /// Computes the accumulators that are needed, given as [`Needs`] or [`Groups`]; the others stay 0. It neither allocates nor
+    /// fails.
     ///
     /// ```
     /// use trt_select::Frame;
@@ -160,15 +202,8 @@ impl Features {
     /// assert_eq!(values[mean], 90.0);
     /// # Ok::<(), trt_select::FrameError>(())
     /// ```
-    pub fn compute(frame: &Frame<'_>, groups: Groups, workspace: &mut Workspace) -> Accumulators {
-        let mut out = Accumulators::default();
-        if groups.contains(Groups::WHOLE) {
-            reference::whole(frame, &mut out);
-        }
-        if groups.contains(Groups::GRID) {
-            reference::grid(frame, workspace, &mut out);
-        }
-        out
+    pub fn compute(frame: &Frame<'_>, needs: impl Into<Needs>, workspace: &mut Workspace) -> Accumulators {
+        workspace.0.compute(frame, needs.into())
     }
 }
 

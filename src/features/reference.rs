@@ -7,7 +7,7 @@ use trt_select_cuda::{Accumulators, CLIP_BRIGHT, CLIP_DARK, Format, HUE_BINS};
 
 use super::canny;
 use super::fast;
-use super::grid::Workspace;
+use super::grid::Buffers;
 use crate::frame::Frame;
 use crate::pixel::{self, Row, SPAN_PX};
 
@@ -139,7 +139,7 @@ fn hue_position(red: u8, green: u8, blue: u8) -> (i16, i16) {
 }
 
 /// Fills the grid group.
-pub(super) fn grid(frame: &Frame<'_>, workspace: &mut Workspace, out: &mut Accumulators) {
+pub(super) fn grid(frame: &Frame<'_>, workspace: &mut Buffers, out: &mut Accumulators) {
     let size = workspace.sample(frame);
     let (width, height) = (size.width as usize, size.height as usize);
     out.cells = (width * height) as u64;

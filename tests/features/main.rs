@@ -1,5 +1,6 @@
-//! The scalar features against checked-in golden numbers, OpenCV, and their invariants.
+//! The features against checked-in golden numbers, OpenCV, and their invariants.
 
 mod golden;
+mod implementations;
 mod patterns;
 mod properties;

@@ -1,0 +1,167 @@
+//! The implementations, and the choice between them.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use trt_select_cuda::Accumulators;
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2::Avx2;
+use super::generic::Scratch;
+use super::grid::Buffers;
+use super::needs::Needs;
+#[cfg(target_arch = "aarch64")]
+use super::neon::Neon;
+use super::reference;
+use crate::frame::Frame;
+
+/// Environment variable that names an implementation: `scalar`, `avx2` or `neon`. It is read once in a process, when the
+/// first [`Workspace`](super::Workspace) is made. A name that this CPU cannot run is reported through `log` and ignored.
+pub const SIMD_VARIABLE: &str = "TRT_SELECT_SIMD";
+
+/// One way to compute the features. All give the same integers.
+///
+/// A value can only be made where the CPU supports it, so holding one proves that it can run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Implementation(Kind);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
+}
+
+/// The memory of one implementation.
+pub(super) enum Memory {
+    Scalar(Buffers),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2, Box<Scratch>),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon, Box<Scratch>),
+}
+
+impl Implementation {
+    /// The scalar reference, which runs everywhere.
+    pub const SCALAR: Implementation = Implementation(Kind::Scalar);
+
+    /// What this CPU can run, the slowest first.
+    pub fn available() -> impl Iterator<Item = Implementation> {
+        let vector = {
+            #[cfg(target_arch = "x86_64")]
+            {
+                Avx2::detect().map(Kind::Avx2)
+            }
+            #[cfg(target_arch = "aarch64")]
+            {
+                Neon::detect().map(Kind::Neon)
+            }
+            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+            {
+                None
+            }
+        };
+        [Some(Kind::Scalar), vector].into_iter().flatten().map(Implementation)
+    }
+
+    /// The fastest that this CPU can run, or the one that [`SIMD_VARIABLE`] names. Chosen once in a process.
+    pub fn chosen() -> Implementation {
+        static CHOSEN: OnceLock<Implementation> = OnceLock::new();
+        *CHOSEN.get_or_init(|| choose(std::env::var(SIMD_VARIABLE).ok().as_deref()))
+    }
+
+    /// `scalar`, `avx2` or `neon`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "neon",
+        }
+    }
+
+    /// Allocates what it works in.
+    pub(super) fn memory(self) -> Memory {
+        match self.0 {
+            Kind::Scalar => Memory::Scalar(Buffers::new()),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(v) => Memory::Avx2(v, Box::new(Scratch::new())),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(v) => Memory::Neon(v, Box::new(Scratch::new())),
+        }
+    }
+}
+
+/// The fastest, unless `wanted` names another one that is there.
+fn choose(wanted: Option<&str>) -> Implementation {
+    let best = Implementation::available().last().unwrap_or(Implementation::SCALAR);
+    let Some(wanted) = wanted.filter(|name| !name.is_empty()) else { return best };
+    Implementation::available().find(|i| i.name() == wanted).unwrap_or_else(|| {
+        let names: Vec<&str> = Implementation::available().map(Implementation::name).collect();
+        log::warn!("{SIMD_VARIABLE}: expected one of {}, got {wanted}; using {}", names.join(", "), best.name());
+        best
+    })
+}
+
+impl Memory {
+    /// Whose memory it is.
+    pub(super) fn implementation(&self) -> Implementation {
+        Implementation(match self {
+            Memory::Scalar(_) => Kind::Scalar,
+            #[cfg(target_arch = "x86_64")]
+            Memory::Avx2(v, _) => Kind::Avx2(*v),
+            #[cfg(target_arch = "aarch64")]
+            Memory::Neon(v, _) => Kind::Neon(*v),
+        })
+    }
+
+    /// The accumulators that are needed; the others are 0.
+    pub(super) fn compute(&mut self, frame: &Frame<'_>, needs: Needs) -> Accumulators {
+        let mut out = Accumulators::default();
+        match self {
+            Memory::Scalar(buffers) => {
+                if needs.intersects(Needs::WHOLE) {
+                    reference::whole(frame, &mut out);
+                }
+                if needs.intersects(Needs::GRID) {
+                    reference::grid(frame, buffers, &mut out);
+                }
+                return needs.only(&out);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Memory::Avx2(v, scratch) => v.compute(frame, needs, scratch, &mut out),
+            #[cfg(target_arch = "aarch64")]
+            Memory::Neon(v, scratch) => v.compute(frame, needs, scratch, &mut out),
+        }
+        out
+    }
+}
+
+impl fmt::Debug for Implementation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fastest_unless_another_is_named() {
+        let best = Implementation::available().last().unwrap();
+        assert_eq!(Implementation::available().next(), Some(Implementation::SCALAR));
+        assert_eq!(choose(None), best);
+        assert_eq!(choose(Some("")), best);
+        assert_eq!(choose(Some("scalar")), Implementation::SCALAR);
+        assert_eq!(choose(Some("altivec")), best);
+        for i in Implementation::available() {
+            assert_eq!(choose(Some(i.name())), i);
+            assert_eq!(i.memory().implementation(), i);
+        }
+    }
+}
