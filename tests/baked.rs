@@ -26,7 +26,7 @@ fn the_compiled_in_program_answers_as_the_walk_does() {
     }
     // The same program, one node longer in the array: its numbers differ, so it is walked.
     let walked = cascade(true);
-    let logits = |run: u64| if run % 3 == 0 { [0.1, 0.0] } else { [4.0, 0.0] };
+    let logits = |run: u64| if run.is_multiple_of(3) { [0.1, 0.0] } else { [4.0, 0.0] };
     let ((a, runs_a), (b, runs_b)) = (null_candidates(0, logits), null_candidates(0, logits));
     let (mut baked, mut walking) = (Selector::new(a, premodel).unwrap(), Selector::new(b, walked).unwrap());
     assert!(baked.is_baked() && !walking.is_baked());

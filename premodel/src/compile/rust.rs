@@ -34,7 +34,7 @@ pub(super) fn module(plan: &Plan<'_>) -> String {
 //!     request = if it_worked {{ walk.step(&signals) }} else {{ walk.failed(candidate) }};
 //! }}
 //! ```
-#![allow(dead_code)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::neg_cmp_op_on_partial_ord)]
 
 /// Tells this program from others: the same number as trt-select prints.
 pub const PROGRAM: u64 = 0x{hash:016x};

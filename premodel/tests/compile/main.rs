@@ -1,5 +1,7 @@
 //! Every form of a program says the same: the walk, the walk of packed tests, and compiled Rust and C in both styles.
 
+#![cfg(feature = "json")]
+
 mod programs;
 mod reference;
 
