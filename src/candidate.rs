@@ -198,26 +198,7 @@ impl Candidate {
             ));
         }
         let tensor = &description.inputs[at];
-        let preprocess = match preprocess {
-            None => None,
-            Some(config) => {
-                let wanted = config.shape();
-                let ends_alike = tensor.shape.len() <= 4 && wanted[4 - tensor.shape.len()..] == tensor.shape[..];
-                if tensor.len() != config.output_len() || !ends_alike {
-                    return Err(Error::expected(
-                        ErrorKind::Bundle,
-                        format!("candidate {name}: input '{}'", tensor.name),
-                        format!("{wanted:?} as bundle.toml says"),
-                        format!("{:?} in the network", tensor.shape),
-                        "correct `size`, `channels` or `layout`",
-                    ));
-                }
-                Some(
-                    Preprocess::new(config)
-                        .map_err(|e| Error::new(ErrorKind::Bundle, format!("candidate {name}: {e}")))?,
-                )
-            }
-        };
+        let preprocess = preprocess.map(|config| preprocess_for(name, tensor, config)).transpose()?;
         let classes = description.outputs[out].len();
         let name = name.to_owned();
         let (probabilities, summary) = (vec![0.0; classes], Summary::default());
@@ -384,6 +365,22 @@ impl HostRunner {
             )),
         }
     }
+}
+
+/// The preprocessing that fills a network's input, which must be of the size that it gives.
+pub(crate) fn preprocess_for(name: &str, tensor: &TensorInfo, config: PreprocessConfig) -> Result<Preprocess> {
+    let wanted = config.shape();
+    let ends_alike = tensor.shape.len() <= 4 && wanted[4 - tensor.shape.len()..] == tensor.shape[..];
+    if tensor.len() != config.output_len() || !ends_alike {
+        return Err(Error::expected(
+            ErrorKind::Bundle,
+            format!("candidate {name}: input '{}'", tensor.name),
+            format!("{wanted:?} as bundle.toml says"),
+            format!("{:?} in the network", tensor.shape),
+            "correct `size`, `channels` or `layout`",
+        ));
+    }
+    Preprocess::new(config).map_err(|e| Error::new(ErrorKind::Bundle, format!("candidate {name}: {e}")))
 }
 
 /// Copies a tensor of the network's length.

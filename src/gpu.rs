@@ -15,9 +15,11 @@ use trt_select_engines::tensorrt::{PlanSpec, Session, SessionOptions, TensorrtEn
 use trt_select_engines::{Completion, Description, Memory};
 
 use crate::bundle::{Bundle, CandidateSpec, Scores};
-use crate::candidate::{Candidate, DeviceTimes, Input, OpenConfig, WANTS_FRAME, WANTS_TENSOR, copy_tensor};
+use crate::candidate::{
+    Candidate, DeviceTimes, Input, OpenConfig, WANTS_FRAME, WANTS_TENSOR, copy_tensor, preprocess_for,
+};
 use crate::candidates::CandidateSet;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::features::{self, FEATURE_COUNT, GridSize, Groups};
 use crate::preprocess::{ChannelOrder, DeviceAxis, Layout, Preprocess, PreprocessConfig};
 use crate::scores::Summary;
@@ -191,26 +193,9 @@ pub struct GpuRunner {
 
 impl GpuRunner {
     fn new(pipe: &Pipe, spec: &CandidateSpec, engine: TensorrtEngine, graph: bool) -> Result<GpuRunner> {
-        let fail = |expected: String, got: String, remedy: &str| {
-            Error::expected(ErrorKind::Bundle, format!("candidate {}", spec.name), expected, got, remedy)
-        };
-        let preprocess = match &spec.image {
-            None => None,
-            Some(config) => {
-                let tensor = &engine.description().inputs[engine.selected().0];
-                let wanted = config.shape();
-                let ends_alike = tensor.shape.len() <= 4 && wanted[4 - tensor.shape.len()..] == tensor.shape[..];
-                if tensor.len() != config.output_len() || !ends_alike {
-                    let expected = format!("input '{}' of {wanted:?} as bundle.toml says", tensor.name);
-                    let got = format!("{:?} in the plan", tensor.shape);
-                    return Err(fail(expected, got, "correct `size`, `channels` or `layout`, or build the plan anew"));
-                }
-                let made = Preprocess::new(config.clone());
-                Some(Box::new(
-                    made.map_err(|e| Error::new(ErrorKind::Bundle, format!("candidate {}: {e}", spec.name)))?,
-                ))
-            }
-        };
+        let tensor = &engine.description().inputs[engine.selected().0];
+        let preprocess = spec.image.clone().map(|config| preprocess_for(&spec.name, tensor, config)).transpose()?;
+        let preprocess = preprocess.map(Box::new);
         let spec = LaneSpec {
             input: preprocess.as_deref().map_or(LaneInput::Tensor, |p| LaneInput::Frame(preprocessing(p))),
             logits: spec.scores == Scores::Logits,
