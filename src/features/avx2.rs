@@ -224,19 +224,20 @@ impl Vector for Avx2 {
             // With 128 taken off each channel the products of two channels fit 16 bits with sign; the weights add up to
             // 256, so the grey comes out less 128.
             let off = _mm256_set1_epi8(-128);
-            let one = _mm256_set1_epi8(1);
             let red_green = _mm256_set1_epi16((150 << 8 | 77) as u16 as i16);
-            let blue_half = _mm256_set1_epi16((128 << 8 | 29) as u16 as i16);
+            let blue_only = _mm256_set1_epi16(29);
             let (r, g, b) = (_mm256_xor_si256(red, off), _mm256_xor_si256(green, off), _mm256_xor_si256(blue, off));
             let low = _mm256_add_epi16(
                 _mm256_maddubs_epi16(red_green, _mm256_unpacklo_epi8(r, g)),
-                _mm256_maddubs_epi16(blue_half, _mm256_unpacklo_epi8(b, one)),
+                _mm256_maddubs_epi16(blue_only, _mm256_unpacklo_epi8(b, b)),
             );
             let high = _mm256_add_epi16(
                 _mm256_maddubs_epi16(red_green, _mm256_unpackhi_epi8(r, g)),
-                _mm256_maddubs_epi16(blue_half, _mm256_unpackhi_epi8(b, one)),
+                _mm256_maddubs_epi16(blue_only, _mm256_unpackhi_epi8(b, b)),
             );
-            let grey = _mm256_packs_epi16(_mm256_srai_epi16::<8>(low), _mm256_srai_epi16::<8>(high));
+            // The rounding product with 1/256 is (x + 128) >> 8.
+            let scale = _mm256_set1_epi16(1 << 7);
+            let grey = _mm256_packs_epi16(_mm256_mulhrs_epi16(low, scale), _mm256_mulhrs_epi16(high, scale));
             _mm256_xor_si256(grey, off)
         })
     }

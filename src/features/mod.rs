@@ -1,8 +1,11 @@
 //! Features of a frame: integer accumulators, and the numbers derived from them.
 //!
 //! [`Features::compute`] walks a frame and fills [`Accumulators`] with integers only, so that every implementation
-//! (this scalar reference, SIMD, CUDA) can agree bit for bit; [`derive()`] turns them into the [`FEATURES`], the same on
+//! (the scalar reference, AVX2, NEON, CUDA) can agree bit for bit; [`derive()`] turns them into the [`FEATURES`], the same on
 //! every machine: it uses + − × ÷ √ in `f64` (which IEEE 754 rounds correctly) and one rounding to `f32`.
+//!
+//! The fastest [`Implementation`] that the CPU can run is chosen when the first [`Workspace`] is made; the environment
+//! variable `TRT_SELECT_SIMD` (`scalar`, `avx2`, `neon`) names another one. [`Needs`] says which accumulators to compute.
 //!
 //! # The whole-frame group
 //! One pass over every pixel, as red, green, blue (see [Pixels](#pixels)): sums and sums of squares of the channels and
