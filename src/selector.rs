@@ -250,7 +250,7 @@ impl Selector {
     /// Runs features and every candidate once on an input, so that memory that depends on its size is taken.
     ///
     /// # Errors
-    /// As [`Candidate::run`].
+    /// As [`CandidateSet::run`].
     pub fn warm_up(&mut self, input: Input<'_>) -> Result<()> {
         self.begin(&input)?;
         while let State::Features = self.state {
@@ -305,7 +305,7 @@ impl Selector {
     /// Runs one candidate, whatever the premodel says, and waits.
     ///
     /// # Errors
-    /// As [`Candidate::run`].
+    /// As [`CandidateSet::run`].
     ///
     /// # Panics
     /// If there is no such candidate.

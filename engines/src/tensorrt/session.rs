@@ -140,7 +140,7 @@ impl Session {
     }
 
     /// Opens plans: checks and deserializes each, then takes one block of activation memory for all, of the largest one's size.
-    /// With a limit on resident bytes, earlier plans make room for later ones; see [`TensorrtEngine::is_resident`].
+    /// With a limit on resident bytes, earlier plans make room for later ones; see [`SessionOptions::max_resident_bytes`].
     ///
     /// # Errors
     /// - [`ErrorKind::Io`] if a file cannot be read;
