@@ -9,6 +9,7 @@ use std::hint::black_box;
 use common::{cascade, null_candidates};
 use divan::Bencher;
 use divan::counter::BytesCount;
+use trt_select::clock::Clock;
 use trt_select::cuda::Format;
 use trt_select::features::{Features, Groups, Workspace};
 use trt_select::{Frame, Input, Selector};
@@ -85,8 +86,15 @@ fn selector_one_null_run_of_a_tensor(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| black_box(selector.infer(Input::Tensor(black_box(&values)))));
 }
 
-/// A reading of the clock, of which an input takes five.
+/// A reading of the selector's clock, of which an input takes five.
 #[divan::bench]
 fn clock(bencher: Bencher<'_, '_>) {
+    let clock = Clock::chosen();
+    bencher.bench_local(|| clock.now());
+}
+
+/// A reading of the system's clock.
+#[divan::bench]
+fn system_clock(bencher: Bencher<'_, '_>) {
     bencher.bench_local(std::time::Instant::now);
 }

@@ -29,16 +29,17 @@
 //! | [`bundle`] | `bundle.toml`: a ready-to-run candidate set |
 //! | [`candidate`], [`scores`] | one network, and what its output says |
 //! | [`candidates`], [`gpu`] | the networks of a bundle, and the GPU that they share |
-//! | [`selector`] | the state machine |
+//! | [`selector`], [`clock`] | the state machine, and what it measures its stages with |
 //! | [`samples`] | labelled inputs to measure on (feature `cli`) |
 
-// The vector implementations of the features allow it; every other module forbids it.
+// The vector implementations of the features and the reading of the processor's counter allow it; every other module forbids it.
 #![deny(unsafe_code)]
 
 mod baked;
 pub mod bundle;
 pub mod candidate;
 pub mod candidates;
+pub mod clock;
 pub mod device;
 pub mod error;
 pub mod features;

@@ -14,7 +14,7 @@
 #![forbid(unsafe_code)]
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use trt_select_engines::Completion;
 use trt_select_engines::registry::Choice;
@@ -22,8 +22,9 @@ use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Mask, Premodel, 
 
 use crate::baked;
 use crate::bundle::Bundle;
-use crate::candidate::{Candidate, DeviceTimes, Input, OpenConfig, Run, nanoseconds};
+use crate::candidate::{Candidate, DeviceTimes, Input, OpenConfig, Run};
 use crate::candidates::CandidateSet;
+use crate::clock::{Clock, Moment};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{self, FEATURE_COUNT, Features, Groups, Needs, Workspace, feature_index};
@@ -129,9 +130,10 @@ pub struct Selector {
     walk: Walk,
     state: State,
     times: StageTimes,
-    started: Instant,
+    clock: Clock,
+    started: Moment,
     /// When the stage under way began. A reading of the clock ends one stage and begins the next.
-    lap: Instant,
+    lap: Moment,
     failure: Option<Error>,
 }
 
@@ -203,7 +205,8 @@ impl Selector {
                 _ => return fail("a signal that this version knows", "use the version that trained it"),
             }
         }
-        let now = Instant::now();
+        let clock = Clock::chosen();
+        let now = clock.now();
         Ok(Selector {
             values: vec![f32::NAN; premodel.signals().len()],
             groups: Groups::of_features(features.iter().map(|&(_, f)| f)),
@@ -218,6 +221,7 @@ impl Selector {
             walk: premodel.program().start(),
             state: State::Idle,
             times: StageTimes::default(),
+            clock,
             started: now,
             lap: now,
             failure: None,
@@ -344,7 +348,7 @@ impl Selector {
 
     fn begin(&mut self, input: &Input<'_>) -> Result<()> {
         self.settle()?;
-        self.started = Instant::now();
+        self.started = self.clock.now();
         self.lap = self.started;
         self.times = StageTimes::default();
         self.failure = None;
@@ -379,8 +383,8 @@ impl Selector {
 
     /// Time since the last lap, which ends here.
     fn lap(&mut self) -> u64 {
-        let now = Instant::now();
-        let time = nanoseconds(now - self.lap);
+        let now = self.clock.now();
+        let time = self.clock.ns_between(self.lap, now);
         self.lap = now;
         time
     }
@@ -433,7 +437,7 @@ impl Selector {
                     self.times.preprocess_ns += self.lap();
                     let enqueued = self.set.enqueue(candidate);
                     if self.set.gpu.is_some() {
-                        self.times.device.enqueue_ns += nanoseconds(self.lap.elapsed());
+                        self.times.device.enqueue_ns += self.clock.ns_between(self.lap, self.clock.now());
                     }
                     request = match enqueued {
                         Ok(Completion::Pending) => {
@@ -516,7 +520,7 @@ impl Selector {
         self.state = State::Idle;
         self.answered = Some(answer);
         // The last stage, a decision, ended here.
-        self.times.total_ns = nanoseconds(self.lap - self.started);
+        self.times.total_ns = self.clock.ns_between(self.started, self.lap);
         if let Some(Ok(times)) = self.set.gpu.as_ref().map(Gpu::begin_times) {
             (self.times.device.upload_ns, self.times.device.features_ns) = (times.upload_ns, times.features_ns);
         }
@@ -557,7 +561,7 @@ impl InFlight<'_, '_> {
     pub fn poll(&mut self) -> Result<Option<Outcome>> {
         if let State::Deciding = self.selector.state {
             // What the caller did since submit is no stage of ours.
-            self.selector.lap = Instant::now();
+            self.selector.lap = self.selector.clock.now();
         }
         self.selector.advance(&self.input)
     }
@@ -567,12 +571,13 @@ impl InFlight<'_, '_> {
     /// # Errors
     /// As [`InFlight::poll`].
     pub fn wait(&mut self, timeout: Duration) -> Result<Option<Outcome>> {
-        let started = Instant::now();
+        let clock = self.selector.clock;
+        let (started, timeout_ns) = (clock.now(), u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
         loop {
             if let Some(outcome) = self.poll()? {
                 return Ok(Some(outcome));
             }
-            if started.elapsed() >= timeout {
+            if clock.ns_between(started, clock.now()) >= timeout_ns {
                 return Ok(None);
             }
             std::hint::spin_loop();

@@ -196,6 +196,7 @@ impl Premodel {
         Ok(())
     }
 
+    #[inline]
     fn schema(&self) -> Schema<'_> {
         Schema {
             candidates: self.candidates.len().min(usize::from(u8::MAX)) as u8,
@@ -206,6 +207,7 @@ impl Premodel {
     }
 
     /// The checked program.
+    #[inline]
     pub fn program(&self) -> Program<'_> {
         // Checked when it was made, and its parts are private: not checked again on every call.
         Program::checked_before(&self.nodes, self.schema(), self.pack.packed())

@@ -80,6 +80,7 @@ impl Pack {
         self.starts.get(usize::from(node)).copied().filter(|&s| s != NO_START)
     }
 
+    #[inline]
     pub(crate) fn packed(&self) -> Packed<'_> {
         Packed { blocks: &self.blocks, leaves: &self.leaves, starts: &self.starts }
     }

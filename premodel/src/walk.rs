@@ -43,6 +43,7 @@ impl Walk {
 
 impl Program<'_> {
     /// A walk at the first node.
+    #[inline]
     pub const fn start(&self) -> Walk {
         Walk { at: 0, ran: Mask::EMPTY, failed: Mask::EMPTY, rescue: None }
     }
@@ -52,6 +53,7 @@ impl Program<'_> {
     ///
     /// Allocates nothing and never panics; each test of a path is made once. A walk of another program gives some
     /// answer of this one, or [`Request::NoneWorks`].
+    #[inline]
     pub fn step(&self, walk: &mut Walk, signals: &[f32]) -> Request {
         self.step_by(walk, |at| self.descend(at, signals))
     }
