@@ -14,21 +14,25 @@ extern void* __libc_calloc(size_t, size_t);
 extern void* __libc_realloc(void*, size_t);
 extern void* __libc_memalign(size_t, size_t);
 
-static int counting;
+/* Volatile: glibc promises the compiler that its functions do not call back into this file, which malloc breaks. */
+static volatile int counting;
 static unsigned long locks, allocations, calls;
 
 static void note(unsigned long* count) {
     if (counting) ++*count;
 }
 
-/* The function of glibc behind ours. Of the conditions there are two kinds by one name; the newer one is meant. */
+/* The function of glibc behind ours. Of the conditions there are two kinds by one name; the newer one is meant. What the search
+ * itself allocates does not count. */
 static void* next(const char* name) {
     static const char* const versions[] = {"GLIBC_2.3.2", "GLIBC_2.17"};
-    for (unsigned i = 0; i < 2; ++i) {
-        void* found = dlvsym(RTLD_NEXT, name, versions[i]);
-        if (found) return found;
-    }
-    return dlsym(RTLD_NEXT, name);
+    int was_counting = counting;
+    void* found = NULL;
+    counting = 0;
+    for (unsigned i = 0; i < 2 && !found; ++i) found = dlvsym(RTLD_NEXT, name, versions[i]);
+    if (!found) found = dlsym(RTLD_NEXT, name);
+    counting = was_counting;
+    return found;
 }
 
 #define LOCK(name, parameters, arguments)                                                   \
@@ -62,7 +66,7 @@ long syscall(long number, ...) {
     static long (*real)(long, ...);
     long a[6];
     __builtin_va_list list;
-    if (!real) real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+    if (!real) real = (long (*)(long, ...))next("syscall");
     __builtin_va_start(list, number);
     for (int i = 0; i < 6; ++i) a[i] = __builtin_va_arg(list, long);
     __builtin_va_end(list);
@@ -98,7 +102,7 @@ int posix_memalign(void** out, size_t alignment, size_t bytes) {
 
 int close(int file) {
     static int (*real)(int);
-    if (!real) real = (int (*)(int))dlsym(RTLD_NEXT, "close");
+    if (!real) real = (int (*)(int))next("close");
     if (file == -7001) counting = 1;
     if (file == -7002) {
         counting = 0;
