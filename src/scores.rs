@@ -22,27 +22,77 @@ pub struct Summary {
 /// Answers `None`, and leaves `probabilities` unspecified, where a score is not a finite number, or no probability where
 /// it should be one, where there is none, or where the slices differ in length: such an output cannot be trusted.
 pub fn summarise(scores: &[f32], kind: Scores, probabilities: &mut [f32]) -> Option<Summary> {
-    // A little above 1 is rounding.
-    let fits = |s: &f32| s.is_finite() && (kind == Scores::Logits || (0.0..=1.001).contains(s));
-    if scores.is_empty() || scores.len() != probabilities.len() || !scores.iter().all(fits) {
+    if scores.is_empty() || scores.len() != probabilities.len() {
         return None;
     }
     match kind {
-        Scores::Logits => {
-            let top = scores.iter().copied().fold(f32::MIN, f32::max);
-            // In f64: over thousands of classes the roundings of f32 would add up.
-            let mut sum = 0.0_f64;
-            for (p, s) in probabilities.iter_mut().zip(scores) {
-                *p = (s - top).exp();
-                sum += f64::from(*p);
+        Scores::Logits => softmax(scores, probabilities),
+        Scores::Probabilities => {
+            // A little above 1 is rounding.
+            if !scores.iter().all(|s| (0.0..=1.001).contains(s)) {
+                return None;
             }
-            // The largest term is 1, so the sum cannot be 0.
-            let scale = (1.0 / sum) as f32;
-            probabilities.iter_mut().for_each(|p| *p *= scale);
+            probabilities.iter_mut().zip(scores).for_each(|(p, s)| *p = s.min(1.0));
+            Some(sum_up(probabilities))
         }
-        Scores::Probabilities => probabilities.iter_mut().zip(scores).for_each(|(p, s)| *p = s.min(1.0)),
     }
-    Some(sum_up(probabilities))
+}
+
+/// Probabilities of logits, and their summary. With t = max z and S = Σ e^(z − t), the entropy −Σ p ln p is ln S − Σ p (z − t): one
+/// logarithm for all classes.
+fn softmax(scores: &[f32], probabilities: &mut [f32]) -> Option<Summary> {
+    let (mut class, mut top, mut finite) = (0, f32::MIN, true);
+    for (i, &s) in scores.iter().enumerate() {
+        finite &= s.is_finite();
+        if s > top {
+            (class, top) = (i, s);
+        }
+    }
+    if !finite {
+        return None;
+    }
+    // In f64: over thousands of classes the roundings of f32 would add up.
+    let (mut sum, mut weighted) = (0.0_f64, 0.0_f64);
+    for (p, &s) in probabilities.iter_mut().zip(scores) {
+        *p = (s - top).exp();
+        sum += f64::from(*p);
+        weighted += f64::from(*p) * (f64::from(s) - f64::from(top));
+    }
+    // The largest term is 1, so the sum cannot be 0.
+    let scale = (1.0 / sum) as f32;
+    let mut second = 0.0_f32;
+    for (i, p) in probabilities.iter_mut().enumerate() {
+        *p *= scale;
+        if i != class {
+            second = second.max(*p);
+        }
+    }
+    let entropy = if scores.len() == 1 { 0.0 } else { (sum.ln() - weighted / sum) / ln_count(scores.len()) };
+    let top1 = probabilities[class];
+    Some(Summary { class: class as u32, top1, margin: top1 - second, entropy: (entropy as f32).clamp(0.0, 1.0) })
+}
+
+/// ln of 2 to 15, which most tasks need, as literals; else computed.
+fn ln_count(n: usize) -> f64 {
+    const LN: [f64; 16] = [
+        f64::NAN,
+        0.0,
+        std::f64::consts::LN_2,
+        1.098_612_288_668_109_8,
+        1.386_294_361_119_890_6,
+        1.609_437_912_434_100_3,
+        1.791_759_469_228_055,
+        1.945_910_149_055_313_2,
+        2.079_441_541_679_835_7,
+        2.197_224_577_336_219_6,
+        std::f64::consts::LN_10,
+        2.397_895_272_798_370_7,
+        2.484_906_649_788_000_4,
+        2.564_949_357_461_536_7,
+        2.639_057_329_615_258_4,
+        2.708_050_201_102_210_3,
+    ];
+    LN.get(n).copied().unwrap_or_else(|| (n as f64).ln())
 }
 
 /// The summary of probabilities; all zeros where there is none.
@@ -64,7 +114,7 @@ pub fn sum_up(probabilities: &[f32]) -> Summary {
         0 => Summary::default(),
         1 => Summary { class: 0, top1, margin: top1, entropy: 0.0 },
         n => {
-            let entropy = ((entropy / (n as f64).ln()) as f32).clamp(0.0, 1.0);
+            let entropy = ((entropy / ln_count(n)) as f32).clamp(0.0, 1.0);
             Summary { class: class as u32, top1, margin: top1 - second, entropy }
         }
     }
@@ -85,6 +135,38 @@ mod tests {
         assert!((s.margin - (expected[1] - expected[2])).abs() < 1e-6);
         // 0.832396 nats over ln 3.
         assert!((s.entropy - 0.757_680).abs() < 1e-4, "{s:?}");
+    }
+
+    /// Against the definition, in f64 throughout.
+    #[test]
+    fn softmax_is_the_definition() {
+        let mut state = 1_u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32
+        };
+        for n in (1..20).chain([1_000]) {
+            assert!((ln_count(n) - (n as f64).ln()).abs() < 1e-15);
+            for spread in [0.0, 0.01, 1.0, 20.0, 300.0] {
+                let scores: Vec<f32> = (0..n).map(|_| spread * (random() - 0.5)).collect();
+                let mut p = vec![0.0; n];
+                let s = summarise(&scores, Scores::Logits, &mut p).unwrap();
+                let top = scores.iter().copied().fold(f32::MIN, f32::max);
+                let e: Vec<f64> = scores.iter().map(|s| (f64::from(*s) - f64::from(top)).exp()).collect();
+                let sum: f64 = e.iter().sum();
+                let want: Vec<f64> = e.iter().map(|e| e / sum).collect();
+                assert!(p.iter().zip(&want).all(|(p, w)| (f64::from(*p) - w).abs() < 1e-6));
+                let entropy: f64 = want.iter().map(|&p| if p > 0.0 { -p * p.ln() } else { 0.0 }).sum();
+                let entropy = if n == 1 { 0.0 } else { entropy / (n as f64).ln() };
+                assert!((f64::from(s.entropy) - entropy).abs() < 1e-5, "{n} classes, {spread}: {s:?}, {entropy}");
+                let summed = sum_up(&p);
+                assert_eq!((s.class, s.top1, s.margin), (summed.class, summed.top1, summed.margin), "{n}, {spread}");
+                assert!((s.entropy - summed.entropy).abs() < 1e-4);
+            }
+        }
+        let mut p = [0.0; 2];
+        let far = summarise(&[f32::MAX, f32::MIN], Scores::Logits, &mut p).unwrap();
+        assert_eq!((far.class, far.top1, far.margin, far.entropy, p), (0, 1.0, 1.0, 0.0, [1.0, 0.0]));
     }
 
     #[test]

@@ -493,7 +493,9 @@ impl Selector {
             }
         }
         self.times.compute_ns += self.lap();
-        self.times.device.compute_ns += self.set.device_times(candidate).compute_ns;
+        if self.set.gpu.is_some() {
+            self.times.device.compute_ns += self.set.device_times(candidate).compute_ns;
+        }
         self.decide()
     }
 

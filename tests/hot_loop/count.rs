@@ -44,7 +44,8 @@ fn picture(format: Format, width: u32, height: u32) -> [Vec<u8>; 2] {
     let plane = |row_bytes: u32, rows: u32, channels: u32, salt: u32| -> Vec<u8> {
         let at = |x: u32, y: u32| {
             let (u, v) = (x / channels * 1_280 / width.max(1), y * 720 / rows.max(1));
-            let noise = (x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca77) ^ salt).wrapping_mul(0x2c1b_3c6d) >> 29;
+            let noise =
+                (x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca77) ^ salt).wrapping_mul(0x2c1b_3c6d) >> 29;
             let shape = if (160..420).contains(&u) && (120..500).contains(&v) {
                 if u % 60 > 20 && v % 70 > 30 { 60 } else { 190 }
             } else if (u / 3 + v) % 240 > 226 {

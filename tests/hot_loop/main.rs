@@ -191,7 +191,10 @@ fn no_system_calls() {
         Err(e) => return println!("skipped: system calls: no strace: {e}"),
         Ok(out) if !out.status.success() => {
             let reason = String::from_utf8_lossy(&out.stderr);
-            return println!("skipped: system calls: strace cannot trace here: {}", reason.lines().next().unwrap_or("no reason"));
+            return println!(
+                "skipped: system calls: strace cannot trace here: {}",
+                reason.lines().next().unwrap_or("no reason")
+            );
         }
         Ok(_) => {}
     }
