@@ -11,6 +11,7 @@ use divan::Bencher;
 use divan::counter::BytesCount;
 use trt_select::clock::Clock;
 use trt_select::cuda::Format;
+use trt_select::engines::Engine;
 use trt_select::features::{Features, Groups, Workspace};
 use trt_select::{Frame, Input, Selector};
 use trt_select_premodel::Request;
@@ -84,6 +85,18 @@ fn selector_one_null_run_of_a_tensor(bencher: Bencher<'_, '_>) {
         Selector::new(common::tensor_candidates([4.0, 0.0], [0.0, 5.0]), cascade(false)).expect("they fit");
     let values = [0.5_f32; 16];
     bencher.bench_local(|| black_box(selector.infer(Input::Tensor(black_box(&values)))));
+}
+
+/// What the engine itself takes of the two above: its input written, its call, its output read, through the same trait object.
+#[divan::bench]
+fn engine_alone(bencher: Bencher<'_, '_>) {
+    let mut engine: Box<dyn Engine> = black_box(Box::new(common::null_engine()));
+    let values = [0.5_f32; 16];
+    bencher.bench_local(|| {
+        engine.input(0).copy_from_slice(black_box(&values));
+        black_box(engine.enqueue().is_ok());
+        black_box(engine.output(0)[0])
+    });
 }
 
 /// A reading of the selector's clock, of which an input takes five.

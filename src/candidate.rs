@@ -1,5 +1,6 @@
 //! A candidate: one network with its engine, its preprocessing and the meaning of its output.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use trt_select_cuda::FrameMemory;
 use trt_select_engines::registry::{self, Kind};

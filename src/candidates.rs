@@ -1,5 +1,6 @@
 //! The candidates of a bundle, opened together: they share the GPU's pipe where they run on one.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use std::time::Instant;
 

@@ -1,5 +1,6 @@
 //! A checked, borrowed view of one frame in host memory.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use std::fmt;
 

@@ -16,6 +16,7 @@
 //!   by 255/224.
 //! - **Grey** = (77·R + 150·G + 29·B + 128) >> 8. The weights add up to 256, so R = G = B = v gives v itself.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use trt_select_cuda::{Format, Matrix, Range};
 

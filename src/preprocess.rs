@@ -11,6 +11,7 @@
 //! nothing is allocated, resized or not (the test `alloc_features` counts). Only the part of the frame that the output
 //! depends on is converted, a row at a time.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
 //! From a network's output to signals: class probabilities, and what they say of themselves.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use crate::bundle::Scores;
 
@@ -59,7 +60,8 @@ fn softmax(scores: &[f32], probabilities: &mut [f32]) -> Option<Summary> {
         weighted += f64::from(*p) * (f64::from(s) - f64::from(top));
     }
     // The largest term is 1, so the sum cannot be 0.
-    let scale = (1.0 / sum) as f32;
+    let inverse = 1.0 / sum;
+    let scale = inverse as f32;
     let mut second = 0.0_f32;
     for (i, p) in probabilities.iter_mut().enumerate() {
         *p *= scale;
@@ -67,7 +69,7 @@ fn softmax(scores: &[f32], probabilities: &mut [f32]) -> Option<Summary> {
             second = second.max(*p);
         }
     }
-    let entropy = if scores.len() == 1 { 0.0 } else { (sum.ln() - weighted / sum) / ln_count(scores.len()) };
+    let entropy = if scores.len() == 1 { 0.0 } else { (sum.ln() - weighted * inverse) / ln_count(scores.len()) };
     let top1 = probabilities[class];
     Some(Summary { class: class as u32, top1, margin: top1 - second, entropy: (entropy as f32).clamp(0.0, 1.0) })
 }

@@ -12,6 +12,7 @@
 //! One input is in flight per selector: [`Selector::submit`] borrows it until the outcome is there. A selector may be moved
 //! to another thread between inputs; several selectors run side by side.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! The nodes of a program.
+#![deny(clippy::disallowed_types)]
 
 use core::fmt;
 

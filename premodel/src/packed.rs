@@ -13,6 +13,7 @@
 //! throws is predicted wrongly. Here each turn is two levels deep, and only the end of the loop is a jump. The four
 //! places that a block leads to stand side by side, so that `next` is all it stores of them; where one of them is a node
 //! to stop at and another is not, the first gets a block whose tests do not matter.
+#![deny(clippy::disallowed_types)]
 
 use crate::Node;
 

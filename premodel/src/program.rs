@@ -1,4 +1,5 @@
 //! A checked program.
+#![deny(clippy::disallowed_types)]
 
 use crate::packed::{Packed, descend_nodes};
 use crate::{Answer, CandidateId, CheckError, Mask, Node, SignalId, View, check};

@@ -1,4 +1,5 @@
 //! The resumable walk over a program.
+#![deny(clippy::disallowed_types)]
 
 use crate::{Answer, CandidateId, Mask, Program, View};
 

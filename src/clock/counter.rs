@@ -1,5 +1,6 @@
 //! Reading the processor's counter: the unsafe part of the clock.
 #![allow(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 /// The processor's counter. A value can only be made where it is there and runs at one speed.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! AVX2: vectors of 32 bytes, and the entry points compiled for it.
 #![allow(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use std::arch::x86_64::*;
 

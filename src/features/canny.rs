@@ -5,6 +5,7 @@
 //! 3. Cells over the high threshold are edges, and so is each remaining cell that touches an edge.
 //! 4. Components of touching edge cells, found row by row.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use trt_select_cuda::{ANGLE_BINS, Accumulators, LENGTH_BINS};
 

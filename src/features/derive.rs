@@ -1,5 +1,6 @@
 //! The features: their table, and how they follow from the accumulators.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use trt_select_cuda::Accumulators;
 

@@ -1,6 +1,7 @@
 //! Corners: FAST-9/16 (Rosten and Drummond, *Machine learning for high-speed corner detection*, ECCV 2006), counted
 //! without suppression of non-maxima.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 /// How much brighter or darker than the centre the circle must be.
 pub(super) const THRESHOLD: i16 = 20;

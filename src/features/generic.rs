@@ -25,6 +25,7 @@
 //!
 //! The last line is Canny's hysteresis: what touches an edge through weak cells is the weak and strong cells' component.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 mod edges;
 mod grid;

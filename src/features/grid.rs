@@ -1,5 +1,6 @@
 //! The downsampled grid, and the memory that work on it takes.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use crate::frame::Frame;
 use crate::pixel::Row;

@@ -58,6 +58,7 @@
 //! within 5 % and 5, and, while the main object stays the same component, `area_by_perimeter` and `aspect_ratio`
 //! within 5 %. A test holds them to it. One cell can join two components, and another one is then the largest: the
 //! features of the main object have no bound in general. Nor has the hue of pictures that are nearly grey.
+#![deny(clippy::disallowed_types)]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -66,6 +67,7 @@ mod derive;
 mod fast;
 mod generic;
 mod grid;
+#[allow(clippy::disallowed_types, reason = "the choice is made once in a process, before the first workspace")]
 mod implementation;
 mod needs;
 #[cfg(target_arch = "aarch64")]

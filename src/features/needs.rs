@@ -1,5 +1,6 @@
 //! Which accumulators a set of features is derived from.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};

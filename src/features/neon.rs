@@ -1,5 +1,6 @@
 //! NEON: vectors of 16 bytes, and the entry point compiled for it.
 #![allow(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use std::arch::aarch64::*;
 use std::arch::is_aarch64_feature_detected;

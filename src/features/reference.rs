@@ -2,6 +2,7 @@
 //!
 //! Loops are written over short spans so that a compiler can vectorise them; nothing here depends on whether it does.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use trt_select_cuda::{Accumulators, CLIP_BRIGHT, CLIP_DARK, Format, HUE_BINS};
 

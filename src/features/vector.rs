@@ -3,6 +3,7 @@
 //! An implementation is a value that can only be made where the CPU has the instructions: whoever holds one may call its
 //! methods, so they are all safe. A thin file per instruction set implements them.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 /// Vectors of bytes, and of 16-bit words (half as many). Arithmetic wraps unless a method says otherwise. A mask is a vector
 /// whose lanes are all ones or all zeros.

@@ -10,6 +10,7 @@
 //! Written here rather than taken from `fast_image_resize`: version 6.1.0 reads outside its buffers for some fractional
 //! crops (it drops weights of 0, so a later window may start before the first one), and allocates for every image.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use trt_select_cuda::AxisWindow;
 

@@ -1,5 +1,6 @@
 //! Components of edge cells, by runs of bits.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use trt_select_cuda::Accumulators;
 

@@ -1,5 +1,6 @@
 //! The grid group over vectors.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use trt_select_cuda::{Accumulators, Format};
 

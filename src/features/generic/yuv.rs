@@ -3,6 +3,7 @@
 //! A coefficient c in 1/65536 is split into 65536·k + f with f in 16 bits with sign. Of Σ c·x + 32768 the high word is wanted:
 //! Σ k·x, plus the high words of the f·x, plus the carries of their low words.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
 
 use super::{Frame, Vector, pixel};
 
