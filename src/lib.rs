@@ -62,6 +62,7 @@ pub const BAKED_PROGRAM: Option<u64> = baked::PROGRAM;
 
 pub use trt_select_cuda as cuda;
 pub use trt_select_engines as engines;
+pub use trt_select_engines::realtime;
 pub use trt_select_premodel as premodel;
 
 pub use candidate::{Candidate, DeviceTimes, GpuConfig, Input, OpenConfig, Run};

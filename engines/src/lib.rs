@@ -25,6 +25,7 @@ pub mod null;
 pub mod ort;
 #[cfg(any(feature = "ort", feature = "tensorrt"))]
 mod python;
+pub mod realtime;
 pub mod registry;
 #[cfg(feature = "tensorrt")]
 pub mod tensorrt;

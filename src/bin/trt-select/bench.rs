@@ -4,6 +4,7 @@
 //! next one does, in an order that rotates from chunk to chunk. So all of them see the same drifts of the machine, and
 //! ratios of their times can be trusted where the times themselves cannot.
 
+mod jitter;
 mod table;
 
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use trt_select::samples::{Buffer, Samples};
 use trt_select::{Error, ErrorKind, Outcome, Result, Run, Selector};
 use trt_select_premodel::CandidateId;
 
-use crate::common::{EngineArgs, Output, SampleArgs, input, number, print, print_json, progress, say};
+use crate::common::{EngineArgs, Output, RealtimeArgs, SampleArgs, input, number, print, print_json, progress, say};
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
@@ -44,6 +45,12 @@ pub(crate) struct Args {
     /// Write every measured time to this file as JSON
     #[arg(long = "exportTimes", value_name = "FILE")]
     export_times: Option<PathBuf>,
+    /// Run the adaptive selector alone, 1,000,000 times unless --iterations says otherwise, and show how its time is spread, with
+    /// page faults and context switches. Engines other than null stop after 60 s, or --duration, unless --iterations is given
+    #[arg(long, conflicts_with_all = ["percentile", "export_times"])]
+    jitter: bool,
+    #[command(flatten)]
+    realtime: RealtimeArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -79,6 +86,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     say(format_args!("Engine: {}", choice.reason));
     let export_to = args.export_times.as_deref().map(|path| Output::open(path, "--exportTimes")).transpose()?;
     warm_up(&mut selector, &samples, Duration::from_secs_f64(args.warm_up / 1e3))?;
+    args.realtime.apply()?;
+    if args.jitter {
+        return jitter::main(&mut selector, &samples, args);
+    }
     let measured = measure(&mut selector, &samples, args)?;
     if measured.failures > 0 {
         log::warn!("a candidate failed on {} inputs, and another answered; the times include that", measured.failures);

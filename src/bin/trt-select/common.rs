@@ -10,7 +10,7 @@ use trt_select::bundle::{Bundle, SampleSource};
 use trt_select::cuda::FrameMemory;
 use trt_select::engines::registry::Kind;
 use trt_select::samples::{Buffer, Sample, Samples};
-use trt_select::{Error, ErrorKind, Frame, GpuConfig, Input, OpenConfig, Result};
+use trt_select::{Error, ErrorKind, Frame, GpuConfig, Input, OpenConfig, Result, realtime};
 
 /// Which engine runs the networks.
 #[derive(clap::Args, Clone, Debug)]
@@ -72,6 +72,36 @@ impl EngineArgs {
             strict: self.strict,
             gpu: self.gpu.config(),
         }
+    }
+}
+
+/// How the measuring thread runs: see `trt_select::realtime`.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct RealtimeArgs {
+    /// Keep all memory of the process from being paged out (mlockall)
+    #[arg(long = "lock-memory", help_heading = "Real time")]
+    pub(crate) lock_memory: bool,
+    /// Stay on this core, counted from 0
+    #[arg(long, value_name = "N", help_heading = "Real time")]
+    pub(crate) core: Option<usize>,
+    /// Run at this real-time priority, 1 to 99 (SCHED_FIFO)
+    #[arg(long, value_name = "PRIORITY", value_parser = clap::value_parser!(u8).range(1..=99), help_heading = "Real time")]
+    pub(crate) realtime: Option<u8>,
+}
+
+impl RealtimeArgs {
+    /// Does what was asked, for the calling thread.
+    pub(crate) fn apply(&self) -> Result<()> {
+        if let Some(core) = self.core {
+            realtime::pin_to_core(core)?;
+        }
+        if self.lock_memory {
+            realtime::lock_memory()?;
+        }
+        if let Some(priority) = self.realtime {
+            realtime::set_priority(priority)?;
+        }
+        Ok(())
     }
 }
 
