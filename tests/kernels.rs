@@ -3,7 +3,8 @@
 //!
 //! The kernels are built by `tests/doubles/build-host-kernels`; without a C++ compiler the tests are skipped.
 //! `TRT_SELECT_HOST_KERNELS` names a library that is built already (the sanitizers' test uses it), and
-//! `TRT_SELECT_KERNEL_CASES` the number of random cases (default 1000).
+//! `TRT_SELECT_KERNEL_CASES` the number of random cases (default 1000, and 10,000
+//! frames for the features).
 
 #[allow(dead_code, reason = "the features' tests use all of it")]
 #[path = "features/patterns.rs"]

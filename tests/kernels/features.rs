@@ -77,7 +77,7 @@ fn random_frames_of_every_format() {
     let mut bench = Bench::new(kernels);
     let mut random = Random::new(1);
     let (mut wide, mut objects, mut corners) = ([0; 6], 0, 0);
-    let cases = host::cases(1.0);
+    let cases = host::frames();
     for case in 0..cases {
         let owned = random_frame(&mut random, Some(Format::ALL[case as usize % 6]), None);
         let frame = owned.frame();

@@ -42,6 +42,12 @@ pub(crate) fn cases(share: f64) -> u64 {
     (all * share).ceil() as u64
 }
 
+/// Random frames for the features: ten times as many, where no number is asked for and no sanitizer slows them down.
+pub(crate) fn frames() -> u64 {
+    let quick = std::env::var_os(CASES).is_some() || std::env::var_os(LIBRARY).is_some();
+    cases(if quick { 1.0 } else { 10.0 })
+}
+
 pub(crate) fn compiler() -> OsString {
     std::env::var_os("CXX").unwrap_or_else(|| "c++".into())
 }
