@@ -72,7 +72,7 @@ impl Clock {
     pub fn ns_between(&self, from: Moment, to: Moment) -> u64 {
         let ticks = to.0.saturating_sub(from.0);
         match self.0 {
-            Source::Counter(_, scale) => (u128::from(ticks) * u128::from(scale) >> 32) as u64,
+            Source::Counter(_, scale) => ((u128::from(ticks) * u128::from(scale)) >> 32) as u64,
             Source::System(_) => ticks,
         }
     }

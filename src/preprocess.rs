@@ -526,4 +526,5 @@ impl Writer<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, reason = "what proptest does in its macros")]
 mod tests;
