@@ -30,15 +30,20 @@
 //! | [`candidate`], [`scores`] | one network, and what its output says |
 //! | [`candidates`], [`gpu`] | the networks of a bundle, and the GPU that they share |
 //! | [`selector`] | the state machine |
+//! | `capi` | the C ABI (feature `capi`) |
 //! | [`samples`] | labelled inputs to measure on (feature `cli`) |
 
-// The vector implementations of the features allow it; every other module forbids it.
+// The vector implementations of the features and the C ABI allow it; every other module forbids it.
 #![deny(unsafe_code)]
 
 mod baked;
 pub mod bundle;
 pub mod candidate;
 pub mod candidates;
+// The boundary to C reads and writes through its pointers.
+#[allow(unsafe_code)]
+#[cfg(feature = "capi")]
+pub mod capi;
 pub mod device;
 pub mod error;
 pub mod features;
