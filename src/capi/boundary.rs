@@ -270,6 +270,7 @@ fn test_panic() {
 /// Makes the `calls`-th call from now on panic (of those that can: static texts cannot); 0 calls it off. A test's: no header
 /// declares it.
 #[cfg(feature = "capi-test-panic")]
+#[allow(unreachable_pub, reason = "C reaches it")]
 #[unsafe(no_mangle)]
 pub extern "C" fn trtsel_test_panic(calls: u32) {
     PANIC_IN.store(calls, Ordering::Relaxed);
