@@ -1,6 +1,9 @@
 /* answers.c through the C++ wrapper: the same lines. With TRTSEL_EXCEPTIONS too. */
 #include "trt_select.hpp"
 
+#include <cstdio>
+#include <cstring>
+
 #include "frames.h"
 
 extern "C" std::uint64_t trtsel_malloc_count_of_thread() __attribute__((weak));
