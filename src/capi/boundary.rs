@@ -82,9 +82,15 @@ fn panic_text(payload: Box<dyn Any + Send>) -> String {
         "trt-select: expected no panic, got one: {}; this is a defect of the library: close the handle and report it",
         said.unwrap_or("it left no text")
     );
-    // A payload whose drop panics in turn would get out.
-    std::mem::forget(payload);
+    discard(payload);
     line
+}
+
+/// Drops a panic's payload, which might panic in turn; a second payload is left where it is.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
 }
 
 /// Runs a call that has no handle yet. The text of a failure goes to the caller's buffer.
@@ -180,7 +186,7 @@ impl<T> Guarded<T> {
             Ok(Ok(status)) => status,
             Ok(Err(fail)) => fail.status,
             Err(payload) => {
-                std::mem::forget(payload);
+                discard(payload);
                 self.poisoned.store(true, Ordering::Relaxed);
                 TRTSEL_PANIC
             }

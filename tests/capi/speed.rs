@@ -113,6 +113,6 @@ fn a_c_call_executes_few_instructions_more() {
     let per_call = |count: &dyn Fn(u64) -> u64| (count(11_000) - count(1_000)) as f64 / 10_000.0;
     let (c, rust) = (per_call(&in_c), per_call(&in_rust));
     println!("instructions of an infer on the null engine: Rust {rust:.1}, C {c:.1}, difference {:.1}", c - rust);
-    assert!(cfg!(debug_assertions) || c - rust < 300.0, "Rust {rust}, C {c}");
+    assert!(cfg!(debug_assertions) || c - rust < 400.0, "Rust {rust}, C {c}");
     let _ = run_child;
 }
