@@ -44,7 +44,7 @@ pub const TRTSEL_PLACE_DEVICE: u32 = 1;
 ///
 /// A frame must stay readable and unchanged until the input has its result, or was cancelled: host frames because networks
 /// on the CPU read them when they are asked for (with TensorRT the submit has copied a host frame when it returns, and it may go).
-/// A device frame whose result is `TRTSEL_LATE` may still be read until the selector's next submit, infer, cancel or close returns.
+/// A device frame that got `TRTSEL_LATE` or `TRTSEL_DEADLINE` may still be read until the selector's next submit, infer, cancel or close returns.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct trtsel_frame {

@@ -9,6 +9,7 @@
 mod cli;
 #[path = "../../cuda/tests/common/mod.rs"]
 mod double;
+mod deadline;
 mod doubles;
 mod failures;
 #[path = "../gpu/frames.rs"]
