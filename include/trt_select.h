@@ -576,7 +576,7 @@ typedef struct trtsel_options {
  *
  * A frame must stay readable and unchanged until the input has its result, or was cancelled: host frames because networks
  * on the CPU read them when they are asked for (with TensorRT the submit has copied a host frame when it returns, and it may go).
- * A device frame whose result is `TRTSEL_LATE` may still be read until the selector's next submit, infer, cancel or close returns.
+ * A device frame that got `TRTSEL_LATE` or `TRTSEL_DEADLINE` may still be read until the selector's next submit, infer, cancel or close returns.
  */
 typedef struct trtsel_frame {
     /**

@@ -281,10 +281,11 @@ fn past_its_deadline_with_nothing_run_an_input_fails() {
         assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
         assert!(error.to_string().contains("expected") && error.to_string().contains("got"), "{error}");
         // Nothing is in flight; a poll of the input says so once more.
-        let mut flight = selector.submit(frame).unwrap();
-        while matches!(flight.poll(), Ok(None)) {}
-        assert_eq!(flight.poll().unwrap_err().kind(), ErrorKind::Usage);
-        drop(flight);
+        {
+            let mut flight = selector.submit(frame).unwrap();
+            while matches!(flight.poll(), Ok(None)) {}
+            assert_eq!(flight.poll().unwrap_err().kind(), ErrorKind::Usage);
+        }
         selector.set_deadline(None);
         assert_eq!(selector.infer(frame).unwrap().class, 1);
     }

@@ -12,7 +12,7 @@ use trt_select::{OpenConfig, Selector};
 use super::doubles::with_doubles;
 use super::frames::{Picture, Random};
 use super::library::{Compiler, archive, client, compilers, has, run};
-use super::{double, write_null_bundle};
+use super::write_null_bundle;
 
 /// Numbers of `TRTSEL_ENGINE_`.
 const NULL: &str = "4";
@@ -147,5 +147,18 @@ fn a_thousand_inputs_on_the_double_of_tensorrt() {
         let variables: Vec<(&str, &str)> = counter.iter().map(|path| ("LD_PRELOAD", path.as_str())).collect();
         compare(&doubles.bundle, TENSORRT, &expected, &frames, 2, &variables);
     });
-    let _ = double::FULL;
+}
+
+#[test]
+fn device_frames_on_the_double_of_tensorrt() {
+    let name = "answers::device_frames_on_the_double_of_tensorrt";
+    with_doubles(name, &[], |doubles| {
+        let frames = doubles.bundle.join("frames");
+        write_frames(&frames, &pictures(60));
+        for compiler in compilers() {
+            let program = compiler.program(&client("device.c"), &archive(), &[]);
+            let text = run(Command::new(program).arg(&doubles.bundle).arg(&frames).env_remove("LD_PRELOAD"));
+            assert!(text.contains("device: passed"), "{text}");
+        }
+    });
 }

@@ -10,7 +10,7 @@ use trt_select::engines::registry::Kind;
 use trt_select::premodel::{CandidateId, Node, Premodel, TrainedFor};
 use trt_select::{Input, OpenConfig, Selector};
 
-use super::double::{is_child, run_child};
+use super::double::is_child;
 use super::library::{archive, client, compilers, has, run};
 
 /// One candidate of four numbers, always asked: as little as an infer can be.
@@ -114,5 +114,4 @@ fn a_c_call_executes_few_instructions_more() {
     let (c, rust) = (per_call(&in_c), per_call(&in_rust));
     println!("instructions of an infer on the null engine: Rust {rust:.1}, C {c:.1}, difference {:.1}", c - rust);
     assert!(cfg!(debug_assertions) || c - rust < 400.0, "Rust {rust}, C {c}");
-    let _ = run_child;
 }

@@ -7,9 +7,9 @@
 
 #[cfg(feature = "cli")]
 mod cli;
+mod deadline;
 #[path = "../../cuda/tests/common/mod.rs"]
 mod double;
-mod deadline;
 mod doubles;
 mod failures;
 #[path = "../gpu/frames.rs"]
