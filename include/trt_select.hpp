@@ -6,7 +6,7 @@
  * header compiles with -fno-exceptions -fno-rtti. (What the standard library does when memory is out is its own.)
  *
  * What each call means, its units, errors, thread rules and whether it allocates stands in trt_select.h; this header adds: a failure's
- * text is copied, so a call that fails allocates; calls that succeed allocate where a std::string or nothing is said to come back.
+ * text is copied, so a call that fails allocates; calls that succeed allocate where they give a std::string, and where that header says so.
  * A member that is `const` takes the handle as const and may run at any time on any thread; of the others one at a time.
  *
  * A moved-from handle is empty: every call on it but the destructor and assignment fails with TRTSEL_NULL_POINTER.

@@ -25,6 +25,8 @@ const UNKNOWN: Fail = Fail::new(
 );
 
 fn size_of_caller<T: Sized_>(pointer: *const T) -> Result<usize, Fail> {
+    // Fields are only ever added.
+    const { assert!(size_of::<T>() >= T::FIRST && T::FIRST >= size_of::<u32>()) };
     if pointer.is_null() {
         return Err(NULL);
     }
