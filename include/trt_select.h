@@ -28,7 +28,8 @@
  * **Panics** do not cross: the call answers `TRTSEL_PANIC`, the handle is poisoned, and everything but `_error` and `_close`
  * answers `TRTSEL_POISONED`. (Memory that cannot be had ends the process, as it does in all of Rust.)
  *
- * **Memory.** Calls that allocate say so. After warm-up, infer, submit, poll and wait allocate nothing of their own.
+ * **Memory.** Calls that allocate say so. After warm-up, infer, submit, poll and wait allocate nothing of their own. (The text of a
+ * failure may be made on the heap; that of a wrong argument, a wrong state or a deadline is not.)
  *
  * Times are in nanoseconds by the monotonic clock, sizes in bytes, sides in pixels, as the names say.
  */
