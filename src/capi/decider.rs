@@ -20,8 +20,9 @@ use super::boundary::{self, Called, Guarded, Handle, wanted};
 use super::frame::floats;
 use super::info::{c_text, give_name};
 use super::options::{name, path};
+use super::outcome::give_text;
 use super::result::{TRTSEL_NO_CANDIDATE, answered, trtsel_summary};
-use super::selector::{NO_OUTPUT, give_text};
+use super::selector::NO_OUTPUT;
 use super::sized::{Output, Sized_};
 use super::status::{
     Fail, TRTSEL_INPUT, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_NULL_POINTER, TRTSEL_OK, TRTSEL_PREMODEL,

@@ -37,6 +37,7 @@ pub mod frame;
 pub mod info;
 pub mod log;
 pub mod options;
+pub mod outcome;
 pub mod result;
 pub mod selector;
 mod sized;
