@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Usage,
     /// A recording, label file or table holds something that it must not.
     Data,
+    /// An input's deadline passed before any candidate had run.
+    Deadline,
 }
 
 /// One line: the object, what was expected, what was found, what to do.
@@ -66,6 +68,11 @@ impl Error {
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    #[cfg(feature = "capi")]
+    pub(crate) fn into_message(self) -> Cow<'static, str> {
+        self.message
     }
 
     /// The line.

@@ -30,15 +30,21 @@
 //! | [`candidate`], [`scores`] | one network, and what its output says |
 //! | [`candidates`], [`gpu`] | the networks of a bundle, and the GPU that they share |
 //! | [`selector`], [`clock`] | the state machine, and what it measures its stages with |
+//! | `capi` | the C ABI (feature `capi`) |
 //! | [`samples`] | labelled inputs to measure on (feature `cli`) |
 
-// The vector implementations of the features and the reading of the processor's counter allow it; every other module forbids it.
+// The vector implementations of the features, the reading of the processor's counter and the C ABI allow it; every other module
+// forbids it.
 #![deny(unsafe_code)]
 
 mod baked;
 pub mod bundle;
 pub mod candidate;
 pub mod candidates;
+// The boundary to C reads and writes through its pointers.
+#[allow(unsafe_code)]
+#[cfg(feature = "capi")]
+pub mod capi;
 pub mod clock;
 pub mod device;
 pub mod error;

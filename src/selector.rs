@@ -14,8 +14,10 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
+mod deadline;
+
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use trt_select_engines::Completion;
 use trt_select_engines::registry::Choice;
@@ -97,6 +99,9 @@ pub struct Outcome {
     pub failed: Mask,
     /// The program's node that the walk ended on: [`Premodel::why`] puts it into words.
     pub node: usize,
+    /// The deadline passed while the program still asked for a candidate, and the most capable one that had run by then
+    /// answered: see [`Selector::set_deadline`].
+    pub late: bool,
     /// Where the time went.
     pub times: StageTimes,
 }
@@ -107,6 +112,8 @@ enum State {
     Features,
     Deciding,
     Running(CandidateId),
+    /// Still at work, though the input was answered without it.
+    Abandoned(CandidateId),
 }
 
 /// Holds the candidates, the premodel and all memory for one input at a time.
@@ -136,6 +143,9 @@ pub struct Selector {
     /// When the stage under way began. A reading of the clock ends one stage and begins the next.
     lap: Moment,
     failure: Option<Error>,
+    deadline: Option<Duration>,
+    /// When the input in flight is due.
+    due: Option<Instant>,
 }
 
 impl std::fmt::Debug for Selector {
@@ -226,6 +236,8 @@ impl Selector {
             started: now,
             lap: now,
             failure: None,
+            deadline: None,
+            due: None,
             set,
             baked: baked::is_baked(&premodel.program()),
             premodel,
@@ -297,10 +309,13 @@ impl Selector {
     /// # Errors
     /// As [`Selector::submit`] and [`InFlight::poll`].
     pub fn infer<'i>(&mut self, input: impl Into<Input<'i>>) -> Result<Outcome> {
-        let input = input.into();
-        self.begin(&input)?;
+        self.infer_input(&input.into())
+    }
+
+    pub(crate) fn infer_input(&mut self, input: &Input<'_>) -> Result<Outcome> {
+        self.begin(input)?;
         loop {
-            if let Some(outcome) = self.advance(&input)? {
+            if let Some(outcome) = self.advance(input)? {
                 return Ok(outcome);
             }
             std::hint::spin_loop();
@@ -335,8 +350,8 @@ impl Selector {
     }
 
     /// Waits for work that an input given up has left under way: its tensors are still in use.
-    fn settle(&mut self) -> Result<()> {
-        if let State::Running(candidate) = self.state
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        if let State::Running(candidate) | State::Abandoned(candidate) = self.state
             && self.set.gpu.is_none()
         {
             while matches!(self.set.ready(candidate), Ok(false)) {
@@ -347,8 +362,9 @@ impl Selector {
         self.set.gpu.as_mut().map_or(Ok(()), Gpu::settle)
     }
 
-    fn begin(&mut self, input: &Input<'_>) -> Result<()> {
+    pub(crate) fn begin(&mut self, input: &Input<'_>) -> Result<()> {
         self.settle()?;
+        self.due = self.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
         self.started = self.clock.now();
         self.lap = self.started;
         self.times = StageTimes::default();
@@ -407,17 +423,27 @@ impl Selector {
         }
     }
 
+    /// [`InFlight::poll`], for whoever holds the input himself.
+    pub(crate) fn poll_input(&mut self, input: &Input<'_>) -> Result<Option<Outcome>> {
+        if let State::Deciding = self.state {
+            // What the caller did since submit is no stage of ours.
+            self.lap = self.clock.now();
+        }
+        self.advance(input)
+    }
+
     /// Goes on as far as it can without waiting for an engine that works on its own.
     fn advance(&mut self, input: &Input<'_>) -> Result<Option<Outcome>> {
         if let State::Features = self.state
             && !self.take_features()?
         {
-            return Ok(None);
+            return if self.is_due() { self.cut_short(None).map(Some) } else { Ok(None) };
         }
         let mut request = match self.state {
-            State::Idle | State::Features => return Err(NOTHING_IN_FLIGHT),
+            State::Idle | State::Features | State::Abandoned(_) => return Err(NOTHING_IN_FLIGHT),
             State::Deciding => self.decide(),
             State::Running(candidate) => match self.set.ready(candidate) {
+                Ok(false) if self.is_due() => return self.cut_short(Some(candidate)).map(Some),
                 Ok(false) => return Ok(None),
                 Ok(true) => self.after_run(candidate),
                 Err(error) => self.after_failure(candidate, error),
@@ -426,6 +452,10 @@ impl Selector {
         loop {
             match request {
                 Request::Run(candidate) => {
+                    if self.is_due() {
+                        self.state = State::Idle;
+                        return self.cut_short(Some(candidate)).map(Some);
+                    }
                     if let Err(error) = self.set.load(candidate, input) {
                         if error.kind() == ErrorKind::Input {
                             // The next candidate could do nothing better with it.
@@ -449,7 +479,7 @@ impl Selector {
                         Err(error) => self.after_failure(candidate, error),
                     };
                 }
-                Request::Answer(answer) => return Ok(Some(self.outcome(answer))),
+                Request::Answer(answer) => return Ok(Some(self.outcome(answer, None))),
                 Request::NoneWorks => {
                     self.state = State::Idle;
                     return Err(self.failure.clone().unwrap_or(NOTHING_IN_FLIGHT));
@@ -506,7 +536,8 @@ impl Selector {
         self.premodel.program().failed(&mut self.walk, candidate)
     }
 
-    fn outcome(&mut self, answer: Answer) -> Outcome {
+    /// The outcome of an answer; where it was cut short, with the candidates that the walk counts and that did not run.
+    fn outcome(&mut self, answer: Answer, cut: Option<Mask>) -> Outcome {
         let summary = match answer {
             Answer::Candidate(c) => self.set.as_slice()[c.index()].summary(),
             Answer::Average(mask) => {
@@ -531,9 +562,10 @@ impl Selector {
             class: summary.class,
             probability: summary.top1,
             answer,
-            ran: self.walk.ran(),
+            ran: self.walk.ran().without(cut.unwrap_or(Mask::EMPTY)),
             failed: self.walk.failed(),
             node: self.walk.node(),
+            late: cut.is_some(),
             times: self.times,
         }
     }
@@ -562,11 +594,7 @@ impl InFlight<'_, '_> {
     /// # Errors
     /// Where the input does not fit, where no candidate works, or where the outcome was already given.
     pub fn poll(&mut self) -> Result<Option<Outcome>> {
-        if let State::Deciding = self.selector.state {
-            // What the caller did since submit is no stage of ours.
-            self.selector.lap = self.selector.clock.now();
-        }
-        self.selector.advance(&self.input)
+        self.selector.poll_input(&self.input)
     }
 
     /// Polls until the outcome is there or the time is over; `None` then, and the input stays in flight.

@@ -230,3 +230,63 @@ fn what_does_not_fit_is_refused_at_open() {
     let no_such = Candidate::new("x", Box::new(null_engine()), None, Scores::Logits, Some("pixels"), None).unwrap_err();
     assert!(no_such.message().contains("an input named 'pixels'"), "{no_such}");
 }
+
+/// A small candidate that is never sure, and a large one; their polls, and how long the small one takes.
+fn slow_cascade(polls: [u32; 2], takes: Duration) -> Selector {
+    let (mut small, mut large) = (null_engine(), null_engine());
+    small.set_function(move |_, outputs| {
+        std::thread::sleep(takes);
+        outputs[0].copy_from_slice(&[0.1, 0.0]);
+    });
+    large.set_output(0, &[0.0, 9.0]);
+    small.set_polls(polls[0]);
+    large.set_polls(polls[1]);
+    Selector::new(vec![of_frames("small", small), of_frames("large", large)], cascade(false)).unwrap()
+}
+
+#[test]
+fn past_its_deadline_an_input_is_answered_with_what_ran() {
+    let pixels = [7_u8; 16];
+    let frame = Frame::packed(Format::Gray8, 4, 4, 4, &pixels).unwrap();
+    // The deadline passes while the first candidate runs: the second is not started. Or while the second is at work: it is not
+    // waited for.
+    for (polls, takes, deadline) in [([0, 0], 5, 2_000), ([3, 2_000_000], 0, 300)] {
+        let mut selector = slow_cascade(polls, Duration::from_millis(takes));
+        let whole = selector.infer(frame).unwrap();
+        assert_eq!((whole.class, whole.late, whole.ran.len()), (1, false, 2));
+        selector.set_deadline(Some(Duration::from_micros(deadline)));
+        let outcome = selector.infer(frame).unwrap();
+        assert!(outcome.late, "{outcome:?}");
+        assert_eq!((outcome.class, outcome.answer), (0, Answer::Candidate(SMALL)));
+        assert_eq!((outcome.ran, outcome.failed.len()), (Mask::of(SMALL), 0));
+        assert_eq!(selector.probabilities(), selector.candidates()[0].probabilities());
+        // What was left at work is waited for by the next input, which is answered in full.
+        selector.set_deadline(None);
+        assert_eq!(selector.infer(frame).unwrap().class, 1);
+        // Time enough changes nothing.
+        selector.set_deadline(Some(Duration::from_secs(600)));
+        let outcome = selector.infer(frame).unwrap();
+        assert_eq!((outcome.class, outcome.late), (1, false));
+    }
+}
+
+#[test]
+fn past_its_deadline_with_nothing_run_an_input_fails() {
+    let pixels = [7_u8; 16];
+    let frame = Frame::packed(Format::Gray8, 4, 4, 4, &pixels).unwrap();
+    for polls in [[0, 0], [2_000_000, 0]] {
+        let mut selector = slow_cascade(polls, Duration::ZERO);
+        selector.set_deadline(Some(if polls[0] == 0 { Duration::from_nanos(1) } else { Duration::from_micros(300) }));
+        let error = selector.infer(frame).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
+        assert!(error.to_string().contains("expected") && error.to_string().contains("got"), "{error}");
+        // Nothing is in flight; a poll of the input says so once more.
+        {
+            let mut flight = selector.submit(frame).unwrap();
+            while matches!(flight.poll(), Ok(None)) {}
+            assert_eq!(flight.poll().unwrap_err().kind(), ErrorKind::Usage);
+        }
+        selector.set_deadline(None);
+        assert_eq!(selector.infer(frame).unwrap().class, 1);
+    }
+}

@@ -7,6 +7,7 @@
 
 #[cfg(feature = "cli")]
 mod cli;
+mod deadline;
 #[path = "../../cuda/tests/common/mod.rs"]
 mod double;
 mod doubles;

@@ -31,7 +31,8 @@ impl DeviceFrame {
     /// # Safety
     /// The planes' addresses must be readable by the device in the primary context, for as many bytes as sizes and strides
     /// say, from here until the outcome of every submit of this frame is there, or the selector is closed; nobody writes
-    /// to them in between.
+    /// to them in between. Where that outcome is late (a deadline passed), or an error because of the deadline, until the
+    /// selector's next submit has returned.
     pub unsafe fn new(desc: FrameDesc) -> Result<DeviceFrame, Error> {
         check(&desc)?;
         if desc.plane0 == 0 || (format_of(&desc)? == Format::Nv12 && desc.plane1 == 0) {

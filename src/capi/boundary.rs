@@ -1,0 +1,301 @@
+//! What stands between C and the crate: no panic crosses, one caller is inside a handle at a time, errors leave a text.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::ffi::c_char;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::log;
+use super::status::{Fail, TRTSEL_BUSY, TRTSEL_NULL_POINTER, TRTSEL_PANIC, TRTSEL_POISONED, trtsel_status};
+
+/// What a call on a handle gives: a status that is no failure, or the failure.
+pub(super) type Called = Result<trtsel_status, Fail>;
+
+/// Room for a line of text that always ends with a NUL.
+pub(super) struct Text {
+    bytes: [u8; Text::BYTES],
+    len: usize,
+}
+
+impl Text {
+    pub(super) const BYTES: usize = 1024;
+
+    pub(super) const fn new() -> Text {
+        Text { bytes: [0; Text::BYTES], len: 0 }
+    }
+
+    pub(super) fn set(&mut self, line: &str) {
+        self.len = 0;
+        self.push(line);
+    }
+
+    fn push(&mut self, line: &str) {
+        let end = fitting(line, Text::BYTES - 1 - self.len);
+        self.bytes[self.len..self.len + end].copy_from_slice(&line.as_bytes()[..end]);
+        self.len += end;
+        self.bytes[self.len] = 0;
+    }
+
+    pub(super) fn as_ptr(&self) -> *const c_char {
+        self.bytes.as_ptr().cast()
+    }
+}
+
+impl std::fmt::Write for Text {
+    fn write_str(&mut self, line: &str) -> std::fmt::Result {
+        self.push(line);
+        Ok(())
+    }
+}
+
+/// How many bytes of a text, up to a border of its characters, fit into a room of so many.
+pub(super) fn fitting(line: &str, room: usize) -> usize {
+    let mut end = line.len().min(room);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    end
+}
+
+/// Writes a text to the caller's buffer, cut to what fits, with a NUL behind it. Nothing is written to a NULL buffer or one of no
+/// bytes.
+///
+/// # Safety
+/// `buffer` is NULL, or `bytes` bytes may be written there.
+pub(super) unsafe fn write_text(line: &str, buffer: *mut c_char, bytes: usize) {
+    if buffer.is_null() || bytes == 0 {
+        return;
+    }
+    let end = fitting(line, bytes - 1);
+    // SAFETY: `end` is less than `bytes`, all of which the caller lets us write; a text of ours is not in his buffer.
+    unsafe {
+        std::ptr::copy_nonoverlapping(line.as_ptr(), buffer.cast(), end);
+        buffer.add(end).write(0);
+    }
+}
+
+/// What a panic said.
+fn panic_text(payload: Box<dyn Any + Send>) -> String {
+    let said = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let line = format!(
+        "trt-select: expected no panic, got one: {}; this is a defect of the library: close the handle and report it",
+        said.unwrap_or("it left no text")
+    );
+    discard(payload);
+    line
+}
+
+/// Drops a panic's payload, which might panic in turn; a second payload is left where it is.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+}
+
+/// Runs a call that has no handle yet. The text of a failure goes to the caller's buffer.
+///
+/// # Safety
+/// `error` is NULL, or `error_bytes` bytes may be written there.
+pub(super) unsafe fn open(error: *mut c_char, error_bytes: usize, work: impl FnOnce() -> Called) -> trtsel_status {
+    let fail = match catch_unwind(AssertUnwindSafe(|| {
+        test_panic();
+        work()
+    })) {
+        Ok(Ok(status)) => return status,
+        Ok(Err(fail)) => fail,
+        Err(payload) => Fail::text(TRTSEL_PANIC, panic_text(payload)),
+    };
+    // SAFETY: the caller's promise.
+    unsafe { write_text(&fail.message, error, error_bytes) };
+    fail.status
+}
+
+/// Runs a call that has no handle and no text.
+pub(super) fn plain(work: impl FnOnce() -> Called) -> trtsel_status {
+    // SAFETY: no buffer.
+    unsafe { open(std::ptr::null_mut(), 0, work) }
+}
+
+/// The inside of a handle, which one caller at a time may change.
+pub(super) struct Guarded<T> {
+    busy: AtomicBool,
+    poisoned: AtomicBool,
+    inner: UnsafeCell<T>,
+    text: UnsafeCell<Text>,
+}
+
+// SAFETY: `inner` and `text` are only touched by whoever has set `busy`, which orders one after the other; so several threads
+// may hold the handle if its inside may move between them.
+unsafe impl<T: Send> Sync for Guarded<T> {}
+
+const BUSY: &str = "handle: expected one call at a time, got a second one; let one thread at a time use it\0";
+
+impl<T> Guarded<T> {
+    pub(super) const fn new(inner: T) -> Guarded<T> {
+        Guarded {
+            busy: AtomicBool::new(false),
+            poisoned: AtomicBool::new(false),
+            inner: UnsafeCell::new(inner),
+            text: UnsafeCell::new(Text::new()),
+        }
+    }
+
+    /// Runs a call that may change the inside. What it logs goes to `sink`.
+    pub(super) fn enter(&self, sink: Option<log::Sink>, work: impl FnOnce(&mut T) -> Called) -> trtsel_status {
+        if self.poisoned.load(Ordering::Relaxed) {
+            return TRTSEL_POISONED;
+        }
+        if self.busy.swap(true, Ordering::Acquire) {
+            return TRTSEL_BUSY;
+        }
+        // SAFETY: `busy` was not set and is now ours: nobody else is inside until it is cleared below.
+        let (inner, text) = unsafe { (&mut *self.inner.get(), &mut *self.text.get()) };
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            test_panic();
+            match sink {
+                None => work(inner),
+                Some(sink) => log::with(sink, || work(inner)),
+            }
+        }));
+        let status = match result {
+            Ok(Ok(status)) => status,
+            Ok(Err(fail)) => {
+                text.set(&fail.message);
+                fail.status
+            }
+            Err(payload) => {
+                text.set(&panic_text(payload));
+                self.poisoned.store(true, Ordering::Relaxed);
+                TRTSEL_PANIC
+            }
+        };
+        self.busy.store(false, Ordering::Release);
+        status
+    }
+
+    /// Runs a call that reads only what never changes, or is made of atomics: any thread, at any time.
+    pub(super) fn look(&self, work: impl FnOnce() -> Called) -> trtsel_status {
+        if self.poisoned.load(Ordering::Relaxed) {
+            return TRTSEL_POISONED;
+        }
+        match catch_unwind(AssertUnwindSafe(|| {
+            test_panic();
+            work()
+        })) {
+            Ok(Ok(status)) => status,
+            Ok(Err(fail)) => fail.status,
+            Err(payload) => {
+                discard(payload);
+                self.poisoned.store(true, Ordering::Relaxed);
+                TRTSEL_PANIC
+            }
+        }
+    }
+
+    /// The text of the last failure; empty before the first.
+    pub(super) fn text(&self) -> *const c_char {
+        if self.busy.swap(true, Ordering::Acquire) {
+            return BUSY.as_ptr().cast();
+        }
+        // SAFETY: `busy` is ours.
+        let text = unsafe { &*self.text.get() }.as_ptr();
+        self.busy.store(false, Ordering::Release);
+        text
+    }
+
+    fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire)
+    }
+}
+
+/// Something that C holds by a pointer.
+pub(super) trait Handle: Sized {
+    type Inside;
+
+    fn guarded(&self) -> &Guarded<Self::Inside>;
+}
+
+/// Gives a handle to the caller.
+pub(super) fn give<H: Handle>(handle: H) -> *mut H {
+    Box::into_raw(Box::new(handle))
+}
+
+/// Frees a handle. A panic on the way leaves what was not freed yet.
+///
+/// # Safety
+/// `handle` is NULL, or was given by [`give`] and not closed yet.
+pub(super) unsafe fn close<H: Handle>(handle: *mut H) -> trtsel_status {
+    if handle.is_null() {
+        return super::status::TRTSEL_OK;
+    }
+    // SAFETY: the caller's promise.
+    if unsafe { &*handle }.guarded().is_busy() {
+        return TRTSEL_BUSY;
+    }
+    plain(|| {
+        // SAFETY: `give` made it of a box, and nobody is inside.
+        drop(unsafe { Box::from_raw(handle) });
+        Ok(super::status::TRTSEL_OK)
+    })
+}
+
+const NULL_HANDLE: &str = "handle: expected an open one, got NULL; open one first\0";
+
+/// The text of a handle's last failure.
+///
+/// # Safety
+/// `handle` is NULL or open.
+pub(super) unsafe fn error<H: Handle>(handle: *const H) -> *const c_char {
+    // SAFETY: the caller's promise.
+    match unsafe { handle.as_ref() } {
+        None => NULL_HANDLE.as_ptr().cast(),
+        Some(handle) => handle.guarded().text(),
+    }
+}
+
+/// Looks that outputs have somewhere to go.
+pub(super) fn wanted<T>(output: *mut T, line: &'static str) -> Result<*mut T, Fail> {
+    if output.is_null() { Err(Fail::new(TRTSEL_NULL_POINTER, line)) } else { Ok(output) }
+}
+
+#[cfg(not(feature = "capi-test-panic"))]
+#[inline(always)]
+fn test_panic() {}
+
+#[cfg(feature = "capi-test-panic")]
+static PANIC_IN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+#[cfg(feature = "capi-test-panic")]
+fn test_panic() {
+    if PANIC_IN.load(Ordering::Relaxed) > 0 && PANIC_IN.fetch_sub(1, Ordering::Relaxed) == 1 {
+        panic!("a test asked for it");
+    }
+}
+
+/// Makes the `calls`-th call from now on panic (of those that can: static texts cannot); 0 calls it off. A test's: no header
+/// declares it.
+#[cfg(feature = "capi-test-panic")]
+#[allow(unreachable_pub, reason = "C reaches it")]
+#[unsafe(no_mangle)]
+pub extern "C" fn trtsel_test_panic(calls: u32) {
+    PANIC_IN.store(calls, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!((fitting("aé", 3), fitting("aé", 2), fitting("aé", 1), fitting("", 5)), (3, 1, 1, 0));
+        let mut text = Text::new();
+        text.set(&"é".repeat(2000));
+        assert_eq!(text.len, Text::BYTES - 2);
+        assert_eq!(text.bytes[text.len], 0);
+        let mut buffer = [0x55_u8; 8];
+        // SAFETY: less than the buffer has.
+        unsafe { write_text("abcdé", buffer.as_mut_ptr().cast(), 6) };
+        assert_eq!(&buffer, b"abcd\0\x55\x55\x55");
+    }
+}

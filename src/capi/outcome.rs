@@ -1,0 +1,189 @@
+//! What is asked of a selector after a result: probabilities, reasons; and the true answer.
+
+use std::ffi::c_char;
+
+use trt_select_premodel::CandidateId;
+
+use super::boundary::{wanted, write_text};
+use super::result::trtsel_summary;
+use super::selector::{Inside, NO_OUTPUT, trtsel_selector};
+use super::sized::Output;
+use super::status::{
+    Fail, TRTSEL_BUFFER_TOO_SMALL, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_OK, TRTSEL_WRONG_STATE,
+    trtsel_status,
+};
+use crate::error::Error;
+
+/// The class probabilities behind the last result, borrowed: valid until the next submit, infer, warm-up, reset or close.
+/// `TRTSEL_WRONG_STATE` before the first result and while an input is in flight. One call at a time; allocates nothing.
+///
+/// # Safety
+/// `selector` is NULL or open; the outputs NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_probabilities(
+    selector: *mut trtsel_selector,
+    probabilities: *mut *const f32,
+    count: *mut usize,
+) -> trtsel_status {
+    let work = |_: &trtsel_selector, inside: &mut Inside| {
+        let (to, count) = (wanted(probabilities, NO_OUTPUT)?, wanted(count, NO_OUTPUT)?);
+        inside.last()?;
+        let probabilities = inside.selector.probabilities();
+        // SAFETY: the caller's promise; NULL was refused.
+        unsafe {
+            to.write(probabilities.as_ptr());
+            count.write(probabilities.len());
+        }
+        Ok(TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}
+
+/// Copies the class probabilities behind the last result to an array of `capacity` floats: `TRTSEL_BUFFER_TOO_SMALL` where they are
+/// more (`class_count` of `trtsel_info` says how many). Else as `trtsel_selector_probabilities`.
+///
+/// # Safety
+/// `selector` is NULL or open; `probabilities` NULL or of `capacity` floats.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_copy_probabilities(
+    selector: *mut trtsel_selector,
+    probabilities: *mut f32,
+    capacity: usize,
+) -> trtsel_status {
+    let work = |_: &trtsel_selector, inside: &mut Inside| {
+        let to = wanted(probabilities, NO_OUTPUT)?;
+        inside.last()?;
+        let from = inside.selector.probabilities();
+        if from.len() > capacity {
+            return Err(Fail::new(
+                TRTSEL_BUFFER_TOO_SMALL,
+                "probabilities: expected room for all classes, got less; give class_count floats",
+            ));
+        }
+        // SAFETY: the caller's array has `capacity` floats, at least as many as are copied.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
+        Ok(TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}
+
+/// What one candidate said on the input of the last result. `TRTSEL_NOT_FOUND` where it did not run. One call at a time; allocates
+/// nothing.
+///
+/// # Safety
+/// `selector` is NULL or open, `summary` NULL or a struct of its `struct_size`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_summary(
+    selector: *mut trtsel_selector,
+    candidate: u32,
+    summary: *mut trtsel_summary,
+) -> trtsel_status {
+    let work = |_: &trtsel_selector, inside: &mut Inside| {
+        // SAFETY: the caller's promise.
+        let output = unsafe { Output::new(summary)? };
+        let ran = inside.last()?.ran;
+        let id = CandidateId(u8::try_from(candidate).unwrap_or(u8::MAX));
+        if !ran.has(id) {
+            return Err(Fail::new(TRTSEL_NOT_FOUND, "candidate: expected one that ran on the last input, got another"));
+        }
+        output.write(&inside.selector.candidates()[id.index()].summary().into());
+        Ok(TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}
+
+/// Why the program came to a node (`node` of a result), in words. One call at a time; allocates.
+///
+/// # Safety
+/// `selector` is NULL or open; `text` NULL or of `text_bytes`; `needed_bytes` NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_why(
+    selector: *mut trtsel_selector,
+    node: u32,
+    text: *mut c_char,
+    text_bytes: usize,
+    needed_bytes: *mut usize,
+) -> trtsel_status {
+    let work = |_: &trtsel_selector, inside: &mut Inside| {
+        let premodel = inside.selector.premodel();
+        if node as usize >= premodel.program().nodes().len() {
+            return Err(Fail::new(TRTSEL_NOT_FOUND, "node: expected one of the program's, got another number"));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { give_text(&premodel.why(node as usize), text, text_bytes, needed_bytes) };
+        Ok(TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}
+
+/// Why a candidate failed on the last input (`failed_mask` of its result), in a line; empty where none did. One call at a time; allocates
+/// nothing.
+///
+/// # Safety
+/// As `trtsel_selector_why`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_failure(
+    selector: *mut trtsel_selector,
+    text: *mut c_char,
+    text_bytes: usize,
+    needed_bytes: *mut usize,
+) -> trtsel_status {
+    let work = |_: &trtsel_selector, inside: &mut Inside| {
+        let line = inside.selector.failure().map_or("", Error::message);
+        // SAFETY: the caller's promise.
+        unsafe { give_text(line, text, text_bytes, needed_bytes) };
+        Ok(TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}
+
+/// Writes a text and how many bytes all of it takes.
+///
+/// # Safety
+/// `text` is NULL or of `text_bytes`; `needed` NULL or writable.
+pub(super) unsafe fn give_text(line: &str, text: *mut c_char, text_bytes: usize, needed: *mut usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        write_text(line, text, text_bytes);
+        if !needed.is_null() {
+            needed.write(line.len() + 1);
+        }
+    }
+}
+
+/// Tells the true class of the input of the last result. Every candidate that ran on it counts as right or wrong in the statistics.
+/// Once per result: `TRTSEL_WRONG_STATE` the second time and where there is no result; `TRTSEL_INVALID_ARGUMENT` for a class that the networks
+/// do not have. One call at a time; allocates nothing.
+///
+/// # Safety
+/// `selector` is NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_feedback(selector: *mut trtsel_selector, true_class: u32) -> trtsel_status {
+    let work = |this: &trtsel_selector, inside: &mut Inside| {
+        if true_class as usize >= this.info.classes {
+            return Err(Fail::new(
+                TRTSEL_INVALID_ARGUMENT,
+                "feedback: expected a class of the networks', got another number",
+            ));
+        }
+        let candidates = inside.selector.candidates();
+        match &mut inside.last {
+            Some((outcome, fed @ false)) => {
+                *fed = true;
+                this.statistics.feedback(outcome, true_class, |c| candidates[c.index()].summary().class);
+                Ok(TRTSEL_OK)
+            }
+            _ => Err(Fail::new(
+                TRTSEL_WRONG_STATE,
+                "feedback: expected a result that had none yet, got none; give it once after each result",
+            )),
+        }
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}

@@ -1,0 +1,452 @@
+//! The selector: open, inputs, results, feedback, close.
+
+use std::ffi::c_char;
+use std::time::{Duration, Instant};
+
+use super::boundary::{self, Called, Guarded, Handle, wanted};
+use super::frame::{input, tensor, trtsel_frame};
+use super::info::Info;
+use super::log::{self, Sink};
+use super::options::{deadline, path, trtsel_options};
+use super::result::trtsel_result;
+use super::sized::{self, Output};
+use super::statistics::Statistics;
+use super::status::{
+    Fail, TRTSEL_NOT_FOUND, TRTSEL_NULL_POINTER, TRTSEL_OK, TRTSEL_PENDING, TRTSEL_WRONG_STATE, trtsel_status,
+};
+use crate::bundle::Bundle;
+use crate::candidate::Input;
+use crate::error::{Error, ErrorKind};
+use crate::selector::{Outcome, Selector};
+
+/// A bundle's candidates and premodel, open. One input is in flight at a time.
+pub struct trtsel_selector {
+    guarded: Guarded<Inside>,
+    pub(super) info: Info,
+    pub(super) statistics: Statistics,
+    sink: Option<Sink>,
+    stream: u64,
+}
+
+/// What one caller at a time may change.
+pub(super) struct Inside {
+    pub(super) selector: Selector,
+    /// The input in flight. It borrows the caller's memory, which he keeps as long as the documentation of submit says.
+    flight: Option<Input<'static>>,
+    /// The last result, and whether its true answer was fed back.
+    pub(super) last: Option<(Outcome, bool)>,
+    /// `u64::MAX`: none.
+    deadline_ns: u64,
+}
+
+impl Handle for trtsel_selector {
+    type Inside = Inside;
+
+    fn guarded(&self) -> &Guarded<Inside> {
+        &self.guarded
+    }
+}
+
+const NULL: Fail = Fail::new(TRTSEL_NULL_POINTER, "selector: expected an open one, got NULL; open one first");
+const IN_FLIGHT: Fail = Fail::new(
+    TRTSEL_WRONG_STATE,
+    "selector: expected no input in flight, got one; poll or wait until it is done, or cancel it",
+);
+const NOTHING: Fail =
+    Fail::new(TRTSEL_WRONG_STATE, "selector: expected an input in flight, got none; submit one first");
+const NO_RESULT: Fail = Fail::new(
+    TRTSEL_WRONG_STATE,
+    "selector: expected a result before this call, got none; infer or wait for one first",
+);
+pub(super) const NO_OUTPUT: &str = "output: expected an address, got NULL; give it";
+
+impl trtsel_selector {
+    /// A call that may change the selector.
+    ///
+    /// # Safety
+    /// `selector` is NULL or open.
+    pub(super) unsafe fn enter(
+        selector: *mut trtsel_selector,
+        work: impl FnOnce(&trtsel_selector, &mut Inside) -> Called,
+    ) -> trtsel_status {
+        // SAFETY: the caller's promise. A shared reference: other threads may look at the same time.
+        let Some(selector) = (unsafe { selector.as_ref() }) else { return NULL.status };
+        selector.guarded.enter(selector.sink, |inside| work(selector, inside))
+    }
+
+    /// A call that changes nothing.
+    ///
+    /// # Safety
+    /// `selector` is NULL or open.
+    pub(super) unsafe fn look(
+        selector: *const trtsel_selector,
+        work: impl FnOnce(&trtsel_selector) -> Called,
+    ) -> trtsel_status {
+        // SAFETY: the caller's promise.
+        let Some(selector) = (unsafe { selector.as_ref() }) else { return NULL.status };
+        selector.guarded.look(|| work(selector))
+    }
+
+    fn begun(&self, inside: &mut Inside) -> Result<(), Fail> {
+        if inside.flight.is_some() {
+            return Err(IN_FLIGHT);
+        }
+        inside.last = None;
+        Ok(())
+    }
+
+    fn submit(&self, inside: &mut Inside, input: Input<'static>) -> Called {
+        self.begun(inside)?;
+        inside.selector.begin(&input)?;
+        self.statistics.inputs.count();
+        inside.flight = Some(input);
+        Ok(TRTSEL_OK)
+    }
+
+    fn infer(&self, inside: &mut Inside, input: &Input<'_>, output: Output<trtsel_result>) -> Called {
+        self.begun(inside)?;
+        self.statistics.inputs.count();
+        let outcome = inside.selector.infer_input(input);
+        self.done(inside, outcome, output)
+    }
+
+    fn poll(&self, inside: &mut Inside, output: Output<trtsel_result>) -> Called {
+        let Some(input) = &inside.flight else { return Err(NOTHING) };
+        match inside.selector.poll_input(input).transpose() {
+            None => Ok(TRTSEL_PENDING),
+            Some(outcome) => {
+                inside.flight = None;
+                self.done(inside, outcome, output)
+            }
+        }
+    }
+
+    fn done(&self, inside: &mut Inside, outcome: Result<Outcome, Error>, output: Output<trtsel_result>) -> Called {
+        match outcome {
+            Ok(outcome) => {
+                self.statistics.outcome(&outcome, inside.deadline_ns);
+                inside.last = Some((outcome, false));
+                output.write(&trtsel_result::from(&outcome));
+                Ok(TRTSEL_OK)
+            }
+            Err(error) => {
+                self.statistics.failed.count();
+                if error.kind() == ErrorKind::Deadline {
+                    self.statistics.deadline_misses.count();
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    fn cancel(&self, inside: &mut Inside) -> Result<(), Fail> {
+        let waited = inside.selector.settle();
+        if inside.flight.take().is_some() {
+            self.statistics.cancelled.count();
+        }
+        Ok(waited?)
+    }
+}
+
+impl Inside {
+    pub(super) fn last(&self) -> Result<&Outcome, Fail> {
+        self.last.as_ref().map(|(outcome, _)| outcome).ok_or(NO_RESULT)
+    }
+}
+
+/// Opens a bundle: its engines, networks and premodel. `options` may be NULL: the defaults. On success `*selector` is the new
+/// handle; else a line about why not is written to `error_text` (cut to `error_bytes`, with a NUL; NULL: nowhere).
+///
+/// `TRTSEL_IO`, `TRTSEL_BUNDLE`, `TRTSEL_PREMODEL`, `TRTSEL_ENGINE`, `TRTSEL_INVALID_ARGUMENT`, `TRTSEL_STRUCT_SIZE`. Any thread; allocates,
+/// reads files, and may take seconds.
+///
+/// # Safety
+/// `bundle_folder` is NULL or a text; `options` NULL or a struct of its `struct_size`; `selector` NULL or writable; `error_text`
+/// NULL or of `error_bytes`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_open(
+    bundle_folder: *const c_char,
+    options: *const trtsel_options,
+    selector: *mut *mut trtsel_selector,
+    error_text: *mut c_char,
+    error_bytes: usize,
+) -> trtsel_status {
+    let work = || {
+        let selector = wanted(selector, NO_OUTPUT)?;
+        // SAFETY: the caller's promise.
+        let folder = unsafe { path(bundle_folder)? };
+        let options = if options.is_null() {
+            // SAFETY: zeros are a value of the options, and the defaults.
+            unsafe { std::mem::zeroed::<trtsel_options>() }
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { sized::read(options)? }
+        };
+        let options = options.understand()?;
+        let open = || -> Result<trtsel_selector, Error> {
+            let bundle = Bundle::read(&folder)?;
+            let (mut opened, choice) = Selector::open(&bundle, &options.config)?;
+            ::log::info!("{}", choice.reason);
+            opened.set_deadline(options.deadline);
+            let info = Info::new(&bundle, &opened, &choice);
+            Ok(trtsel_selector {
+                guarded: Guarded::new(Inside {
+                    selector: opened,
+                    flight: None,
+                    last: None,
+                    deadline_ns: deadline_or_none(options.deadline),
+                }),
+                info,
+                statistics: Statistics::new(),
+                sink: options.sink,
+                stream: options.stream,
+            })
+        };
+        let opened = match options.sink {
+            None => open()?,
+            Some(sink) => log::with(sink, open)?,
+        };
+        // SAFETY: the caller's promise; NULL was refused.
+        unsafe { selector.write(boundary::give(opened)) };
+        Ok(TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { boundary::open(error_text, error_bytes, work) }
+}
+
+fn deadline_or_none(deadline: Option<Duration>) -> u64 {
+    deadline.map_or(u64::MAX, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Closes a selector: waits for what is under way and frees everything. NULL is taken. `TRTSEL_BUSY` where a call is inside:
+/// then nothing is freed. After `TRTSEL_OK` the handle is gone.
+///
+/// # Safety
+/// `selector` is NULL or open, and no other thread will use it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_close(selector: *mut trtsel_selector) -> trtsel_status {
+    // SAFETY: the caller's promise.
+    unsafe { boundary::close(selector) }
+}
+
+/// The text of the last failure of a call that takes the selector without `const`; empty before the first. Never NULL. Valid
+/// until the next such call. One call at a time, but also on a poisoned selector; does not allocate.
+///
+/// # Safety
+/// `selector` is NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_error(selector: *mut trtsel_selector) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe { boundary::error(selector) }
+}
+
+/// Runs the features and every candidate once on a frame, so that all memory that depends on its size is taken. No result, and
+/// nothing is counted. One call at a time; allocates.
+///
+/// # Safety
+/// `selector` is NULL or open, `frame` NULL or a frame as `trtsel_frame` says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_warm_up(
+    selector: *mut trtsel_selector,
+    frame: *const trtsel_frame,
+) -> trtsel_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        trtsel_selector::enter(selector, |this, inside| {
+            let input = input(frame, this.stream)?;
+            this.begun(inside)?;
+            inside.selector.warm_up(input)?;
+            Ok(TRTSEL_OK)
+        })
+    }
+}
+
+/// Starts on a frame: computes the features that the premodel reads (with TensorRT: enqueues them), runs no network. The frame
+/// stays as it is until the result is there or the input is cancelled: see `trtsel_frame`.
+///
+/// `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_INPUT`, `TRTSEL_INVALID_ARGUMENT`, `TRTSEL_UNSUPPORTED`, `TRTSEL_ENGINE`. One call
+/// at a time. Allocates nothing, unless the frame is larger than any before.
+///
+/// # Safety
+/// As `trtsel_selector_warm_up`; the frame's planes live as said.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_submit(
+    selector: *mut trtsel_selector,
+    frame: *const trtsel_frame,
+) -> trtsel_status {
+    // SAFETY: the caller's promise; he keeps the planes until the input is done.
+    unsafe { trtsel_selector::enter(selector, |this, inside| this.submit(inside, input(frame, this.stream)?)) }
+}
+
+/// `trtsel_selector_submit` for a bundle whose input is a tensor: its elements in the network's order. `TRTSEL_INPUT` where the premodel
+/// reads image features. (A wrong `count` shows in the poll.)
+///
+/// # Safety
+/// `selector` is NULL or open; `values` NULL or `count` floats that live as said.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_submit_tensor(
+    selector: *mut trtsel_selector,
+    values: *const f32,
+    count: usize,
+) -> trtsel_status {
+    // SAFETY: the caller's promise; he keeps the floats until the input is done.
+    unsafe { trtsel_selector::enter(selector, |this, inside| this.submit(inside, tensor(values, count)?)) }
+}
+
+/// Takes the next decisions whose signals are there, and starts what they ask for. `TRTSEL_OK`: the result is written, and nothing is in
+/// flight. `TRTSEL_PENDING`: something is at work on the device; nothing was waited for. (Engines on the CPU run inside this call.)
+///
+/// A candidate that fails does not fail the input: the most capable one that works answers. `TRTSEL_ENGINE` where none does,
+/// `TRTSEL_DEADLINE`, `TRTSEL_INPUT`; then nothing is in flight either. `TRTSEL_WRONG_STATE` where nothing was. One call at a time;
+/// allocates nothing.
+///
+/// # Safety
+/// `selector` is NULL or open, `result` NULL or a struct of its `struct_size`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_poll(
+    selector: *mut trtsel_selector,
+    result: *mut trtsel_result,
+) -> trtsel_status {
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, |this, inside| this.poll(inside, Output::new(result)?)) }
+}
+
+/// Polls until the result is there or `timeout_ns` nanoseconds are over: then `TRTSEL_PENDING`, and the input stays in flight. It polls
+/// without sleeping. Else as `trtsel_selector_poll`.
+///
+/// # Safety
+/// As `trtsel_selector_poll`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_wait(
+    selector: *mut trtsel_selector,
+    timeout_ns: u64,
+    result: *mut trtsel_result,
+) -> trtsel_status {
+    let work = |this: &trtsel_selector, inside: &mut Inside| {
+        // SAFETY: the caller's promise.
+        let output = unsafe { Output::new(result)? };
+        let started = Instant::now();
+        loop {
+            match this.poll(inside, output)? {
+                TRTSEL_PENDING if started.elapsed() < Duration::from_nanos(timeout_ns) => std::hint::spin_loop(),
+                status => return Ok(status),
+            }
+        }
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}
+
+/// Submits a frame and waits. Errors and memory as `trtsel_selector_submit` and `trtsel_selector_poll`. One call at a time.
+///
+/// # Safety
+/// As `trtsel_selector_submit` and `trtsel_selector_poll`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_infer(
+    selector: *mut trtsel_selector,
+    frame: *const trtsel_frame,
+    result: *mut trtsel_result,
+) -> trtsel_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        trtsel_selector::enter(selector, |this, inside| {
+            this.infer(inside, &input(frame, this.stream)?, Output::new(result)?)
+        })
+    }
+}
+
+/// `trtsel_selector_infer` for a bundle whose input is a tensor.
+///
+/// # Safety
+/// As `trtsel_selector_submit_tensor` and `trtsel_selector_poll`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_infer_tensor(
+    selector: *mut trtsel_selector,
+    values: *const f32,
+    count: usize,
+    result: *mut trtsel_result,
+) -> trtsel_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        trtsel_selector::enter(selector, |this, inside| {
+            this.infer(inside, &tensor(values, count)?, Output::new(result)?)
+        })
+    }
+}
+
+/// Gives up the input in flight, if there is one, and waits until nothing reads its frame any more. One call at a time; allocates
+/// nothing.
+///
+/// # Safety
+/// `selector` is NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_cancel(selector: *mut trtsel_selector) -> trtsel_status {
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, |this, inside| this.cancel(inside).map(|()| TRTSEL_OK)) }
+}
+
+/// Back to how it was after open: `trtsel_selector_cancel`, no last result, own signals not set, all counts 0. The deadline stays. One call
+/// at a time; allocates nothing.
+///
+/// # Safety
+/// `selector` is NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_reset(selector: *mut trtsel_selector) -> trtsel_status {
+    let work = |this: &trtsel_selector, inside: &mut Inside| {
+        let waited = this.cancel(inside);
+        inside.last = None;
+        for (_, slot) in &this.info.signals {
+            inside.selector.set_signal(*slot, f32::NAN);
+        }
+        this.statistics.reset();
+        waited.map(|()| TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}
+
+/// Sets how long an input may take from its submit on, in nanoseconds, from the next input on; 0: no limit.
+///
+/// Past its deadline no further candidate is started, and none that works on a device is waited for: of the candidates that ran the most
+/// capable one answers, and the result has `TRTSEL_LATE`. Where none ran, the input ends with `TRTSEL_DEADLINE`. The clock is read
+/// between candidates and in each poll: a network that runs on the CPU is not interrupted. One call at a time; allocates nothing.
+///
+/// # Safety
+/// `selector` is NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_set_deadline(
+    selector: *mut trtsel_selector,
+    deadline_ns: u64,
+) -> trtsel_status {
+    let work = |_: &trtsel_selector, inside: &mut Inside| {
+        let deadline = deadline(deadline_ns);
+        inside.selector.set_deadline(deadline);
+        inside.deadline_ns = deadline_or_none(deadline);
+        Ok(TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}
+
+/// Sets one of the caller's own signals, by the slot that `trtsel_selector_signal_slot` gave. It stays until it is set again; before the
+/// first time it is NaN, which takes the else branch of every test. `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time;
+/// allocates nothing.
+///
+/// # Safety
+/// `selector` is NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_set_signal(
+    selector: *mut trtsel_selector,
+    slot: u32,
+    value: f32,
+) -> trtsel_status {
+    let work = |this: &trtsel_selector, inside: &mut Inside| {
+        let Some((_, slot)) = this.info.signals.get(slot as usize) else {
+            return Err(Fail::new(TRTSEL_NOT_FOUND, "signal: expected a slot of the premodel's, got another number"));
+        };
+        inside.selector.set_signal(*slot, value);
+        Ok(TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}

@@ -1,0 +1,336 @@
+//! What a selector has done so far. One thread at a time counts; any may read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use trt_select_premodel::{Answer, CandidateId, MAX_CANDIDATES};
+
+use super::selector::trtsel_selector;
+use super::sized::{Output, Sized_};
+use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK, trtsel_status};
+use crate::selector::Outcome;
+
+/// Buckets of the histogram of latencies.
+pub const TRTSEL_LATENCY_BUCKETS: usize = 40;
+
+/// Counts since open or `trtsel_selector_reset_statistics`. Sums of times are in nanoseconds.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct trtsel_statistics {
+    /// `sizeof(trtsel_statistics)`; set it before the call.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Inputs submitted.
+    pub inputs: u64,
+    /// Inputs that got a result.
+    pub answered: u64,
+    /// Inputs that ended with an error.
+    pub failed: u64,
+    /// Inputs that were cancelled, or given up by a reset.
+    pub cancelled: u64,
+    /// Results of an average.
+    pub averages: u64,
+    /// Results with `TRTSEL_LATE`.
+    pub late: u64,
+    /// Inputs that were not done by their deadline: results that took longer, and `TRTSEL_DEADLINE`.
+    pub deadline_misses: u64,
+    /// Results whose true answer was fed back.
+    pub fed_back: u64,
+    /// Of these, results that were right.
+    pub right: u64,
+    /// Latency, from submit to the result: sum.
+    pub latency_sum_ns: u64,
+    /// Smallest; 0 before the first result.
+    pub latency_min_ns: u64,
+    /// Largest.
+    pub latency_max_ns: u64,
+    /// Sum of the features' times.
+    pub features_sum_ns: u64,
+    /// Sum of the decisions' times.
+    pub decide_sum_ns: u64,
+    /// Sum of the preprocessing's times.
+    pub preprocess_sum_ns: u64,
+    /// Sum of the networks' times.
+    pub compute_sum_ns: u64,
+    /// Bucket k counts latencies of 2^k to 2^(k+1) - 1 ns, bucket 0 also 0, the last one also all above.
+    pub latency_histogram: [u64; TRTSEL_LATENCY_BUCKETS],
+}
+
+/// Counts of one candidate.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct trtsel_candidate_statistics {
+    /// `sizeof(trtsel_candidate_statistics)`; set it before the call.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Inputs that it ran on and did not fail on.
+    pub runs: u64,
+    /// Inputs that it failed on.
+    pub failures: u64,
+    /// Inputs that it answered alone.
+    pub answers: u64,
+    /// Runs on inputs whose true answer was fed back.
+    pub fed_back: u64,
+    /// Of these, runs that were right, whether it answered or not.
+    pub right: u64,
+}
+
+// SAFETY: `repr(C)`, numbers only, no padding.
+unsafe impl Sized_ for trtsel_statistics {
+    const FIRST: usize = 136;
+}
+
+// SAFETY: `repr(C)`, numbers only, no padding.
+unsafe impl Sized_ for trtsel_candidate_statistics {
+    const FIRST: usize = 48;
+}
+
+/// A number that one thread writes and any reads: no locked instruction is needed.
+#[derive(Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    fn add(&self, value: u64) {
+        self.set(self.get().wrapping_add(value));
+    }
+
+    pub(super) fn count(&self) {
+        self.add(1);
+    }
+}
+
+#[derive(Default)]
+struct OfCandidate {
+    runs: Counter,
+    failures: Counter,
+    answers: Counter,
+    fed_back: Counter,
+    right: Counter,
+}
+
+/// The counters of a selector. Written only by whoever is inside the handle.
+pub(super) struct Statistics {
+    pub(super) inputs: Counter,
+    answered: Counter,
+    pub(super) failed: Counter,
+    pub(super) cancelled: Counter,
+    averages: Counter,
+    late: Counter,
+    pub(super) deadline_misses: Counter,
+    fed_back: Counter,
+    right: Counter,
+    latency_sum: Counter,
+    /// `u64::MAX` before the first.
+    latency_min: Counter,
+    latency_max: Counter,
+    features: Counter,
+    decide: Counter,
+    preprocess: Counter,
+    compute: Counter,
+    histogram: [Counter; TRTSEL_LATENCY_BUCKETS],
+    candidates: [OfCandidate; MAX_CANDIDATES],
+}
+
+impl Statistics {
+    pub(super) fn new() -> Statistics {
+        let statistics = Statistics {
+            inputs: Counter::default(),
+            answered: Counter::default(),
+            failed: Counter::default(),
+            cancelled: Counter::default(),
+            averages: Counter::default(),
+            late: Counter::default(),
+            deadline_misses: Counter::default(),
+            fed_back: Counter::default(),
+            right: Counter::default(),
+            latency_sum: Counter::default(),
+            latency_min: Counter::default(),
+            latency_max: Counter::default(),
+            features: Counter::default(),
+            decide: Counter::default(),
+            preprocess: Counter::default(),
+            compute: Counter::default(),
+            histogram: [const { Counter(AtomicU64::new(0)) }; TRTSEL_LATENCY_BUCKETS],
+            candidates: Default::default(),
+        };
+        statistics.latency_min.set(u64::MAX);
+        statistics
+    }
+
+    pub(super) fn reset(&self) {
+        let all = [
+            &self.inputs,
+            &self.answered,
+            &self.failed,
+            &self.cancelled,
+            &self.averages,
+            &self.late,
+            &self.deadline_misses,
+            &self.fed_back,
+            &self.right,
+            &self.latency_sum,
+            &self.latency_max,
+            &self.features,
+            &self.decide,
+            &self.preprocess,
+            &self.compute,
+        ];
+        let candidates = self.candidates.iter().flat_map(|c| [&c.runs, &c.failures, &c.answers, &c.fed_back, &c.right]);
+        all.into_iter().chain(&self.histogram).chain(candidates).for_each(|c| c.set(0));
+        self.latency_min.set(u64::MAX);
+    }
+
+    pub(super) fn outcome(&self, o: &Outcome, deadline_ns: u64) {
+        self.answered.count();
+        let total = o.times.total_ns;
+        if o.late {
+            self.late.count();
+        }
+        if o.late || total > deadline_ns {
+            self.deadline_misses.count();
+        }
+        self.latency_sum.add(total);
+        if total < self.latency_min.get() {
+            self.latency_min.set(total);
+        }
+        if total > self.latency_max.get() {
+            self.latency_max.set(total);
+        }
+        self.features.add(o.times.features_ns);
+        self.decide.add(o.times.decide_ns);
+        self.preprocess.add(o.times.preprocess_ns);
+        self.compute.add(o.times.compute_ns);
+        let bucket = (total | 1).ilog2() as usize;
+        self.histogram[bucket.min(TRTSEL_LATENCY_BUCKETS - 1)].count();
+        let mut ran = o.ran.0;
+        while ran != 0 {
+            self.candidates[ran.trailing_zeros() as usize].runs.count();
+            ran &= ran - 1;
+        }
+        for c in o.failed.iter().take(if o.failed.is_empty() { 0 } else { MAX_CANDIDATES }) {
+            self.candidates[c.index()].failures.count();
+        }
+        match o.answer {
+            Answer::Candidate(c) => self.candidates[c.index()].answers.count(),
+            Answer::Average(_) => self.averages.count(),
+        }
+    }
+
+    pub(super) fn feedback(&self, o: &Outcome, class: u32, class_of: impl Fn(CandidateId) -> u32) {
+        self.fed_back.count();
+        if o.class == class {
+            self.right.count();
+        }
+        for c in o.ran.iter() {
+            let counters = &self.candidates[c.index()];
+            counters.fed_back.count();
+            if class_of(c) == class {
+                counters.right.count();
+            }
+        }
+    }
+
+    fn snapshot(&self) -> trtsel_statistics {
+        trtsel_statistics {
+            struct_size: 0,
+            reserved: 0,
+            inputs: self.inputs.get(),
+            answered: self.answered.get(),
+            failed: self.failed.get(),
+            cancelled: self.cancelled.get(),
+            averages: self.averages.get(),
+            late: self.late.get(),
+            deadline_misses: self.deadline_misses.get(),
+            fed_back: self.fed_back.get(),
+            right: self.right.get(),
+            latency_sum_ns: self.latency_sum.get(),
+            latency_min_ns: match self.latency_min.get() {
+                u64::MAX => 0,
+                min => min,
+            },
+            latency_max_ns: self.latency_max.get(),
+            features_sum_ns: self.features.get(),
+            decide_sum_ns: self.decide.get(),
+            preprocess_sum_ns: self.preprocess.get(),
+            compute_sum_ns: self.compute.get(),
+            latency_histogram: std::array::from_fn(|at| self.histogram[at].get()),
+        }
+    }
+}
+
+/// Writes what the selector has done so far. Each number is whole; while another thread infers, they may be of one input
+/// more or less than each other. Any thread, at any time; does not allocate.
+///
+/// # Safety
+/// `selector` is NULL or open, `statistics` NULL or a struct of its `struct_size`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_statistics(
+    selector: *const trtsel_selector,
+    statistics: *mut trtsel_statistics,
+) -> trtsel_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        trtsel_selector::look(selector, |selector| {
+            let output = Output::new(statistics)?;
+            output.write(&selector.statistics.snapshot());
+            Ok(TRTSEL_OK)
+        })
+    }
+}
+
+/// Writes what one candidate has done so far, as `trtsel_selector_statistics`; `TRTSEL_NOT_FOUND` where there is none of that number.
+/// Any thread, at any time; does not allocate.
+///
+/// # Safety
+/// As `trtsel_selector_statistics`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_candidate_statistics(
+    selector: *const trtsel_selector,
+    candidate: u32,
+    statistics: *mut trtsel_candidate_statistics,
+) -> trtsel_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        trtsel_selector::look(selector, |selector| {
+            let output = Output::new(statistics)?;
+            if candidate as usize >= selector.info.candidates.len() {
+                return Err(Fail::new(TRTSEL_NOT_FOUND, "candidate: expected one of the bundle's, got another number"));
+            }
+            let c = &selector.statistics.candidates[candidate as usize];
+            output.write(&trtsel_candidate_statistics {
+                struct_size: 0,
+                reserved: 0,
+                runs: c.runs.get(),
+                failures: c.failures.get(),
+                answers: c.answers.get(),
+                fed_back: c.fed_back.get(),
+                right: c.right.get(),
+            });
+            Ok(TRTSEL_OK)
+        })
+    }
+}
+
+/// Sets all counts to 0. One call at a time; does not allocate.
+///
+/// # Safety
+/// `selector` is NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_reset_statistics(selector: *mut trtsel_selector) -> trtsel_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        trtsel_selector::enter(selector, |selector, _| {
+            selector.statistics.reset();
+            Ok(TRTSEL_OK)
+        })
+    }
+}

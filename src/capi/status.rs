@@ -1,0 +1,148 @@
+//! Statuses, and how an error of the crate becomes one.
+
+use std::borrow::Cow;
+use std::ffi::c_char;
+
+use crate::error::{Error, ErrorKind};
+
+/// What a call answers: 0 for success, `TRTSEL_PENDING` for "not yet", else what went wrong. Numbers are only ever added; code
+/// must take one that it does not know for a failure.
+pub type trtsel_status = i32;
+
+/// Done. Outputs are written with this status only.
+pub const TRTSEL_OK: trtsel_status = 0;
+/// The input is still under way: poll or wait again. No error.
+pub const TRTSEL_PENDING: trtsel_status = 1;
+/// The deadline passed before any candidate had run: there is no answer.
+pub const TRTSEL_DEADLINE: trtsel_status = 2;
+/// A pointer that must point to something is NULL.
+pub const TRTSEL_NULL_POINTER: trtsel_status = 3;
+/// A number, a flag or a text is not one of those that are allowed.
+pub const TRTSEL_INVALID_ARGUMENT: trtsel_status = 4;
+/// A `struct_size` is too small, or asks for fields that this version does not have.
+pub const TRTSEL_STRUCT_SIZE: trtsel_status = 5;
+/// The caller's array or buffer is too small.
+pub const TRTSEL_BUFFER_TOO_SMALL: trtsel_status = 6;
+/// Another thread, or the log callback's own caller, is inside a call on this handle. Nothing was done.
+pub const TRTSEL_BUSY: trtsel_status = 7;
+/// The library panicked in this call: a defect of it. The handle is poisoned from here on.
+pub const TRTSEL_PANIC: trtsel_status = 8;
+/// An earlier call on this handle panicked. It can only be closed.
+pub const TRTSEL_POISONED: trtsel_status = 9;
+/// The call does not fit what the handle is doing, for example a poll with nothing in flight.
+pub const TRTSEL_WRONG_STATE: trtsel_status = 10;
+/// There is nothing of that name or number.
+pub const TRTSEL_NOT_FOUND: trtsel_status = 11;
+/// A file or folder is missing, or could not be read.
+pub const TRTSEL_IO: trtsel_status = 12;
+/// A `bundle.toml`, or a file that it names, does not say what it must.
+pub const TRTSEL_BUNDLE: trtsel_status = 13;
+/// A premodel could not be understood, or does not fit.
+pub const TRTSEL_PREMODEL: trtsel_status = 14;
+/// An engine or its library is missing, not compiled in, or failed; or no candidate works.
+pub const TRTSEL_ENGINE: trtsel_status = 15;
+/// A frame or tensor cannot be taken.
+pub const TRTSEL_INPUT: trtsel_status = 16;
+/// This build or this engine does not have what was asked for.
+pub const TRTSEL_UNSUPPORTED: trtsel_status = 17;
+/// An error of a kind that has no number of its own.
+pub const TRTSEL_ERROR: trtsel_status = 18;
+
+/// Name and sentence of each status, in the order of the numbers; both end with a NUL.
+const TABLE: [(&str, &str); 19] = [
+    ("TRTSEL_OK\0", "done\0"),
+    ("TRTSEL_PENDING\0", "the input is still under way\0"),
+    ("TRTSEL_DEADLINE\0", "the deadline passed before any candidate had run\0"),
+    ("TRTSEL_NULL_POINTER\0", "a pointer that must point to something is NULL\0"),
+    ("TRTSEL_INVALID_ARGUMENT\0", "an argument is not one of those allowed\0"),
+    ("TRTSEL_STRUCT_SIZE\0", "a struct_size does not fit this version of the library\0"),
+    ("TRTSEL_BUFFER_TOO_SMALL\0", "a buffer or an array is too small\0"),
+    ("TRTSEL_BUSY\0", "another call is inside this handle\0"),
+    ("TRTSEL_PANIC\0", "the library panicked; the handle is poisoned\0"),
+    ("TRTSEL_POISONED\0", "an earlier call panicked; close the handle\0"),
+    ("TRTSEL_WRONG_STATE\0", "the call does not fit what the handle is doing\0"),
+    ("TRTSEL_NOT_FOUND\0", "there is nothing of that name or number\0"),
+    ("TRTSEL_IO\0", "a file or folder is missing or cannot be read\0"),
+    ("TRTSEL_BUNDLE\0", "the bundle does not say what it must\0"),
+    ("TRTSEL_PREMODEL\0", "the premodel cannot be understood or does not fit\0"),
+    ("TRTSEL_ENGINE\0", "an engine is missing or failed\0"),
+    ("TRTSEL_INPUT\0", "the frame or tensor cannot be taken\0"),
+    ("TRTSEL_UNSUPPORTED\0", "this build does not have what was asked for\0"),
+    ("TRTSEL_ERROR\0", "an error of another kind\0"),
+];
+
+fn entry(status: trtsel_status) -> Option<&'static (&'static str, &'static str)> {
+    TABLE.get(usize::try_from(status).ok()?)
+}
+
+/// The constant's name, for example "TRTSEL_OK"; "TRTSEL_UNKNOWN" for a number that is none. A static text. Any thread; does not
+/// allocate.
+#[unsafe(no_mangle)]
+pub extern "C" fn trtsel_status_name(status: trtsel_status) -> *const c_char {
+    entry(status).map_or("TRTSEL_UNKNOWN\0", |(name, _)| name).as_ptr().cast()
+}
+
+/// What the status means, in a few words. A static text. Any thread; does not allocate. The whole story of a failure is in
+/// `trtsel_selector_error` and its like.
+#[unsafe(no_mangle)]
+pub extern "C" fn trtsel_status_message(status: trtsel_status) -> *const c_char {
+    entry(status).map_or("a status that this version does not know\0", |(_, message)| message).as_ptr().cast()
+}
+
+/// Why a call did not succeed.
+#[derive(Debug)]
+pub(super) struct Fail {
+    pub(super) status: trtsel_status,
+    pub(super) message: Cow<'static, str>,
+}
+
+impl Fail {
+    /// A line known at compile time: nothing is allocated.
+    pub(super) const fn new(status: trtsel_status, message: &'static str) -> Fail {
+        Fail { status, message: Cow::Borrowed(message) }
+    }
+
+    pub(super) fn text(status: trtsel_status, message: String) -> Fail {
+        Fail { status, message: Cow::Owned(message) }
+    }
+}
+
+impl From<Error> for Fail {
+    fn from(error: Error) -> Fail {
+        let status = match error.kind() {
+            ErrorKind::Io => TRTSEL_IO,
+            ErrorKind::Bundle => TRTSEL_BUNDLE,
+            ErrorKind::Premodel => TRTSEL_PREMODEL,
+            ErrorKind::Engine => TRTSEL_ENGINE,
+            ErrorKind::Input => TRTSEL_INPUT,
+            ErrorKind::Usage => TRTSEL_WRONG_STATE,
+            ErrorKind::Deadline => TRTSEL_DEADLINE,
+            ErrorKind::Data => TRTSEL_ERROR,
+        };
+        Fail { status, message: error.into_message() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+
+    #[test]
+    fn every_number_has_a_name() {
+        let text = |p: *const c_char| {
+            // SAFETY: the table's texts are static and end with a NUL.
+            unsafe { CStr::from_ptr(p) }.to_str().unwrap().to_owned()
+        };
+        for (at, (name, message)) in TABLE.iter().enumerate() {
+            assert!(name.ends_with('\0') && message.ends_with('\0'), "{name}");
+            assert_eq!(format!("{}\0", text(trtsel_status_name(at as i32))), *name);
+        }
+        assert_eq!(text(trtsel_status_name(TRTSEL_ERROR)), "TRTSEL_ERROR");
+        assert_eq!(text(trtsel_status_name(TRTSEL_POISONED)), "TRTSEL_POISONED");
+        for unknown in [-1, TABLE.len() as i32, i32::MAX, i32::MIN] {
+            assert_eq!(text(trtsel_status_name(unknown)), "TRTSEL_UNKNOWN");
+            assert!(!text(trtsel_status_message(unknown)).is_empty());
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The same answers through Rust, C and C++, with no heap allocation on the way: the null engine, and TensorRT's double.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use trt_select::bundle::Bundle;
+use trt_select::engines::registry::Kind;
+use trt_select::premodel::Answer;
+use trt_select::{OpenConfig, Selector};
+
+use super::doubles::with_doubles;
+use super::frames::{Picture, Random};
+use super::library::{Compiler, archive, client, compilers, has, run};
+use super::write_null_bundle;
+
+/// Numbers of `TRTSEL_ENGINE_`.
+const NULL: &str = "4";
+const TENSORRT: &str = "1";
+
+fn pictures(count: usize) -> Vec<Picture> {
+    let mut random = Random::new(6);
+    (0..count).map(|n| Picture::random(&mut random, n % 40)).collect()
+}
+
+/// As `clients/frames.h` reads them.
+fn write_frames(path: &Path, pictures: &[Picture]) {
+    let mut bytes = Vec::new();
+    for picture in pictures {
+        let frame = picture.frame();
+        let d = frame.desc();
+        let head = [d.format, d.width_px, d.height_px, d.matrix, d.range, 0, 0, 0];
+        let sizes = [d.stride0_bytes, d.stride1_bytes, frame.pixels().len() as u64, frame.chroma().len() as u64];
+        head.iter().for_each(|n| bytes.extend(n.to_ne_bytes()));
+        sizes.iter().for_each(|n| bytes.extend(n.to_ne_bytes()));
+        bytes.extend_from_slice(frame.pixels());
+        bytes.extend_from_slice(frame.chroma());
+    }
+    std::fs::write(path, bytes).expect("written");
+}
+
+/// The lines that the clients print, by the Rust API.
+fn in_rust(bundle: &Path, kind: Kind, pictures: &[Picture]) -> String {
+    let bundle = Bundle::read(bundle).expect("a bundle");
+    let config = OpenConfig { engine: kind, ..OpenConfig::default() };
+    let (mut selector, _) = Selector::open(&bundle, &config).expect("open");
+    let slot = selector.signal_slot("speed");
+    let mut text = String::new();
+    let mut nodes = std::collections::HashSet::new();
+    for (i, picture) in pictures.iter().enumerate() {
+        if let Some(slot) = slot {
+            selector.set_signal(slot, (i % 7) as f32);
+        }
+        let o = selector.infer(picture.frame()).expect("answered");
+        nodes.insert(o.node);
+        let (candidate, mask) = match o.answer {
+            Answer::Candidate(c) => (u32::from(c.0), 1 << c.0),
+            Answer::Average(mask) => (u32::MAX, mask.0),
+        };
+        let hash = selector.probabilities().iter().fold(14_695_981_039_346_656_037_u64, |hash, p| {
+            (hash ^ u64::from(p.to_bits())).wrapping_mul(1_099_511_628_211)
+        });
+        let flags = u32::from(candidate == u32::MAX);
+        writeln!(
+            text,
+            "{i}: class {} {:08x} candidate {candidate} answer {mask:x} ran {:x} failed {:x} node {} flags {flags} p {hash:016x}",
+            o.class,
+            o.probability.to_bits(),
+            o.ran.0,
+            o.failed.0,
+            o.node
+        )
+        .expect("written");
+    }
+    assert!(nodes.len() >= 3, "the program's ends that were met: {nodes:?}");
+    text
+}
+
+/// The programs: C, C++ without exceptions, C++ with.
+fn programs(compiler: &Compiler) -> [PathBuf; 3] {
+    [
+        compiler.program(&client("answers.c"), &archive(), &[]),
+        compiler.program(&client("answers.cpp"), &archive(), &["-fno-exceptions", "-fno-rtti"]),
+        compiler.program(&client("answers.cpp"), &archive(), &["-DTRTSEL_EXCEPTIONS"]),
+    ]
+}
+
+/// Runs every program and compares its lines; counts allocations where the counter can be preloaded.
+fn compare(bundle: &Path, engine: &str, expected: &str, frames: &Path, rounds: usize, variables: &[(&str, &str)]) {
+    for compiler in compilers() {
+        for program in programs(&compiler) {
+            let mut command = Command::new(&program);
+            command.arg(bundle).arg(engine).arg(frames).arg(rounds.to_string());
+            command.env_remove("LD_PRELOAD").envs(variables.iter().copied());
+            let output = command.output().expect("it runs");
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{program:?}: {}\n{told}", output.status);
+            let got = String::from_utf8_lossy(&output.stdout);
+            for (ours, theirs) in expected.lines().zip(got.lines()) {
+                assert_eq!(ours, theirs, "{program:?}");
+            }
+            assert_eq!(expected.lines().count(), got.lines().count(), "{program:?}");
+            let inputs = rounds * expected.lines().count();
+            println!("{} inputs alike; {}", expected.lines().count(), told.trim());
+            let none = format!("allocations: counted 0 in {inputs} inputs");
+            assert!(!variables.iter().any(|(v, _)| *v == "LD_PRELOAD") || told.contains(&none), "{program:?}: {told}");
+        }
+    }
+}
+
+/// The counter's library, where a C compiler is here.
+fn counter() -> Option<String> {
+    if !has("gcc") {
+        println!("skipped: no gcc, so allocations are not counted");
+        return None;
+    }
+    let out = super::library::target().join("libcountmalloc.so");
+    std::fs::create_dir_all(super::library::target()).expect("a folder");
+    let source = super::library::root().join("tests/doubles/libcuda/count_malloc.c");
+    run(Command::new("gcc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&out).arg(source));
+    Some(out.to_str().expect("a path").to_owned())
+}
+
+#[test]
+fn a_thousand_inputs_on_the_null_engine() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write_null_bundle(dir.path());
+    let pictures = pictures(1000);
+    let frames = dir.path().join("frames");
+    write_frames(&frames, &pictures);
+    let expected = in_rust(dir.path(), Kind::Null, &pictures);
+    let counter = counter();
+    let variables: Vec<(&str, &str)> = counter.iter().map(|path| ("LD_PRELOAD", path.as_str())).collect();
+    compare(dir.path(), NULL, &expected, &frames, 2, &variables);
+}
+
+#[test]
+fn a_thousand_inputs_on_the_double_of_tensorrt() {
+    let name = "answers::a_thousand_inputs_on_the_double_of_tensorrt";
+    with_doubles(name, &[], |doubles| {
+        let pictures = pictures(1000);
+        let frames = doubles.bundle.join("frames");
+        write_frames(&frames, &pictures);
+        let expected = in_rust(&doubles.bundle, Kind::Tensorrt, &pictures);
+        let counter = counter();
+        // This process was started with the doubles' paths; the clients inherit them.
+        let variables: Vec<(&str, &str)> = counter.iter().map(|path| ("LD_PRELOAD", path.as_str())).collect();
+        compare(&doubles.bundle, TENSORRT, &expected, &frames, 2, &variables);
+    });
+}
+
+#[test]
+fn device_frames_on_the_double_of_tensorrt() {
+    let name = "answers::device_frames_on_the_double_of_tensorrt";
+    with_doubles(name, &[], |doubles| {
+        let frames = doubles.bundle.join("frames");
+        write_frames(&frames, &pictures(60));
+        for compiler in compilers() {
+            let program = compiler.program(&client("device.c"), &archive(), &[]);
+            let text = run(Command::new(program).arg(&doubles.bundle).arg(&frames).env_remove("LD_PRELOAD"));
+            assert!(text.contains("device: passed"), "{text}");
+        }
+    });
+}

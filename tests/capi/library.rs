@@ -1,0 +1,141 @@
+//! The static and the shared library, and programs linked with them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Mutex;
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where this test's builds go: beside the folder of this program's profile.
+pub(crate) fn target() -> PathBuf {
+    let this = std::env::current_exe().expect("a path");
+    this.ancestors().nth(3).expect("target").join("capi")
+}
+
+/// A library of these features, `lib{name}.{a,so}` as cargo made it, in a folder of its own. Built once a run.
+fn build(crate_type: &str, features: &str, file: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let mut built = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let out = target().join(features.replace(',', "-")).join(file);
+    if built.contains(&out) {
+        return out;
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(root())
+        .args(["rustc", "--quiet", "--release", "--lib", "--crate-type", crate_type, "--no-default-features"])
+        .args(["--features", features, "--target-dir"])
+        .arg(target());
+    // What cargo tells its tests is not for this build.
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("CARGO_PKG_") || variable == "LD_PRELOAD" {
+            command.env_remove(variable);
+        }
+    }
+    let status = command.status().expect("cargo runs");
+    assert!(status.success(), "cargo rustc --crate-type {crate_type} --features {features}: {status}");
+    std::fs::create_dir_all(out.parent().expect("a folder")).expect("a folder");
+    std::fs::copy(target().join("release").join(file), &out).expect("the library");
+    built.push(out.clone());
+    out
+}
+
+pub(crate) fn archive() -> PathBuf {
+    build("staticlib", "capi,tensorrt", "libtrt_select.a")
+}
+
+pub(crate) fn archive_that_panics() -> PathBuf {
+    build("staticlib", "capi,tensorrt,capi-test-panic", "libtrt_select.a")
+}
+
+pub(crate) fn shared() -> PathBuf {
+    build("cdylib", "capi", "libtrt_select.so")
+}
+
+/// What the archive needs beside itself.
+pub(crate) const NATIVE: [&str; 5] = ["-lstdc++", "-lpthread", "-ldl", "-lm", "-lrt"];
+
+const WARNINGS: [&str; 7] =
+    ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wmissing-field-initializers", "-Werror"];
+
+/// A C and a C++ compiler of one maker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compiler {
+    pub(crate) name: &'static str,
+    c: &'static str,
+    cxx: &'static str,
+}
+
+/// The compilers that are here; those that are not are named.
+pub(crate) fn compilers() -> Vec<Compiler> {
+    let all = [
+        Compiler { name: "gcc", c: "gcc", cxx: "g++" },
+        Compiler { name: "clang", c: "clang", cxx: "clang++" },
+        Compiler { name: "clang", c: "clang-14", cxx: "clang++-14" },
+    ];
+    let mut found: Vec<Compiler> = Vec::new();
+    for compiler in all {
+        if found.iter().all(|f| f.name != compiler.name) && has(compiler.c) && has(compiler.cxx) {
+            found.push(compiler);
+        }
+    }
+    for name in ["gcc", "clang"] {
+        if found.iter().all(|f| f.name != name) {
+            println!("skipped: no {name}");
+        }
+    }
+    found
+}
+
+/// Whether a program is here.
+pub(crate) fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success())
+}
+
+pub(crate) fn client(name: &str) -> PathBuf {
+    root().join("tests/capi/clients").join(name)
+}
+
+impl Compiler {
+    /// Compiles a program (C99 or C++17 by its name) with all warnings as errors, and links it with the library.
+    #[track_caller]
+    pub(crate) fn program(&self, source: &Path, library: &Path, flags: &[&str]) -> PathBuf {
+        let cpp = source.extension().is_some_and(|e| e == "cpp");
+        let folder = library.parent().and_then(Path::file_name).expect("a folder").to_string_lossy().into_owned();
+        let file = source.file_name().expect("a file").to_string_lossy().replace('.', "-");
+        let flavour = flags.concat().replace(|c: char| !c.is_ascii_alphanumeric(), "");
+        let out = target().join("programs").join(format!("{file}-{}-{folder}-{flavour}", self.name));
+        std::fs::create_dir_all(out.parent().expect("a folder")).expect("a folder");
+        let mut command = Command::new(if cpp { self.cxx } else { self.c });
+        command
+            .arg(if cpp { "-std=c++17" } else { "-std=c99" })
+            // What is for POSIX is asked for by C99 programs.
+            .args(["-D_POSIX_C_SOURCE=200809L", "-O2", "-g"])
+            .args(WARNINGS)
+            .args(flags)
+            .arg("-I")
+            .arg(root().join("include"))
+            .arg("-I")
+            .arg(root().join("tests/capi/clients"))
+            .arg(source)
+            .arg(library)
+            .args(NATIVE)
+            .arg("-o")
+            .arg(&out);
+        run(&mut command);
+        out
+    }
+}
+
+/// Runs a command that must succeed and gives what it printed.
+#[track_caller]
+pub(crate) fn run(command: &mut Command) -> String {
+    let output: Output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{text}\n{error}", output.status);
+    text
+}

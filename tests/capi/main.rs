@@ -1,0 +1,68 @@
+//! C and C++ programs against the static library: the same answers as in Rust, misuse, panics, allocations, threads, sanitizers,
+//! two Rust libraries in one program.
+//!
+//! The library is built once, by cargo, with a target folder of its own (`target/capi`). What a machine lacks (compilers, Valgrind,
+//! TensorRT's headers for the double) skips its test with the reason.
+
+mod answers;
+#[path = "../../cuda/tests/common/mod.rs"]
+mod double;
+#[path = "../tensorrt/doubles.rs"]
+#[allow(dead_code, reason = "its other users are tests/tensorrt")]
+mod doubles;
+mod examples;
+#[path = "../gpu/frames.rs"]
+mod frames;
+mod library;
+mod misuse;
+mod speed;
+mod tools;
+#[path = "../tensorrt/toy.rs"]
+#[allow(dead_code, reason = "its other users are tests/tensorrt")]
+mod toy;
+
+use std::path::Path;
+
+use trt_select::premodel::{CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor};
+
+/// Two candidates whose program reads a feature, the caller's `speed` and a margin, and has every kind of answer. With the null
+/// engine every margin is 0.
+pub(crate) fn premodel(classes: u32) -> Premodel {
+    let [small, large] = [CandidateId(0), CandidateId(1)];
+    let signals = vec![
+        Signal::Feature("brightness_average".into()),
+        Signal::User("speed".into()),
+        Signal::Candidate(small, CandidateSignal::Margin),
+    ];
+    let nodes = vec![
+        Node::test(SignalId(0), 100.0, 1, 6),
+        Node::run(small, 2),
+        Node::test(SignalId(2), 0.5, 3, 5),
+        Node::run(large, 4),
+        Node::average(Mask::of(small).with(large)),
+        Node::answer(small),
+        Node::test(SignalId(1), 3.5, 7, 9),
+        Node::run(small, 8),
+        Node::answer(small),
+        Node::run(large, 10),
+        Node::answer(large),
+    ];
+    let names = vec!["small".into(), "large".into()];
+    let trained_for = TrainedFor { costs_ns: vec![1.0, 10.0], ..TrainedFor::default() };
+    Premodel::new(names, classes, signals, nodes, vec![large, small], Vec::new(), trained_for).expect("a premodel")
+}
+
+/// A bundle for the null engine: its networks' files are there and never read.
+pub(crate) fn write_null_bundle(dir: &Path) {
+    let bundle = "format = 1\nname = \"nothing\"\npremodel = \"premodel.json\"\nlabels = \"labels.txt\"\n\n[input]\nkind = \"image\"\n";
+    let candidate = |name: &str, side: u32| {
+        format!(
+            "\n[[candidate]]\nname = \"{name}\"\nonnx = \"none.onnx\"\nsize = [{side}, {side}]\nchannels = 1\nmean = [0.5]\nstd = [0.5]\n"
+        )
+    };
+    let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).expect("written");
+    write("bundle.toml", &format!("{bundle}{}{}", candidate("small", 8), candidate("large", 16)));
+    write("labels.txt", "a\nb\nc\nd\n");
+    write("none.onnx", "");
+    write("premodel.json", &premodel(4).to_json());
+}

@@ -1,0 +1,117 @@
+//! What the C call costs over the Rust call, on the null engine: time, and instructions by Callgrind.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use trt_select::bundle::Bundle;
+use trt_select::engines::registry::Kind;
+use trt_select::premodel::{CandidateId, Node, Premodel, TrainedFor};
+use trt_select::{Input, OpenConfig, Selector};
+
+use super::double::is_child;
+use super::library::{archive, client, compilers, has, run};
+
+/// One candidate of four numbers, always asked: as little as an infer can be.
+fn write_bundle(dir: &Path) {
+    let small = CandidateId(0);
+    let trained_for = TrainedFor { costs_ns: vec![1.0], ..TrainedFor::default() };
+    let nodes = vec![Node::run(small, 1), Node::answer(small)];
+    let premodel =
+        Premodel::new(vec!["small".into()], 4, Vec::new(), nodes, vec![small], Vec::new(), trained_for).expect("one");
+    let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).expect("written");
+    write("premodel.json", &premodel.to_json());
+    write("labels.txt", "a\nb\nc\nd\n");
+    write("none.onnx", "");
+    write(
+        "bundle.toml",
+        "format = 1\nname = \"tensor\"\npremodel = \"premodel.json\"\nlabels = \"labels.txt\"\n\n[input]\nkind = \"tensor\"\n\
+         shape = [1, 4]\n\n[[candidate]]\nname = \"small\"\nonnx = \"none.onnx\"\n",
+    );
+}
+
+fn in_rust(dir: &Path, batches: usize, size: usize) -> f64 {
+    let bundle = Bundle::read(dir).expect("a bundle");
+    let config = OpenConfig { engine: Kind::Null, ..OpenConfig::default() };
+    let (mut selector, _) = Selector::open(&bundle, &config).expect("open");
+    let tensor = [1.0_f32, 2.0, 3.0, 4.0];
+    let mut best = f64::INFINITY;
+    for _ in 0..batches {
+        let start = Instant::now();
+        for _ in 0..size {
+            black_box(selector.infer(Input::Tensor(black_box(&tensor))).expect("answered"));
+        }
+        best = best.min(start.elapsed().as_nanos() as f64 / size as f64);
+    }
+    best
+}
+
+#[test]
+fn a_c_call_costs_less_than_50_ns_more_than_a_rust_call() {
+    let Some(compiler) = compilers().into_iter().next() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    write_bundle(dir.path());
+    let program = compiler.program(&client("speed.c"), &archive(), &[]);
+    let (mut rust, mut c) = (f64::INFINITY, f64::INFINITY);
+    // In turns, so that both see the same machine.
+    for _ in 0..10 {
+        rust = rust.min(in_rust(dir.path(), 100, 1000));
+        let text = run(Command::new(&program).arg(dir.path()).args(["100", "1000"]));
+        c = c.min(text.trim().parse().expect("a number"));
+    }
+    println!("infer on the null engine: Rust {rust:.1} ns, C {c:.1} ns, difference {:.1} ns", c - rust);
+    // A debug build of this test has a slow Rust side, and the comparison says nothing.
+    assert!(cfg!(debug_assertions) || c - rust < 50.0, "Rust {rust:.1} ns, C {c:.1} ns");
+}
+
+/// A body for Callgrind; does nothing when it is run as a test.
+#[test]
+fn rust_loop() {
+    if let (true, Ok(dir)) = (is_child("speed::rust_loop"), std::env::var("TRT_SELECT_TEST_BUNDLE")) {
+        let size = std::env::var("TRT_SELECT_TEST_INFERS").expect("a number").parse().expect("a number");
+        in_rust(Path::new(&dir), 1, size);
+    }
+}
+
+/// Instructions of a whole run.
+fn instructions(command: &mut Command) -> u64 {
+    let output = command.output().expect("valgrind runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{command:?}: {text}");
+    let line = text.lines().find_map(|line| line.split_once("Collected :")).expect("a count");
+    line.1.trim().parse().expect("a number")
+}
+
+#[test]
+fn a_c_call_executes_few_instructions_more() {
+    if !has("valgrind") {
+        return println!("skipped: no valgrind");
+    }
+    let Some(compiler) = compilers().into_iter().next() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    write_bundle(dir.path());
+    let program = compiler.program(&client("speed.c"), &archive(), &[]);
+    let callgrind = || {
+        let mut command = Command::new("valgrind");
+        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+        command
+    };
+    let in_c = |n: u64| instructions(callgrind().arg(&program).arg(dir.path()).args(["1", &n.to_string()]));
+    let in_rust = |n: u64| {
+        let this = std::env::current_exe().expect("a path");
+        let mut command = callgrind();
+        command.arg(this).args(["speed::rust_loop", "--exact", "--nocapture", "--test-threads=1"]);
+        instructions(
+            command
+                .env("TRT_SELECT_TEST_CHILD", "speed::rust_loop")
+                .env("TRT_SELECT_TEST_BUNDLE", dir.path())
+                .env("TRT_SELECT_TEST_INFERS", n.to_string()),
+        )
+    };
+    // What is around the loop drops out of the difference.
+    let per_call = |count: &dyn Fn(u64) -> u64| (count(11_000) - count(1_000)) as f64 / 10_000.0;
+    let (c, rust) = (per_call(&in_c), per_call(&in_rust));
+    println!("instructions of an infer on the null engine: Rust {rust:.1}, C {c:.1}, difference {:.1}", c - rust);
+    assert!(cfg!(debug_assertions) || c - rust < 400.0, "Rust {rust}, C {c}");
+}

@@ -1,0 +1,145 @@
+//! The C programs under sanitizers and Valgrind's tools, and two Rust libraries in one program.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::library::{
+    Compiler, NATIVE, archive, archive_that_panics, client, compilers, has, root, run, shared, target,
+};
+use super::premodel;
+
+fn premodel_file(dir: &Path) -> PathBuf {
+    let path = dir.join("premodel.json");
+    std::fs::write(&path, premodel(2).to_json()).expect("written");
+    path
+}
+
+fn gcc() -> Option<Compiler> {
+    compilers().into_iter().find(|c| c.name == "gcc")
+}
+
+/// Misuse and panics under AddressSanitizer and UndefinedBehaviorSanitizer: of the C side, and of the heap of both.
+#[test]
+fn sanitizers_find_nothing() {
+    let Some(gcc) = gcc() else { return };
+    let asan = run(Command::new("gcc").arg("-print-file-name=libasan.so"));
+    if !Path::new(asan.trim()).is_absolute() {
+        return println!("skipped: the compiler has no libasan");
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let premodel = premodel_file(dir.path());
+    let flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"];
+    for (source, library) in [("misuse.c", archive()), ("panic.c", archive_that_panics())] {
+        let program = gcc.program(&client(source), &library, &flags);
+        run(Command::new(program)
+            .arg(root().join("plans/fashion"))
+            .arg(&premodel)
+            .env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1"));
+    }
+}
+
+#[test]
+fn valgrind_finds_nothing() {
+    if !has("valgrind") {
+        return println!("skipped: no valgrind");
+    }
+    let Some(gcc) = gcc() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let premodel = premodel_file(dir.path());
+    for (source, library) in [("misuse.c", archive()), ("panic.c", archive_that_panics())] {
+        let program = gcc.program(&client(source), &library, &[]);
+        run(Command::new("valgrind")
+            .args(["--quiet", "--error-exitcode=99", "--leak-check=full"])
+            .args(["--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"])
+            .arg(program)
+            .arg(root().join("plans/fashion"))
+            .arg(&premodel));
+    }
+}
+
+#[test]
+fn threads_do_as_the_rules_say() {
+    let Some(gcc) = gcc() else { return };
+    let program = gcc.program(&client("threads.c"), &archive(), &[]);
+    let bundle = root().join("plans/fashion");
+    for mode in ["two", "handed", "watched", "clash"] {
+        let text = run(Command::new(&program).arg(&bundle).args(["20000", mode]));
+        assert!(text.contains("passed"), "{text}");
+        println!("{}", text.trim());
+    }
+    if !has("valgrind") {
+        return println!("skipped: no valgrind");
+    }
+    // "clash" is guarded by an atomic flag, which these tools cannot see.
+    for tool in ["helgrind", "drd"] {
+        for mode in ["two", "handed", "watched"] {
+            let mut valgrind = Command::new("valgrind");
+            valgrind.args(["--quiet", "--error-exitcode=99"]).arg(format!("--tool={tool}"));
+            if mode == "watched" {
+                valgrind.arg(format!("--suppressions={}", root().join("tests/capi/atomics.supp").display()));
+            }
+            run(valgrind.arg(&program).arg(&bundle).args(["50", mode]));
+        }
+    }
+}
+
+/// ThreadSanitizer on the C side: what Rust does is not instrumented, but its locks and allocations are seen.
+#[test]
+fn thread_sanitizer_finds_nothing_in_the_c_side() {
+    let Some(gcc) = gcc() else { return };
+    let tsan = run(Command::new("gcc").arg("-print-file-name=libtsan.so"));
+    if !Path::new(tsan.trim()).is_absolute() {
+        return println!("skipped: the compiler has no libtsan");
+    }
+    let program = gcc.program(&client("threads.c"), &archive(), &["-fsanitize=thread"]);
+    for mode in ["two", "handed", "watched", "clash"] {
+        run(Command::new(&program)
+            .arg(root().join("plans/fashion"))
+            .args(["2000", mode])
+            .env("TSAN_OPTIONS", "halt_on_error=1"));
+    }
+}
+
+/// A program with another Rust static library in it: this one comes as the shared library, whose only symbols are its calls.
+#[test]
+fn two_rust_libraries_in_one_program() {
+    if gcc().is_none() {
+        return;
+    }
+    let dir = target().join("second");
+    std::fs::create_dir_all(&dir).expect("a folder");
+    let source = dir.join("second.rs");
+    std::fs::write(
+        &source,
+        "#[unsafe(no_mangle)]\npub extern \"C\" fn second_sum(n: u32) -> u64 {\n    \
+         std::panic::catch_unwind(|| (0..u64::from(n)).collect::<Vec<_>>().iter().sum()).unwrap_or(0)\n}\n",
+    )
+    .expect("written");
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    run(Command::new(rustc).current_dir(&dir).args([
+        "--edition=2024",
+        "--crate-type=staticlib",
+        "-Cpanic=unwind",
+        "-O",
+        "second.rs",
+    ]));
+    let library = shared();
+    let program = dir.join("two");
+    let compile = || {
+        let mut command = Command::new("gcc");
+        command.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-I"]).arg(root().join("include"));
+        command.arg(client("two_libraries.c")).arg("-o").arg(&program);
+        command
+    };
+    let folder = library.parent().expect("a folder");
+    let second = dir.join("libsecond.a");
+    run(compile()
+        .arg(&second)
+        .arg("-L")
+        .arg(folder)
+        .arg("-ltrt_select")
+        .arg(format!("-Wl,-rpath,{}", folder.display()))
+        .args(NATIVE));
+    let text = run(Command::new(&program).arg(root().join("plans/fashion")));
+    assert!(text.contains("two libraries: passed"), "{text}");
+}
