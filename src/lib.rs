@@ -28,6 +28,7 @@
 //! | [`preprocess`] | from frame to a network's tensor |
 //! | [`bundle`] | `bundle.toml`: a ready-to-run candidate set |
 //! | [`candidate`], [`scores`] | one network, and what its output says |
+//! | `average` | calibrated probabilities of several candidates, averaged |
 //! | [`candidates`], [`gpu`] | the networks of a bundle, and the GPU that they share |
 //! | [`selector`] | the state machine |
 //! | [`samples`] | labelled inputs to measure on (feature `cli`) |
@@ -35,6 +36,7 @@
 // The vector implementations of the features allow it; every other module forbids it.
 #![deny(unsafe_code)]
 
+mod average;
 mod baked;
 pub mod bundle;
 pub mod candidate;
