@@ -5,6 +5,7 @@
 use trt_select_cuda::FrameMemory;
 use trt_select_engines::registry::{self, Kind};
 use trt_select_engines::{Completion, DataType, Description, Engine, OpenOptions, TensorInfo};
+use trt_select_premodel::temper;
 
 use crate::Frame;
 use crate::bundle::{Bundle, CandidateSpec, InputKind, Scores};
@@ -132,6 +133,17 @@ pub struct Candidate {
     runner: Runner,
     probabilities: Vec<f32>,
     summary: Summary,
+    calibration: Calibration,
+}
+
+/// Probabilities at another temperature than 1, made when they are first asked for after a run.
+#[derive(Default)]
+struct Calibration {
+    /// `None`: they are the probabilities themselves.
+    temperature: Option<f32>,
+    probabilities: Vec<f32>,
+    /// Whether they are those of the last run.
+    is_made: bool,
 }
 
 /// What runs it.
@@ -204,7 +216,7 @@ impl Candidate {
         let name = name.to_owned();
         let (probabilities, summary) = (vec![0.0; classes], Summary::default());
         let runner = Runner::Host(HostRunner { engine, preprocess, input: at, output: out, scores });
-        Ok(Candidate { name, runner, probabilities, summary })
+        Ok(Candidate { name, runner, probabilities, summary, calibration: Calibration::default() })
     }
 
     /// A candidate on the GPU.
@@ -216,6 +228,7 @@ impl Candidate {
             runner: Runner::Gpu(Box::new(runner)),
             probabilities,
             summary: Summary::default(),
+            calibration: Calibration::default(),
         }
     }
 
@@ -301,6 +314,30 @@ impl Candidate {
         &self.probabilities
     }
 
+    /// Says at which temperature its probabilities go into averages, and takes the memory for it.
+    pub(crate) fn set_temperature(&mut self, temperature: f32) {
+        let temperature = (temperature != 1.0).then_some(temperature);
+        let probabilities = vec![0.0; if temperature.is_some() { self.classes() } else { 0 }];
+        self.calibration = Calibration { temperature, probabilities, is_made: false };
+    }
+
+    /// Class probabilities of the last run at its temperature: from the logits where they are at hand, else from the
+    /// probabilities.
+    pub(crate) fn calibrated(&mut self) -> &[f32] {
+        let Calibration { temperature, probabilities, is_made } = &mut self.calibration;
+        let Some(temperature) = *temperature else { return &self.probabilities };
+        if !*is_made {
+            match &self.runner {
+                Runner::Host(host) if host.scores == Scores::Logits => {
+                    temper::of_logits(host.engine.output(host.output), temperature, probabilities);
+                }
+                _ => temper::of_probabilities(&self.probabilities, temperature, probabilities),
+            }
+            *is_made = true;
+        }
+        probabilities
+    }
+
     /// What the last run said.
     pub fn summary(&self) -> Summary {
         self.summary
@@ -330,6 +367,7 @@ impl Candidate {
 
     /// Reads the network's output.
     pub(crate) fn finish(&mut self) -> Result<Summary> {
+        self.calibration.is_made = false;
         self.summary = match &mut self.runner {
             Runner::Host(host) => {
                 let scores = host.engine.output(host.output);

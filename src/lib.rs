@@ -28,6 +28,7 @@
 //! | [`preprocess`] | from frame to a network's tensor |
 //! | [`bundle`] | `bundle.toml`: a ready-to-run candidate set |
 //! | [`candidate`], [`scores`] | one network, and what its output says |
+//! | `average` | calibrated probabilities of several candidates, averaged |
 //! | [`candidates`], [`gpu`] | the networks of a bundle, and the GPU that they share |
 //! | [`selector`], [`clock`] | the state machine, and what it measures its stages with |
 //! | `capi` | the C ABI (feature `capi`) |
@@ -37,6 +38,7 @@
 // forbids it.
 #![deny(unsafe_code)]
 
+mod average;
 mod baked;
 pub mod bundle;
 pub mod candidate;

@@ -21,8 +21,9 @@ use std::time::{Duration, Instant};
 
 use trt_select_engines::Completion;
 use trt_select_engines::registry::Choice;
-use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Mask, Premodel, Request, Signal, Walk};
+use trt_select_premodel::{Answer, AverageSignal, CandidateId, CandidateSignal, Mask, Premodel, Request, Signal, Walk};
 
+use crate::average::Averages;
 use crate::baked;
 use crate::bundle::Bundle;
 use crate::candidate::{Candidate, DeviceTimes, Input, OpenConfig, Run};
@@ -32,7 +33,6 @@ use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{self, FEATURE_COUNT, Features, Groups, Needs, Workspace, feature_index};
 use crate::gpu::Gpu;
-use crate::scores::sum_up;
 
 /// Reads a premodel's file and checks it.
 ///
@@ -133,7 +133,7 @@ pub struct Selector {
     /// Per candidate: (signal, what it is) pairs.
     own: Vec<Vec<(usize, CandidateSignal)>>,
     agreements: Vec<(usize, CandidateId, CandidateId)>,
-    average: Vec<f32>,
+    averages: Averages,
     answered: Option<Answer>,
     walk: Walk,
     state: State,
@@ -181,7 +181,7 @@ impl Selector {
     /// # Errors
     /// Where the premodel names a candidate or a feature that is not there, or reads a signal that a selector cannot give.
     pub fn new(candidates: impl Into<CandidateSet>, premodel: Premodel) -> Result<Selector> {
-        let set = candidates.into();
+        let mut set = candidates.into();
         let candidates = set.as_slice();
         check_candidates(&premodel, candidates.iter().map(Candidate::name))?;
         let classes = candidates.first().map_or(0, Candidate::classes);
@@ -209,6 +209,7 @@ impl Selector {
                 },
                 Signal::User(_) => {}
                 Signal::Agreement(a, b) => agreements.push((i, *a, *b)),
+                Signal::Average(_, AverageSignal::Top1 | AverageSignal::Margin) => {}
                 Signal::Candidate(_, CandidateSignal::Other(_)) => {
                     return fail("top1, margin, entropy or risk", "walk its program yourself with your signals");
                 }
@@ -227,7 +228,7 @@ impl Selector {
             derived: [0.0; FEATURE_COUNT],
             own,
             agreements,
-            average: vec![0.0; classes],
+            averages: Averages::new(&premodel, &mut set)?,
             answered: None,
             walk: premodel.program().start(),
             state: State::Idle,
@@ -334,13 +335,13 @@ impl Selector {
         self.set.run(candidate, &input.into())
     }
 
-    /// Class probabilities behind the last outcome; empty before the first. Valid until the next input, be it submitted or
+    /// Class probabilities behind the last outcome (of an average: the weighted mean of calibrated ones); empty before the first. Valid until the next input, be it submitted or
     /// given to [`Selector::run_single`].
     pub fn probabilities(&self) -> &[f32] {
         match self.answered {
             None => &[],
             Some(Answer::Candidate(c)) => self.set.as_slice()[c.index()].probabilities(),
-            Some(Answer::Average(_)) => &self.average,
+            Some(Answer::Average(_)) => self.averages.probabilities(),
         }
     }
 
@@ -370,6 +371,7 @@ impl Selector {
         self.times = StageTimes::default();
         self.failure = None;
         self.answered = None;
+        self.averages.forget();
         self.walk = self.premodel.program().start();
         if !self.groups.is_empty() && matches!(input, Input::Tensor(_)) {
             return Err(Error::from_static(
@@ -523,6 +525,7 @@ impl Selector {
                 self.values[at] = if class(a) == class(b) { 1.0 } else { 0.0 };
             }
         }
+        self.averages.after_run(candidate, ran, &mut self.set, &mut self.values);
         self.times.compute_ns += self.lap();
         if self.set.gpu.is_some() {
             self.times.device.compute_ns += self.set.device_times(candidate).compute_ns;
@@ -538,29 +541,27 @@ impl Selector {
 
     /// The outcome of an answer; where it was cut short, with the candidates that the walk counts and that did not run.
     fn outcome(&mut self, answer: Answer, cut: Option<Mask>) -> Outcome {
-        let summary = match answer {
-            Answer::Candidate(c) => self.set.as_slice()[c.index()].summary(),
-            Answer::Average(mask) => {
-                self.average.fill(0.0);
-                let share = 1.0 / mask.len() as f32;
-                for c in mask.iter() {
-                    for (sum, p) in self.average.iter_mut().zip(self.set.as_slice()[c.index()].probabilities()) {
-                        *sum += p * share;
-                    }
-                }
-                sum_up(&self.average)
+        let (class, probability) = match answer {
+            Answer::Candidate(c) => {
+                let summary = self.set.as_slice()[c.index()].summary();
+                (summary.class, summary.top1)
+            }
+            Answer::Average(of) => {
+                let mixture = self.averages.answer(of, &mut self.set);
+                self.times.compute_ns += self.lap();
+                (mixture.class, mixture.top1)
             }
         };
         self.state = State::Idle;
         self.answered = Some(answer);
-        // The last stage, a decision, ended here.
+        // The last stage, a decision or an average, ended here.
         self.times.total_ns = self.clock.ns_between(self.started, self.lap);
         if let Some(Ok(times)) = self.set.gpu.as_ref().map(Gpu::begin_times) {
             (self.times.device.upload_ns, self.times.device.features_ns) = (times.upload_ns, times.features_ns);
         }
         Outcome {
-            class: summary.class,
-            probability: summary.top1,
+            class,
+            probability,
             answer,
             ran: self.walk.ran().without(cut.unwrap_or(Mask::EMPTY)),
             failed: self.walk.failed(),

@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 mod common;
 
-use common::{cascade, null_candidates};
+use common::{averaging, cascade, null_candidates};
 use trt_select::features::{self, FEATURE_COUNT, Features, Groups, Workspace};
 use trt_select::preprocess::{Filter, Preprocess, PreprocessConfig, Resize};
 use trt_select::{Frame, Selector};
@@ -138,6 +138,22 @@ fn decisions(many: u32, frame: &Frame<'_>) {
                     break outcome;
                 }
             };
+            ran[outcome.ran.len() as usize] += 1;
+        });
+        assert!(ran[1] > u64::from(many / 3) && ran[2] > u64::from(many / 3), "both paths: {ran:?}");
+    }
+
+    // Calibrated averages: one alone, and where it is unsure that of both.
+    for (polls, temperatures) in [(0, [0.5, 2.0]), (2, [1.0, 1.5])] {
+        let (candidates, _) =
+            null_candidates(polls, |enqueue| if enqueue.is_multiple_of(2) { [4.0, 0.0] } else { [0.1, 0.0] });
+        let model = averaging(temperatures[0], temperatures[1], Some([0.25, 0.75]));
+        let mut selector = Selector::new(candidates, model).unwrap();
+        selector.warm_up((*frame).into()).unwrap();
+        let mut ran = [0_u64; 3];
+        counts_none(&format!("averages at {temperatures:?}, {polls} polls"), many, || {
+            let outcome = selector.infer(*frame).unwrap();
+            assert!(matches!(outcome.answer, trt_select_premodel::Answer::Average(of) if of == outcome.ran));
             ran[outcome.ran.len() as usize] += 1;
         });
         assert!(ran[1] > u64::from(many / 3) && ran[2] > u64::from(many / 3), "both paths: {ran:?}");

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{
-    LARGE, SMALL, cascade, null_candidates, null_engine, of_frames, premodel, premodel_with_risk, tensor_candidates,
+    LARGE, SMALL, averaging, cascade, null_candidates, null_engine, of_frames, premodel, premodel_with_risk,
+    tensor_candidates,
 };
 use trt_select::bundle::Scores;
 use trt_select::cuda::Format;
@@ -288,5 +289,90 @@ fn past_its_deadline_with_nothing_run_an_input_fails() {
         }
         selector.set_deadline(None);
         assert_eq!(selector.infer(frame).unwrap().class, 1);
+    }
+}
+
+/// The average of probabilities at their temperatures, as the formula says it, from logits.
+fn plain_average(members: &[([f32; 2], f64, f64)]) -> [f64; 2] {
+    let mut sum = [0.0; 2];
+    for (logits, weight, t) in members {
+        let terms = logits.map(|z| (f64::from(z) / t).exp());
+        (0..2).for_each(|i| sum[i] += weight * terms[i] / (terms[0] + terms[1]));
+    }
+    sum
+}
+
+#[test]
+fn averages_are_of_calibrated_probabilities() {
+    let mut state = 3_u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 24) as f32
+    };
+    let mut answers = [0; 3];
+    for round in 0..300 {
+        let (ta, tb) = if round % 3 == 0 { (1.0, 1.0) } else { (0.25 + 3.0 * random(), 0.25 + 3.0 * random()) };
+        let weights = (round % 2 == 0).then(|| [random(), 0.0]).map(|[w, _]| [w, 1.0 - w]);
+        let (wa, wb) = weights.map_or((0.5, 0.5), |[a, b]| (f64::from(a), f64::from(b)));
+        let model = averaging(ta, tb, weights);
+        // Probabilities too: a network may give them itself, and those on a GPU arrive as such.
+        let scores = if round % 5 == 0 { Scores::Probabilities } else { Scores::Logits };
+        let candidate = |name: &str, logits: [f32; 2], polls: u32| {
+            let mut engine = null_engine();
+            match scores {
+                Scores::Logits => engine.set_output(0, &logits),
+                _ => engine.set_output(0, &plain_average(&[(logits, 1.0, 1.0)]).map(|p| p as f32)),
+            }
+            engine.set_polls(polls);
+            Candidate::new(name, Box::new(engine), None, scores, Some("input"), Some("logits")).unwrap()
+        };
+        let logits = [[4.0 * random(), 4.0 * random()], [4.0 * random(), 4.0 * random()]];
+        let candidates = vec![candidate("small", logits[0], round % 3), candidate("large", logits[1], 0)];
+        let mut selector = Selector::new(candidates, model).unwrap();
+        let alone = plain_average(&[(logits[0], 1.0, f64::from(ta))]);
+        let both = plain_average(&[(logits[0], wa, f64::from(ta)), (logits[1], wb, f64::from(tb))]);
+        let top = |p: [f64; 2]| p[0].max(p[1]);
+        if (top(alone) - 0.75).abs() < 1e-5 || ((both[0] - both[1]).abs() - 0.125).abs() < 1e-5 {
+            continue;
+        }
+        // Twice: what was made for the input before must not stay.
+        for _ in 0..2 {
+            let outcome = selector.infer(Input::Tensor(&[0.5; 16])).unwrap();
+            let (answer, expected) = if top(alone) > 0.75 {
+                (Answer::Average(Mask::of(SMALL)), alone)
+            } else if (both[0] - both[1]).abs() > 0.125 {
+                (Answer::Average(Mask(3)), both)
+            } else {
+                (Answer::Candidate(LARGE), plain_average(&[(logits[1], 1.0, 1.0)]))
+            };
+            answers[usize::from(outcome.node == 6) + 2 * usize::from(outcome.node == 4)] += 1;
+            assert_eq!(outcome.answer, answer, "{round}: {alone:?} {both:?}");
+            assert_eq!(outcome.class, u32::from(expected[1] > expected[0]), "{round}");
+            assert!((f64::from(outcome.probability) - top(expected)).abs() < 1e-6, "{round}: {outcome:?}");
+            for (p, e) in selector.probabilities().iter().zip(expected) {
+                assert!((f64::from(*p) - e).abs() < 1e-6, "{round}: {p} {e}");
+            }
+        }
+    }
+    assert!(answers.iter().all(|&n| n > 20), "every way is taken: {answers:?}");
+}
+
+#[test]
+fn averages_follow_each_run() {
+    // The small one says another thing each time: nothing of the run before may stay.
+    let (candidates, _) = null_candidates(2, |run| [0.3 * (run % 7) as f32, 0.0]);
+    let mut selector = Selector::new(candidates, averaging(0.5, 2.0, Some([0.5, 0.5]))).unwrap();
+    for run in 0..30_u32 {
+        let small = [0.3 * (run % 7) as f32, 0.0];
+        let outcome = selector.infer(frame()).unwrap();
+        let alone = plain_average(&[(small, 1.0, 0.5)]);
+        let both = plain_average(&[(small, 0.5, 0.5), ([0.0, 9.0], 0.5, 2.0)]);
+        let expected = match outcome.node {
+            6 => alone,
+            5 => both,
+            _ => plain_average(&[([0.0, 9.0], 1.0, 1.0)]),
+        };
+        assert_eq!(outcome.node == 6, alone[0] > 0.75, "{run}: {outcome:?}");
+        assert!((f64::from(selector.probabilities()[0]) - expected[0]).abs() < 1e-6, "{run}: {outcome:?}");
     }
 }

@@ -7,6 +7,7 @@
 //! | layer | feature | needs |
 //! | --- | --- | --- |
 //! | [`Node`], [`Program`], [`Walk`] | none | nothing: `no_std`, no allocation |
+//! | [`temper`]: calibrated probabilities and their averages | none | nothing: `no_std`, no allocation |
 //! | [`Premodel`]: names, costs, provenance, `premodel.json` | `json` | the standard library |
 //! | [`compile`]: Rust and C source code of a program | `json` | the standard library |
 //! | [`train`]: profile table, candidate selection, training, evaluation | `train` | the standard library |
@@ -37,6 +38,8 @@
 #[cfg(feature = "json")]
 extern crate std;
 
+#[cfg(feature = "json")]
+mod calibration;
 mod check;
 #[cfg(feature = "json")]
 pub mod compile;
@@ -51,15 +54,18 @@ mod packed;
 mod program;
 #[cfg(feature = "json")]
 mod signal;
+pub mod temper;
 #[cfg(feature = "train")]
 pub mod train;
 mod walk;
 
+#[cfg(feature = "json")]
+pub use calibration::Average;
 pub use check::{CheckError, CheckErrorKind};
 #[cfg(feature = "json")]
 pub use model::{Expected, Interval, ModelError, Premodel, ProfileRef, TrainedFor};
 pub use node::{Answer, CandidateId, Mask, Node, SignalId, View};
 pub use program::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES, Program, Schema};
 #[cfg(feature = "json")]
-pub use signal::{CandidateSignal, RESERVED, Signal, is_candidate_name};
+pub use signal::{AverageSignal, CandidateSignal, RESERVED, Signal, is_candidate_name};
 pub use walk::{Request, Walk};

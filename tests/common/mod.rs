@@ -9,7 +9,9 @@ use trt_select::bundle::Scores;
 use trt_select::engines::null::NullEngine;
 use trt_select::engines::{DataType, TensorInfo};
 use trt_select::preprocess::PreprocessConfig;
-use trt_select_premodel::{CandidateId, CandidateSignal, Node, Premodel, Signal, SignalId, TrainedFor};
+use trt_select_premodel::{
+    Average, AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor,
+};
 
 pub(crate) const SMALL: CandidateId = CandidateId(0);
 pub(crate) const LARGE: CandidateId = CandidateId(1);
@@ -91,4 +93,23 @@ pub(crate) fn premodel_with_risk(signals: Vec<Signal>, nodes: Vec<Node>, risk: V
     let trained_for = TrainedFor { costs_ns: vec![1.0, 10.0], ..TrainedFor::default() };
     let names = vec!["small".into(), "large".into()];
     Premodel::new(names, 2, signals, nodes, vec![LARGE, SMALL], risk, trained_for).unwrap()
+}
+
+/// With these temperatures (weights: half and half where none are given): run the small one; where its own calibrated probability (signal 0) is at most 0.75, the large one too, and where their average's
+/// margin (signal 1) is above 0.125, answer with the average, else with the large one.
+pub(crate) fn averaging(small: f32, large: f32, weights: Option<[f32; 2]>) -> Premodel {
+    let both = Mask(3);
+    let signals =
+        vec![Signal::Average(Mask::of(SMALL), AverageSignal::Top1), Signal::Average(both, AverageSignal::Margin)];
+    let nodes = vec![
+        Node::run(SMALL, 1),
+        Node::test(SignalId(0), 0.75, 2, 6),
+        Node::run(LARGE, 3),
+        Node::test(SignalId(1), 0.125, 4, 5),
+        Node::answer(LARGE),
+        Node::average(both),
+        Node::average(Mask::of(SMALL)),
+    ];
+    let averages = weights.map(|w| Average { of: both, weights: w.into() });
+    premodel(signals, nodes).with_calibration(vec![small, large], averages.into_iter().collect()).unwrap()
 }

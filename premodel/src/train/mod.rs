@@ -15,6 +15,7 @@ mod profile;
 mod select;
 mod stats;
 mod sweep;
+mod topk;
 
 pub use choose::{Goal, choose};
 pub use judge::{Judged, Single, judge, oracle, random_mix, singles};
@@ -22,3 +23,4 @@ pub use profile::{Column, MAX_COST, Profile, ProfileError};
 pub use select::{Kept, algorithm_1};
 pub use stats::{Rng, bootstrap_mean, bootstrap_ratio, percentile};
 pub use sweep::{Front, Point, Settings, TrainError, sweep};
+pub use topk::{Scratch, TopK};

@@ -16,8 +16,11 @@ use trt_select::features::{self, FEATURE_COUNT, FEATURES, Features, Groups, Work
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{Candidate, CandidateSet, Error, ErrorKind, Input, OpenConfig, Result};
 use trt_select_premodel::CandidateId;
+use trt_select_premodel::train::TopK;
 
 use crate::common::{EngineArgs, SampleArgs, input, print, print_json, progress, say, unwritable};
+
+mod topk;
 
 /// Arguments of `profile`.
 #[derive(clap::Args)]
@@ -37,6 +40,10 @@ pub(crate) struct Args {
     /// Samples worked on at once. More than 1 makes the measured costs those of a busy machine
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
+    /// Classes kept a candidate in the side file (`profile.topk.csv` beside `profile.csv`), the most probable first; 0 writes
+    /// none. Averages are trained and judged from it
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(0..=4096))]
+    top_k: u16,
     /// Only the first N samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -56,32 +63,55 @@ struct Worker {
     workspace: Workspace,
     buffer: Buffer,
     images: bool,
+    /// Classes in a cell of the side file; 0: there is none.
+    top_k: usize,
+    order: Vec<u32>,
+}
+
+/// A line of the profile and one of the side file, their newlines included.
+struct Lines {
+    row: Vec<u8>,
+    topk: Vec<u8>,
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
     let bundle = Bundle::read_untrained(&args.bundle)?;
     let samples = args.samples.open(&bundle)?;
     let config = args.engine.config();
-    let (first, choice) = Worker::open(&bundle, &samples, &config)?;
+    let (first, choice) = Worker::open(&bundle, &samples, &config, args.top_k.into())?;
     say(format_args!("Engine: {}", choice.reason));
-    let head = header(&first, choice.kind, args, &bundle, &samples)?;
+    let (head, side_head) = headers(&first, choice.kind, args, &bundle, &samples)?;
 
     let (i, n) = args.shard.unwrap_or((0, 1));
     let limit = args.limit.map_or(samples.len(), |n| samples.len().min(n as usize));
-    let (mut file, present) = open_output(&args.output, &head)?;
-    let todo: Vec<usize> = (0..limit).filter(|s| s % n == i && !present.contains(&samples.name(*s))).collect();
+    let (mut file, rows) = open_output(&args.output, &head)?;
+    let present: HashSet<String> = rows.into_iter().map(|r| r.name).collect();
+    let mut side = Side::open(args, &first, &side_head, &present)?;
+    let there = |name: &String| present.contains(name) && side.as_ref().is_none_or(|s| s.present.contains(name));
+    let todo: Vec<usize> = (0..limit).filter(|s| s % n == i && !there(&samples.name(*s))).collect();
     if !present.is_empty() {
         say(format_args!("{}: {} rows are there already, {} to go", args.output.display(), present.len(), todo.len()));
     }
+    let mut rows = present.len();
 
     let bar = progress(todo.len() as u64, "profiling");
-    write_rows(args, &bundle, &samples, &config, first, &todo, |text| {
+    write_rows(args, &bundle, &samples, &config, first, &todo, |sample, lines| {
         bar.inc(1);
-        // One write a row: a kill leaves at most one line cut short, which the next run takes away.
-        file.write_all(text).map_err(|e| unwritable(&args.output, "-o", &e))
+        let name = samples.name(sample);
+        // One write a line, the side file's first: a kill leaves at most one line cut short, or one in the side file that the
+        // profile lacks. The next run takes either away.
+        if let Some(side) = &mut side
+            && !side.present.contains(&name)
+        {
+            side.file.write_all(&lines.topk).map_err(|e| unwritable(&side.path, "-o", &e))?;
+        }
+        if present.contains(&name) {
+            return Ok(());
+        }
+        rows += 1;
+        file.write_all(&lines.row).map_err(|e| unwritable(&args.output, "-o", &e))
     })?;
     bar.finish_and_clear();
-    let rows = present.len() + todo.len();
     if args.json {
         return print_json(
             &json!({ "profile": args.output.display().to_string(), "rows": rows, "new_rows": todo.len() }),
@@ -98,12 +128,12 @@ fn write_rows(
     config: &OpenConfig,
     first: Worker,
     todo: &[usize],
-    mut write: impl FnMut(&[u8]) -> Result<()>,
+    mut write: impl FnMut(usize, &Lines) -> Result<()>,
 ) -> Result<()> {
     let jobs = usize::from(args.jobs).min(todo.len().max(1));
     let mut workers = vec![first];
     for _ in 1..jobs {
-        workers.push(Worker::open(bundle, samples, config)?.0);
+        workers.push(Worker::open(bundle, samples, config, args.top_k.into())?.0);
     }
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     // A bounded channel: a writer on a slow disk holds the workers back instead of filling memory.
@@ -127,11 +157,11 @@ fn write_rows(
         for (at, row) in receiver {
             waiting.insert(at, row);
             while let Some(row) = waiting.remove(&due) {
-                due += 1;
                 if result.is_ok() {
-                    result = row.and_then(|text| write(&text));
+                    result = row.and_then(|lines| write(todo[due], &lines));
                     stop.store(result.is_err(), Ordering::Relaxed);
                 }
+                due += 1;
             }
         }
         result
@@ -139,10 +169,18 @@ fn write_rows(
 }
 
 impl Worker {
-    fn open(bundle: &Bundle, samples: &Samples, config: &OpenConfig) -> Result<(Worker, Choice)> {
+    fn open(bundle: &Bundle, samples: &Samples, config: &OpenConfig, top_k: usize) -> Result<(Worker, Choice)> {
         let (set, choice) = CandidateSet::open(bundle, config)?;
-        let mut worker = Worker { set, workspace: Workspace::new(), buffer: Buffer::new(), images: true };
-        samples.check_classes(worker.set.as_slice()[0].classes())?;
+        let classes = set.as_slice()[0].classes();
+        let mut worker = Worker {
+            set,
+            workspace: Workspace::new(),
+            buffer: Buffer::new(),
+            images: true,
+            top_k: top_k.min(classes),
+            order: Vec::new(),
+        };
+        samples.check_classes(classes)?;
         if samples.is_empty() {
             return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));
         }
@@ -157,8 +195,8 @@ impl Worker {
         Ok((worker, choice))
     }
 
-    /// One line of the profile, its newline included.
-    fn row(&mut self, samples: &Samples, sample: usize) -> Result<Vec<u8>> {
+    /// The lines of one sample.
+    fn row(&mut self, samples: &Samples, sample: usize) -> Result<Lines> {
         samples.load(sample, &mut self.buffer)?;
         let input = input(&self.buffer)?;
         let label = samples.label(sample);
@@ -183,13 +221,51 @@ impl Worker {
             fields.push(s.class.to_string());
             fields.extend([s.top1, s.margin, s.entropy].map(|v| v.to_string()));
         }
-        line(&fields)
+        let topk = match self.top_k {
+            0 => Vec::new(),
+            k => topk::row(samples.name(sample), self.set.as_slice(), k, &mut self.order)?,
+        };
+        Ok(Lines { row: line(&fields)?, topk })
     }
 }
 
-/// The comments and the header line. The comments say what the rows were made from, so that a profile is only gone on with
+/// The side file, open for appending.
+struct Side {
+    path: PathBuf,
+    file: File,
+    present: HashSet<String>,
+}
+
+impl Side {
+    /// Opens it, and takes from its end what the profile does not have: that came out right before a kill, and is made again
+    /// together with the profile's row.
+    fn open(args: &Args, worker: &Worker, head: &[u8], profile: &HashSet<String>) -> Result<Option<Side>> {
+        let path = TopK::path_beside(&args.output);
+        if worker.top_k == 0 {
+            if path.exists() {
+                let remedy = "remove that file, or leave out --top-k 0";
+                return Err(Error::expected(
+                    ErrorKind::Usage,
+                    path.display(),
+                    "no such file with --top-k 0",
+                    "one",
+                    remedy,
+                ));
+            }
+            return Ok(None);
+        }
+        let (file, mut rows) = open_output(&path, head)?;
+        while let Some(row) = rows.pop_if(|row| !profile.contains(&row.name)) {
+            file.set_len(row.start).map_err(|e| unwritable(&path, "-o", &e))?;
+        }
+        let present = rows.into_iter().map(|r| r.name).collect();
+        Ok(Some(Side { path, file, present }))
+    }
+}
+
+/// The comments and the header line, of the profile and of its side file. The comments say what the rows were made from, so that a profile is only gone on with
 /// from the same: bundle, networks, samples, labels, engine, device.
-fn header(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &Samples) -> Result<Vec<u8>> {
+fn headers(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &Samples) -> Result<(Vec<u8>, Vec<u8>)> {
     let labelled = samples.labelled();
     if labelled != 0 && labelled != samples.len() {
         return Err(Error::expected(
@@ -220,7 +296,6 @@ fn header(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &S
         }
     }
     let comments = [
-        "# trt-select profile".to_owned(),
         format!("# engine: {}", first.version),
         format!("# device: {}", worker.set.device()),
         format!("# precision: {}", first.precision.name()),
@@ -230,7 +305,8 @@ fn header(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &S
         format!("# samples: {} {}", samples.len(), short(inputs)),
         format!("# networks: {}", short(networks)),
     ];
-    Ok(format!("{}\n{}\n", comments.join("\n"), columns.join(",")).into_bytes())
+    let side = topk::header(&comments, worker.set.as_slice(), worker.top_k);
+    Ok((format!("# trt-select profile\n{}\n{}\n", comments.join("\n"), columns.join(",")).into_bytes(), side))
 }
 
 /// Hash of the files that the engine runs: plans on TensorRT, whose models need not be here, and models on the others.
@@ -273,9 +349,17 @@ fn line(fields: &[String]) -> Result<Vec<u8>> {
     })
 }
 
-/// Opens the profile for appending. One that is there is read for the inputs it has; a last line that was cut short is
-/// taken away.
-fn open_output(path: &Path, head: &[u8]) -> Result<(File, HashSet<String>)> {
+/// A row that a file has.
+struct Present {
+    /// Its input.
+    name: String,
+    /// Where it begins in the file, in bytes.
+    start: u64,
+}
+
+/// Opens the profile, or its side file, for appending. One that is there is read for the inputs it has, in order; a last line
+/// that was cut short is taken away.
+fn open_output(path: &Path, head: &[u8]) -> Result<(File, Vec<Present>)> {
     let fail = |e| unwritable(path, "-o", &e);
     let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(fail)?;
     if !file.metadata().map_err(fail)?.is_file() {
@@ -294,7 +378,7 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, HashSet<String>)> {
     // A kill may have come before the whole header was out.
     if text.len() < head.len() && head.starts_with(&text) {
         file.set_len(0).and_then(|()| file.write_all(head)).map_err(fail)?;
-        return Ok((file, HashSet::new()));
+        return Ok((file, Vec::new()));
     }
     if !keep.starts_with(head) {
         return Err(Error::expected(
@@ -302,10 +386,10 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, HashSet<String>)> {
             path.display(),
             "a profile of these networks, samples, engine and device to go on with",
             "another file",
-            "remove it, or choose another with -o",
+            "remove it, or choose another with -o; another --top-k makes another side file",
         ));
     }
-    let mut present = HashSet::new();
+    let mut present = Vec::new();
     let columns = head.split(|&b| b == b'\n').rfind(|l| !l.is_empty()).unwrap_or_default();
     let columns = csv::StringRecord::from(String::from_utf8_lossy(columns).split(',').collect::<Vec<_>>());
     let mut reader = csv::ReaderBuilder::new()
@@ -328,7 +412,8 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, HashSet<String>)> {
                 "remove that line: it is made again",
             )
         })?;
-        present.insert(record[0].to_owned());
+        let start = head.len() as u64 + record.position().map_or(0, csv::Position::byte);
+        present.push(Present { name: record[0].to_owned(), start });
     }
     file.set_len(whole as u64).map_err(fail)?;
     Ok((file, present))

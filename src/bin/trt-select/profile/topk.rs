@@ -1,0 +1,80 @@
+//! The side file of a profile: the most probable classes of each candidate.
+
+use std::fmt::Write as _;
+
+use trt_select::{Candidate, Error, ErrorKind, Result};
+
+use super::line;
+
+/// Probabilities below this are left out.
+const LEAST: f32 = 1e-6;
+
+/// The comments and the header line: those of the profile, and `k`.
+pub(super) fn header(comments: &[String], candidates: &[Candidate], k: usize) -> Vec<u8> {
+    let mut text = String::from("# trt-select most probable classes\n");
+    comments.iter().for_each(|c| text.extend([c, "\n"]));
+    let _ = write!(text, "# k: {k}\ninput");
+    candidates.iter().for_each(|c| text.extend([",", c.name(), ".topk"]));
+    text.push('\n');
+    text.into_bytes()
+}
+
+/// One line of the file, its newline included: what the candidates' last runs said. `order` is memory to work in.
+pub(super) fn row(name: String, candidates: &[Candidate], k: usize, order: &mut Vec<u32>) -> Result<Vec<u8>> {
+    let mut fields = vec![name];
+    for candidate in candidates {
+        fields.push(cell(candidate.probabilities(), k, order)?);
+    }
+    line(&fields)
+}
+
+/// `class:probability` pairs, the most probable first; of equals, the lower class.
+fn cell(probabilities: &[f32], k: usize, order: &mut Vec<u32>) -> Result<String> {
+    order.clear();
+    order.extend((0..).zip(probabilities).filter(|&(_, &p)| p >= LEAST).map(|(class, _): (u32, _)| class));
+    let by_rank = |a: &u32, b: &u32| {
+        let p = |class: u32| probabilities[class as usize];
+        p(*b).total_cmp(&p(*a)).then(a.cmp(b))
+    };
+    if order.len() > k {
+        order.select_nth_unstable_by(k - 1, by_rank);
+        order.truncate(k);
+    }
+    order.sort_unstable_by(by_rank);
+    let mut text = String::new();
+    for &class in order.iter() {
+        let space = if text.is_empty() { "" } else { " " };
+        let p = rounded(probabilities[class as usize]).ok_or_else(|| {
+            Error::from_static(
+                ErrorKind::Engine,
+                "network output: expected finite probabilities, got others; check the model",
+            )
+        })?;
+        let _ = write!(text, "{space}{class}:{p}");
+    }
+    Ok(text)
+}
+
+/// To six significant digits, and to no more than 1.
+fn rounded(p: f32) -> Option<f32> {
+    format!("{p:.5e}").parse().ok().filter(|p: &f32| p.is_finite()).map(|p| p.min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_hold_the_most_probable_classes() {
+        let cell = |p: &[f32], k| super::cell(p, k, &mut Vec::new()).unwrap();
+        assert_eq!(cell(&[0.1, 0.2, 0.3, 0.4], 3), "3:0.4 2:0.3 1:0.2");
+        assert_eq!(cell(&[0.25; 4], 3), "0:0.25 1:0.25 2:0.25", "of equals the first ones");
+        assert_eq!(cell(&[0.25, 0.5, 0.25], 16), "1:0.5 0:0.25 2:0.25");
+        assert_eq!(cell(&[1.0, 9e-7, 0.0], 3), "0:1");
+        assert_eq!(cell(&[0.123_456_7, 0.876_543_3, 1.234_567_8e-6], 3), "1:0.876543 0:0.123457 2:0.00000123457");
+        assert_eq!(cell(&[0.999_999_9, 1.0], 1), "1:1");
+        assert_eq!(cell(&[0.0, 0.0], 2), "");
+        assert_eq!(rounded(1.0005), Some(1.0));
+        assert_eq!((rounded(f32::NAN), rounded(f32::INFINITY)), (None, None));
+    }
+}
