@@ -88,7 +88,8 @@ fn the_same_seed_gives_the_same_bytes() {
     for (a, b) in first.iter().zip(&second).filter(|(a, _)| !measured(&a.0)) {
         assert_eq!(a, b, "{}", a.0);
     }
-    let selectors = |files: &[(String, String)]| files.iter().find(|f| f.0 == "selectors.csv").expect("a table").1.clone();
+    let selectors =
+        |files: &[(String, String)]| files.iter().find(|f| f.0 == "selectors.csv").expect("a table").1.clone();
     assert_ne!(selectors(&first), selectors(&other), "another seed deals other folds");
 
     let names: Vec<&str> = first.iter().map(|f| f.0.as_str()).collect();

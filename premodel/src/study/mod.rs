@@ -52,7 +52,7 @@ pub const PAPER_FEATURES: [&str; 7] =
 /// Networks of a chain.
 const CHAIN: usize = 3;
 /// Prices of the cascades.
-const PRICES: usize = 16;
+const PRICES: usize = 24;
 /// Most rows that the removal of features is tried on: it fits hundreds of chains.
 const REMOVAL_ROWS: usize = 4000;
 
@@ -130,7 +130,7 @@ pub struct Study {
     pub optimal: Vec<f64>,
     /// Every selector: singles, oracle, chains, classifiers, cascades, programs.
     pub selectors: Vec<Summary>,
-    /// Cascades by order and price.
+    /// Cascades by order and price: of each order the points that none of the same order beats.
     pub cascades: Vec<CascadePoint>,
     /// Programs of the trainer, and trees over image features.
     pub fronts: Vec<(Group, Vec<FrontPoint>)>,
@@ -190,7 +190,7 @@ pub fn study(profile: &Profile, options: &Options, progress: Progress<'_>) -> Re
         // Each fold looks at all orders and prices, as training on all rows would.
         overheads.push(Overhead {
             selector: "cascades, all orders".to_string(),
-            decision_ns: 0.0,
+            decision_ns: None,
             training_s: start.elapsed().as_secs_f64() / parts.len() as f64,
         });
         outcomes.push(found.at_least);
@@ -206,7 +206,8 @@ pub fn study(profile: &Profile, options: &Options, progress: Progress<'_>) -> Re
     }
     for (profile, ask) in &asks {
         let found = trained(profile, &table, ask, &|d, of| progress("training", d, of))?;
-        if let Some(decision_ns) = found.premodel.as_ref().and_then(|p| walk_ns(p, profile)) {
+        if found.premodel.is_some() {
+            let decision_ns = found.premodel.as_ref().and_then(|p| walk_ns(p, profile));
             let selector = ask.name.to_string();
             overheads.push(Overhead { selector, decision_ns, training_s: found.seconds });
         }

@@ -14,8 +14,9 @@ use super::table::{Fold, Scaled, Table};
 pub struct Overhead {
     /// The selector.
     pub selector: String,
-    /// Mean time of the decisions for one input in nanoseconds, on one core, image features not included.
-    pub decision_ns: f64,
+    /// Mean time of the decisions for one input in nanoseconds, on one core, image features not included; `None`
+    /// where it was not measured.
+    pub decision_ns: Option<f64>,
     /// Time of training on all rows in seconds, threshold search and choice of λ included.
     pub training_s: f64,
 }
@@ -53,14 +54,14 @@ pub(super) fn of_kind(table: &Table, features: &[usize], set: &[usize], kind: Ki
         .map(|(rows, yes)| fit(kind, &x.pick(rows), yes, 2, seed))
         .collect();
     let training_s = start.elapsed().as_secs_f64();
-    let decision_ns = ns_per_call(&rows, |row| stages.iter().position(|s| s.predict(row) == 1));
+    let decision_ns = Some(ns_per_call(&rows, |row| stages.iter().position(|s| s.predict(row) == 1)));
     let dots = std::vec![kind.name(); set.len()].join(".");
     let chain = Overhead { selector: std::format!("chain {dots}"), decision_ns, training_s };
 
     let start = Instant::now();
     let alone = fit(kind, &x, &class_numbers(table, &part), set.len() + 1, seed);
     let training_s = start.elapsed().as_secs_f64();
-    let decision_ns = ns_per_call(&rows, |row| alone.predict(row));
+    let decision_ns = Some(ns_per_call(&rows, |row| alone.predict(row)));
     [chain, Overhead { selector: std::format!("single {}", kind.name()), decision_ns, training_s }]
 }
 
