@@ -191,9 +191,9 @@ mod tests {
         let x = Scaled { width: 1, values };
         let machine = Machine::fit(&x, &y);
         assert!(machine.weights.iter().sum::<f64>().abs() < 1e-9, "Σ yα = 0");
-        for t in 0..60 {
+        for (t, sign) in y.iter().enumerate() {
             let kept = (0..machine.weights.len()).find(|&k| machine.vectors.row(k) == x.row(t));
-            let (margin, alpha) = (y[t] * machine.value(x.row(t)), kept.map_or(0.0, |k| machine.weights[k].abs()));
+            let (margin, alpha) = (sign * machine.value(x.row(t)), kept.map_or(0.0, |k| machine.weights[k].abs()));
             let fits = match alpha {
                 0.0 => margin > 1.0 - 2e-3,
                 a if a >= C => margin < 1.0 + 2e-3,
