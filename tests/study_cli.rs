@@ -82,8 +82,9 @@ fn a_bundle_is_profiled_first() {
         fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/engines/tests/models/identity.onnx"), dir.path().join(name))
             .unwrap();
     }
-    let rows: String = (0..40).map(|i| format!("{},1,2,3,4,5,{i}\n", i % 2)).collect();
-    fs::write(dir.path().join("rows.csv"), format!("label,p,q,r,s,t,u\n{rows}")).unwrap();
+    // No labels: the engine that runs no network knows one class only.
+    let rows: String = (0..40).map(|i| format!("1,2,3,4,5,{i}\n")).collect();
+    fs::write(dir.path().join("rows.csv"), format!("p,q,r,s,t,u\n{rows}")).unwrap();
     let out = dir.path().join("out");
     ok(&["study", text(dir.path()), "-o", text(&out), "--folds", "4", "--engine", "null"]);
     let made = fs::read_to_string(out.join("profile.csv")).unwrap();
