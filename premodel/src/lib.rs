@@ -11,6 +11,7 @@
 //! | [`Premodel`]: names, costs, provenance, `premodel.json` | `json` | the standard library |
 //! | [`compile`]: Rust and C source code of a program | `json` | the standard library |
 //! | [`train`]: profile table, candidate selection, training, evaluation | `train` | the standard library |
+//! | [`study`]: baselines, the papers' tables and plots | `study` | the standard library |
 //!
 //! ```
 //! use trt_select_premodel::{Answer, CandidateId, Mask, Node, Program, Request, Schema, SignalId};
@@ -54,6 +55,8 @@ mod packed;
 mod program;
 #[cfg(feature = "json")]
 mod signal;
+#[cfg(feature = "study")]
+pub mod study;
 pub mod temper;
 #[cfg(feature = "train")]
 pub mod train;

@@ -10,6 +10,7 @@ mod memory;
 mod profile;
 mod report;
 mod run;
+mod study;
 mod train;
 mod version;
 
@@ -34,6 +35,8 @@ enum Command {
     Profile(profile::Args),
     /// Trains a premodel from a profile table and prints the Pareto front of reward against cost
     Train(train::Args),
+    /// Writes the papers' baselines, tables and plots of a profile or a bundle
+    Study(study::Args),
     /// Builds TensorRT plans: of an ONNX model, or of every candidate of a bundle
     Build(build::Args),
     /// Writes a premodel as Rust or freestanding C99 source code
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::main(&args),
         Command::Profile(args) => profile::main(&args),
         Command::Train(args) => train::main(&args),
+        Command::Study(args) => study::main(&args),
         Command::Build(args) => build::main(&args),
         Command::Compile(args) => compile::main(&args),
         Command::Run(args) => run::main(&args),

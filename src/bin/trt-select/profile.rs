@@ -74,7 +74,32 @@ struct Lines {
     topk: Vec<u8>,
 }
 
+/// Profiles a bundle for another subcommand, as `profile BUNDLE -o OUTPUT` does but for its last words on stdout.
+pub(crate) fn make(bundle: &Path, output: &Path, samples: &SampleArgs, engine: &EngineArgs) -> Result<()> {
+    let args = Args {
+        bundle: bundle.to_path_buf(),
+        output: output.to_path_buf(),
+        samples: samples.clone(),
+        engine: engine.clone(),
+        shard: None,
+        jobs: 1,
+        limit: None,
+        top_k: 16,
+        json: false,
+    };
+    profile(&args).map(drop)
+}
+
 pub(crate) fn main(args: &Args) -> Result<()> {
+    let (rows, new) = profile(args)?;
+    if args.json {
+        return print_json(&json!({ "profile": args.output.display().to_string(), "rows": rows, "new_rows": new }));
+    }
+    print(&format!("{}: {rows} rows, {new} of them new\n", args.output.display()))
+}
+
+/// Writes the rows that are not there yet. The number of rows there are now, and of those that are new.
+fn profile(args: &Args) -> Result<(usize, usize)> {
     let bundle = Bundle::read_untrained(&args.bundle)?;
     let samples = args.samples.open(&bundle)?;
     let config = args.engine.config();
@@ -112,12 +137,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         file.write_all(&lines.row).map_err(|e| unwritable(&args.output, "-o", &e))
     })?;
     bar.finish_and_clear();
-    if args.json {
-        return print_json(
-            &json!({ "profile": args.output.display().to_string(), "rows": rows, "new_rows": todo.len() }),
-        );
-    }
-    print(&format!("{}: {rows} rows, {} of them new\n", args.output.display(), todo.len()))
+    Ok((rows, todo.len()))
 }
 
 /// Makes the rows of `todo` with as many workers as asked for, and hands them on in order.

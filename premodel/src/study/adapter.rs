@@ -1,0 +1,235 @@
+//! All that the study asks of the trainer, in one place.
+
+use std::format;
+use std::string::ToString;
+use std::time::Instant;
+use std::vec;
+use std::vec::Vec;
+
+use crate::train::{Goal, Kept, Profile, Settings, algorithm_1, choose, judge, sweep};
+use crate::{CandidateSignal, Premodel, Request, Signal};
+
+use super::StudyError;
+use super::outcome::{Group, Outcome};
+use super::table::{Fold, NONE, Table};
+
+/// Column that says whether the truth is among the five most probable classes.
+const TOP5: &str = "top5";
+/// Column of the energy of a run in millijoules.
+const ENERGY: &str = "energy_mj";
+/// How much worse than the best single network a program may be in training: the default of `train`.
+const MARGIN: f64 = -0.001;
+
+fn median(values: &[f32]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let n = sorted.len();
+    if n == 0 { f64::NAN } else { (f64::from(sorted[(n - 1) / 2]) + f64::from(sorted[n / 2])) / 2.0 }
+}
+
+/// What the baselines read of a profile.
+pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
+    let Some(costs) = profile.cost_vector() else {
+        return Err(StudyError("profile: expected columns CANDIDATE.cost_ns, got none; measure the times".to_string()));
+    };
+    let n = profile.candidates.len();
+    let mut table = Table {
+        names: profile.candidates.clone(),
+        rewards: profile.rewards.clone(),
+        costs,
+        features_ns: profile.features_cost_ns(),
+        confidence: vec![Vec::new(); n],
+        top5: vec![Vec::new(); n],
+        energy_mj: Vec::new(),
+        features: Vec::new(),
+        rows: profile.rows(),
+    };
+    let mut energy = vec![f64::NAN; n];
+    for column in &profile.columns {
+        match &column.signal {
+            Signal::Feature(name) => table.features.push((name.clone(), column.values.clone())),
+            Signal::User(name) => table.features.push((format!("signal.{name}"), column.values.clone())),
+            Signal::Candidate(c, CandidateSignal::Top1) => table.confidence[c.index()] = column.values.clone(),
+            Signal::Candidate(c, CandidateSignal::Other(name)) if name == TOP5 => {
+                table.top5[c.index()] = column.values.clone();
+            }
+            Signal::Candidate(c, CandidateSignal::Other(name)) if name == ENERGY => {
+                energy[c.index()] = median(&column.values);
+            }
+            _ => {}
+        }
+    }
+    if energy.iter().all(|e| e.is_finite()) {
+        table.energy_mj = energy;
+    }
+    Ok(table)
+}
+
+/// The profile without the columns that only measuring knows: whether the truth is among five classes, and the energy.
+/// A program that read them would know the label.
+pub(super) fn without_truth(profile: &Profile) -> Profile {
+    keep_columns(
+        profile,
+        |signal| !matches!(signal, Signal::Candidate(_, CandidateSignal::Other(name)) if name == TOP5 || name == ENERGY),
+    )
+}
+
+/// The profile with the image features and the user's own signals as its only signals.
+pub(super) fn features_only(profile: &Profile) -> Profile {
+    keep_columns(profile, |signal| matches!(signal, Signal::Feature(_) | Signal::User(_)))
+}
+
+fn keep_columns(profile: &Profile, keep: impl Fn(&Signal) -> bool) -> Profile {
+    let mut kept = profile.clone();
+    kept.columns.retain(|column| keep(&column.signal));
+    kept
+}
+
+/// Some rows of a profile.
+fn subset(profile: &Profile, rows: &[u32]) -> Profile {
+    fn pick<T: Clone>(values: &[T], rows: &[u32]) -> Vec<T> {
+        if values.is_empty() { Vec::new() } else { rows.iter().map(|&r| values[r as usize].clone()).collect() }
+    }
+    fn each<T: Clone>(columns: &[Vec<T>], rows: &[u32]) -> Vec<Vec<T>> {
+        columns.iter().map(|c| pick(c, rows)).collect()
+    }
+    let mut part = profile.clone();
+    part.inputs = pick(&profile.inputs, rows);
+    part.labels = pick(&profile.labels, rows);
+    part.rewards = each(&profile.rewards, rows);
+    part.costs = each(&profile.costs, rows);
+    part.answers = each(&profile.answers, rows);
+    part.features_cost = pick(&profile.features_cost, rows);
+    part.columns.iter_mut().for_each(|c| c.values = pick(&c.values, rows));
+    part
+}
+
+/// Algorithm 1 on some rows.
+pub(super) fn kept(profile: &Profile, table: &Table, rows: &[u32], theta: f64) -> Vec<Kept> {
+    let mut slim = profile.clone();
+    slim.columns.clear();
+    algorithm_1(&subset(&slim, rows), &table.costs, theta)
+}
+
+/// One program of a front, judged by the trainer's cross-validation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrontPoint {
+    /// The price in reward per millisecond; `None` for a single network.
+    pub lambda_per_ms: Option<f64>,
+    /// Mean reward.
+    pub accuracy: f64,
+    /// Mean reward less the best single network's.
+    pub over_best_single: f64,
+    /// Mean time of an answer.
+    pub mean_ns: f64,
+    /// Whether no other point has both more reward and less cost.
+    pub on_front: bool,
+}
+
+/// What the trainer makes of a profile: all points, and the program for "at least the best single network".
+pub(super) struct Trained {
+    pub(super) points: Vec<FrontPoint>,
+    pub(super) premodel: Option<Premodel>,
+    pub(super) seconds: f64,
+}
+
+/// How the trainer is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    pub(super) settings: Settings,
+    pub(super) group: Group,
+    pub(super) name: &'static str,
+}
+
+impl Ask {
+    /// Decision programs by the trainer's defaults.
+    pub(super) fn programs(folds: usize, seed: u64) -> Ask {
+        let settings = Settings { folds, repeats: 1, seed, ..Settings::default() };
+        Ask { settings, group: Group::Program, name: "decision program, at least best single" }
+    }
+
+    /// Trees over image features that run one network.
+    pub(super) fn feature_trees(folds: usize, seed: u64) -> Ask {
+        let settings = Settings { folds, repeats: 1, seed, max_runs: 1, tests: 3, ..Settings::default() };
+        Ask { settings, group: Group::FeatureTree, name: "image-features tree, at least best single" }
+    }
+}
+
+/// Trains on all rows of a profile.
+pub(super) fn trained(
+    profile: &Profile,
+    table: &Table,
+    ask: &Ask,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Trained, StudyError> {
+    let start = Instant::now();
+    let costs = profile.cost_vector().unwrap_or_default();
+    let front =
+        sweep(profile, &costs, table.features_ns, &ask.settings, progress).map_err(|e| StudyError(e.to_string()))?;
+    let seconds = start.elapsed().as_secs_f64();
+    let points = front.points.iter().map(|p| FrontPoint {
+        lambda_per_ms: p.lambda_per_ms,
+        accuracy: p.reward,
+        over_best_single: p.over_best_single,
+        mean_ns: p.cost_ns,
+        on_front: p.on_front,
+    });
+    let point = choose(&front, Goal::AtLeastBestSingle { margin: MARGIN }).ok();
+    let premodel = point.and_then(|point| front.premodel(point).ok());
+    Ok(Trained { points: points.collect(), premodel, seconds })
+}
+
+/// "At least the best single network", nested: in each fold the program is trained and chosen on the training rows alone,
+/// and judged on the others. `None` where the trainer cannot judge such programs on this profile.
+pub(super) fn nested(
+    profile: &Profile,
+    table: &Table,
+    folds: &[Fold],
+    ask: &Ask,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Option<Outcome>, StudyError> {
+    let mut outcome = Outcome::empty(table, ask.name.to_string(), ask.group, false);
+    let (mut rewards, mut costs) = (vec![0.0; table.rows], vec![0.0; table.rows]);
+    let all = table.all();
+    // Within a fold five parts are enough to choose by.
+    let ask = Ask { settings: Settings { folds: ask.settings.folds.min(5), ..ask.settings.clone() }, ..ask.clone() };
+    for (f, fold) in folds.iter().enumerate() {
+        let part = |done: usize, of: usize| progress(f * of.max(1) + done, folds.len() * of.max(1));
+        let Some(premodel) = trained(&subset(profile, &fold.train), table, &ask, &part)?.premodel else {
+            return Ok(None);
+        };
+        let Some(judged) = judge(&premodel, &subset(profile, &fold.test)) else { return Ok(None) };
+        for (i, &row) in fold.test.iter().enumerate() {
+            let row = row as usize;
+            (rewards[row], costs[row]) = (judged.rewards[i], judged.costs[i]);
+            let name = &premodel.candidates()[judged.answered[i].index()];
+            outcome.answer[row] = table.names.iter().position(|n| n == name).map_or(NONE, |c| c as u8);
+            outcome.choice[row] = outcome.answer[row];
+            outcome.truth[row] = table.fastest_right(&all, row);
+        }
+    }
+    outcome.judged = Some((rewards, costs));
+    Ok(Some(outcome))
+}
+
+/// Mean time of a program's decisions for one input in nanoseconds, all its signals given. `None` where the profile lacks
+/// one.
+pub(super) fn walk_ns(premodel: &Premodel, profile: &Profile) -> Option<f64> {
+    let columns: Option<Vec<&[f32]>> = premodel
+        .signals()
+        .iter()
+        .map(|signal| {
+            let name = signal.name(premodel.candidates());
+            profile.columns.iter().find(|c| c.signal.name(&profile.candidates) == name).map(|c| c.values.as_slice())
+        })
+        .collect();
+    let columns = columns?;
+    let rows: Vec<Vec<f32>> = (0..profile.rows()).map(|r| columns.iter().map(|c| c[r]).collect()).collect();
+    let program = premodel.program();
+    let walk = |row: &Vec<f32>| {
+        let mut walk = program.start();
+        while let Request::Run(_) = program.step(&mut walk, row) {}
+        walk.node()
+    };
+    Some(super::overhead::ns_per_call(&rows, walk))
+}
