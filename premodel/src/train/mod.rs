@@ -8,13 +8,19 @@
 //! Every candidate ran on every input of the profile, so the reward of any program on any row is known, and a program is
 //! trained by maximising mean reward − λ · mean cost directly ([`sweep`]); there is no proxy loss.
 
+mod bins;
+mod calibrate;
 mod choose;
 mod judge;
 mod policy;
 mod profile;
+mod rows;
 mod select;
+mod smooth;
 mod stats;
 mod sweep;
+mod table;
+mod topk;
 
 pub use choose::{Goal, choose};
 pub use judge::{Judged, Single, judge, oracle, random_mix, singles};
