@@ -16,7 +16,13 @@
 //! }
 //! ```
 //! Thresholds are 32-bit floats, written as the decimal of the 64-bit float of the same value: reading gives the same
-//! bits back.
+//! bits back. The same holds for these two, which may be absent:
+//! ```json
+//! "temperatures": [1.5, 0.75],
+//! "averages": [{"of": ["small", "large"], "weights": [0.25, 0.75]}]
+//! ```
+//! A temperature per candidate, in order, and the weights of the averages whose candidates do not weigh the same: see
+//! [`Premodel::with_calibration`] for the limits, and [`Average`] for what is made of them.
 
 use std::collections::BTreeMap;
 use std::format;
@@ -26,7 +32,7 @@ use std::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Expected, ModelError, Premodel, ProfileRef, TrainedFor};
-use crate::{Answer, CandidateId, Mask, Node, Signal, SignalId, View};
+use crate::{Answer, Average, CandidateId, Mask, Node, Signal, SignalId, View};
 
 const FORMAT: &str = "trt-select premodel";
 const VERSION: u32 = 1;
@@ -43,11 +49,22 @@ struct File {
     fallback: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     risk: BTreeMap<String, Vec<f64>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    temperatures: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    averages: Vec<FileWeights>,
     trained_for: TrainedFor,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     profile: Option<ProfileRef>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expected: Option<Expected>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileWeights {
+    of: Vec<String>,
+    weights: Vec<f64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -114,7 +131,7 @@ impl Premodel {
         for name in &file.signals {
             signals.push(Signal::parse(name, &file.candidates).ok_or_else(|| {
                 ModelError::new(format!(
-                    "premodel: signal '{name}': expected feature.NAME, signal.NAME, CANDIDATE.NAME or agree.A.B, got another form"
+                    "premodel: signal '{name}': expected feature.NAME, signal.NAME, CANDIDATE.NAME, agree.A.B, avg.A+B.top1 or avg.A+B.margin, got another form"
                 ))
             })?);
         }
@@ -160,7 +177,26 @@ impl Premodel {
                 risk.push(table.iter().map(|&r| r as f32).collect());
             }
         }
-        let mut model = Premodel::new(file.candidates, file.classes, signals, nodes, fallback, risk, file.trained_for)?;
+        let mut averages = Vec::with_capacity(file.averages.len());
+        for FileWeights { of, weights } in &file.averages {
+            // Weights go with their names, whatever their order.
+            let mut pairs = Vec::with_capacity(of.len());
+            for (name, &weight) in of.iter().zip(weights) {
+                pairs.push((candidate(name)?, weight as f32));
+            }
+            pairs.sort_by_key(|&(c, _)| c);
+            pairs.dedup_by_key(|&mut (c, _)| c);
+            if of.len() != weights.len() || pairs.len() != of.len() {
+                return Err(ModelError::new(format!(
+                    "premodel: averages: expected a weight for each of distinct candidates, got {weights:?} for {of:?}; train it anew"
+                )));
+            }
+            let of = pairs.iter().fold(Mask::EMPTY, |m, &(c, _)| m.with(c));
+            averages.push(Average { of, weights: pairs.into_iter().map(|(_, w)| w).collect() });
+        }
+        let temperatures = file.temperatures.iter().map(|&t| t as f32).collect();
+        let mut model = Premodel::new(file.candidates, file.classes, signals, nodes, fallback, risk, file.trained_for)?
+            .with_calibration(temperatures, averages)?;
         model.profile = file.profile;
         model.expected = file.expected;
         Ok(model)
@@ -188,6 +224,10 @@ impl Premodel {
             })
             .collect();
         let risk = self.candidates.iter().cloned().zip(&self.risk);
+        let averages = self.averages.iter().map(|a| FileWeights {
+            of: a.of.iter().map(name).collect(),
+            weights: a.weights.iter().map(|&w| f64::from(w)).collect(),
+        });
         let file = File {
             format: FORMAT.to_string(),
             version: VERSION,
@@ -197,6 +237,8 @@ impl Premodel {
             program,
             fallback: self.fallback.iter().map(|&c| name(c)).collect(),
             risk: risk.map(|(name, table)| (name, table.iter().map(|&r| f64::from(r)).collect())).collect(),
+            temperatures: self.temperatures.iter().map(|&t| f64::from(t)).collect(),
+            averages: averages.collect(),
             trained_for: self.trained_for.clone(),
             profile: self.profile.clone(),
             expected: self.expected.clone(),
@@ -218,6 +260,69 @@ mod tests {
         let text = model.to_json();
         assert_eq!(Premodel::from_json(&text).unwrap(), model);
         assert!(text.contains("0.3333333432674408"), "{text}");
+    }
+
+    fn calibrated() -> Premodel {
+        let mut model = sample();
+        model.signals[1] = Signal::Average(Mask(1), crate::AverageSignal::Margin);
+        let average = Average { of: Mask(3), weights: [0.3, 0.7].into() };
+        model.with_calibration([1.1, 0.05].into(), [average].into()).unwrap()
+    }
+
+    #[test]
+    fn calibration_goes_both_ways_and_old_files_stay_as_they_are() {
+        let model = calibrated();
+        let text = model.to_json();
+        assert!(text.contains("avg.small.margin") && text.contains("1.100000023841858"), "{text}");
+        assert_eq!(Premodel::from_json(&text).unwrap(), model);
+        // Names and weights may stand in another order, as a pair.
+        let file = |of: [&str; 2], weights: [f64; 2]| {
+            let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            value["averages"] = serde_json::json!([{ "of": of, "weights": weights }]);
+            Premodel::from_json(&value.to_string())
+        };
+        assert_eq!(file(["large", "small"], [0.7, 0.3]).unwrap(), model);
+        for (of, weights, expected) in [
+            (["small", "small"], [0.3, 0.7], "distinct candidates"),
+            (["small", "medium"], [0.3, 0.7], "'medium'"),
+            (["small", "large"], [0.3, 0.8], "sum 1"),
+            (["small", "large"], [1e300, -1e300], "0..=1"),
+        ] {
+            let error = file(of, weights).unwrap_err().to_string();
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+        }
+        let old = sample().to_json();
+        assert!(!old.contains("temperatures") && !old.contains("averages"), "{old}");
+        assert_eq!(Premodel::from_json(&old).unwrap().to_json(), old);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_calibration_goes_both_ways(
+            t in proptest::array::uniform2(0.05_f32..=20.0),
+            w in 0.0_f32..=1.0,
+            alone in proptest::bool::ANY,
+        ) {
+            let mut averages = std::vec![Average { of: Mask(3), weights: [w, 1.0 - w].into() }];
+            if alone {
+                averages.push(Average { of: Mask(2), weights: [1.0].into() });
+            }
+            let model = sample().with_calibration(t.into(), averages).unwrap();
+            proptest::prop_assert_eq!(Premodel::from_json(&model.to_json()).unwrap(), model);
+        }
+
+        /// Whatever is done to the file: it is read as something that writes itself back, or refused in one line.
+        #[test]
+        fn mutated_files_are_read_or_refused(at in 0.0..1.0, byte in 0x20_u8..0x7f, cut in 0_usize..40) {
+            let mut bytes = calibrated().to_json().into_bytes();
+            let from = (at * bytes.len() as f64) as usize;
+            let to = (from + cut).min(bytes.len());
+            bytes.splice(from..to, [byte]);
+            match Premodel::from_json(std::str::from_utf8(&bytes).unwrap()) {
+                Ok(model) => proptest::prop_assert_eq!(Premodel::from_json(&model.to_json()).unwrap(), model),
+                Err(e) => proptest::prop_assert!(!e.to_string().contains('\n')),
+            }
+        }
     }
 
     #[test]

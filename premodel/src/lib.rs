@@ -37,6 +37,8 @@
 #[cfg(feature = "json")]
 extern crate std;
 
+#[cfg(feature = "json")]
+mod calibration;
 mod check;
 #[cfg(feature = "json")]
 pub mod compile;
@@ -55,11 +57,13 @@ mod signal;
 pub mod train;
 mod walk;
 
+#[cfg(feature = "json")]
+pub use calibration::Average;
 pub use check::{CheckError, CheckErrorKind};
 #[cfg(feature = "json")]
 pub use model::{Expected, Interval, ModelError, Premodel, ProfileRef, TrainedFor};
 pub use node::{Answer, CandidateId, Mask, Node, SignalId, View};
 pub use program::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES, Program, Schema};
 #[cfg(feature = "json")]
-pub use signal::{CandidateSignal, RESERVED, Signal, is_candidate_name};
+pub use signal::{AverageSignal, CandidateSignal, RESERVED, Signal, is_candidate_name};
 pub use walk::{Request, Walk};

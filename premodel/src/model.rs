@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::pack::Pack;
 use crate::program::MAX_CANDIDATES;
 use crate::signal::{RESERVED, is_candidate_name};
-use crate::{Answer, CandidateId, CheckError, Mask, Node, Program, Schema, Signal, View};
+use crate::{Answer, Average, CandidateId, CheckError, Mask, Node, Program, Schema, Signal, View};
 
 /// Why a premodel cannot be used: one line.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +103,9 @@ pub struct Premodel {
     pub(crate) fallback: Vec<CandidateId>,
     /// Per candidate and class: the share of wrong answers. Empty where no signal reads it.
     pub(crate) risk: Vec<Vec<f32>>,
+    /// Per candidate; empty where all are 1.
+    pub(crate) temperatures: Vec<f32>,
+    pub(crate) averages: Vec<Average>,
     /// What it was trained for.
     pub trained_for: TrainedFor,
     /// The profile it was trained on, where one was.
@@ -113,7 +116,8 @@ pub struct Premodel {
 
 impl Premodel {
     /// A premodel of its parts. `risk` holds a table of `classes` numbers per candidate, or nothing where no signal
-    /// reads one.
+    /// reads one. Temperatures are 1 and the candidates of an average weigh the same: [`Premodel::with_calibration`] says
+    /// otherwise.
     ///
     /// # Errors
     /// Whatever keeps it from being evaluated, names included.
@@ -136,6 +140,8 @@ impl Premodel {
             pack: Pack::default(),
             fallback,
             risk,
+            temperatures: Vec::new(),
+            averages: Vec::new(),
             trained_for,
             profile: None,
             expected: None,
@@ -169,6 +175,11 @@ impl Premodel {
                 "signals: expected at most 65535, got {}; name fewer",
                 self.signals.len()
             )));
+        }
+        if self.signals.iter().any(|s| matches!(s, Signal::Average(Mask::EMPTY, _))) {
+            return Err(ModelError::new(
+                "signals: expected averages of at least one candidate, got one of none; name some",
+            ));
         }
         let costs = &self.trained_for.costs_ns;
         if costs.len() != count

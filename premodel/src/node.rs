@@ -90,7 +90,7 @@ impl fmt::Debug for Mask {
 pub enum Answer {
     /// The answer of one candidate that ran.
     Candidate(CandidateId),
-    /// The class with the largest mean probability over candidates that ran.
+    /// The class with the largest weighted mean of the calibrated probabilities of candidates that ran.
     Average(Mask),
 }
 

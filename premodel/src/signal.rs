@@ -2,6 +2,7 @@
 
 use std::format;
 use std::string::{String, ToString};
+use std::vec::Vec;
 
 use crate::{CandidateId, Mask};
 
@@ -22,6 +23,16 @@ pub enum CandidateSignal {
     Other(String),
 }
 
+/// A signal of the weighted average of the calibrated probabilities of several candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AverageSignal {
+    /// Its largest class probability, 0..=1.
+    Top1,
+    /// Its largest less its second largest class probability, 0..=1.
+    Margin,
+}
+
 /// What a test can read. Its name is also that of its column in `profile.csv`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -34,10 +45,13 @@ pub enum Signal {
     Candidate(CandidateId, CandidateSignal),
     /// `agree.A.B`: 1 where two candidates gave the same class, else 0.
     Agreement(CandidateId, CandidateId),
+    /// `avg.A+B.top1` or `.margin`: of the average of candidates that all ran, named in the order of their ids. One candidate
+    /// alone stands for its own calibrated probabilities. [`Premodel`](crate::Premodel) holds temperatures and weights.
+    Average(Mask, AverageSignal),
 }
 
 /// First parts of a dotted name that cannot name a candidate.
-pub const RESERVED: [&str; 4] = ["feature", "signal", "agree", "features"];
+pub const RESERVED: [&str; 5] = ["feature", "signal", "agree", "features", "avg"];
 
 /// Whether a name can be a candidate's: letters, digits, `_` and `-`, and not one of [`RESERVED`], which column names use.
 pub fn is_candidate_name(name: &str) -> bool {
@@ -64,6 +78,26 @@ impl Signal {
                     return None;
                 }
                 Signal::Agreement(a, b)
+            }
+            "avg" => {
+                let (names, signal) = tail.rsplit_once('.')?;
+                let mut mask = Mask::EMPTY;
+                for name in names.split('+') {
+                    let next = Mask::of(id(name)?);
+                    // One name for a set: each candidate once, and in order.
+                    if next <= mask {
+                        return None;
+                    }
+                    mask = mask.union(next);
+                }
+                Signal::Average(
+                    mask,
+                    match signal {
+                        "top1" => AverageSignal::Top1,
+                        "margin" => AverageSignal::Margin,
+                        _ => return None,
+                    },
+                )
             }
             candidate => Signal::Candidate(
                 id(candidate)?,
@@ -95,6 +129,13 @@ impl Signal {
                 format!("{}.{signal}", of(c))
             }
             Signal::Agreement(a, b) => format!("agree.{}.{}", of(a), of(b)),
+            Signal::Average(mask, signal) => {
+                let signal = match signal {
+                    AverageSignal::Top1 => "top1",
+                    AverageSignal::Margin => "margin",
+                };
+                format!("avg.{}.{signal}", mask.iter().map(|c| of(&c)).collect::<Vec<_>>().join("+"))
+            }
         }
     }
 
@@ -104,6 +145,7 @@ impl Signal {
             Signal::Feature(_) | Signal::User(_) => Mask::EMPTY,
             Signal::Candidate(c, _) => Mask::of(*c),
             Signal::Agreement(a, b) => Mask::of(*a).with(*b),
+            Signal::Average(mask, _) => *mask,
         }
     }
 }
@@ -111,17 +153,25 @@ impl Signal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::vec::Vec;
 
     #[test]
     fn names_go_both_ways() {
         let candidates: Vec<String> = ["nano", "large"].iter().map(|s| s.to_string()).collect();
-        for name in ["feature.hue1", "signal.speed", "nano.top1", "large.risk", "nano.boxes", "agree.nano.large"] {
+        let good = ["feature.hue1", "signal.speed", "nano.top1", "large.risk", "nano.boxes", "agree.nano.large"];
+        let averages = ["avg.nano+large.top1", "avg.nano+large.margin", "avg.large.margin", "avg.nano.top1"];
+        for name in good.into_iter().chain(averages) {
             let signal = Signal::parse(name, &candidates).unwrap();
             assert_eq!(signal.name(&candidates), name);
         }
         for name in ["", "hue1", "feature.", "medium.top1", "agree.nano", "agree.nano.nano", "agree.nano.medium"] {
             assert_eq!(Signal::parse(name, &candidates), None, "{name}");
         }
+        let faulty =
+            ["large+nano.top1", "nano+nano.top1", "nano+.top1", "+nano.top1", ".top1", "nano", "nano.entropy", "top1"];
+        for name in faulty {
+            assert_eq!(Signal::parse(&format!("avg.{name}"), &candidates), None, "{name}");
+        }
+        assert_eq!(Signal::parse("avg.nano+large.top1", &candidates).unwrap().needs(), Mask(3));
+        assert!(!is_candidate_name("avg"));
     }
 }

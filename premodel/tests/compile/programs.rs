@@ -1,6 +1,8 @@
 //! Programs and rows, with whatever may go wrong in them.
 
-use trt_select_premodel::{CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor, View};
+use trt_select_premodel::{
+    AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor, View,
+};
 
 use crate::reference::Row;
 
@@ -46,6 +48,8 @@ fn signals() -> Vec<Signal> {
         signals.extend([CandidateSignal::Top1, CandidateSignal::Margin].map(|s| Signal::Candidate(c, s)));
     }
     signals.push(Signal::Agreement(CandidateId(0), CandidateId(3)));
+    signals.push(Signal::Average(Mask(0b1001), AverageSignal::Margin));
+    signals.push(Signal::Average(Mask(0b10), AverageSignal::Top1));
     signals
 }
 
