@@ -1,12 +1,11 @@
 //! Signals as bin numbers: what the search reads.
 
-use std::vec;
 use std::vec::Vec;
 
 use crate::Mask;
 
 /// Bins per column. Codes are bytes.
-const BINS: usize = 128;
+const BINS: usize = 64;
 
 /// What kind of signal a column holds: which ones the search believes at once, and which cost something to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_column_of_one_value_has_one_bin() {
-        let binned = Binned::new(&vec![0.5; 10], Mask::EMPTY, Class::Other);
+        let binned = Binned::new(&[0.5; 10], Mask::EMPTY, Class::Other);
         assert_eq!((binned.bins(), binned.codes[3]), (1, 0));
     }
 }

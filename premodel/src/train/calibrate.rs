@@ -15,7 +15,7 @@ use std::vec::Vec;
 
 use rayon::prelude::*;
 
-use crate::{CandidateId, Mask};
+use crate::Mask;
 
 use super::bins::{Binned, Class};
 use super::profile::Profile;
@@ -45,9 +45,9 @@ pub(super) struct Average {
     /// Reward of its answer, by row.
     pub(super) rewards: Vec<f32>,
     /// Its largest probability.
-    pub(super) top1: Binned,
+    pub(super) top1: Arc<Binned>,
     /// Largest less second largest.
-    pub(super) margin: Binned,
+    pub(super) margin: Arc<Binned>,
 }
 
 /// Fits temperatures and weights on `rows`, and tells what the averages of `sets` say on all rows of the profile.
@@ -166,7 +166,7 @@ fn average(profile: &Profile, topk: &TopK, set: Mask, weights: Vec<f32>, tempera
     let members: Vec<Member> = set
         .iter()
         .zip(&weights)
-        .map(|(candidate, &weight)| Member { candidate, weight, temperature: temperatures[candidate.index()] })
+        .map(|(candidate, &weight)| (candidate, weight, temperatures[candidate.index()]))
         .collect();
     let rows = profile.rows();
     let (mut rewards, mut top1, mut margin) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows]);
@@ -179,8 +179,8 @@ fn average(profile: &Profile, topk: &TopK, set: Mask, weights: Vec<f32>, tempera
     Average {
         weights,
         rewards,
-        top1: Binned::new(&top1, set, Class::Confidence),
-        margin: Binned::new(&margin, set, Class::Confidence),
+        top1: Arc::new(Binned::new(&top1, set, Class::Confidence)),
+        margin: Arc::new(Binned::new(&margin, set, Class::Other)),
     }
 }
 

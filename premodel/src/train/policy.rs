@@ -173,8 +173,11 @@ impl Problem {
         } else {
             set.iter().map(|c| Action::Answer(Answer::Candidate(c))).collect()
         };
+        // From cheap to dear: who ran a dear one learns little from a cheap one, and noise would often say otherwise.
+        let dearest = set.iter().map(|c| self.costs[c.index()]).fold(0.0, f64::max);
         let others = (0..self.costs.len()).map(|c| CandidateId(c as u8)).filter(|&c| !set.has(c));
-        actions.extend(others.filter(|&c| self.states.contains(&set.with(c))).map(Action::Run));
+        let dearer = others.filter(|c| self.costs[c.index()] >= dearest);
+        actions.extend(dearer.filter(|&c| self.states.contains(&set.with(c))).map(Action::Run));
         actions
     }
 
@@ -183,7 +186,9 @@ impl Problem {
         let averages = self.first_average;
         self.columns.iter().enumerate().filter_map(move |(i, column)| {
             let there = if i < averages { column.needs.without(set).is_empty() } else { column.needs == set };
-            (there && column.bins() > 1 && (with_features || column.class != Class::Feature)).then_some(i)
+            // What an image looks like says little once two networks have seen it, and there are many features.
+            let feature = column.class == Class::Feature;
+            (there && column.bins() > 1 && (!feature || with_features && set.len() < 2)).then_some(i)
         })
     }
 }
