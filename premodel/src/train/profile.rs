@@ -70,8 +70,6 @@ pub struct Profile {
     pub columns: Vec<Column>,
     /// Times of the image features, by row; empty where the file has none.
     pub features_cost: Vec<f64>,
-    /// Top k.
-    pub topk: Option<super::topk::TopK>,
     /// Provenance: the `# key: value` comments.
     pub meta: BTreeMap<String, String>,
     /// SHA-256 of the file in hexadecimal.
@@ -102,19 +100,7 @@ impl Profile {
         let bytes = std::fs::read(path).map_err(|e| {
             ProfileError(format!("{name}: expected a profile, got: {e}; make one with trt-select profile"))
         })?;
-        let mut p = Profile::parse(&name, &bytes)?;
-        if let Ok(t) = std::fs::read_to_string(path.with_extension("topk.csv")) {
-            let k = 16; let n = p.candidates.len();
-            let mut out = super::topk::TopK { k, classes: vec![vec![u32::MAX; k*p.rows()]; n], probabilities: vec![vec![0.0; k*p.rows()]; n] };
-            let place: HashMap<&str, usize> = p.inputs.iter().enumerate().map(|(i, s)| (s.as_str(), i)).collect();
-            for line in t.lines().filter(|l| !l.starts_with('#') && !l.starts_with("input,")) {
-                let f: Vec<&str> = line.split(',').collect();
-                let row = place[f[0]];
-                for (c, cell) in f[1..].iter().enumerate() { for (r, pair) in cell.split(' ').enumerate() { let (a, b) = pair.split_once(':').unwrap(); out.classes[c][row*k+r] = a.parse().unwrap(); out.probabilities[c][row*k+r] = b.parse().unwrap(); } }
-            }
-            p.topk = Some(out);
-        }
-        Ok(p)
+        Profile::parse(&name, &bytes)
     }
 
     /// Reads a profile from its bytes; `name` stands for the file in messages.
@@ -154,7 +140,6 @@ impl Profile {
             answers: vec![Vec::new(); per(has(|k| matches!(k, Kind::Answer(_))))],
             columns: signals.into_iter().map(|signal| Column { signal, values: Vec::new() }).collect(),
             features_cost: Vec::new(),
-            topk: None,
             candidates,
             meta,
             sha256,
@@ -292,9 +277,6 @@ impl Profile {
             let signal = match &c.signal {
                 Signal::Candidate(k, s) => Signal::Candidate(place[k], s.clone()),
                 Signal::Agreement(a, b) => Signal::Agreement(place[a], place[b]),
-                Signal::Average(mask, s) => {
-                    Signal::Average(mask.iter().fold(Mask::EMPTY, |m, c| m.with(place[&c])), *s)
-                }
                 other => other.clone(),
             };
             Column { signal, values: c.values.clone() }
