@@ -7,6 +7,7 @@
 //! | layer | feature | needs |
 //! | --- | --- | --- |
 //! | [`Node`], [`Program`], [`Walk`] | none | nothing: `no_std`, no allocation |
+//! | [`temper`]: calibrated probabilities and their averages | none | nothing: `no_std`, no allocation |
 //! | [`Premodel`]: names, costs, provenance, `premodel.json` | `json` | the standard library |
 //! | [`compile`]: Rust and C source code of a program | `json` | the standard library |
 //! | [`train`]: profile table, candidate selection, training, evaluation | `train` | the standard library |
@@ -53,6 +54,7 @@ mod packed;
 mod program;
 #[cfg(feature = "json")]
 mod signal;
+pub mod temper;
 #[cfg(feature = "train")]
 pub mod train;
 mod walk;

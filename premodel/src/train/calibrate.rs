@@ -15,12 +15,12 @@ use std::vec::Vec;
 
 use rayon::prelude::*;
 
-use crate::Mask;
+use crate::{CandidateId, Mask};
 
 use super::bins::{Binned, Class};
 use super::profile::Profile;
 use super::stats::Rng;
-use super::topk::{Member, TopK};
+use super::topk::{Scratch, TopK};
 
 /// Rows that temperatures and weights are fitted on, at most: a handful of numbers needs no more.
 const FIT_ROWS: usize = 5000;
@@ -58,11 +58,13 @@ pub(super) fn calibrate(profile: &Profile, topk: &TopK, rows: &[u32], sets: &[Ma
         Rng::new(seed ^ 0xCA11).shuffle(&mut fit);
         fit.truncate(FIT_ROWS);
     }
-    let classes = f64::from(profile.classes().max(2));
-    let temperatures: Vec<f32> = (0..n).into_par_iter().map(|c| temperature(topk, c, &fit, classes)).collect();
+    let temperatures: Vec<f32> = (0..n).into_par_iter().map(|c| temperature(topk, CandidateId(c as u8), &fit)).collect();
     let truths: Vec<Vec<f64>> = (0..n)
         .into_par_iter()
-        .map(|c| fit.iter().map(|&(r, t)| truth(topk, c, r as usize, t, f64::from(temperatures[c]), classes)).collect())
+        .map(|c| {
+            let of = |&(r, t): &(u32, u32)| topk.probability(CandidateId(c as u8), r as usize, t, temperatures[c]);
+            fit.iter().map(|row| f64::from(of(row))).collect()
+        })
         .collect();
     let averages = sets
         .par_iter()
@@ -84,24 +86,6 @@ fn target(profile: &Profile, row: usize) -> Option<u32> {
     (profile.rewards[best][row] >= 0.5).then(|| profile.answers.get(best).map(|a| a[row]))?
 }
 
-/// p_T of a class. The mass outside the k most probable classes is taken as spread evenly over the rest.
-fn truth(topk: &TopK, candidate: usize, row: usize, class: u32, temperature: f64, classes: f64) -> f64 {
-    let at = row * topk.k;
-    let list = &topk.probabilities[candidate][at..at + topk.k];
-    let names = &topk.classes[candidate][at..at + topk.k];
-    let (mut sum, mut here, mut listed, mut mass) = (0.0, None, 0.0, 0.0);
-    for (&p, &name) in list.iter().zip(names).filter(|(_, name)| **name != u32::MAX) {
-        let q = f64::from(p.max(1e-30)).powf(1.0 / temperature);
-        (sum, listed, mass) = (sum + q, listed + 1.0, mass + f64::from(p));
-        if name == class {
-            here = Some(q);
-        }
-    }
-    let others = (classes - listed).max(1.0);
-    let rest = ((1.0 - mass) / others).max(1e-9).powf(1.0 / temperature);
-    here.unwrap_or(rest) / (sum + rest * (classes - listed).max(0.0))
-}
-
 /// Reward of answering with a class: that of a candidate that answered so, else by the label.
 pub(super) fn reward_of(profile: &Profile, row: usize, class: u32) -> f32 {
     match profile.answers.iter().position(|a| a[row] == class) {
@@ -110,12 +94,13 @@ pub(super) fn reward_of(profile: &Profile, row: usize, class: u32) -> f32 {
     }
 }
 
-fn temperature(topk: &TopK, candidate: usize, fit: &[(u32, u32)], classes: f64) -> f32 {
+fn temperature(topk: &TopK, candidate: CandidateId, fit: &[(u32, u32)]) -> f32 {
     if fit.is_empty() {
         return 1.0;
     }
     let loss = |log_t: f64| -> f64 {
-        fit.iter().map(|&(r, t)| -truth(topk, candidate, r as usize, t, log_t.exp(), classes).max(1e-12).ln()).sum()
+        let of = |&(r, t): &(u32, u32)| topk.probability(candidate, r as usize, t, log_t.exp() as f32);
+        fit.iter().map(|row| -f64::from(of(row).max(1e-12)).ln()).sum()
     };
     let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
     let (mut low, mut high) = (LEAST_TEMPERATURE.ln(), -LEAST_TEMPERATURE.ln());
@@ -163,14 +148,14 @@ fn weights(truths: &[&[f64]]) -> Vec<f32> {
 }
 
 fn average(profile: &Profile, topk: &TopK, set: Mask, weights: Vec<f32>, temperatures: &[f32]) -> Average {
-    let members: Vec<Member> = set
+    let members: Vec<(CandidateId, f32, f32)> = set
         .iter()
         .zip(&weights)
         .map(|(candidate, &weight)| (candidate, weight, temperatures[candidate.index()]))
         .collect();
     let rows = profile.rows();
     let (mut rewards, mut top1, mut margin) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows]);
-    let mut scratch = topk.scratch();
+    let mut scratch = Scratch::default();
     for row in 0..rows {
         let mixture = topk.mixture(row, &members, &mut scratch);
         (top1[row], margin[row]) = (mixture.top1, mixture.margin);

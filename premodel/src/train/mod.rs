@@ -28,3 +28,4 @@ pub use profile::{Column, MAX_COST, Profile, ProfileError};
 pub use select::{Kept, algorithm_1};
 pub use stats::{Rng, bootstrap_mean, bootstrap_ratio, percentile};
 pub use sweep::{Front, Point, Settings, TrainError, sweep};
+pub use topk::{Scratch, TopK};

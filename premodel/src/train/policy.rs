@@ -30,7 +30,11 @@ use super::stats::Rng;
 /// Folds inside a training run, for valuing states.
 const INNER_FOLDS: usize = 3;
 
-/// What averages of a set say: its reward by row, and the columns of its signals.
+/// Image features are read before this many candidates ran: what an image looks like says little once two networks have
+/// seen it, and there are many features.
+const FEATURE_STATES: u32 = 2;
+
+/// The average of a set: its reward by row.
 #[derive(Clone, Debug)]
 pub(super) struct Averaged {
     pub(super) rewards: Vec<f32>,
@@ -120,20 +124,20 @@ impl Problem {
     /// The best program found for the rows and the price, by the better of two searches: with and without image features,
     /// whose cost is paid on every row once any test reads one.
     pub(super) fn train(&self, rows: &[u32], lambda: f64, seed: u64) -> Plan {
-        let run = |with_features| {
-            let mut rng = Rng::new(seed);
-            let folds = rows.iter().map(|_| rng.below(INNER_FOLDS) as u8).collect();
-            let (solved, policies) = (HashMap::new(), HashMap::new());
-            let mut search = Search { problem: self, rows, folds, lambda, with_features, solved, policies };
-            let value = search.solve();
-            (search.plan(Mask::EMPTY), value)
-        };
-        let (plain, plain_value) = run(false);
+        let mut rng = Rng::new(seed);
+        let folds = rows.iter().map(|_| rng.below(INNER_FOLDS) as u8).collect();
+        let (solved, policies) = (HashMap::new(), HashMap::new());
+        let mut search = Search { problem: self, rows, folds, lambda, with_features: false, solved, policies };
+        search.solve(|_| true);
+        let plain_value = search.value();
+        let plain = search.plan(Mask::EMPTY);
         if !self.columns.iter().any(|c| c.class == Class::Feature) {
             return plain;
         }
-        let (rich, rich_value) = run(true);
-        if rich.reads_features(&self.columns) && rich_value - lambda * self.features_cost > plain_value {
+        search.with_features = true;
+        search.solve(|set| set.len() < FEATURE_STATES);
+        let rich = search.plan(Mask::EMPTY);
+        if rich.reads_features(&self.columns) && search.value() - lambda * self.features_cost > plain_value {
             rich
         } else {
             plain
@@ -186,17 +190,16 @@ impl Problem {
         let averages = self.first_average;
         self.columns.iter().enumerate().filter_map(move |(i, column)| {
             let there = if i < averages { column.needs.without(set).is_empty() } else { column.needs == set };
-            // What an image looks like says little once two networks have seen it, and there are many features.
             let feature = column.class == Class::Feature;
-            (there && column.bins() > 1 && (!feature || with_features && set.len() < 2)).then_some(i)
+            (there && column.bins() > 1 && (!feature || with_features && set.len() < FEATURE_STATES)).then_some(i)
         })
     }
 }
 
 impl Search<'_> {
-    /// Solves every state; answers the mean value of the empty one.
-    fn solve(&mut self) -> f64 {
-        let mut sets = self.problem.states.clone();
+    /// Solves those states, for which all larger ones are solved or among them.
+    fn solve(&mut self, which: impl Fn(Mask) -> bool) {
+        let mut sets: Vec<Mask> = self.problem.states.iter().copied().filter(|&set| which(set)).collect();
         sets.sort_by_key(|m| std::cmp::Reverse(m.len()));
         for set in sets {
             let values = self.values(set);
@@ -208,6 +211,10 @@ impl Search<'_> {
             self.solved.insert(set, column);
             self.policies.insert(set, (values.actions, tree));
         }
+    }
+
+    /// Mean value of the empty state, which is that of the program.
+    fn value(&self) -> f64 {
         let root = &self.solved[&Mask::EMPTY];
         self.rows.iter().map(|&row| f64::from(root[row as usize])).sum::<f64>() / self.rows.len().max(1) as f64
     }

@@ -26,13 +26,14 @@ use std::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
+use super::topk::TopK;
 use crate::program::MAX_CANDIDATES;
 use crate::signal::{RESERVED, is_candidate_name};
 use crate::{CandidateId, CandidateSignal, Mask, Signal};
 
 /// Why a profile cannot be used: one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProfileError(String);
+pub struct ProfileError(pub(super) String);
 
 impl std::fmt::Display for ProfileError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -70,6 +71,8 @@ pub struct Profile {
     pub columns: Vec<Column>,
     /// Times of the image features, by row; empty where the file has none.
     pub features_cost: Vec<f64>,
+    /// The most probable classes of each candidate: the side file, where there is one.
+    pub topk: Option<TopK>,
     /// Provenance: the `# key: value` comments.
     pub meta: BTreeMap<String, String>,
     /// SHA-256 of the file in hexadecimal.
@@ -91,7 +94,7 @@ enum Kind {
 }
 
 impl Profile {
-    /// Reads a profile from a file.
+    /// Reads a profile from a file, and the side file beside it where there is one: see [`TopK`].
     ///
     /// # Errors
     /// One line that names the file, the line and the column.
@@ -100,7 +103,9 @@ impl Profile {
         let bytes = std::fs::read(path).map_err(|e| {
             ProfileError(format!("{name}: expected a profile, got: {e}; make one with trt-select profile"))
         })?;
-        Profile::parse(&name, &bytes)
+        let mut profile = Profile::parse(&name, &bytes)?;
+        profile.read_topk(path)?;
+        Ok(profile)
     }
 
     /// Reads a profile from its bytes; `name` stands for the file in messages.
@@ -140,11 +145,13 @@ impl Profile {
             answers: vec![Vec::new(); per(has(|k| matches!(k, Kind::Answer(_))))],
             columns: signals.into_iter().map(|signal| Column { signal, values: Vec::new() }).collect(),
             features_cost: Vec::new(),
+            topk: None,
             candidates,
             meta,
             sha256,
         };
         let mut seen = HashSet::new();
+        let (mut line, mut at) = (1, 0);
         for record in records {
             let record = record.map_err(bad_csv)?;
             if record == header {
@@ -153,7 +160,8 @@ impl Profile {
             // The reader's own count of lines passes over blank ones that end with CR LF.
             let from = record.position().map_or(0, |p| p.byte() as usize).min(bytes.len());
             let skipped = bytes[from..].iter().take_while(|b| b"\r\n".contains(b)).count();
-            let line = 1 + bytes[..from + skipped].iter().filter(|&&b| b == b'\n').count() as u64;
+            line += bytes[at..from + skipped].iter().filter(|&&b| b == b'\n').count() as u64;
+            at = from + skipped;
             if record.len() != names.len() {
                 return Err(fail(
                     line,
@@ -188,6 +196,33 @@ impl Profile {
         }
         profile.derive_agreements();
         Ok(profile)
+    }
+
+    fn read_topk(&mut self, path: &Path) -> Result<(), ProfileError> {
+        let path = TopK::path_beside(path);
+        let name = path.display().to_string();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => {
+                return Err(ProfileError(format!(
+                    "{name}: expected the most probable classes of the profile beside it, got: {e}; mend or remove it"
+                )));
+            }
+        };
+        let other = read_meta(&name, &bytes)?;
+        for (key, value) in &self.meta {
+            if let Some(got) = other.get(key)
+                && got != value
+            {
+                return Err(ProfileError(format!(
+                    "{name}: comment '{key}': expected '{value}' as in the profile beside it, got '{got}'; remove the file, or make both \
+                     anew"
+                )));
+            }
+        }
+        self.topk = Some(TopK::parse(&name, &bytes, &self.inputs, &self.candidates, self.classes())?);
+        Ok(())
     }
 
     fn push(&mut self, kind: &Kind, field: &str, seen: &mut HashSet<String>) -> Result<(), &'static str> {
@@ -287,12 +322,13 @@ impl Profile {
             costs: pick(&self.costs, keep),
             answers: pick(&self.answers, keep),
             columns: columns.collect(),
+            topk: self.topk.as_ref().map(|t| t.with_candidates(keep)),
             ..self.clone()
         }
     }
 }
 
-fn read_meta(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, String>, ProfileError> {
+pub(super) fn read_meta(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, String>, ProfileError> {
     let mut meta = BTreeMap::new();
     for (i, line) in bytes.split(|&b| b == b'\n').enumerate() {
         let Some(rest) = line.strip_prefix(b"#") else { continue };

@@ -2,8 +2,12 @@
 
 use std::vec::Vec;
 
+use crate::CandidateId;
+use crate::temper::exp;
+
 use super::Profile;
 use super::profile::Column;
+use super::topk::TopK;
 
 impl Profile {
     /// The same table with some rows only, in the order given; a row may come more than once.
@@ -35,5 +39,49 @@ impl Profile {
             meta: self.meta.clone(),
             sha256: self.sha256.clone(),
         }
+    }
+}
+
+impl TopK {
+    /// The same table with some rows only, in the order given.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn with_rows(&self, rows: &[usize]) -> TopK {
+        let k = self.k;
+        fn pick<T: Clone>(all: &[Vec<T>], rows: &[usize], k: usize) -> Vec<Vec<T>> {
+            all.iter().map(|c| rows.iter().flat_map(|&r| c[r * k..(r + 1) * k].iter().cloned()).collect()).collect()
+        }
+        TopK {
+            k,
+            class_count: self.class_count,
+            classes: pick(&self.classes, rows, k),
+            probabilities: pick(&self.probabilities, rows, k),
+            logs: pick(&self.logs, rows, k),
+            tails: pick(&self.tails, rows, 1),
+        }
+    }
+
+    /// What a candidate gives a class on a row at a temperature.
+    ///
+    /// # Panics
+    /// If there is no such candidate or row.
+    pub fn probability(&self, candidate: CandidateId, row: usize, class: u32, temperature: f32) -> f32 {
+        let c = candidate.index();
+        let tail = self.tails[c][row];
+        let cell = row * self.k..row * self.k + tail.entries as usize;
+        let (top, rate) = (self.logs[c].get(cell.start).copied().unwrap_or(0.0).max(tail.log), 1.0 / temperature);
+        let outside = self.class_count.saturating_sub(tail.entries);
+        let each = if tail.each > 0.0 { exp((tail.log - top) * rate) } else { 0.0 };
+        let (mut sum, mut here) = (outside as f32 * each, each);
+        for (&name, &log) in self.classes[c][cell.clone()].iter().zip(&self.logs[c][cell]) {
+            let power = exp((log - top) * rate);
+            sum += power;
+            if name == class {
+                here = power;
+            }
+        }
+        here / sum
     }
 }

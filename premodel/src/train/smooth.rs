@@ -172,9 +172,10 @@ fn intervals_of(counts: &[f64], gains: &[f64], actions: usize, most: usize) -> C
     let bins = counts.len();
     // best[m][a]: the largest sum of the bins so far with m changes and a as the last action; from[..]: the action before.
     let mut best = vec![f64::MIN; most * actions];
+    let mut before = best.clone();
     let mut from: Vec<u16> = vec![0; bins * most * actions];
     for b in 0..bins {
-        let before = best.clone();
+        before.copy_from_slice(&best);
         for m in 0..most {
             // The best end with one change fewer.
             let start = m.checked_sub(1).map(|m| {
