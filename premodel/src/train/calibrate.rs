@@ -42,8 +42,10 @@ pub(super) struct Calibrated {
 pub(super) struct Average {
     /// In the order of ids.
     pub(super) weights: Vec<f32>,
+    /// Its answer, by row.
+    pub(super) classes: Arc<Vec<u32>>,
     /// Reward of its answer, by row.
-    pub(super) rewards: Vec<f32>,
+    pub(super) rewards: Arc<Vec<f32>>,
     /// Its largest probability.
     pub(super) top1: Arc<Binned>,
     /// Largest less second largest.
@@ -154,16 +156,18 @@ fn average(profile: &Profile, topk: &TopK, set: Mask, weights: Vec<f32>, tempera
         .map(|(candidate, &weight)| (candidate, weight, temperatures[candidate.index()]))
         .collect();
     let rows = profile.rows();
-    let (mut rewards, mut top1, mut margin) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows]);
+    let (mut classes, mut rewards) = (vec![0; rows], vec![0.0; rows]);
+    let (mut top1, mut margin) = (vec![0.0; rows], vec![0.0; rows]);
     let mut scratch = Scratch::default();
     for row in 0..rows {
         let mixture = topk.mixture(row, &members, &mut scratch);
-        (top1[row], margin[row]) = (mixture.top1, mixture.margin);
+        (classes[row], top1[row], margin[row]) = (mixture.class, mixture.top1, mixture.margin);
         rewards[row] = reward_of(profile, row, mixture.class);
     }
     Average {
         weights,
-        rewards,
+        classes: Arc::new(classes),
+        rewards: Arc::new(rewards),
         top1: Arc::new(Binned::new(&top1, set, Class::Confidence)),
         margin: Arc::new(Binned::new(&margin, set, Class::Other)),
     }

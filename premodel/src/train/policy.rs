@@ -34,10 +34,11 @@ const INNER_FOLDS: usize = 3;
 /// seen it, and there are many features.
 const FEATURE_STATES: u32 = 2;
 
-/// The average of a set: its reward by row.
+/// The average of a set: its answer and what that is worth, by row.
 #[derive(Clone, Debug)]
 pub(super) struct Averaged {
-    pub(super) rewards: Vec<f32>,
+    pub(super) classes: Arc<Vec<u32>>,
+    pub(super) rewards: Arc<Vec<f32>>,
 }
 
 /// The table in the form that the search reads.
@@ -144,8 +145,8 @@ impl Problem {
         }
     }
 
-    /// Reward and cost of a plan on a row.
-    pub(super) fn outcome(&self, plan: &Plan, row: usize) -> (f64, f64) {
+    /// Answer and cost of a plan on a row.
+    pub(super) fn outcome(&self, plan: &Plan, row: usize) -> (Answer, f64) {
         let mut cost = if plan.reads_features(&self.columns) { self.features_cost } else { 0.0 };
         let mut at = plan;
         loop {
@@ -158,7 +159,7 @@ impl Problem {
                     cost += self.costs[candidate.index()];
                     at = next;
                 }
-                Plan::Answer(answer) => return (f64::from(self.rewards_of(*answer)[row]), cost),
+                Plan::Answer(answer) => return (*answer, cost),
             }
         }
     }

@@ -6,10 +6,53 @@ use crate::CandidateId;
 use crate::temper::exp;
 
 use super::Profile;
-use super::profile::Column;
-use super::topk::TopK;
+use super::profile::{Column, ProfileError};
+use super::topk::{Scratch, TopK};
+
+/// Who stands for the truth where there are no labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teacher {
+    /// One candidate's answer.
+    Candidate(CandidateId),
+    /// The answer of the average of all candidates, which needs the table of the most probable classes.
+    Average,
+}
 
 impl Profile {
+    /// The table as if a teacher's answer were the truth: an answer is worth 1 where it agrees with the teacher's, else 0.
+    /// In the average, candidates weigh as `weights` say (such as their costs: a dear one is kept because it knows more).
+    ///
+    /// # Errors
+    /// Where the table has no answers, or no most probable classes for an average.
+    pub fn label_free(&self, teacher: Teacher, weights: &[f64]) -> Result<Profile, ProfileError> {
+        let missing = |what: &str| {
+            ProfileError(std::format!("profile without labels: expected {what}, got none; make it with trt-select profile"))
+        };
+        if self.answers.is_empty() {
+            return Err(missing("columns CANDIDATE.answer"));
+        }
+        let truth: Vec<u32> = match teacher {
+            Teacher::Candidate(c) => self.answers[c.index()].clone(),
+            Teacher::Average => {
+                let topk = self.topk.as_ref().ok_or_else(|| missing("a side file of the most probable classes"))?;
+                let sum: f64 = weights.iter().sum();
+                let members: Vec<(CandidateId, f32, f32)> = (0..self.candidates.len())
+                    .map(|c| (CandidateId(c as u8), (weights[c] / sum) as f32, 1.0))
+                    .collect();
+                let mut scratch = Scratch::default();
+                (0..self.rows()).map(|row| topk.mixture(row, &members, &mut scratch).class).collect()
+            }
+        };
+        let agree = |answers: &Vec<u32>| {
+            answers.iter().zip(&truth).map(|(a, t)| f32::from(u8::from(a == t))).collect::<Vec<f32>>()
+        };
+        Ok(Profile {
+            rewards: self.answers.iter().map(agree).collect(),
+            labels: truth.iter().map(|&t| Some(t)).collect(),
+            ..self.clone()
+        })
+    }
+
     /// The same table with some rows only, in the order given; a row may come more than once.
     ///
     /// # Panics

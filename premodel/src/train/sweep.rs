@@ -9,9 +9,10 @@ use std::vec::Vec;
 
 use rayon::prelude::*;
 
-use crate::{Average, CandidateId, Expected, Interval, Mask, Premodel, ProfileRef, Signal, SignalId, TrainedFor};
+use crate::{Answer, Average, CandidateId, Expected, Interval, Mask, Premodel, ProfileRef, Signal, SignalId, TrainedFor};
 
 use super::Profile;
+use super::calibrate::reward_of;
 use super::judge::{Single, singles};
 use super::policy::Plan;
 use super::stats::{Rng, bootstrap_mean};
@@ -133,8 +134,27 @@ pub fn sweep(
     settings: &Settings,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Front, TrainError> {
+    sweep_judged(profile, profile, costs_ns, features_ns, settings, progress)
+}
+
+/// As [`sweep`], but judged by the rewards of another table of the same inputs and candidates: what is learnt without labels
+/// ([`Profile::label_free`]) can so be judged with them.
+///
+/// # Errors
+/// As [`sweep`], and where the two tables differ in inputs or candidates.
+pub fn sweep_judged(
+    profile: &Profile,
+    truth: &Profile,
+    costs_ns: &[f64],
+    features_ns: f64,
+    settings: &Settings,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Front, TrainError> {
     let (n, rows) = (profile.candidates.len(), profile.rows());
     let fail = |what: String| Err(TrainError(what));
+    if profile.inputs != truth.inputs || profile.candidates != truth.candidates {
+        return fail("judge: expected the inputs and candidates of the profile, got others; give the same table".into());
+    }
     if costs_ns.len() != n || costs_ns.iter().chain([&features_ns]).any(|c| !(c.is_finite() && *c >= 0.0)) {
         return fail(format!(
             "costs: expected {n} finite numbers of at least 0, got {costs_ns:?}; give one a candidate"
@@ -162,7 +182,7 @@ pub fn sweep(
         ));
     }
     let base = Base::new(profile, costs_ns, features_ns);
-    let singles = singles(profile, costs_ns);
+    let singles = singles(truth, costs_ns);
     let best = singles.iter().max_by(|a, b| a.reward.total_cmp(&b.reward).then(b.cost.total_cmp(&a.cost)));
     let best_single = best.map_or(CandidateId(0), |s| s.candidate);
 
@@ -185,13 +205,17 @@ pub fn sweep(
                 .map(|&lambda| {
                     let plan = table.problem.train(&seen, lambda, settings.seed);
                     progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len() * lambdas.len());
-                    unseen.iter().map(|&row| table.problem.outcome(&plan, row as usize)).collect()
+                    let judged = unseen.iter().map(|&row| {
+                        let (answer, cost) = table.problem.outcome(&plan, row as usize);
+                        (reward(truth, &table, answer, row as usize), cost)
+                    });
+                    judged.collect()
                 })
                 .collect()
         })
         .collect();
 
-    let best_rewards = &profile.rewards[best_single.index()];
+    let best_rewards = &truth.rewards[best_single.index()];
     let mut points = Vec::new();
     for (l, &lambda) in lambdas.iter().enumerate() {
         let mut sums = vec![(0.0, 0.0); rows];
@@ -207,7 +231,7 @@ pub fn sweep(
         points.push(Point::new(outcomes, Some(lambda), None, best_rewards));
     }
     for single in &singles {
-        let rewards = &profile.rewards[single.candidate.index()];
+        let rewards = &truth.rewards[single.candidate.index()];
         let outcomes = rewards.iter().map(|&r| (f64::from(r), single.cost));
         points.push(Point::new(outcomes, None, Some(single.candidate), best_rewards));
     }
@@ -233,6 +257,14 @@ pub fn sweep(
     let all: Vec<u32> = (0..rows as u32).collect();
     let table = Table::new(profile, &base, &all, settings);
     Ok(Front { points, singles, best_single, table, settings: settings.clone(), template })
+}
+
+/// What an answer is worth on a row of the table that judges.
+fn reward(truth: &Profile, table: &Table, answer: Answer, row: usize) -> f64 {
+    f64::from(match answer {
+        Answer::Candidate(c) => truth.rewards[c.index()][row],
+        Answer::Average(set) => reward_of(truth, row, table.problem.averages[&set].classes[row]),
+    })
 }
 
 /// Prices in reward per nanosecond: from "the dearest candidate costs next to nothing" to "it costs two right answers".

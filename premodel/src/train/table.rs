@@ -87,7 +87,8 @@ impl Table {
             signals.extend([Signal::Average(set, AverageSignal::Top1), Signal::Average(set, AverageSignal::Margin)]);
             // The average of one is its own answer.
             if set.len() > 1 {
-                averages.insert(set, Averaged { rewards: average.rewards.clone() });
+                let (classes, rewards) = (Arc::clone(&average.classes), Arc::clone(&average.rewards));
+                averages.insert(set, Averaged { classes, rewards });
             }
         }
         let problem = Problem {
