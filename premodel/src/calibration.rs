@@ -78,6 +78,13 @@ impl Premodel {
         self.averages.iter().find(|a| a.of == of).map(|a| a.weights.as_slice())
     }
 
+    /// The candidates of an average, each with its weight and its temperature, in the order of their ids.
+    pub fn members(&self, of: Mask) -> impl Iterator<Item = (CandidateId, f32, f32)> {
+        let (weights, equal) = (self.weights(of), 1.0 / of.len() as f32);
+        let weight = move |i: usize| weights.map_or(equal, |w| w[i]);
+        of.iter().enumerate().map(move |(i, c)| (c, weight(i), self.temperature(c)))
+    }
+
     /// The averages whose weights were learnt.
     pub fn averages(&self) -> &[Average] {
         &self.averages
@@ -97,6 +104,9 @@ mod tests {
         let average = |of, weights: &[f32]| Average { of, weights: weights.to_vec() };
         let model = sample().with_calibration(vec![1.5, 0.75], vec![average(ab, &[0.25, 0.75])]).unwrap();
         assert_eq!((model.temperature(CandidateId(1)), model.weights(ab)), (0.75, Some(&[0.25, 0.75][..])));
+        let (a, b) = (CandidateId(0), CandidateId(1));
+        assert!(model.members(ab).eq([(a, 0.25, 1.5), (b, 0.75, 0.75)]) && model.members(Mask(2)).eq([(b, 1.0, 0.75)]));
+        assert!(sample().members(ab).eq([(a, 0.5, 1.0), (b, 0.5, 1.0)]));
         assert_eq!((model.weights(Mask(1)), model.temperature(CandidateId(9))), (None, 1.0));
         assert_eq!(sample().temperature(CandidateId(0)), 1.0);
         assert_eq!(sample().with_calibration(vec![], vec![]).unwrap(), sample());

@@ -2,9 +2,11 @@
 
 use std::vec::Vec;
 
-use crate::{Answer, CandidateId, Premodel, Request, Signal};
+use crate::temper::Mixture;
+use crate::{Answer, AverageSignal, CandidateId, Mask, Premodel, Request, Signal};
 
 use super::Profile;
+use super::topk::{Scratch, TopK};
 
 /// One candidate used for every input.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +26,8 @@ pub struct Judged {
     pub rewards: Vec<f64>,
     /// Cost of each row: of the candidates that ran, and of the image features where the program reads one.
     pub costs: Vec<f64>,
-    /// The candidate that answered each row.
-    pub answered: Vec<CandidateId>,
+    /// Who answered each row.
+    pub answered: Vec<Answer>,
 }
 
 impl Judged {
@@ -40,54 +42,137 @@ impl Judged {
     }
 }
 
+/// Where a signal's values come from.
+enum Source<'a> {
+    /// Nowhere.
+    Missing,
+    Column(&'a [f32]),
+    /// An average: its place in the list of averages.
+    Average(usize, AverageSignal),
+}
+
+/// The averages that a premodel speaks of, made from the most probable classes of a profile.
+struct Averages<'a> {
+    table: &'a TopK,
+    members: Vec<(Mask, Vec<Member>)>,
+    scratch: Scratch,
+}
+
+/// Candidate (of the profile), weight, temperature.
+type Member = (CandidateId, f32, f32);
+
+impl Averages<'_> {
+    /// The place of an average in the list, where the profile has its candidates.
+    fn place(&mut self, of: Mask, premodel: &Premodel, place: &[Option<usize>]) -> Option<usize> {
+        if let Some(at) = self.members.iter().position(|(mask, _)| *mask == of) {
+            return Some(at);
+        }
+        let member = |(c, weight, t): Member| Some((CandidateId(place[c.index()]? as u8), weight, t));
+        let members = premodel.members(of).map(member).collect::<Option<Vec<_>>>()?;
+        self.members.push((of, members));
+        Some(self.members.len() - 1)
+    }
+
+    fn mixture(&mut self, at: usize, row: usize) -> Mixture {
+        self.table.mixture(row, &self.members[at].1, &mut self.scratch)
+    }
+}
+
 /// Walks a premodel over a profile with its own costs. `None` where the profile lacks a signal or a candidate that the
-/// program names, or where it answers with an average, which a table of single rewards cannot judge.
+/// program names.
+///
+/// Averages are made from [`Profile::topk`], and cannot be judged without it. The rest of a candidate's probability is spread
+/// evenly over the classes outside its most probable ones, so a signal differs a little from what a selector sees. The
+/// answer of an average is worth what a candidate of the profile got that answered the same class on that row, its own
+/// candidates first; where none did, 1 if it is the label's class, else 0.
 pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
     let program = premodel.program();
     let place: Vec<Option<usize>> =
         premodel.candidates().iter().map(|name| profile.candidates.iter().position(|c| c == name)).collect();
-    let columns: Vec<Option<&[f32]>> = premodel
-        .signals()
-        .iter()
-        .map(|signal| {
-            let name = signal.name(premodel.candidates());
-            let flipped = match *signal {
-                Signal::Agreement(a, b) => Some(Signal::Agreement(b, a).name(premodel.candidates())),
-                _ => None,
-            };
+    let mut averages =
+        profile.topk.as_ref().map(|table| Averages { table, members: Vec::new(), scratch: Scratch::default() });
+    let read: Vec<usize> = program.reads().map(|s| s.index()).collect();
+    let mut sources = Vec::with_capacity(premodel.signals().len());
+    for (i, signal) in premodel.signals().iter().enumerate() {
+        let name = signal.name(premodel.candidates());
+        let flipped = match *signal {
+            Signal::Agreement(a, b) => Some(Signal::Agreement(b, a).name(premodel.candidates())),
+            _ => None,
+        };
+        let average = match (signal, &mut averages) {
+            (&Signal::Average(of, signal), Some(averages)) if read.contains(&i) => {
+                averages.place(of, premodel, &place).map(|at| Source::Average(at, signal))
+            }
+            _ => None,
+        };
+        let column = || {
             let column = profile.columns.iter().find(|c| {
                 let column = c.signal.name(&profile.candidates);
                 column == name || Some(&column) == flipped.as_ref()
             });
-            column.map(|c| c.values.as_slice())
-        })
-        .collect();
-    if program.reads().any(|s| columns[s.index()].is_none())
+            column.map_or(Source::Missing, |c| Source::Column(&c.values))
+        };
+        sources.push(average.unwrap_or_else(column));
+    }
+    if read.iter().any(|&s| matches!(sources[s], Source::Missing))
         || program.runs().iter().any(|c| place[c.index()].is_none())
     {
         return None;
     }
     let costs = &premodel.trained_for.costs_ns;
     let features = if premodel.reads_features() { premodel.trained_for.features_ns } else { 0.0 };
-    let mut signals = std::vec![f32::NAN; columns.len()];
+    let mut signals = std::vec![f32::NAN; sources.len()];
+    let mut mixtures = Vec::new();
     let mut judged = Judged { rewards: Vec::new(), costs: Vec::new(), answered: Vec::new() };
     for row in 0..profile.rows() {
-        for (slot, column) in signals.iter_mut().zip(&columns) {
-            *slot = column.map_or(f32::NAN, |values| values[row]);
+        mixtures.clear();
+        if let Some(averages) = &mut averages {
+            mixtures.extend((0..averages.members.len()).map(|at| averages.mixture(at, row)));
+        }
+        for (slot, source) in signals.iter_mut().zip(&sources) {
+            *slot = match *source {
+                Source::Missing => f32::NAN,
+                Source::Column(values) => values[row],
+                Source::Average(at, AverageSignal::Top1) => mixtures[at].top1,
+                Source::Average(at, AverageSignal::Margin) => mixtures[at].margin,
+            };
         }
         let mut walk = program.start();
         let answer = loop {
             match program.step(&mut walk, &signals) {
                 Request::Run(_) => {}
-                Request::Answer(Answer::Candidate(c)) => break c,
-                Request::Answer(Answer::Average(_)) | Request::NoneWorks => return None,
+                Request::Answer(answer) => break answer,
+                Request::NoneWorks => return None,
             }
         };
-        judged.rewards.push(f64::from(profile.rewards[place[answer.index()]?][row]));
+        judged.rewards.push(match answer {
+            Answer::Candidate(c) => f64::from(profile.rewards[place[c.index()]?][row]),
+            Answer::Average(of) => {
+                let averages = averages.as_mut()?;
+                let at = averages.place(of, premodel, &place)?;
+                let class = averages.mixture(at, row).class;
+                let first = averages.members[at].1.iter().map(|m| m.0);
+                reward_of(profile, averages.table, row, class, first)
+            }
+        });
         judged.costs.push(features + walk.ran().iter().map(|c| costs[c.index()]).sum::<f64>());
         judged.answered.push(answer);
     }
     Some(judged)
+}
+
+/// What answering with a class is worth on a row: see [`judge`]. The candidates given are asked before all.
+fn reward_of(profile: &Profile, table: &TopK, row: usize, class: u32, first: impl Iterator<Item = CandidateId>) -> f64 {
+    // Without a column of answers, the most probable class is the answer.
+    let answered = |c: usize| match profile.answers.get(c) {
+        Some(answers) => answers[row] == class,
+        None => table.holds(CandidateId(c as u8), row, class, 1),
+    };
+    let all = 0..profile.candidates.len();
+    match first.map(CandidateId::index).chain(all).find(|&c| answered(c)) {
+        Some(c) => f64::from(profile.rewards[c][row]),
+        None => f64::from(u8::from(profile.labels[row] == Some(class))),
+    }
 }
 
 /// Each candidate on its own, with the costs given.
@@ -139,6 +224,8 @@ pub fn random_mix(points: &[(f64, f64)], cost: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::format;
+    use std::string::{String, ToString};
 
     #[test]
     fn mixes_lie_on_the_best_chord() {
@@ -157,5 +244,74 @@ mod tests {
         let profile = Profile::parse("t", text.as_bytes()).unwrap();
         assert_eq!(oracle(&profile, &[1.0, 3.0]), (0.75, 1.5));
         assert_eq!(singles(&profile, &[1.0, 3.0])[1], Single { candidate: CandidateId(1), reward: 0.5, cost: 3.0 });
+    }
+
+    /// Runs a; where the average of it alone is unsure, b too, and answers with the average of both.
+    fn averaging() -> Premodel {
+        use crate::{Average, Node, SignalId, TrainedFor};
+        let (a, b, ab) = (CandidateId(0), CandidateId(1), Mask(3));
+        let signals =
+            std::vec![Signal::Average(Mask(1), AverageSignal::Top1), Signal::Average(ab, AverageSignal::Margin)];
+        let nodes = std::vec![
+            Node::run(a, 1),
+            Node::test(SignalId(0), 0.75, 2, 6),
+            Node::run(b, 3),
+            Node::test(SignalId(1), 0.0625, 4, 5),
+            Node::answer(b),
+            Node::average(ab),
+            Node::answer(a),
+        ];
+        let trained_for = TrainedFor { costs_ns: std::vec![1.0, 4.0], ..TrainedFor::default() };
+        let names = ["a", "b"].map(Into::into).into();
+        let model = Premodel::new(names, 3, signals, nodes, std::vec![b], Vec::new(), trained_for).unwrap();
+        model.with_calibration([0.5, 1.0].into(), [Average { of: ab, weights: [0.25, 0.75].into() }].into()).unwrap()
+    }
+
+    #[test]
+    fn averages_are_judged_from_the_most_probable_classes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.csv");
+        // u is sure; v, w, x are averaged, and a class comes out that b answered, that only c answered, that nobody did and the
+        // label is; y too, and nobody and no label; z is too unsure for an average.
+        let rows = [
+            ("u,2,0.5,2,0,1,0,1", "2:0.75 0:0.25,1:1,1:1"),
+            ("v,1,0,0,0.5,1,0.25,2", "0:0.5 1:0.5,1:0.9,2:1"),
+            ("w,2,0,0,0.5,1,0.25,2", "0:0.6 2:0.4,1:0.45 2:0.45,2:1"),
+            ("x,2,0,0,0.5,1,0.25,0", "0:0.6 2:0.4,1:0.45 2:0.45,0:1"),
+            ("y,1,0,0,0.5,1,0.25,0", "0:0.6 2:0.4,1:0.45 2:0.45,0:1"),
+            ("z,1,0,0,0.5,1,0.25,0", "0:0.5 2:0.5,2:0.35 1:0.33 0:0.32,0:1"),
+        ];
+        // The side file has its rows in another order, and one more.
+        let mut text = String::from("input,label,a.reward,a.answer,b.reward,b.answer,c.reward,c.answer\n");
+        let mut side = String::from("# classes: 3\ninput,a.topk,b.topk,c.topk\nmore,0:1,0:1,0:1\n");
+        rows.iter().for_each(|(row, _)| text += &format!("{row}\n"));
+        rows.iter().rev().for_each(|(row, cells)| side += &format!("{},{cells}\n", &row[..1]));
+        std::fs::write(&path, &text).unwrap();
+        let model = averaging();
+        assert_eq!(judge(&model, &Profile::read(&path).unwrap()), None, "without the side file");
+        std::fs::write(TopK::path_beside(&path), &side).unwrap();
+        let profile = Profile::read(&path).unwrap();
+        let judged = judge(&model, &profile).unwrap();
+        let (a, b, ab) =
+            (Answer::Candidate(CandidateId(0)), Answer::Candidate(CandidateId(1)), Answer::Average(Mask(3)));
+        assert_eq!(judged.answered, [a, ab, ab, ab, ab, b]);
+        assert_eq!(judged.rewards, [0.5, 0.5, 0.25, 1.0, 0.0, 0.5]);
+        assert_eq!(judged.costs, [1.0, 5.0, 5.0, 5.0, 5.0, 5.0]);
+        // Another order of the candidates in the table changes nothing, and without b there is nothing to judge.
+        let turned = profile.with_candidates(&[2, 1, 0].map(CandidateId));
+        assert_eq!(judge(&model, &turned), Some(judged));
+        assert_eq!(judge(&model, &profile.with_candidates(&[CandidateId(0)])), None);
+
+        for (from, to, expected) in [
+            ("w,0:0.6", "q,0:0.6", "p.topk.csv: expected a row for input 'w'"),
+            ("# classes: 3", "# classes: 3\n# engine: other", "comment 'engine': expected 'one'"),
+            ("v,0:0.5 1", "v,0:0.5 3", "column 'a.topk': expected classes below 3, got '0:0.5 3:0.5'"),
+        ] {
+            assert!(side.contains(from));
+            std::fs::write(&path, format!("# engine: one\n{text}")).unwrap();
+            std::fs::write(TopK::path_beside(&path), side.replace(from, to)).unwrap();
+            let error = Profile::read(&path).unwrap_err().to_string();
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+        }
     }
 }

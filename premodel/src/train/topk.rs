@@ -89,7 +89,7 @@ impl TopK {
         }
         let lengths = || classes.iter().map(Vec::len).chain(probabilities.iter().map(Vec::len));
         let len = classes.first().map_or(0, Vec::len);
-        if classes.len() != probabilities.len() || lengths().any(|n| n != len) || len % k != 0 {
+        if classes.len() != probabilities.len() || lengths().any(|n| n != len) || !len.is_multiple_of(k) {
             return Err(error(format!("expected rows of {k} entries for each candidate, got other lengths")));
         }
         for (c, (classes, probabilities)) in classes.iter().zip(&probabilities).enumerate() {
