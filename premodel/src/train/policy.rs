@@ -266,7 +266,10 @@ impl Search<'_> {
                 chosen = self.taken(trial, rows, &fold_of);
                 best = Trial { column: trial.column, choices: trial.choices.clone(), value: trial.value };
             }
-            // What is no confidence has to show that it is no luck; the largest gain is looked at first.
+            // What is no confidence has to show that it is no luck, the more so the more signals were tried (of m normal
+            // numbers the largest is near √(2 ln m)); the largest gain is looked at first.
+            let tried = trials.iter().filter(|t| !confident(t)).count().max(1) as f64;
+            let needed = (self.problem.significance.powi(2) + 2.0 * tried.ln()).sqrt();
             let mut others: Vec<&Trial> =
                 trials.iter().filter(|t| !confident(t) && t.value > best.value).collect();
             others.sort_by(|a, b| b.value.total_cmp(&a.value));
@@ -277,7 +280,7 @@ impl Search<'_> {
                     let of = values.of(row);
                     square += f64::from(of[usize::from(new)] - of[usize::from(old)]).powi(2);
                 }
-                if trial.value - best.value >= self.problem.significance * square.sqrt() {
+                if trial.value - best.value >= needed * square.sqrt() {
                     chosen = taken;
                     best = Trial { column: trial.column, choices: trial.choices.clone(), value: trial.value };
                     break;
