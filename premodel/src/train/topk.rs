@@ -35,22 +35,22 @@ pub struct TopK {
     pub classes: Vec<Vec<u32>>,
     /// Their probabilities at temperature 1, 0..=1; 0 where there is no entry.
     pub probabilities: Vec<Vec<f32>>,
-    class_count: u32,
+    pub(super) class_count: u32,
     /// Natural logarithms of the probabilities, in the same places.
-    logs: Vec<Vec<f32>>,
+    pub(super) logs: Vec<Vec<f32>>,
     /// By candidate, then row: what lies outside the entries.
-    tails: Vec<Vec<Tail>>,
+    pub(super) tails: Vec<Vec<Tail>>,
 }
 
 /// The classes outside a cell's entries.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Tail {
+pub(super) struct Tail {
     /// Entries of the cell.
-    entries: u32,
+    pub(super) entries: u32,
     /// Probability of each class outside.
-    each: f32,
+    pub(super) each: f32,
     /// Its logarithm.
-    log: f32,
+    pub(super) log: f32,
 }
 
 /// Memory that [`TopK::mixture`] works in. One a thread; any table may use it after any other.

@@ -1,0 +1,149 @@
+//! From a profile to the search's table: signals in bins, averages fitted on the rows that may be seen, states worth entering.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::vec;
+use std::vec::Vec;
+
+use rayon::prelude::*;
+
+use crate::{AverageSignal, CandidateSignal, Mask, Signal};
+
+use super::bins::{Binned, Class};
+use super::calibrate::{Calibrated, calibrate};
+use super::policy::{Averaged, Plan, Problem};
+use super::profile::Profile;
+use super::stats::Rng;
+use super::sweep::{Settings, prices};
+
+/// States times rows up to which every state is solved; above, a search on a sample of this size says which ones matter.
+const EXACT: usize = 2_000_000;
+
+/// Prices of the search on a sample.
+const SAMPLE_PRICES: usize = 8;
+
+/// What all folds share: nothing in it depends on a reward but the rewards.
+#[derive(Clone, Debug)]
+pub(super) struct Base {
+    rewards: Arc<Vec<Vec<f32>>>,
+    columns: Vec<Arc<Binned>>,
+    signals: Vec<Signal>,
+    costs: Vec<f64>,
+    features_cost: f64,
+}
+
+impl Base {
+    pub(super) fn new(profile: &Profile, costs: &[f64], features_cost: f64) -> Base {
+        let averaged = profile.topk.is_some();
+        let columns = profile.columns.par_iter().map(|c| {
+            let class = match &c.signal {
+                Signal::Feature(_) => Class::Feature,
+                // Where averages are there, they say it better.
+                Signal::Candidate(_, CandidateSignal::Top1 | CandidateSignal::Margin | CandidateSignal::Entropy)
+                    if !averaged =>
+                {
+                    Class::Confidence
+                }
+                _ => Class::Other,
+            };
+            Arc::new(Binned::new(&c.values, c.signal.needs(), class))
+        });
+        Base {
+            rewards: Arc::new(profile.rewards.clone()),
+            columns: columns.collect(),
+            signals: profile.columns.iter().map(|c| c.signal.clone()).collect(),
+            costs: costs.to_vec(),
+            features_cost,
+        }
+    }
+}
+
+/// A problem with the names of its columns and what its averages are.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub(super) problem: Problem,
+    /// Signals of the problem's columns.
+    pub(super) signals: Vec<Signal>,
+    pub(super) calibrated: Option<Calibrated>,
+}
+
+impl Table {
+    /// The table for training on `rows`: temperatures, weights and the choice of states come from these alone.
+    pub(super) fn new(profile: &Profile, base: &Base, rows: &[u32], settings: &Settings) -> Table {
+        let all = states(&base.costs, settings);
+        let few = EXACT / all.len().max(1);
+        let states = if rows.len() > few { worth_entering(profile, base, rows, &all, few, settings) } else { all };
+        Table::of_states(profile, base, rows, states, settings)
+    }
+
+    fn of_states(profile: &Profile, base: &Base, rows: &[u32], states: Vec<Mask>, settings: &Settings) -> Table {
+        let mut columns = base.columns.clone();
+        let mut signals = base.signals.clone();
+        let sets: Vec<Mask> = states.iter().copied().filter(|s| !s.is_empty()).collect();
+        let calibrated = profile.topk.as_ref().map(|topk| calibrate(profile, topk, rows, &sets, settings.seed));
+        let mut averages = HashMap::new();
+        for (&set, average) in calibrated.iter().flat_map(|c| &c.averages) {
+            columns.extend([Arc::clone(&average.top1), Arc::clone(&average.margin)]);
+            signals.extend([Signal::Average(set, AverageSignal::Top1), Signal::Average(set, AverageSignal::Margin)]);
+            // The average of one is its own answer.
+            if set.len() > 1 {
+                let (classes, rewards) = (Arc::clone(&average.classes), Arc::clone(&average.rewards));
+                averages.insert(set, Averaged { classes, rewards });
+            }
+        }
+        let problem = Problem {
+            rows: profile.rows(),
+            rewards: Arc::clone(&base.rewards),
+            averages,
+            costs: base.costs.clone(),
+            features_cost: base.features_cost,
+            first_average: base.columns.len(),
+            columns,
+            states,
+            tests: settings.tests,
+            min_leaf: if settings.min_leaf > 0 { settings.min_leaf } else { (rows.len() / 200).max(20) },
+            significance: settings.significance,
+        };
+        Table { problem, signals, calibrated }
+    }
+}
+
+/// Every set of candidates that may run for one input: their number and the sum of their costs are bounded.
+fn states(costs: &[f64], settings: &Settings) -> Vec<Mask> {
+    let sets = (0..1_u32 << costs.len()).map(|m| Mask(m as u16));
+    sets.filter(|set| {
+        let cost: f64 = set.iter().map(|c| costs[c.index()]).sum();
+        set.len() as usize <= settings.max_runs && settings.worst_ns.is_none_or(|worst| cost <= worst)
+    })
+    .collect()
+}
+
+/// The states that programs trained on samples of the rows enter, at prices over the whole range, and those of one candidate.
+fn worth_entering(
+    profile: &Profile,
+    base: &Base,
+    rows: &[u32],
+    all: &[Mask],
+    few: usize,
+    settings: &Settings,
+) -> Vec<Mask> {
+    let mut order = rows.to_vec();
+    Rng::new(settings.seed ^ 0x5A3E).shuffle(&mut order);
+    order.truncate(few.max(500));
+    let places: Vec<usize> = order.iter().map(|&r| r as usize).collect();
+    let sample = profile.with_rows(&places);
+    let base = Base::new(&sample, &base.costs, base.features_cost);
+    let here: Vec<u32> = (0..sample.rows() as u32).collect();
+    let table = Table::of_states(&sample, &base, &here, all.to_vec(), settings);
+    let coarse = Settings { steps: SAMPLE_PRICES, lambdas_per_ms: vec![], ..settings.clone() };
+    let lambdas = prices(&coarse, &base.costs);
+    // Halves, so that what only luck favours in one may be missing in the other, and what is close is in both.
+    let halves = [&here[..here.len() / 2], &here[here.len() / 2..]];
+    let jobs: Vec<(f64, &[u32])> = lambdas.iter().flat_map(|&l| halves.map(|h| (l, h))).collect();
+    let plans: Vec<Plan> = jobs.par_iter().map(|(l, half)| table.problem.train(half, *l, settings.seed)).collect();
+    let mut entered: Vec<Mask> = all.iter().copied().filter(|s| s.len() <= 1).collect();
+    plans.iter().for_each(|plan| plan.states(Mask::EMPTY, &mut entered));
+    entered.sort_unstable();
+    entered.dedup();
+    entered
+}
