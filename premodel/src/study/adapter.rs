@@ -7,7 +7,7 @@ use std::vec;
 use std::vec::Vec;
 
 use crate::train::{Goal, Kept, Profile, Settings, algorithm_1, choose, judge, sweep};
-use crate::{CandidateSignal, Premodel, Request, Signal};
+use crate::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
 
 use super::StudyError;
 use super::outcome::{Group, Outcome};
@@ -59,6 +59,14 @@ pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
             _ => {}
         }
     }
+    if let Some(topk) = &profile.topk {
+        for (c, top5) in table.top5.iter_mut().enumerate().filter(|(_, t)| t.is_empty()) {
+            let holds = |(row, label): (usize, &Option<u32>)| {
+                label.map(|label| f32::from(u8::from(topk.holds(CandidateId(c as u8), row, label, 5))))
+            };
+            *top5 = profile.labels.iter().enumerate().map(holds).collect::<Option<Vec<f32>>>().unwrap_or_default();
+        }
+    }
     if energy.iter().all(|e| e.is_finite()) {
         table.energy_mj = energy;
     }
@@ -76,7 +84,7 @@ pub(super) fn without_truth(profile: &Profile) -> Profile {
 
 /// The profile with the image features and the user's own signals as its only signals.
 pub(super) fn features_only(profile: &Profile) -> Profile {
-    keep_columns(profile, |signal| matches!(signal, Signal::Feature(_) | Signal::User(_)))
+    Profile { topk: None, ..keep_columns(profile, |signal| matches!(signal, Signal::Feature(_) | Signal::User(_))) }
 }
 
 fn keep_columns(profile: &Profile, keep: impl Fn(&Signal) -> bool) -> Profile {
@@ -87,21 +95,7 @@ fn keep_columns(profile: &Profile, keep: impl Fn(&Signal) -> bool) -> Profile {
 
 /// Some rows of a profile.
 fn subset(profile: &Profile, rows: &[u32]) -> Profile {
-    fn pick<T: Clone>(values: &[T], rows: &[u32]) -> Vec<T> {
-        if values.is_empty() { Vec::new() } else { rows.iter().map(|&r| values[r as usize].clone()).collect() }
-    }
-    fn each<T: Clone>(columns: &[Vec<T>], rows: &[u32]) -> Vec<Vec<T>> {
-        columns.iter().map(|c| pick(c, rows)).collect()
-    }
-    let mut part = profile.clone();
-    part.inputs = pick(&profile.inputs, rows);
-    part.labels = pick(&profile.labels, rows);
-    part.rewards = each(&profile.rewards, rows);
-    part.costs = each(&profile.costs, rows);
-    part.answers = each(&profile.answers, rows);
-    part.features_cost = pick(&profile.features_cost, rows);
-    part.columns.iter_mut().for_each(|c| c.values = pick(&c.values, rows));
-    part
+    profile.with_rows(&rows.iter().map(|&r| r as usize).collect::<Vec<_>>())
 }
 
 /// Algorithm 1 on some rows.
@@ -202,8 +196,14 @@ pub(super) fn nested(
         for (i, &row) in fold.test.iter().enumerate() {
             let row = row as usize;
             (rewards[row], costs[row]) = (judged.rewards[i], judged.costs[i]);
-            let name = &premodel.candidates()[judged.answered[i].index()];
-            outcome.answer[row] = table.names.iter().position(|n| n == name).map_or(NONE, |c| c as u8);
+            // An average is no candidate's answer: who chose is not judged for it.
+            outcome.answer[row] = match judged.answered[i] {
+                Answer::Candidate(c) => {
+                    let name = &premodel.candidates()[c.index()];
+                    table.names.iter().position(|n| n == name).map_or(NONE, |c| c as u8)
+                }
+                Answer::Average(_) => NONE,
+            };
             outcome.choice[row] = outcome.answer[row];
             outcome.truth[row] = table.fastest_right(&all, row);
         }

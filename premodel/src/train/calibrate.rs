@@ -60,7 +60,8 @@ pub(super) fn calibrate(profile: &Profile, topk: &TopK, rows: &[u32], sets: &[Ma
         Rng::new(seed ^ 0xCA11).shuffle(&mut fit);
         fit.truncate(FIT_ROWS);
     }
-    let temperatures: Vec<f32> = (0..n).into_par_iter().map(|c| temperature(topk, CandidateId(c as u8), &fit)).collect();
+    let temperatures: Vec<f32> =
+        (0..n).into_par_iter().map(|c| temperature(topk, CandidateId(c as u8), &fit)).collect();
     let truths: Vec<Vec<f64>> = (0..n)
         .into_par_iter()
         .map(|c| {
@@ -129,16 +130,16 @@ fn weights(truths: &[&[f64]]) -> Vec<f32> {
     let n = truths.len();
     let mut weights = vec![1.0 / n as f64; n];
     let rows = truths.first().map_or(0, |t| t.len());
+    // By row, then member. A floor: a member that gave the true class nothing is wrong, not impossible.
+    let given: Vec<f64> = (0..rows).flat_map(|row| truths.iter().map(move |t| t[row] + 1e-6)).collect();
     if n > 1 && rows > 0 {
         let mut sums = vec![0.0; n];
         for _ in 0..40 {
             sums.fill(0.0);
-            for row in 0..rows {
-                // A floor: a member that gave the true class nothing is wrong, not impossible.
-                let part = |k: usize| weights[k] * (truths[k][row] + 1e-6);
-                let all: f64 = (0..n).map(part).sum();
-                for (k, sum) in sums.iter_mut().enumerate() {
-                    *sum += part(k) / all;
+            for row in given.chunks_exact(n) {
+                let all: f64 = row.iter().zip(&weights).map(|(p, w)| p * w).sum();
+                for ((sum, p), w) in sums.iter_mut().zip(row).zip(&weights) {
+                    *sum += p * w / all;
                 }
             }
             weights.iter_mut().zip(&sums).for_each(|(w, s)| *w = s / rows as f64);

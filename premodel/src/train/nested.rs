@@ -70,8 +70,9 @@ pub fn nested(
         let kept = truth.with_rows(&unseen);
         for (goal, result) in goals.iter().zip(&mut results) {
             let premodel = front.premodel(choose(&front, *goal)?)?;
-            let judged = judge(&premodel, &kept)
-                .ok_or_else(|| TrainError("nested: expected the premodel's signals in its own table, got others".into()))?;
+            let judged = judge(&premodel, &kept).ok_or_else(|| {
+                TrainError("nested: expected the premodel's signals in its own table, got others".into())
+            })?;
             for (i, &row) in unseen.iter().enumerate() {
                 (result.rewards[row], result.costs[row]) = (judged.rewards[i], judged.costs[i]);
             }

@@ -68,8 +68,15 @@ pub(super) struct Problem {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Plan {
     /// The parts of a signal's range, from low to high: part `i` ends with bin `cuts[i]`.
-    Test { column: usize, cuts: Vec<u8>, parts: Vec<Plan> },
-    Run { candidate: CandidateId, next: Box<Plan> },
+    Test {
+        column: usize,
+        cuts: Vec<u8>,
+        parts: Vec<Plan>,
+    },
+    Run {
+        candidate: CandidateId,
+        next: Box<Plan>,
+    },
     Answer(Answer),
 }
 
@@ -270,8 +277,7 @@ impl Search<'_> {
             // numbers the largest is near √(2 ln m)); the largest gain is looked at first.
             let tried = trials.iter().filter(|t| !confident(t)).count().max(1) as f64;
             let needed = (self.problem.significance.powi(2) + 2.0 * tried.ln()).sqrt();
-            let mut others: Vec<&Trial> =
-                trials.iter().filter(|t| !confident(t) && t.value > best.value).collect();
+            let mut others: Vec<&Trial> = trials.iter().filter(|t| !confident(t) && t.value > best.value).collect();
             others.sort_by(|a, b| b.value.total_cmp(&a.value));
             for trial in others.into_iter().take(3) {
                 let taken = self.taken(trial, rows, &fold_of);

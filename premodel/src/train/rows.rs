@@ -26,7 +26,9 @@ impl Profile {
     /// Where the table has no answers, or no most probable classes for an average.
     pub fn label_free(&self, teacher: Teacher, weights: &[f64]) -> Result<Profile, ProfileError> {
         let missing = |what: &str| {
-            ProfileError(std::format!("profile without labels: expected {what}, got none; make it with trt-select profile"))
+            ProfileError(std::format!(
+                "profile without labels: expected {what}, got none; make it with trt-select profile"
+            ))
         };
         if self.answers.is_empty() {
             return Err(missing("columns CANDIDATE.answer"));

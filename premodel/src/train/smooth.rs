@@ -152,9 +152,8 @@ fn solve(mut a: [[f64; 3]; 3], mut b: [f64; 3]) -> [f64; 3] {
     for i in 0..3 {
         for j in i + 1..3 {
             let f = a[j][i] / a[i][i];
-            for k in i..3 {
-                a[j][k] -= f * a[i][k];
-            }
+            let above = a[i];
+            a[j].iter_mut().zip(&above).skip(i).for_each(|(to, from)| *to -= f * from);
             b[j] -= f * b[i];
         }
     }
@@ -185,11 +184,8 @@ fn intervals_of(counts: &[f64], gains: &[f64], actions: usize, most: usize) -> C
             for a in 0..actions {
                 let here = counts[b] * gains[b * actions + a];
                 let at = m * actions + a;
-                let (mut value, mut came) = if b == 0 {
-                    (if m == 0 { 0.0 } else { f64::MIN }, a)
-                } else {
-                    (before[at], a)
-                };
+                let (mut value, mut came) =
+                    if b == 0 { (if m == 0 { 0.0 } else { f64::MIN }, a) } else { (before[at], a) };
                 if let Some((jump, other)) = start
                     && b > 0
                     && other != a
@@ -249,7 +245,10 @@ mod tests {
         let sums = table(20_000, 1, |x, a, rng| f32::from(u8::from(rng.unit() < p(x, a).clamp(0.0, 1.0))));
         let choice = choose(&sums, 4);
         assert_eq!(choice.actions, [1, 0, 2], "{choice:?}");
-        assert!((i32::from(choice.cuts[0]) - 18).abs() <= 4 && (i32::from(choice.cuts[1]) - 44).abs() <= 4, "{choice:?}");
+        assert!(
+            (i32::from(choice.cuts[0]) - 18).abs() <= 4 && (i32::from(choice.cuts[1]) - 44).abs() <= 4,
+            "{choice:?}"
+        );
         assert_eq!((choice.action(0), choice.action(choice.cuts[0]), choice.action(choice.cuts[0] + 1)), (1, 1, 0));
     }
 
@@ -293,7 +292,8 @@ mod tests {
     fn noise_is_smoothed_away() {
         let mut cut = 0;
         for seed in 0..20 {
-            let sums = table(2000, seed, |_, a, rng| f32::from(u8::from(rng.unit() < if a == 0 { 0.55 } else { 0.45 })));
+            let sums =
+                table(2000, seed, |_, a, rng| f32::from(u8::from(rng.unit() < if a == 0 { 0.55 } else { 0.45 })));
             cut += usize::from(!choose(&sums, 4).cuts.is_empty());
         }
         assert!(cut <= 1, "{cut} of 20 tables of noise were cut");

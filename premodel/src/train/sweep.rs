@@ -9,7 +9,9 @@ use std::vec::Vec;
 
 use rayon::prelude::*;
 
-use crate::{Answer, Average, CandidateId, Expected, Interval, Mask, Premodel, ProfileRef, Signal, SignalId, TrainedFor};
+use crate::{
+    Answer, Average, CandidateId, Expected, Interval, Mask, Premodel, ProfileRef, Signal, SignalId, TrainedFor,
+};
 
 use super::Profile;
 use super::calibrate::reward_of;
@@ -153,7 +155,9 @@ pub fn sweep_judged(
     let (n, rows) = (profile.candidates.len(), profile.rows());
     let fail = |what: String| Err(TrainError(what));
     if profile.inputs != truth.inputs || profile.candidates != truth.candidates {
-        return fail("judge: expected the inputs and candidates of the profile, got others; give the same table".into());
+        return fail(
+            "judge: expected the inputs and candidates of the profile, got others; give the same table".into(),
+        );
     }
     if costs_ns.len() != n || costs_ns.iter().chain([&features_ns]).any(|c| !(c.is_finite() && *c >= 0.0)) {
         return fail(format!(
