@@ -4,8 +4,8 @@ use std::vec::Vec;
 
 use crate::Mask;
 
-/// Bins per column. Codes are bytes.
-const BINS: usize = 64;
+/// Bins per column.
+pub(super) const BINS: usize = 64;
 
 /// What kind of signal a column holds: which ones the search believes at once, and which cost something to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,18 +28,18 @@ pub(super) struct Binned {
 }
 
 impl Binned {
-    /// Bins of about equal count; up to [`BINS`] distinct values get one each.
-    pub(super) fn new(values: &[f32], needs: Mask, class: Class) -> Binned {
+    /// At most `most` bins (256 at most) of about equal count; up to so many distinct values get one each.
+    pub(super) fn new(values: &[f32], needs: Mask, class: Class, most: usize) -> Binned {
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f32::total_cmp);
         let mut ends = Vec::new();
         let mut distinct = sorted.clone();
         distinct.dedup();
-        if distinct.len() <= BINS {
+        if distinct.len() <= most {
             ends.extend_from_slice(&distinct);
         } else {
-            for b in 1..=BINS {
-                ends.push(sorted[b * sorted.len() / BINS - 1]);
+            for b in 1..=most {
+                ends.push(sorted[b * sorted.len() / most - 1]);
             }
             ends.dedup();
         }
@@ -68,9 +68,9 @@ mod tests {
     #[test]
     fn cuts_part_values_as_codes_do() {
         let mut rng = Rng::new(3);
-        for distinct in [1_u64, 2, 5, 127, 128, 129, 1000, 1 << 40] {
+        for distinct in [1_u64, 2, 5, 63, 64, 65, 128, 1000, 1 << 40] {
             let values: Vec<f32> = (0..3000).map(|_| (rng.next_u64() % distinct) as f32 * 1.37e-9).collect();
-            let binned = Binned::new(&values, Mask::EMPTY, Class::Other);
+            let binned = Binned::new(&values, Mask::EMPTY, Class::Other, BINS);
             assert!(binned.cuts.len() < BINS && binned.cuts.windows(2).all(|w| w[0] < w[1]));
             for (value, &code) in values.iter().zip(&binned.codes) {
                 for (b, cut) in binned.cuts.iter().enumerate() {
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_column_of_one_value_has_one_bin() {
-        let binned = Binned::new(&[0.5; 10], Mask::EMPTY, Class::Other);
+        let binned = Binned::new(&[0.5; 10], Mask::EMPTY, Class::Other, BINS);
         assert_eq!((binned.bins(), binned.codes[3]), (1, 0));
     }
 }

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use crate::{CandidateId, Mask};
 
-use super::bins::{Binned, Class};
+use super::bins::{BINS, Binned, Class};
 use super::profile::Profile;
 use super::stats::Rng;
 use super::topk::{Scratch, TopK};
@@ -169,8 +169,8 @@ fn average(profile: &Profile, topk: &TopK, set: Mask, weights: Vec<f32>, tempera
         weights,
         classes: Arc::new(classes),
         rewards: Arc::new(rewards),
-        top1: Arc::new(Binned::new(&top1, set, Class::Confidence)),
-        margin: Arc::new(Binned::new(&margin, set, Class::Other)),
+        top1: Arc::new(Binned::new(&top1, set, Class::Confidence, BINS)),
+        margin: Arc::new(Binned::new(&margin, set, Class::Other, BINS)),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
 };
 
 use super::Profile;
+use super::bins::BINS;
 use super::calibrate::reward_of;
 use super::judge::{Single, singles};
 use super::policy::Plan;
@@ -35,9 +36,10 @@ pub struct Settings {
     pub worst_ns: Option<f64>,
     /// Folds of the cross-validation.
     pub folds: usize,
-    /// How often the cross-validation is done, with other folds each time; a row's outcome is the mean.
+    /// How often the cross-validation is done, with other folds each time; a row's outcome is the mean. 0 stands for three
+    /// times, or once from 10,000 rows on.
     pub repeats: usize,
-    /// Steps of λ, spread evenly in its logarithm.
+    /// Values of λ that are tried: a third spread evenly in its logarithm, the others where mean costs lie far apart.
     pub steps: usize,
     /// Further values of λ, in reward per millisecond.
     pub lambdas_per_ms: Vec<f64>,
@@ -54,8 +56,8 @@ impl Default for Settings {
             significance: 2.0,
             worst_ns: None,
             folds: 5,
-            repeats: 3,
-            steps: 32,
+            repeats: 0,
+            steps: 36,
             lambdas_per_ms: vec![],
             seed: 1,
         }
@@ -120,6 +122,9 @@ struct Template {
 
 const NS_PER_MS: f64 = 1e6;
 
+/// Programs whose mean costs differ by less than this share are near enough.
+const NARROW: f64 = 0.03;
+
 /// Trains and judges programs over a range of prices. `costs_ns` has one cost a candidate, `features_ns` is that of the
 /// image features; `progress` is told (done, of) from any thread.
 ///
@@ -176,8 +181,8 @@ pub fn sweep_judged(
             "significance, lambda: expected finite numbers of at least 0, got others; correct them".to_string(),
         );
     }
-    if settings.max_runs == 0 || settings.repeats == 0 {
-        return fail("max_runs, repeats: expected at least 1, got 0; give more".to_string());
+    if settings.max_runs == 0 || settings.steps == 0 {
+        return fail("max_runs, steps: expected at least 1, got 0; give more".to_string());
     }
     if !settings.worst_ns.is_none_or(|w| costs_ns.iter().any(|&c| c <= w)) {
         return fail(format!(
@@ -185,54 +190,43 @@ pub fn sweep_judged(
             costs_ns.iter().copied().fold(f64::MAX, f64::min) / NS_PER_MS
         ));
     }
-    let base = Base::new(profile, costs_ns, features_ns);
+    let base = Base::new(profile, costs_ns, features_ns, BINS);
     let singles = singles(truth, costs_ns);
     let best = singles.iter().max_by(|a, b| a.reward.total_cmp(&b.reward).then(b.cost.total_cmp(&a.cost)));
     let best_single = best.map_or(CandidateId(0), |s| s.candidate);
 
-    let lambdas = prices(settings, costs_ns);
-    // One partition a repeat.
-    let fold_of: Vec<Vec<usize>> = (0..settings.repeats as u64)
-        .map(|r| folds(rows, settings.folds, settings.seed.wrapping_add(r << 32)))
-        .collect();
-    let jobs: Vec<(usize, usize)> =
-        (0..settings.repeats).flat_map(|r| (0..settings.folds).map(move |f| (r, f))).collect();
+    let repeats = match settings.repeats {
+        0 if rows < 10_000 => 3,
+        0 => 1,
+        n => n,
+    };
+    let coarse = prices(settings.steps.div_ceil(3), costs_ns);
+    // What the fine ones may add, none where nothing costs anything.
+    let fine = if coarse.len() > 1 { settings.steps - coarse.len() } else { 0 };
+    let jobs = repeats * settings.folds;
+    let all = jobs * (coarse.len() + fine + settings.lambdas_per_ms.len());
     let done = AtomicUsize::new(0);
-    // Everything that a fold's programs rest on is made from the other folds.
-    let outcomes: Vec<Vec<Vec<(f64, f64)>>> = jobs
-        .par_iter()
-        .map(|&(r, f)| {
-            let (seen, unseen): (Vec<u32>, Vec<u32>) = (0..rows as u32).partition(|&row| fold_of[r][row as usize] != f);
-            let table = Table::new(profile, &base, &seen, settings);
-            lambdas
-                .par_iter()
-                .map(|&lambda| {
-                    let plan = table.problem.train(&seen, lambda, settings.seed);
-                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len() * lambdas.len());
-                    let judged = unseen.iter().map(|&row| {
-                        let (answer, cost) = table.problem.outcome(&plan, row as usize);
-                        (reward(truth, &table, answer, row as usize), cost)
-                    });
-                    judged.collect()
-                })
-                .collect()
-        })
-        .collect();
+    let tell = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, all);
+    let folds = Folds::new(profile, truth, &base, settings, repeats);
+    let mut judged: Vec<(f64, Vec<(f64, f64)>)> = Vec::new();
+    let asked = settings.lambdas_per_ms.iter().map(|l| l / NS_PER_MS);
+    let first: Vec<f64> = coarse.iter().copied().chain(asked).collect();
+    judged.extend(first.iter().copied().zip(folds.outcomes(&first, &tell)));
+    let mut left = fine;
+    while left > 0 {
+        let next = between(&mut judged, left);
+        if next.is_empty() {
+            break;
+        }
+        left -= next.len();
+        judged.extend(next.iter().copied().zip(folds.outcomes(&next, &tell)));
+    }
+    progress(all, all);
 
     let best_rewards = &truth.rewards[best_single.index()];
     let mut points = Vec::new();
-    for (l, &lambda) in lambdas.iter().enumerate() {
-        let mut sums = vec![(0.0, 0.0); rows];
-        for (&(r, f), by_price) in jobs.iter().zip(&outcomes) {
-            let unseen = (0..rows).filter(|&row| fold_of[r][row] == f);
-            for (row, (reward, cost)) in unseen.zip(&by_price[l]) {
-                sums[row].0 += reward;
-                sums[row].1 += cost;
-            }
-        }
-        let repeats = settings.repeats as f64;
-        let outcomes = sums.into_iter().map(|(reward, cost)| (reward / repeats, cost / repeats));
-        points.push(Point::new(outcomes, Some(lambda), None, best_rewards));
+    for (lambda, outcomes) in judged {
+        points.push(Point::new(outcomes.into_iter(), Some(lambda), None, best_rewards));
     }
     for single in &singles {
         let rewards = &truth.rewards[single.candidate.index()];
@@ -260,7 +254,79 @@ pub fn sweep_judged(
     };
     let all: Vec<u32> = (0..rows as u32).collect();
     let table = Table::new(profile, &base, &all, settings);
-    Ok(Front { points, singles, best_single, table, settings: settings.clone(), template })
+    let settings = Settings { repeats, ..settings.clone() };
+    Ok(Front { points, singles, best_single, table, settings, template })
+}
+
+/// Prices halfway between those whose programs' mean costs lie far apart, the widest gaps first; at most `most`.
+fn between(judged: &mut [(f64, Vec<(f64, f64)>)], most: usize) -> Vec<f64> {
+    judged.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let cost = |outcomes: &[(f64, f64)]| outcomes.iter().map(|o| o.1).sum::<f64>();
+    let mut gaps: Vec<(f64, f64)> = judged
+        .windows(2)
+        .filter(|w| w[0].0 > 0.0 && w[1].0 / w[0].0 > 1.02)
+        .map(|w| ((cost(&w[0].1) / cost(&w[1].1)).ln().abs(), (w[0].0 * w[1].0).sqrt()))
+        .filter(|gap| gap.0 > NARROW)
+        .collect();
+    gaps.sort_by(|a, b| b.0.total_cmp(&a.0));
+    gaps.into_iter().take(most).map(|gap| gap.1).collect()
+}
+
+/// The folds of all repeats, each with the table made from the other folds of its repeat: everything that a fold's programs
+/// rest on.
+struct Folds<'a> {
+    truth: &'a Profile,
+    seed: u64,
+    repeats: usize,
+    folds: Vec<Fold>,
+}
+
+struct Fold {
+    table: Table,
+    seen: Vec<u32>,
+    unseen: Vec<u32>,
+}
+
+impl<'a> Folds<'a> {
+    fn new(profile: &Profile, truth: &'a Profile, base: &Base, settings: &Settings, repeats: usize) -> Folds<'a> {
+        let rows = profile.rows();
+        // One partition a repeat.
+        let fold_of: Vec<Vec<usize>> =
+            (0..repeats as u64).map(|r| folds(rows, settings.folds, settings.seed.wrapping_add(r << 32))).collect();
+        let jobs: Vec<(usize, usize)> = (0..repeats).flat_map(|r| (0..settings.folds).map(move |f| (r, f))).collect();
+        let make = |&(r, f): &(usize, usize)| {
+            let (seen, unseen): (Vec<u32>, Vec<u32>) = (0..rows as u32).partition(|&row| fold_of[r][row as usize] != f);
+            Fold { table: Table::new(profile, base, &seen, settings), seen, unseen }
+        };
+        Folds { truth, seed: settings.seed, repeats, folds: jobs.par_iter().map(make).collect() }
+    }
+
+    /// By price, then row: reward and cost by programs that had not seen the row, averaged over the repeats.
+    fn outcomes(&self, lambdas: &[f64], tell: &(dyn Fn() + Sync)) -> Vec<Vec<(f64, f64)>> {
+        let jobs: Vec<(usize, &Fold)> =
+            (0..lambdas.len()).flat_map(|l| self.folds.iter().map(move |fold| (l, fold))).collect();
+        let parts: Vec<Vec<(f64, f64)>> = jobs
+            .par_iter()
+            .map(|&(l, fold)| {
+                let plan = fold.table.problem.train(&fold.seen, lambdas[l], self.seed);
+                tell();
+                let judged = fold.unseen.iter().map(|&row| {
+                    let (answer, cost) = fold.table.problem.outcome(&plan, row as usize);
+                    (reward(self.truth, &fold.table, answer, row as usize), cost)
+                });
+                judged.collect()
+            })
+            .collect();
+        let mut outcomes = vec![vec![(0.0, 0.0); self.truth.rows()]; lambdas.len()];
+        for ((l, fold), part) in jobs.into_iter().zip(parts) {
+            for (&row, (reward, cost)) in fold.unseen.iter().zip(part) {
+                let sum = &mut outcomes[l][row as usize];
+                sum.0 += reward / self.repeats as f64;
+                sum.1 += cost / self.repeats as f64;
+            }
+        }
+        outcomes
+    }
 }
 
 /// What an answer is worth on a row of the table that judges.
@@ -272,16 +338,15 @@ fn reward(truth: &Profile, table: &Table, answer: Answer, row: usize) -> f64 {
 }
 
 /// Prices in reward per nanosecond: from "the dearest candidate costs next to nothing" to "it costs two right answers".
-pub(super) fn prices(settings: &Settings, costs_ns: &[f64]) -> Vec<f64> {
+pub(super) fn prices(steps: usize, costs_ns: &[f64]) -> Vec<f64> {
     let dearest = costs_ns.iter().copied().fold(0.0, f64::max);
     if dearest == 0.0 {
         // Nothing costs anything: one price says all.
         return vec![0.0];
     }
     let (low, high) = (5e-4_f64, 2.0_f64);
-    let last = settings.steps.saturating_sub(1).max(1) as f64;
-    let spread = (0..settings.steps).map(|i| low * (high / low).powf(i as f64 / last) / dearest);
-    spread.chain(settings.lambdas_per_ms.iter().map(|l| l / NS_PER_MS)).collect()
+    let last = steps.saturating_sub(1).max(1) as f64;
+    (0..steps).map(|i| low * (high / low).powf(i as f64 / last) / dearest).collect()
 }
 
 /// The fold of each row, in random order and of about equal size.

@@ -16,11 +16,16 @@ use super::profile::Profile;
 use super::stats::Rng;
 use super::sweep::{Settings, prices};
 
-/// States times rows up to which every state is solved; above, a search on a sample of this size says which ones matter.
-const EXACT: usize = 2_000_000;
+/// Up to so many states each is solved on all rows; above, a search on samples says which ones matter.
+const EXACT_STATES: usize = 100;
 
-/// Prices of the search on a sample.
+/// Samples of that search, and rows of each. What a state more is worth shows on few rows; where its cuts lie is found on all.
+const SAMPLES: usize = 2;
+const SAMPLE_ROWS: usize = 1500;
+
+/// Prices of that search, and bins of its signals.
 const SAMPLE_PRICES: usize = 8;
+const SAMPLE_BINS: usize = 16;
 
 /// What all folds share: nothing in it depends on a reward but the rewards.
 #[derive(Clone, Debug)]
@@ -33,7 +38,7 @@ pub(super) struct Base {
 }
 
 impl Base {
-    pub(super) fn new(profile: &Profile, costs: &[f64], features_cost: f64) -> Base {
+    pub(super) fn new(profile: &Profile, costs: &[f64], features_cost: f64, bins: usize) -> Base {
         let averaged = profile.topk.is_some();
         let columns = profile.columns.par_iter().map(|c| {
             let class = match &c.signal {
@@ -46,7 +51,7 @@ impl Base {
                 }
                 _ => Class::Other,
             };
-            Arc::new(Binned::new(&c.values, c.signal.needs(), class))
+            Arc::new(Binned::new(&c.values, c.signal.needs(), class, bins))
         });
         Base {
             rewards: Arc::new(profile.rewards.clone()),
@@ -71,8 +76,8 @@ impl Table {
     /// The table for training on `rows`: temperatures, weights and the choice of states come from these alone.
     pub(super) fn new(profile: &Profile, base: &Base, rows: &[u32], settings: &Settings) -> Table {
         let all = states(&base.costs, settings);
-        let few = EXACT / all.len().max(1);
-        let states = if rows.len() > few { worth_entering(profile, base, rows, &all, few, settings) } else { all };
+        let exact = all.len() <= EXACT_STATES || rows.len() < SAMPLES * SAMPLE_ROWS / 2;
+        let states = if exact { all } else { worth_entering(profile, base, rows, &all, settings) };
         Table::of_states(profile, base, rows, states, settings)
     }
 
@@ -119,28 +124,23 @@ fn states(costs: &[f64], settings: &Settings) -> Vec<Mask> {
 }
 
 /// The states that programs trained on samples of the rows enter, at prices over the whole range, and those of one candidate.
-fn worth_entering(
-    profile: &Profile,
-    base: &Base,
-    rows: &[u32],
-    all: &[Mask],
-    few: usize,
-    settings: &Settings,
-) -> Vec<Mask> {
+fn worth_entering(profile: &Profile, base: &Base, rows: &[u32], all: &[Mask], settings: &Settings) -> Vec<Mask> {
     let mut order = rows.to_vec();
     Rng::new(settings.seed ^ 0x5A3E).shuffle(&mut order);
-    order.truncate(few.max(500));
+    order.truncate(SAMPLES * SAMPLE_ROWS);
     let places: Vec<usize> = order.iter().map(|&r| r as usize).collect();
-    let sample = profile.with_rows(&places);
-    let base = Base::new(&sample, &base.costs, base.features_cost);
+    let mut sample = profile.with_rows(&places);
+    // Which candidates are worth running shows in what they say of themselves.
+    sample.columns.retain(|c| !matches!(c.signal, Signal::Feature(_) | Signal::Agreement(..)));
+    let base = Base::new(&sample, &base.costs, base.features_cost, SAMPLE_BINS);
+    let coarse = Settings { steps: SAMPLE_PRICES, lambdas_per_ms: vec![], tests: 1, ..settings.clone() };
     let here: Vec<u32> = (0..sample.rows() as u32).collect();
-    let table = Table::of_states(&sample, &base, &here, all.to_vec(), settings);
-    let coarse = Settings { steps: SAMPLE_PRICES, lambdas_per_ms: vec![], ..settings.clone() };
-    let lambdas = prices(&coarse, &base.costs);
-    // Halves, so that what only luck favours in one may be missing in the other, and what is close is in both.
-    let halves = [&here[..here.len() / 2], &here[here.len() / 2..]];
-    let jobs: Vec<(f64, &[u32])> = lambdas.iter().flat_map(|&l| halves.map(|h| (l, h))).collect();
-    let plans: Vec<Plan> = jobs.par_iter().map(|(l, half)| table.problem.train(half, *l, settings.seed)).collect();
+    let table = Table::of_states(&sample, &base, &here, all.to_vec(), &coarse);
+    // More than one sample: what only luck favours in one is missing in the other, and what is close is in either.
+    let lambdas = prices(SAMPLE_PRICES, &base.costs);
+    let samples = || here.chunks(here.len().div_ceil(SAMPLES));
+    let jobs: Vec<(f64, &[u32])> = lambdas.iter().flat_map(|&l| samples().map(move |s| (l, s))).collect();
+    let plans: Vec<Plan> = jobs.par_iter().map(|(l, rows)| table.problem.train(rows, *l, settings.seed)).collect();
     let mut entered: Vec<Mask> = all.iter().copied().filter(|s| s.len() <= 1).collect();
     plans.iter().for_each(|plan| plan.states(Mask::EMPTY, &mut entered));
     entered.sort_unstable();
