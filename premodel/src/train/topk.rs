@@ -294,7 +294,9 @@ impl TopK {
                 powers.extend_from_slice(&self.probabilities[c][cell]);
                 (weight, tail.each)
             } else {
-                let (top, rate) = (logs.first().copied().unwrap_or(tail.log), 1.0 / temperature);
+                // The rest may be more than the first entry, where a file of others' making left out what it should not.
+                let top = logs.first().map_or(tail.log, |log| log.max(tail.log));
+                let rate = 1.0 / temperature;
                 powers.clear();
                 powers.extend(logs.iter().map(|&log| exp((log - top) * rate)));
                 let outside = self.class_count - tail.entries;
@@ -477,6 +479,17 @@ mod tests {
         }
         let empty = TopK::new(2, 4, vec![vec![NONE, NONE]], vec![vec![0.0, 0.0]]).unwrap();
         assert_eq!(empty.mixture(0, &[(A, 1.0, 3.0)], &mut scratch), Mixture { class: 0, top1: 0.25, margin: 0.0 });
+        // Cells that no network gives stay finite.
+        for (p, classes) in [(0.0, 1), (0.0, 3), (0.125, 2)] {
+            let odd = TopK::new(1, classes, vec![vec![0]], vec![vec![p]]).unwrap();
+            for t in [0.05, 1.0, 20.0] {
+                let got = odd.mixture(0, &[(A, 1.0, t)], &mut scratch);
+                assert!(
+                    (0.0..=1.0).contains(&got.top1) && (0.0..=1.0).contains(&got.margin),
+                    "{p} {classes} {t}: {got:?}"
+                );
+            }
+        }
         // Of equals the first class, whatever their order in the cell.
         let equal = TopK::new(2, 3, vec![vec![2, 1]], vec![vec![0.5, 0.5]]).unwrap();
         assert_eq!(equal.mixture(0, &[(A, 1.0, 1.0)], &mut scratch), Mixture { class: 1, top1: 0.5, margin: 0.0 });
