@@ -114,9 +114,26 @@ fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
         program.max_tests(),
         if p.reads_features() { format!("; image features {:.4} ms", t.features_ns / 1e6) } else { String::new() }
     );
+    for line in calibration(p) {
+        let _ = writeln!(text, "{line}");
+    }
     let _ = writeln!(text, "\nProgram {:016x}:", program.hash());
     for line in p.tree().lines() {
         let _ = writeln!(text, "  {line}");
     }
     text
+}
+
+/// Temperatures and weights that the premodel was given, a line each kind.
+fn calibration(p: &Premodel) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !p.temperatures().is_empty() {
+        let all = p.candidates().iter().zip(p.temperatures()).map(|(name, t)| format!("{name} {t}"));
+        lines.push(format!("Temperatures in averages: {}", all.collect::<Vec<_>>().join(", ")));
+    }
+    for average in p.averages() {
+        let parts = average.of.iter().zip(&average.weights).map(|(c, w)| format!("{w} {}", p.candidates()[c.index()]));
+        lines.push(format!("Average: {}", parts.collect::<Vec<_>>().join(" + ")));
+    }
+    lines
 }

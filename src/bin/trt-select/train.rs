@@ -153,7 +153,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let judged = unseen.as_ref().map(|unseen| {
         judge(&premodel, unseen).ok_or_else(|| {
             data(format!(
-                "{}: expected the candidates and signals that the premodel reads, got others; profile the same bundle",
+                "{}: expected the candidates and signals that the premodel reads (of averages: the .topk.csv beside it), got others; profile the same bundle",
                 args.judge.as_deref().unwrap_or(Path::new("")).display()
             ))
         })
