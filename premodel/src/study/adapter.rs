@@ -6,7 +6,7 @@ use std::time::Instant;
 use std::vec;
 use std::vec::Vec;
 
-use crate::train::{Goal, Kept, Profile, Settings, algorithm_1, choose, judge, sweep};
+use crate::train::{Goal, Kept, MEASURED, Profile, Settings, algorithm_1, choose, judge, sweep};
 use crate::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
 
 use super::StudyError;
@@ -78,7 +78,7 @@ pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
 pub(super) fn without_truth(profile: &Profile) -> Profile {
     keep_columns(
         profile,
-        |signal| !matches!(signal, Signal::Candidate(_, CandidateSignal::Other(name)) if name == TOP5 || name == ENERGY),
+        |signal| !matches!(signal, Signal::Candidate(_, CandidateSignal::Other(name)) if MEASURED.contains(&name.as_str())),
     )
 }
 

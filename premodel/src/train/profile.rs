@@ -10,6 +10,8 @@
 //! | `CANDIDATE.reward` | what its answer is worth, 0..=1; for classification 1 where right, else 0 | required |
 //! | `CANDIDATE.cost_ns` | what running it costs, preprocessing and signals included; any unit that adds up | required, unless costs are given apart |
 //! | `CANDIDATE.answer` | number of the class it answered; where two candidates have it, `agree.A.B` is derived | optional |
+//! | `CANDIDATE.top5` | 1 where the true class is among its five most probable, else 0 | optional, never read by programs |
+//! | `CANDIDATE.energy_mj` | energy of a run in millijoules | optional, never read by programs |
 //! | `CANDIDATE.NAME` | any other number it leaves behind, such as `top1`, `margin`, `entropy` | any number |
 //!
 //! The candidates are those with a `reward` column, in the order of these columns. Lines that start with `#` are
@@ -78,6 +80,9 @@ pub struct Profile {
     /// SHA-256 of the file in hexadecimal.
     pub sha256: String,
 }
+
+/// Columns of a candidate that only measuring knows: no program may read them.
+pub const MEASURED: [&str; 2] = ["top5", "energy_mj"];
 
 /// Largest cost that a profile may hold. In nanoseconds it is 31 years; sums of costs stay exact enough as 32-bit floats.
 pub const MAX_COST: f64 = 1e18;

@@ -2,8 +2,8 @@
 
 use std::vec::Vec;
 
-use crate::CandidateId;
 use crate::temper::exp;
+use crate::{CandidateId, CandidateSignal, Signal};
 
 use super::Profile;
 use super::profile::{Column, ProfileError};
@@ -53,6 +53,19 @@ impl Profile {
             labels: truth.iter().map(|&t| Some(t)).collect(),
             ..self.clone()
         })
+    }
+
+    /// Energy of a run of each candidate in millijoules: the medians of the columns `CANDIDATE.energy_mj`, or `None` where one
+    /// is missing.
+    pub fn energies_mj(&self) -> Option<Vec<f64>> {
+        let of = |c: usize| {
+            let wanted = Signal::Candidate(CandidateId(c as u8), CandidateSignal::Other("energy_mj".into()));
+            let column = self.columns.iter().find(|column| column.signal == wanted)?;
+            let mut values: Vec<f64> = column.values.iter().map(|&v| f64::from(v)).collect();
+            values.sort_by(f64::total_cmp);
+            Some((values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0)
+        };
+        (0..self.candidates.len()).map(of).collect()
     }
 
     /// The same table with some rows only, in the order given; a row may come more than once.

@@ -228,7 +228,7 @@ pub fn sweep_judged(
     for (lambda, outcomes) in judged {
         points.push(Point::new(outcomes.into_iter(), Some(lambda), None, best_rewards));
     }
-    for single in &singles {
+    for single in singles.iter().filter(|s| settings.worst_ns.is_none_or(|worst| s.cost <= worst)) {
         let rewards = &truth.rewards[single.candidate.index()];
         let outcomes = rewards.iter().map(|&r| (f64::from(r), single.cost));
         points.push(Point::new(outcomes, None, Some(single.candidate), best_rewards));

@@ -12,7 +12,7 @@ use crate::{AverageSignal, CandidateSignal, Mask, Signal};
 use super::bins::{Binned, Class};
 use super::calibrate::{Calibrated, calibrate};
 use super::policy::{Averaged, Plan, Problem};
-use super::profile::Profile;
+use super::profile::{Column, MEASURED, Profile};
 use super::stats::Rng;
 use super::sweep::{Settings, prices};
 
@@ -27,6 +27,11 @@ const SAMPLE_ROWS: usize = 1500;
 const SAMPLE_PRICES: usize = 8;
 const SAMPLE_BINS: usize = 16;
 
+/// Whether a column is what only measuring knows: no program may read it.
+fn is_measured(signal: &Signal) -> bool {
+    matches!(signal, Signal::Candidate(_, CandidateSignal::Other(name)) if MEASURED.contains(&name.as_str()))
+}
+
 /// What all folds share: nothing in it depends on a reward but the rewards.
 #[derive(Clone, Debug)]
 pub(super) struct Base {
@@ -40,7 +45,8 @@ pub(super) struct Base {
 impl Base {
     pub(super) fn new(profile: &Profile, costs: &[f64], features_cost: f64, bins: usize) -> Base {
         let averaged = profile.topk.is_some();
-        let columns = profile.columns.par_iter().map(|c| {
+        let known: Vec<&Column> = profile.columns.iter().filter(|c| !is_measured(&c.signal)).collect();
+        let columns = known.par_iter().map(|c| {
             let class = match &c.signal {
                 Signal::Feature(_) => Class::Feature,
                 // Where averages are there, they say it better.
@@ -56,7 +62,7 @@ impl Base {
         Base {
             rewards: Arc::new(profile.rewards.clone()),
             columns: columns.collect(),
-            signals: profile.columns.iter().map(|c| c.signal.clone()).collect(),
+            signals: known.iter().map(|c| c.signal.clone()).collect(),
             costs: costs.to_vec(),
             features_cost,
         }
@@ -75,7 +81,8 @@ pub(super) struct Table {
 impl Table {
     /// The table for training on `rows`: temperatures, weights and the choice of states come from these alone.
     pub(super) fn new(profile: &Profile, base: &Base, rows: &[u32], settings: &Settings) -> Table {
-        let all = states(&base.costs, settings);
+        let has_features = base.columns.iter().any(|c| c.class == Class::Feature);
+        let all = states(&base.costs, if has_features { base.features_cost } else { 0.0 }, settings);
         let exact = all.len() <= EXACT_STATES || rows.len() < SAMPLES * SAMPLE_ROWS / 2;
         let states = if exact { all } else { worth_entering(profile, base, rows, &all, settings) };
         Table::of_states(profile, base, rows, states, settings)
@@ -114,11 +121,12 @@ impl Table {
 }
 
 /// Every set of candidates that may run for one input: their number and the sum of their costs are bounded.
-fn states(costs: &[f64], settings: &Settings) -> Vec<Mask> {
+fn states(costs: &[f64], features_cost: f64, settings: &Settings) -> Vec<Mask> {
     let sets = (0..1_u32 << costs.len()).map(|m| Mask(m as u16));
     sets.filter(|set| {
-        let cost: f64 = set.iter().map(|c| costs[c.index()]).sum();
-        set.len() as usize <= settings.max_runs && settings.worst_ns.is_none_or(|worst| cost <= worst)
+        let cost = features_cost + set.iter().map(|c| costs[c.index()]).sum::<f64>();
+        let room = settings.worst_ns.is_none_or(|worst| set.is_empty() || cost <= worst);
+        set.len() as usize <= settings.max_runs && room
     })
     .collect()
 }

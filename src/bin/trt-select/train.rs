@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use trt_select::{Error, ErrorKind, Result};
 use trt_select_premodel::train::{
-    Front, Goal, MAX_COST, Point, Profile, Settings, algorithm_1, choose, judge, oracle, random_mix, sweep,
+    Front, Goal, MAX_COST, Nested, Point, Profile, Settings, Teacher, algorithm_1, choose, judge, nested, oracle,
+    random_mix, sweep_judged,
 };
-use trt_select_premodel::{CandidateId, Premodel};
+use trt_select_premodel::{CandidateId, Interval, Premodel};
 
 use crate::common::{Output, number, print, print_json, progress};
 use crate::report::Table;
+
+/// A possible loss of reward above this is told.
+const TELLING: f64 = 0.005;
 
 /// Arguments of `train`.
 #[derive(clap::Args)]
@@ -21,9 +25,9 @@ pub(crate) struct Args {
     /// The premodel to write [default: premodel.json beside the profile]
     #[arg(short, long, value_name = "JSON")]
     output: Option<PathBuf>,
-    /// The cheapest program of at least this mean reward (0 to 1), or of that of the best single candidate
-    #[arg(long, value_name = "best-single|REWARD", default_value = "best-single", value_parser = parse_at_least)]
-    at_least: AtLeast,
+    /// The cheapest program of at least this mean reward (0 to 1), or of that of the best single candidate, which is the default
+    #[arg(long, value_name = "best-single|REWARD", value_parser = parse_at_least)]
+    at_least: Option<AtLeast>,
     /// With --at-least best-single: how much better than it, in reward. By default a tenth of a point less passes, since
     /// smaller differences cannot be told from luck
     #[arg(long, value_name = "REWARD", default_value_t = -0.001, allow_negative_numbers = true, value_parser = number(-1.0, 1.0))]
@@ -31,6 +35,10 @@ pub(crate) struct Args {
     /// The best program of at most this mean cost
     #[arg(long, value_name = "MS", conflicts_with_all = ["at_least", "margin"], value_parser = number(0.0, 1e12))]
     at_most_ms: Option<f64>,
+    /// No path of the program may cost more than this many milliseconds, the worst one included. Alone it asks for the largest
+    /// reward
+    #[arg(long, value_name = "MS", value_parser = number(0.0, 1e12))]
+    at_most_worst_ms: Option<f64>,
     /// The program of this price, in reward per millisecond
     #[arg(long, value_name = "PRICE", conflicts_with_all = ["at_least", "margin", "at_most_ms"], value_parser = number(0.0, 1e12))]
     lambda: Option<f64>,
@@ -38,6 +46,17 @@ pub(crate) struct Args {
     /// features
     #[arg(long, value_name = "CSV")]
     costs: Option<PathBuf>,
+    /// Price energy in place of time: the medians of the columns CANDIDATE.energy_mj are the costs. Where the output and the
+    /// premodel say milliseconds, read millijoules
+    #[arg(long, conflicts_with = "costs")]
+    energy: bool,
+    /// Learn without labels: the answer of a teacher stands for the truth. `average` is that of all candidates, each
+    /// weighing as much as it costs; `best` that of the dearest one, which no other can then beat
+    #[arg(long, value_name = "average|best", num_args = 0..=1, default_missing_value = "average")]
+    label_free: Option<TeacherKind>,
+    /// Judge the whole of training, the choice of the point included, on folds that none of it saw: N trainings more
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
+    nested: Option<u16>,
     /// Keep only the candidates that Algorithm 1 keeps with this threshold on the gain in union accuracy (0.005 is half a
     /// point)
     #[arg(long, value_name = "GAIN", value_parser = number(0.0, 1.0))]
@@ -51,7 +70,7 @@ pub(crate) struct Args {
     /// Most tests in a row between two runs
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=8))]
     tests: u8,
-    /// A test must gain this many standard errors of its gain to be kept
+    /// A test of anything but a confidence must gain this many standard errors of its gain, and more where many were tried
     #[arg(long, value_name = "Z", default_value_t = 2.0, value_parser = number(0.0, 1e6))]
     significance: f64,
     /// Fewest rows on either side of a test [default: a two-hundredth of the rows, 20 at least]
@@ -60,8 +79,8 @@ pub(crate) struct Args {
     /// Folds of the cross-validation
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]
     folds: u16,
-    /// How often the cross-validation is done, with other folds each time
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+    /// How often the cross-validation is done, with other folds each time; 0 is three times, or once from 10,000 rows on
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     repeats: u8,
     /// Seed of the folds: the same seed gives the same premodel
     #[arg(long, default_value_t = 1)]
@@ -69,6 +88,12 @@ pub(crate) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum TeacherKind {
+    Average,
+    Best,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +124,11 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         costs = keep.iter().map(|c| costs[c.index()]).collect();
         profile = profile.with_candidates(&keep);
     }
+    let truth = profile;
+    let profile = match args.label_free {
+        None => truth.clone(),
+        Some(kind) => truth.label_free(teacher(kind, &costs), &costs).map_err(data)?,
+    };
     let beside = args.profile.with_file_name("premodel.json");
     let output = args.output.as_deref().unwrap_or(&beside);
     for read in [Some(&args.profile), args.costs.as_ref(), args.judge.as_ref()].into_iter().flatten() {
@@ -132,6 +162,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         folds: usize::from(args.folds),
         repeats: usize::from(args.repeats),
         lambdas_per_ms: args.lambda.into_iter().collect(),
+        worst_ns: args.at_most_worst_ms.map(|ms| ms * 1e6),
         seed: args.seed,
         ..Settings::default()
     };
@@ -140,13 +171,15 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         bar.set_length(of as u64);
         bar.set_position(done as u64);
     };
-    let front = sweep(&profile, &costs, features_ns, &settings, &tell).map_err(data)?;
+    let front = sweep_judged(&profile, &truth, &costs, features_ns, &settings, &tell).map_err(data)?;
     bar.finish_and_clear();
-    let goal = match (args.at_most_ms, args.lambda, args.at_least) {
-        (Some(ms), _, _) => Goal::AtMostMs(ms),
-        (_, Some(lambda), _) => Goal::Lambda(lambda),
-        (_, _, AtLeast::BestSingle) => Goal::AtLeastBestSingle { margin: args.margin },
-        (_, _, AtLeast::Reward(reward)) => Goal::AtLeast(reward),
+    let goal = match (args.at_most_ms, args.lambda, args.at_most_worst_ms, args.at_least) {
+        (Some(ms), ..) => Goal::AtMostMs(ms),
+        (_, Some(lambda), ..) => Goal::Lambda(lambda),
+        (_, _, _, Some(AtLeast::BestSingle)) => Goal::AtLeastBestSingle { margin: args.margin },
+        (_, _, _, Some(AtLeast::Reward(reward))) => Goal::AtLeast(reward),
+        (_, _, Some(worst), None) => Goal::AtMostMs(worst),
+        (_, _, None, None) => Goal::AtLeastBestSingle { margin: args.margin },
     };
     let point = choose(&front, goal).map_err(data)?;
     let premodel = front.premodel(point).map_err(data)?;
@@ -159,14 +192,52 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         })
     });
     let judged = judged.transpose()?.map(|j| (j.reward(), j.cost()));
+    let nested = args.nested.map(|outer| {
+        let bar = progress(0, "nested");
+        let tell = |done: usize, of: usize| {
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        };
+        let found = nested(&profile, &truth, &costs, features_ns, &settings, &[goal], usize::from(outer), &tell);
+        bar.finish_and_clear();
+        found
+    });
+    let nested = nested.transpose().map_err(data)?.and_then(|mut found| found.pop());
 
     destination.write(&premodel.to_json())?;
-    let report = Report { profile: &profile, costs: &costs, front: &front, point, premodel: &premodel, judged, output };
+    let report = Report {
+        profile: &truth,
+        costs: &costs,
+        front: &front,
+        point,
+        premodel: &premodel,
+        judged,
+        nested: nested.as_ref(),
+        output,
+    };
     if args.json { print_json(&report.to_json()) } else { print(&report.to_text(&kept_names(&kept, args, &front))) }
+}
+
+fn teacher(kind: TeacherKind, costs: &[f64]) -> Teacher {
+    match kind {
+        TeacherKind::Average => Teacher::Average,
+        TeacherKind::Best => {
+            let dearest = (0..costs.len()).max_by(|&a, &b| costs[a].total_cmp(&costs[b])).unwrap_or(0);
+            Teacher::Candidate(CandidateId(dearest as u8))
+        }
+    }
 }
 
 /// Costs of the candidates and of the image features: the profile's medians, or those of `--costs`.
 fn costs(args: &Args, profile: &Profile) -> Result<(Vec<f64>, f64)> {
+    if args.energy {
+        let costs = profile.energies_mj().ok_or_else(|| {
+            let remedy = "measure them, and add a column for each candidate";
+            Error::expected(ErrorKind::Data, args.profile.display(), "columns CANDIDATE.energy_mj", "none", remedy)
+        })?;
+        // Millijoules stand where milliseconds do. What the features draw is not known apart.
+        return Ok((costs.iter().map(|mj| mj * 1e6).collect(), 0.0));
+    }
     let own = profile.cost_vector();
     let Some(path) = &args.costs else {
         let costs = own.ok_or_else(|| {
@@ -234,6 +305,7 @@ struct Report<'a> {
     point: &'a Point,
     premodel: &'a Premodel,
     judged: Option<(f64, f64)>,
+    nested: Option<&'a Nested>,
     output: &'a Path,
 }
 
@@ -241,6 +313,12 @@ impl Report<'_> {
     fn mix(&self, cost: f64) -> Option<f64> {
         let points: Vec<(f64, f64)> = self.front.singles.iter().map(|s| (s.cost, s.reward)).collect();
         random_mix(&points, cost)
+    }
+
+    /// Reward over the best single candidate's, and how many times cheaper: means and 95 % intervals over pairs of rows.
+    fn nested_intervals(&self, nested: &Nested) -> (Interval, Interval) {
+        let best = self.front.best_single.index();
+        (nested.over(&self.profile.rewards[best], 1), nested.times_cheaper(self.costs[best], 1))
     }
 
     fn to_json(&self) -> Value {
@@ -265,6 +343,10 @@ impl Report<'_> {
             "chosen": point(self.point),
             "expected": self.premodel.expected,
             "worst_case_ms": self.premodel.worst_case_ns() / 1e6,
+            "nested": self.nested.map(|n| {
+                let (over, cheaper) = self.nested_intervals(n);
+                json!({ "over_best_single": over, "times_cheaper": cheaper })
+            }),
             "judged": self.judged.map(|(reward, cost)| json!({ "reward": reward, "mean_ms": cost / 1e6 })),
             "program": self.premodel.tree(),
             "premodel": self.output.display().to_string(),
@@ -325,6 +407,30 @@ impl Report<'_> {
                 e.cost_ns.high / 1e6,
                 e.judged_by,
                 self.premodel.worst_case_ns() / 1e6
+            );
+        }
+        let (over, se) = (self.point.over_best_single, self.point.over_best_single_se);
+        if self.point.single.is_none() && over - 1.96 * se < -TELLING {
+            let _ = writeln!(
+                text,
+                "Note: {} rows cannot tell this program from one that loses {:.2} points to {}; more rows would",
+                self.profile.rows(),
+                100.0 * (1.96 * se - over),
+                names[best.candidate.index()]
+            );
+        }
+        if let Some(nested) = self.nested {
+            let (over, cheaper) = self.nested_intervals(nested);
+            let _ = writeln!(
+                text,
+                "Nested: {:+.2} points [{:+.2}, {:+.2}] over {}, {:.2} times cheaper [{:.2}, {:.2}]; training and choice saw other folds",
+                100.0 * over.mean,
+                100.0 * over.low,
+                100.0 * over.high,
+                names[best.candidate.index()],
+                cheaper.mean,
+                cheaper.low,
+                cheaper.high
             );
         }
         if let Some((reward, cost)) = self.judged {
