@@ -25,8 +25,8 @@ use super::topk::{Scratch, TopK};
 /// Rows that temperatures and weights are fitted on, at most: a handful of numbers needs no more.
 const FIT_ROWS: usize = 5000;
 
-/// Temperatures are searched in 1/4..=4.
-const LEAST_TEMPERATURE: f64 = 0.25;
+/// Temperatures are searched in 1/8..=8.
+const LEAST_TEMPERATURE: f64 = 0.125;
 
 /// Candidates' temperatures and what averages of them say on every row.
 #[derive(Clone, Debug)]
@@ -109,8 +109,8 @@ fn temperature(topk: &TopK, candidate: CandidateId, fit: &[(u32, u32)]) -> f32 {
     let (mut low, mut high) = (LEAST_TEMPERATURE.ln(), -LEAST_TEMPERATURE.ln());
     let (mut a, mut b) = (high - golden * (high - low), low + golden * (high - low));
     let (mut at_a, mut at_b) = (loss(a), loss(b));
-    // Twelve steps leave a hundredth of the range.
-    for _ in 0..12 {
+    // Fourteen steps leave a thousandth of the range.
+    for _ in 0..14 {
         if at_a <= at_b {
             (high, b, at_b) = (b, a, at_a);
             a = high - golden * (high - low);
