@@ -379,14 +379,21 @@ impl Search<'_> {
             Tree::Test { column, choice, parts } => {
                 let (mut cuts, mut plans) = (Vec::new(), Vec::<Plan>::new());
                 for (i, part) in parts.iter().enumerate() {
-                    let plan = self.expand(set, actions, part);
-                    // Neighbours that do the same are one.
-                    if plans.last() == Some(&plan) {
-                        cuts.pop();
-                    } else {
-                        plans.push(plan);
+                    // A part that is parted once more along the same signal is parts of this test.
+                    let (inner, deeper) = match self.expand(set, actions, part) {
+                        Plan::Test { column: same, cuts, parts } if same == *column => (cuts, parts),
+                        plan => (vec![], vec![plan]),
+                    };
+                    let ends = inner.into_iter().map(Some).chain([choice.cuts.get(i).copied()]);
+                    for (plan, end) in deeper.into_iter().zip(ends) {
+                        // Neighbours that do the same are one.
+                        if plans.last() == Some(&plan) {
+                            cuts.pop();
+                        } else {
+                            plans.push(plan);
+                        }
+                        cuts.extend(end);
                     }
-                    cuts.extend(choice.cuts.get(i));
                 }
                 if plans.len() == 1 { plans.remove(0) } else { Plan::Test { column: *column, cuts, parts: plans } }
             }
