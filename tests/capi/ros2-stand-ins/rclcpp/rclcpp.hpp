@@ -22,7 +22,7 @@ struct Logger {
 inline Logger get_logger(const std::string& name) { return {name}; }
 
 struct QoS {
-    explicit QoS(std::size_t depth) : depth(depth) {}
+    explicit QoS(std::size_t kept) : depth(kept) {}
     std::size_t depth;
 };
 struct SensorDataQoS : QoS {
