@@ -32,7 +32,7 @@
 //! | [`candidates`], [`gpu`] | the networks of a bundle, and the GPU that they share |
 //! | [`selector`], [`clock`] | the state machine, and what it measures its stages with |
 //! | `capi` | the C ABI (feature `capi`) |
-//! | [`samples`] | labelled inputs to measure on (feature `cli`) |
+//! | `samples` | labelled inputs to measure on (feature `cli`) |
 
 // The vector implementations of the features, the reading of the processor's counter and the C ABI allow it; every other module
 // forbids it.

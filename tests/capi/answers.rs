@@ -76,6 +76,15 @@ fn in_rust(bundle: &Path, kind: Kind, pictures: &[Picture]) -> String {
     text
 }
 
+/// Keeps a bundle with its frames and the answers in Rust, for programs of another architecture: tests/aarch64/run-capi.
+fn keep(name: &str, bundle: &Path, expected: &str) {
+    let to = super::library::target().join("cases").join(name);
+    let _ = std::fs::remove_dir_all(&to);
+    std::fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+    run(Command::new("cp").arg("-r").arg(bundle).arg(&to).env_remove("LD_PRELOAD"));
+    std::fs::write(to.join("expected"), expected).expect("written");
+}
+
 /// The programs: C, C++ without exceptions, C++ with.
 fn programs(compiler: &Compiler) -> [PathBuf; 3] {
     [
@@ -129,6 +138,7 @@ fn a_thousand_inputs_on_the_null_engine() {
     let frames = dir.path().join("frames");
     write_frames(&frames, &pictures);
     let expected = in_rust(dir.path(), Kind::Null, &pictures);
+    keep("null", dir.path(), &expected);
     let counter = counter();
     let variables: Vec<(&str, &str)> = counter.iter().map(|path| ("LD_PRELOAD", path.as_str())).collect();
     compare(dir.path(), NULL, &expected, &frames, 2, &variables);
@@ -142,6 +152,7 @@ fn a_thousand_inputs_on_the_double_of_tensorrt() {
         let frames = doubles.bundle.join("frames");
         write_frames(&frames, &pictures);
         let expected = in_rust(&doubles.bundle, Kind::Tensorrt, &pictures);
+        keep("doubles", &doubles.bundle, &expected);
         let counter = counter();
         // This process was started with the doubles' paths; the clients inherit them.
         let variables: Vec<(&str, &str)> = counter.iter().map(|path| ("LD_PRELOAD", path.as_str())).collect();

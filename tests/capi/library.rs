@@ -14,9 +14,64 @@ pub(crate) fn target() -> PathBuf {
     this.ancestors().nth(3).expect("target").join("capi")
 }
 
+/// What has been built in this run. Held while cargo and what copies its output run.
+static ONE_AT_A_TIME: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Takes away what cargo tells its tests, and no other build should hear.
+fn forget_the_test(command: &mut Command) {
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("CARGO_PKG_") || variable == "LD_PRELOAD" {
+            command.env_remove(variable);
+        }
+    }
+}
+
+/// `src/capi/install`, which builds where this module does.
+pub(crate) fn install_command() -> Command {
+    let mut command = Command::new(root().join("src/capi/install"));
+    forget_the_test(command.env("CARGO_TARGET_DIR", target()));
+    command
+}
+
+/// A prefix that `src/capi/install` installed these features to. Installed once a run.
+pub(crate) fn installed(features: &str) -> PathBuf {
+    let mut built = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let prefix = target().join("prefix").join(features.replace(',', "-"));
+    if !built.contains(&prefix) {
+        println!("{}", run(install_command().args(["--features", features, "--prefix"]).arg(&prefix)));
+        built.push(prefix.clone());
+    }
+    prefix
+}
+
+/// What rustc says when it builds the archive of these features.
+pub(crate) fn compiler_notes(features: &str) -> String {
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).args(["rustc", "--release", "--lib", "--crate-type", "staticlib,cdylib"]);
+    command.args(["--no-default-features", "--features", features, "--target-dir"]).arg(target());
+    command.args(["--", "--print", "native-static-libs", "-C", "link-arg=-Wl,-soname,libtrt_select.so.0"]);
+    forget_the_test(command.env("CARGO_TERM_COLOR", "never"));
+    String::from_utf8_lossy(&command.output().expect("cargo runs").stderr).into_owned()
+}
+
+/// Another Rust static library: `second_sum`, which also panics and catches.
+pub(crate) fn second_library() -> PathBuf {
+    static ONCE: Mutex<()> = Mutex::new(());
+    let _once = ONCE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let dir = target().join("second");
+    std::fs::create_dir_all(&dir).expect("a folder");
+    let source = "#[unsafe(no_mangle)]\npub extern \"C\" fn second_sum(n: u32) -> u64 {\n    \
+        let sum = std::panic::catch_unwind(|| (0..u64::from(n)).collect::<Vec<_>>().iter().sum()).unwrap_or(0);\n    \
+        sum + u64::from(std::panic::catch_unwind(|| [0_u8; 4][std::hint::black_box(n as usize) + 4]).is_ok())\n}\n";
+    std::fs::write(dir.join("second.rs"), source).expect("written");
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    run(Command::new(rustc).current_dir(&dir).args(["--edition=2024", "--crate-type=staticlib", "-O", "second.rs"]));
+    dir.join("libsecond.a")
+}
+
 /// A library of these features, `lib{name}.{a,so}` as cargo made it, in a folder of its own. Built once a run.
 fn build(crate_type: &str, features: &str, file: &str) -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
     let mut built = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let out = target().join(features.replace(',', "-")).join(file);
     if built.contains(&out) {
@@ -29,12 +84,7 @@ fn build(crate_type: &str, features: &str, file: &str) -> PathBuf {
         .args(["rustc", "--quiet", "--release", "--lib", "--crate-type", crate_type, "--no-default-features"])
         .args(["--features", features, "--target-dir"])
         .arg(target());
-    // What cargo tells its tests is not for this build.
-    for (variable, _) in std::env::vars_os() {
-        if variable.to_string_lossy().starts_with("CARGO_PKG_") || variable == "LD_PRELOAD" {
-            command.env_remove(variable);
-        }
-    }
+    forget_the_test(&mut command);
     let status = command.status().expect("cargo runs");
     assert!(status.success(), "cargo rustc --crate-type {crate_type} --features {features}: {status}");
     std::fs::create_dir_all(out.parent().expect("a folder")).expect("a folder");
@@ -65,8 +115,8 @@ const WARNINGS: [&str; 7] =
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compiler {
     pub(crate) name: &'static str,
-    c: &'static str,
-    cxx: &'static str,
+    pub(crate) c: &'static str,
+    pub(crate) cxx: &'static str,
 }
 
 /// The compilers that are here; those that are not are named.

@@ -1,5 +1,5 @@
 //! C and C++ programs against the static library: the same answers as in Rust, misuse, panics, allocations, threads, sanitizers,
-//! two Rust libraries in one program.
+//! two Rust libraries in one program, and what is installed.
 //!
 //! The library is built once, by cargo, with a target folder of its own (`target/capi`). What a machine lacks (compilers, Valgrind,
 //! TensorRT's headers for the double) skips its test with the reason.
@@ -15,6 +15,8 @@ mod examples;
 mod frames;
 mod library;
 mod misuse;
+mod packaging;
+mod ros2;
 mod speed;
 mod tools;
 #[path = "../tensorrt/toy.rs"]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::library::{
-    Compiler, NATIVE, archive, archive_that_panics, client, compilers, has, root, run, shared, target,
+    Compiler, NATIVE, archive, archive_that_panics, client, compilers, has, root, run, second_library, shared,
 };
 use super::premodel;
 
@@ -106,23 +106,8 @@ fn two_rust_libraries_in_one_program() {
     if gcc().is_none() {
         return;
     }
-    let dir = target().join("second");
-    std::fs::create_dir_all(&dir).expect("a folder");
-    let source = dir.join("second.rs");
-    std::fs::write(
-        &source,
-        "#[unsafe(no_mangle)]\npub extern \"C\" fn second_sum(n: u32) -> u64 {\n    \
-         std::panic::catch_unwind(|| (0..u64::from(n)).collect::<Vec<_>>().iter().sum()).unwrap_or(0)\n}\n",
-    )
-    .expect("written");
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    run(Command::new(rustc).current_dir(&dir).args([
-        "--edition=2024",
-        "--crate-type=staticlib",
-        "-Cpanic=unwind",
-        "-O",
-        "second.rs",
-    ]));
+    let second = second_library();
+    let dir = second.parent().expect("a folder");
     let library = shared();
     let program = dir.join("two");
     let compile = || {
@@ -132,7 +117,6 @@ fn two_rust_libraries_in_one_program() {
         command
     };
     let folder = library.parent().expect("a folder");
-    let second = dir.join("libsecond.a");
     run(compile()
         .arg(&second)
         .arg("-L")

@@ -1,0 +1,196 @@
+//! What `src/capi/install` installs: programs outside the tree by pkg-config and CMake, the native libraries, the size, and two
+//! Rust archives in one program.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::library::{client, compiler_notes, compilers, has, install_command, installed, root, run, second_library};
+
+/// A folder of the installed library that has been moved since: nothing in it may know where it was.
+fn moved(dir: &Path, features: &str) -> std::path::PathBuf {
+    let prefix = dir.join("moved");
+    run(Command::new("cp").arg("-a").arg(installed(features)).arg(&prefix));
+    prefix
+}
+
+/// What pkg-config says of a package of a prefix, as words.
+fn pkg_config(prefix: &Path, package: &str, more: &[&str]) -> Vec<String> {
+    let mut command = Command::new("pkg-config");
+    command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")).args(["--cflags", "--libs"]).args(more).arg(package);
+    run(&mut command).split_whitespace().map(str::to_owned).collect()
+}
+
+/// A grey image of 28x28 pixels, bare and as PGM.
+fn images(dir: &Path) {
+    let pixels: Vec<u8> = (0..28 * 28_u32).map(|i| (i * 7) as u8).collect();
+    std::fs::write(dir.join("image.gray"), &pixels).expect("written");
+    std::fs::write(dir.join("image.pgm"), [b"P5\n28 28\n255\n".as_slice(), &pixels].concat()).expect("written");
+}
+
+#[test]
+fn programs_outside_the_tree() {
+    if !has("pkg-config") || !has("gcc") {
+        return println!("skipped: no pkg-config, or no gcc");
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let prefix = moved(dir.path(), "capi,tensorrt");
+    images(dir.path());
+    for file in
+        ["examples/c/classify.c", "examples/c/pnm.h", "examples/cpp/classify.cpp", "tests/capi/outside/CMakeLists.txt"]
+    {
+        let from = root().join(file);
+        std::fs::copy(&from, dir.path().join(from.file_name().expect("a file"))).expect("copied");
+    }
+    let fashion = root().join("plans/fashion");
+    let check = |program: &mut Command, image: &str| {
+        program.arg(&fashion).arg(dir.path().join(image)).arg("null").env("LD_LIBRARY_PATH", prefix.join("lib"));
+        let text = run(program);
+        assert!(text.starts_with("class 0 T-shirt"), "{text}");
+    };
+    for compiler in compilers() {
+        for (package, more) in [("trt_select-static", vec![]), ("trt_select", vec![]), ("trt_select", vec!["--static"])]
+        {
+            run(Command::new(compiler.c)
+                .current_dir(dir.path())
+                .args(["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "classify.c"])
+                .args(pkg_config(&prefix, package, &more))
+                .args(["-o", "classify"]));
+            let needed = run(Command::new("readelf").current_dir(dir.path()).args(["-d", "classify"]));
+            assert_eq!(needed.contains("libtrt_select.so.0"), package == "trt_select", "{needed}");
+            check(&mut Command::new(dir.path().join("classify")), "image.pgm");
+        }
+        if !has("cmake") {
+            println!("skipped: no cmake");
+            continue;
+        }
+        for library in ["static", "shared"] {
+            let build = dir.path().join(format!("{}-{library}", compiler.name));
+            run(Command::new("cmake")
+                .arg("-S")
+                .arg(dir.path())
+                .arg("-B")
+                .arg(&build)
+                .arg(format!("-DCMAKE_CXX_COMPILER={}", compiler.cxx))
+                .arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()))
+                .arg(format!("-DLIBRARY={library}")));
+            run(Command::new("cmake").arg("--build").arg(&build));
+            check(&mut Command::new(build.join("classify")), "image.gray");
+        }
+    }
+}
+
+/// pkg-config and CMake name what rustc says the archive needs, in its order, and nothing else.
+#[test]
+fn the_native_libraries_are_those_of_rustc() {
+    if !has("pkg-config") || !has("gcc") {
+        return println!("skipped: no pkg-config, or no gcc");
+    }
+    let prefix = installed("capi,tensorrt");
+    let text = compiler_notes("capi,tensorrt");
+    let line = text.lines().find_map(|l| l.strip_prefix("note: native-static-libs: "));
+    let native: Vec<&str> =
+        line.unwrap_or_else(|| panic!("no native-static-libs in {text}")).split_whitespace().collect();
+    assert!(native.contains(&"-lm"), "{native:?}");
+
+    let read = |file: &str| std::fs::read_to_string(prefix.join("lib").join(file)).expect("installed");
+    let after = |text: &str, key: &str| -> Vec<String> {
+        let line =
+            text.lines().find_map(|l| l.trim().strip_prefix(key)).unwrap_or_else(|| panic!("no {key} in {text}"));
+        line.split([' ', ';']).map(|w| w.trim_matches(['"', ')']).to_owned()).filter(|w| !w.is_empty()).collect()
+    };
+    assert_eq!(after(&read("pkgconfig/trt_select.pc"), "Libs.private:"), native);
+    assert_eq!(after(&read("pkgconfig/trt_select-static.pc"), "Libs:")[2..], native);
+    let names: Vec<&str> = native.iter().map(|l| l.strip_prefix("-l").expect("a library")).collect();
+    assert_eq!(after(&read("cmake/trt_select/trt_selectTargets.cmake"), "INTERFACE_LINK_LIBRARIES"), names);
+}
+
+/// The C example with the static library in it, stripped: below 3 MB with TensorRT and without tract.
+#[test]
+fn a_static_program_is_small() {
+    if !has("pkg-config") || !has("gcc") || !has("strip") {
+        return println!("skipped: no pkg-config, gcc or strip");
+    }
+    let prefix = installed("capi,tensorrt");
+    let shim = run(Command::new("nm").arg(prefix.join("lib/libtrt_select.a"))).contains("trtsel_shim_");
+    if !shim {
+        return println!("skipped: no TensorRT headers, so the library is smaller than it should be");
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    for flags in [vec![], vec!["-Wl,--gc-sections"]] {
+        let program = dir.path().join("classify");
+        run(Command::new("gcc")
+            .args(["-std=c99", "-O2"])
+            .arg(root().join("examples/c/classify.c"))
+            .args(pkg_config(&prefix, "trt_select-static", &[]))
+            .args(&flags)
+            .arg("-o")
+            .arg(&program));
+        run(Command::new("strip").arg(&program));
+        let bytes = std::fs::metadata(&program).expect("a file").len();
+        println!("examples/c/classify, capi,tensorrt, stripped {flags:?}: {bytes} bytes");
+        assert!(bytes < 3_000_000, "{bytes} bytes");
+    }
+}
+
+/// Two Rust archives in one program, whichever comes first: ours keeps its runtime to itself. Both panic and catch inside.
+#[test]
+fn two_rust_archives_in_one_program() {
+    if !has("gcc") {
+        return println!("skipped: no gcc");
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let premodel = dir.path().join("premodel.json");
+    std::fs::write(&premodel, super::premodel(2).to_json()).expect("written");
+    let second = second_library();
+    let ours = installed("capi,tensorrt,capi-test-panic").join("lib/libtrt_select.a");
+    for sections in ["-Wl,--no-gc-sections", "-Wl,--gc-sections"] {
+        for (first, then) in [(&ours, &second), (&second, &ours)] {
+            for source in ["two_libraries.c", "panic.c"] {
+                let program = dir.path().join("two");
+                run(Command::new("gcc")
+                    .args(["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-I"])
+                    .arg(root().join("include"))
+                    .arg(client(source))
+                    // All of the other one, so that every name that both could define meets.
+                    .args(["-Wl,--whole-archive"])
+                    .arg(first)
+                    .arg(then)
+                    .args(["-Wl,--no-whole-archive", sections, "-lpthread", "-ldl", "-lm", "-o"])
+                    .arg(&program));
+                let mut command = Command::new(&program);
+                command.arg(root().join("plans/fashion"));
+                if source == "panic.c" {
+                    command.arg(&premodel);
+                }
+                run(&mut command);
+            }
+        }
+    }
+}
+
+/// What cannot be done is said in one line, and nothing is installed.
+#[test]
+fn the_installer_says_what_is_wrong() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let prefix = dir.path().join("prefix");
+    let name = prefix.to_str().expect("UTF-8");
+    let occupied = dir.path().join("file");
+    std::fs::write(&occupied, "").expect("written");
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&[], 2, "expected --prefix DIR"),
+        (&["--prefix"], 2, "--prefix: expected a value"),
+        (&["--prefix", name, "--features", "capi,cli"], 2, "got cli"),
+        (&["--prefix", name, "--what"], 2, "got --what"),
+        (&["--prefix", occupied.to_str().expect("UTF-8")], 1, "expected a folder"),
+        (&["--prefix", name, "--target", "riscv64gc-unknown-nowhere-gnu"], 1, "riscv64gc-nowhere-gnu-gcc"),
+        (&["--prefix", "/proc/nowhere/at/all"], 1, "expected a folder"),
+    ];
+    for (arguments, code, words) in cases {
+        let output = install_command().args(arguments).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        let ours: Vec<&str> = text.lines().filter(|l| l.starts_with("install: ")).collect();
+        assert!(ours.len() == 1 && ours[0].contains(words), "{arguments:?}: {text}");
+        assert!(!prefix.join("lib").exists(), "{arguments:?}");
+    }
+}
