@@ -1,0 +1,136 @@
+//! `train`'s goals and modes, on a table drawn from a stated model.
+#![cfg(feature = "cli")]
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn run(args: &[&str]) -> (bool, String, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_trt-select")).args(args).output().unwrap();
+    (out.status.success(), String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap())
+}
+
+fn json(args: &[&str]) -> Value {
+    let (ok, stdout, stderr) = run(args);
+    assert!(ok, "{args:?}: {stderr}");
+    serde_json::from_str(&stdout).unwrap()
+}
+
+/// 1,500 rows of two candidates and four classes: the small one (1 ms, 5 mJ) is right where it is sure, the large one
+/// (10 ms, 20 mJ) nearly always. Written with its most probable classes beside it.
+fn table(dir: &Path) -> String {
+    let mut state = 9_u64;
+    let mut unit = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / (1_u64 << 24) as f64
+    };
+    let mut rows = String::from("input,label");
+    for c in ["small", "large"] {
+        write!(rows, ",{c}.reward,{c}.cost_ns,{c}.answer,{c}.top1,{c}.energy_mj,{c}.top5").unwrap();
+    }
+    let mut side = String::from("# k: 2\n# classes: 4\ninput,small.topk,large.topk\n");
+    rows.push('\n');
+    for row in 0..1500 {
+        let label = (unit() * 4.0) as u32;
+        write!(rows, "r{row},{label}").unwrap();
+        write!(side, "r{row}").unwrap();
+        for (sure, cost, energy) in [(0.3 + 0.69 * unit(), 1e6, 5.0), (0.8 + 0.19 * unit(), 1e7, 20.0)] {
+            let right = unit() < sure;
+            let answer = if right { label } else { (label + 1) % 4 };
+            write!(rows, ",{},{cost},{answer},{sure},{energy},1", u8::from(right)).unwrap();
+            let second = (answer + 2) % 4;
+            write!(side, ",{answer}:{sure:.5} {second}:{:.5}", 0.9 * (1.0 - sure)).unwrap();
+        }
+        rows.push('\n');
+        side.push('\n');
+    }
+    fs::write(dir.join("p.csv"), rows).unwrap();
+    fs::write(dir.join("p.topk.csv"), side).unwrap();
+    dir.join("p.csv").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn goals_and_modes() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = table(dir.path());
+    let out = dir.path().join("m.json");
+    let train = |more: &[&str]| {
+        let mut args = vec!["train", &profile, "-o", out.to_str().unwrap(), "--json", "--repeats", "1"];
+        args.extend(more);
+        json(&args)
+    };
+    let plain = train(&["--margin", "-0.01", "--nested", "4"]);
+    assert_eq!(plain["best_single"], "large");
+    assert!(plain["chosen"]["mean_ms"].as_f64().unwrap() < 9.0, "{plain}");
+    let nested = &plain["nested"];
+    assert!(nested["times_cheaper"]["low"].as_f64().unwrap() > 1.0, "{nested}");
+    assert!(nested["over_best_single"]["low"].as_f64() < nested["over_best_single"]["high"].as_f64());
+    let program = fs::read_to_string(&out).unwrap();
+    assert!(program.contains("\"avg."), "averages are learnt: {program}");
+    assert!(!program.contains("energy_mj") && !program.contains("top5"), "{program}");
+    assert_eq!(plain["worst_case_ms"], 11.0);
+
+    let short = train(&["--at-most-worst-ms", "10.5"]);
+    assert!(short["worst_case_ms"].as_f64().unwrap() <= 10.5);
+    let shorter = train(&["--at-most-worst-ms", "2"]);
+    assert_eq!((&shorter["worst_case_ms"], &shorter["program"]), (&1.0.into(), &"run small\nanswer small\n".into()));
+
+    let energy = train(&["--energy", "--margin", "-0.01"]);
+    assert_eq!(energy["candidates"][1]["cost_ms"], 20.0);
+
+    let free = train(&["--label-free", "--margin", "-0.01"]);
+    assert!(free["chosen"]["mean_ms"].as_f64().unwrap() < 9.5, "{free}");
+    let best = train(&["--label-free=best", "--at-least", "0.9"]);
+    assert_eq!(best["best_single"], "large");
+
+    let (ok, text, _) = run(&["train", &profile, "-o", out.to_str().unwrap(), "--nested", "3", "--repeats", "1"]);
+    assert!(ok && text.contains("\nNested: ") && text.contains("1500 rows cannot tell"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_asked_is_refused_in_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = table(dir.path());
+    let bare = dir.path().join("bare.csv");
+    fs::write(&bare, "input,a.reward,a.cost_ns\nx,1,5\ny,1,5\nz,0,5\nw,1,5\nv,1,5\n").unwrap();
+    let bare = bare.to_str().unwrap();
+    for (args, parts) in [
+        (vec!["train", &profile, "--at-most-worst-ms", "0.5"], vec!["worst case", "allow 1.0000 ms"]),
+        (vec!["train", bare, "--energy"], vec!["bare.csv", "energy_mj"]),
+        (vec!["train", bare, "--label-free"], vec!["CANDIDATE.answer"]),
+        (vec!["train", bare, "--nested", "9"], vec!["outer folds", "2 to 5"]),
+    ] {
+        let mut args = args;
+        let out = dir.path().join("x.json");
+        args.extend(["-o", out.to_str().unwrap()]);
+        let (ok, _, stderr) = run(&args);
+        assert!(!ok && parts.iter().all(|p| stderr.contains(p)), "{args:?}: {stderr}");
+        assert_eq!(stderr.trim().lines().filter(|l| !l.contains("training") && !l.is_empty()).count(), 1, "{stderr}");
+    }
+}
+
+#[test]
+fn rewards_of_ones_own() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        println!("skipped: no python3");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let profile = table(dir.path());
+    let weighted = dir.path().join("w.csv");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/rewards.py");
+    let made = Command::new("python3")
+        .args([script, &profile, weighted.to_str().unwrap(), "0=1.0", "1=0.5"])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let text = fs::read_to_string(&weighted).unwrap();
+    let rewards: Vec<&str> = text.lines().skip(1).map(|l| l.split(',').nth(2).unwrap()).collect();
+    assert!(rewards.contains(&"0.5") && rewards.contains(&"0.4") && rewards.contains(&"1"), "{rewards:?}");
+    let out = dir.path().join("m.json");
+    let found = json(&["train", weighted.to_str().unwrap(), "-o", out.to_str().unwrap(), "--json", "--repeats", "1"]);
+    assert!(found["candidates"][1]["reward"].as_f64().unwrap() < 0.7, "{found}");
+}
