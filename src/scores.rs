@@ -42,12 +42,10 @@ pub fn summarise(scores: &[f32], kind: Scores, probabilities: &mut [f32]) -> Opt
 /// Probabilities of logits, and their summary. With t = max z and S = Σ e^(z − t), the entropy −Σ p ln p is ln S − Σ p (z − t): one
 /// logarithm for all classes.
 fn softmax(scores: &[f32], probabilities: &mut [f32]) -> Option<Summary> {
-    let (mut class, mut top, mut finite) = (0, f32::MIN, true);
-    for (i, &s) in scores.iter().enumerate() {
+    let (mut top, mut finite) = (f32::MIN, true);
+    for &s in scores {
         finite &= s.is_finite();
-        if s > top {
-            (class, top) = (i, s);
-        }
+        top = top.max(s);
     }
     if !finite {
         return None;
@@ -62,15 +60,19 @@ fn softmax(scores: &[f32], probabilities: &mut [f32]) -> Option<Summary> {
     // The largest term is 1, so the sum cannot be 0.
     let inverse = 1.0 / sum;
     let scale = inverse as f32;
-    let mut second = 0.0_f32;
+    // The class is that of the largest probability, not of the largest logit: logits that differ by less than a probability can
+    // tell are equals, as they are to the kernels.
+    let (mut class, mut top1, mut second) = (0, f32::MIN, 0.0_f32);
     for (i, p) in probabilities.iter_mut().enumerate() {
         *p *= scale;
-        if i != class {
+        if *p > top1 {
+            second = second.max(top1);
+            (class, top1) = (i, *p);
+        } else {
             second = second.max(*p);
         }
     }
     let entropy = if scores.len() == 1 { 0.0 } else { (sum.ln() - weighted * inverse) / ln_count(scores.len()) };
-    let top1 = probabilities[class];
     Some(Summary { class: class as u32, top1, margin: top1 - second, entropy: (entropy as f32).clamp(0.0, 1.0) })
 }
 

@@ -12,7 +12,7 @@ fn the_examples_run() {
     let (pgm, grey) = (dir.path().join("image.pgm"), dir.path().join("image.gray"));
     std::fs::write(&pgm, [b"P5\n# a comment\n28 28\n255\n".as_slice(), &pixels].concat()).expect("written");
     std::fs::write(&grey, &pixels).expect("written");
-    let fashion = root().join("plans/fashion");
+    let fashion = root().join("tests/capi/bundle");
     for compiler in compilers() {
         let example = |name: &str| compiler.program(&root().join("examples").join(name), &archive(), &[]);
         let text = run(Command::new(example("c/classify.c")).arg(&fashion).arg(&pgm).arg("null"));

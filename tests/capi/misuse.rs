@@ -43,7 +43,7 @@ fn wrong_arguments_are_statuses() {
     let premodel = premodel_file(dir.path());
     for compiler in compilers() {
         let program = compiler.program(&client("misuse.c"), &archive(), &[]);
-        let text = run(Command::new(program).arg(root().join("plans/fashion")).arg(&premodel));
+        let text = run(Command::new(program).arg(root().join("tests/capi/bundle")).arg(&premodel));
         assert!(text.contains("misuse: passed"), "{text}");
     }
 }
@@ -65,7 +65,7 @@ fn panics_become_statuses() {
     let premodel = premodel_file(dir.path());
     for compiler in compilers() {
         let program = compiler.program(&client("panic.c"), &archive_that_panics(), &[]);
-        let text = run(Command::new(program).arg(root().join("plans/fashion")).arg(&premodel));
+        let text = run(Command::new(program).arg(root().join("tests/capi/bundle")).arg(&premodel));
         assert!(text.contains("panic: passed"), "{text}");
     }
 }

@@ -41,7 +41,7 @@ fn programs_outside_the_tree() {
         let from = root().join(file);
         std::fs::copy(&from, dir.path().join(from.file_name().expect("a file"))).expect("copied");
     }
-    let fashion = root().join("plans/fashion");
+    let fashion = root().join("tests/capi/bundle");
     let check = |program: &mut Command, image: &str| {
         program.arg(&fashion).arg(dir.path().join(image)).arg("null").env("LD_LIBRARY_PATH", prefix.join("lib"));
         let text = run(program);
@@ -158,7 +158,7 @@ fn two_rust_archives_in_one_program() {
                     .args(["-Wl,--no-whole-archive", sections, "-lpthread", "-ldl", "-lm", "-o"])
                     .arg(&program));
                 let mut command = Command::new(&program);
-                command.arg(root().join("plans/fashion"));
+                command.arg(root().join("tests/capi/bundle"));
                 if source == "panic.c" {
                     command.arg(&premodel);
                 }

@@ -29,7 +29,7 @@ fn the_ros2_node_compiles() {
         let source = root().join("examples/ros2/src/classifier.cpp");
         // As strict as ROS 2's own packages are; its logging macros are not ISO C++ in any case.
         let program = compiler.program(&source, &archive(), &[&stand_ins, "-Wno-pedantic"]);
-        let bundle = format!("bundle:={}", root().join("plans/fashion").display());
+        let bundle = format!("bundle:={}", root().join("tests/capi/bundle").display());
         let text = run(Command::new(&program).args(["--ros-args", "-p", &bundle, "-p", "engine:=null"]));
         assert_eq!(text.matches("~/class: 0 T-shirt").count(), 6, "{text}");
         assert!(text.contains("encoding bayer_rggb8 is not known"), "{text}");

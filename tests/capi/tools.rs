@@ -32,7 +32,7 @@ fn sanitizers_find_nothing() {
     for (source, library) in [("misuse.c", archive()), ("panic.c", archive_that_panics())] {
         let program = gcc.program(&client(source), &library, &flags);
         run(Command::new(program)
-            .arg(root().join("plans/fashion"))
+            .arg(root().join("tests/capi/bundle"))
             .arg(&premodel)
             .env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1"));
     }
@@ -52,7 +52,7 @@ fn valgrind_finds_nothing() {
             .args(["--quiet", "--error-exitcode=99", "--leak-check=full"])
             .args(["--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"])
             .arg(program)
-            .arg(root().join("plans/fashion"))
+            .arg(root().join("tests/capi/bundle"))
             .arg(&premodel));
     }
 }
@@ -61,7 +61,7 @@ fn valgrind_finds_nothing() {
 fn threads_do_as_the_rules_say() {
     let Some(gcc) = gcc() else { return };
     let program = gcc.program(&client("threads.c"), &archive(), &[]);
-    let bundle = root().join("plans/fashion");
+    let bundle = root().join("tests/capi/bundle");
     for mode in ["two", "handed", "watched", "clash"] {
         let text = run(Command::new(&program).arg(&bundle).args(["20000", mode]));
         assert!(text.contains("passed"), "{text}");
@@ -94,7 +94,7 @@ fn thread_sanitizer_finds_nothing_in_the_c_side() {
     let program = gcc.program(&client("threads.c"), &archive(), &["-fsanitize=thread"]);
     for mode in ["two", "handed", "watched", "clash"] {
         run(Command::new(&program)
-            .arg(root().join("plans/fashion"))
+            .arg(root().join("tests/capi/bundle"))
             .args(["2000", mode])
             .env("TSAN_OPTIONS", "halt_on_error=1"));
     }
@@ -124,6 +124,6 @@ fn two_rust_libraries_in_one_program() {
         .arg("-ltrt_select")
         .arg(format!("-Wl,-rpath,{}", folder.display()))
         .args(NATIVE));
-    let text = run(Command::new(&program).arg(root().join("plans/fashion")));
+    let text = run(Command::new(&program).arg(root().join("tests/capi/bundle")));
     assert!(text.contains("two libraries: passed"), "{text}");
 }
