@@ -10,7 +10,8 @@ use std::vec::Vec;
 use rayon::prelude::*;
 
 use crate::{
-    Answer, Average, CandidateId, Expected, Interval, Mask, Premodel, ProfileRef, Signal, SignalId, TrainedFor,
+    Answer, Average, CandidateId, CandidateSignal, Expected, Interval, Mask, Premodel, ProfileRef, Signal, SignalId,
+    TrainedFor,
 };
 
 use super::Profile;
@@ -411,6 +412,8 @@ impl Front {
         plan.flatten(&problem.columns, &place, &mut nodes);
         let signals: Vec<Signal> = used.iter().map(|&c| self.table.signals[c].clone()).collect();
         let (temperatures, averages) = self.calibration(&plan, &signals);
+        let reads_risk = signals.iter().any(|s| matches!(s, Signal::Candidate(_, CandidateSignal::Risk)));
+        let risks = if reads_risk { self.table.risks.clone() } else { Vec::new() };
         let mut fallback: Vec<&Single> = self.singles.iter().collect();
         fallback.sort_by(|a, b| b.reward.total_cmp(&a.reward).then(a.cost.total_cmp(&b.cost)));
         let t = &self.template;
@@ -420,7 +423,7 @@ impl Front {
             signals,
             nodes,
             fallback.into_iter().map(|s| s.candidate).collect(),
-            Vec::new(),
+            risks,
             t.trained_for.clone(),
         )
         .and_then(|premodel| premodel.with_calibration(temperatures, averages))
