@@ -25,8 +25,9 @@ use super::topk::{Scratch, TopK};
 /// Rows that temperatures and weights are fitted on, at most: a handful of numbers needs no more.
 const FIT_ROWS: usize = 5000;
 
-/// Temperatures are searched in 1/8..=8.
-const LEAST_TEMPERATURE: f64 = 0.125;
+/// Temperatures are searched in 1/4..=4. Lower ones push so many probabilities to 1 that the sure and the surest can no longer be
+/// told apart.
+const LEAST_TEMPERATURE: f64 = 0.25;
 
 /// Candidates' temperatures and what averages of them say on every row.
 #[derive(Clone, Debug)]

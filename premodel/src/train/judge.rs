@@ -3,7 +3,7 @@
 use std::vec::Vec;
 
 use crate::temper::Mixture;
-use crate::{Answer, AverageSignal, CandidateId, Mask, Premodel, Request, Signal};
+use crate::{Answer, AverageSignal, CandidateId, CandidateSignal, Mask, Premodel, Request, Signal};
 
 use super::Profile;
 use super::topk::{Scratch, TopK};
@@ -49,6 +49,8 @@ enum Source<'a> {
     Column(&'a [f32]),
     /// An average: its place in the list of averages.
     Average(usize, AverageSignal),
+    /// The premodel's risk by class, and the classes answered.
+    Risk(&'a [f32], &'a [u32]),
 }
 
 /// The averages that a premodel speaks of, made from the most probable classes of a profile.
@@ -103,6 +105,10 @@ pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
             (&Signal::Average(of, signal), Some(averages)) if read.contains(&i) => {
                 averages.place(of, premodel, &place).map(|at| Source::Average(at, signal))
             }
+            (&Signal::Candidate(c, CandidateSignal::Risk), _) => match (premodel.risk(c), place[c.index()]) {
+                (Some(risk), Some(at)) if !profile.answers.is_empty() => Some(Source::Risk(risk, &profile.answers[at])),
+                _ => None,
+            },
             _ => None,
         };
         let column = || {
@@ -133,6 +139,8 @@ pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
             *slot = match *source {
                 Source::Missing => f32::NAN,
                 Source::Column(values) => values[row],
+                // A class that the premodel has never heard of says nothing.
+                Source::Risk(risk, answers) => risk.get(answers[row] as usize).copied().unwrap_or(f32::NAN),
                 Source::Average(at, AverageSignal::Top1) => mixtures[at].top1,
                 Source::Average(at, AverageSignal::Margin) => mixtures[at].margin,
             };

@@ -15,6 +15,7 @@ mod judge;
 mod nested;
 mod policy;
 mod profile;
+mod risk;
 mod rows;
 mod select;
 mod smooth;

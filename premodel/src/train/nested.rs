@@ -62,11 +62,13 @@ pub fn nested(
         )));
     }
     let fold_of = folds(rows, outer, settings.seed ^ 0x0E57ED);
+    // Of several goals the first is the one that prices are looked for most closely for.
+    let settings = Settings { goal: settings.goal.or(goals.first().copied()), ..settings.clone() };
     let mut results = vec![Nested { rewards: vec![f64::NAN; rows], costs: vec![f64::NAN; rows] }; goals.len()];
     for fold in 0..outer {
         let (unseen, seen): (Vec<usize>, Vec<usize>) = (0..rows).partition(|&row| fold_of[row] == fold);
         let tell = |done: usize, of: usize| progress(fold * of + done, outer * of);
-        let front = sweep(&profile.with_rows(&seen), costs_ns, features_ns, settings, &tell)?;
+        let front = sweep(&profile.with_rows(&seen), costs_ns, features_ns, &settings, &tell)?;
         let kept = truth.with_rows(&unseen);
         for (goal, result) in goals.iter().zip(&mut results) {
             let premodel = front.premodel(choose(&front, *goal)?)?;

@@ -10,12 +10,14 @@ use std::vec::Vec;
 use rayon::prelude::*;
 
 use crate::{
-    Answer, Average, CandidateId, Expected, Interval, Mask, Premodel, ProfileRef, Signal, SignalId, TrainedFor,
+    Answer, Average, CandidateId, CandidateSignal, Expected, Interval, Mask, Premodel, ProfileRef, Signal, SignalId,
+    TrainedFor,
 };
 
 use super::Profile;
 use super::bins::BINS;
 use super::calibrate::reward_of;
+use super::choose::Goal;
 use super::judge::{Single, singles};
 use super::policy::Plan;
 use super::stats::{Rng, bootstrap_mean};
@@ -43,6 +45,8 @@ pub struct Settings {
     pub steps: usize,
     /// Further values of λ, in reward per millisecond.
     pub lambdas_per_ms: Vec<f64>,
+    /// What will be asked of the front: prices are looked for most closely where it is met.
+    pub goal: Option<Goal>,
     /// Seed of the folds: the same seed gives the same result.
     pub seed: u64,
 }
@@ -59,6 +63,7 @@ impl Default for Settings {
             repeats: 0,
             steps: 36,
             lambdas_per_ms: vec![],
+            goal: None,
             seed: 1,
         }
     }
@@ -121,6 +126,9 @@ struct Template {
 }
 
 const NS_PER_MS: f64 = 1e6;
+
+/// A price, and reward and cost by row.
+type Priced = (f64, Vec<(f64, f64)>);
 
 /// Programs whose mean costs differ by less than this share are near enough.
 const NARROW: f64 = 0.03;
@@ -208,13 +216,13 @@ pub fn sweep_judged(
     let done = AtomicUsize::new(0);
     let tell = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, all);
     let folds = Folds::new(profile, truth, &base, settings, repeats);
-    let mut judged: Vec<(f64, Vec<(f64, f64)>)> = Vec::new();
+    let mut judged: Vec<Priced> = Vec::new();
     let asked = settings.lambdas_per_ms.iter().map(|l| l / NS_PER_MS);
     let first: Vec<f64> = coarse.iter().copied().chain(asked).collect();
     judged.extend(first.iter().copied().zip(folds.outcomes(&first, &tell)));
     let mut left = fine;
     while left > 0 {
-        let next = between(&mut judged, left);
+        let next = between(&mut judged, left, settings.goal, &truth.rewards[best_single.index()]);
         if next.is_empty() {
             break;
         }
@@ -258,18 +266,32 @@ pub fn sweep_judged(
     Ok(Front { points, singles, best_single, table, settings, template })
 }
 
-/// Prices halfway between those whose programs' mean costs lie far apart, the widest gaps first; at most `most`.
-fn between(judged: &mut [(f64, Vec<(f64, f64)>)], most: usize) -> Vec<f64> {
+/// Prices halfway between those whose programs' mean costs lie far apart, at most `most`: where the goal is crossed first,
+/// then the widest gaps.
+fn between(judged: &mut [Priced], most: usize, goal: Option<Goal>, best: &[f32]) -> Vec<f64> {
     judged.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let cost = |outcomes: &[(f64, f64)]| outcomes.iter().map(|o| o.1).sum::<f64>();
-    let mut gaps: Vec<(f64, f64)> = judged
+    let rows = best.len() as f64;
+    let cost = |outcomes: &[(f64, f64)]| outcomes.iter().map(|o| o.1).sum::<f64>() / rows;
+    let reward = |outcomes: &[(f64, f64)]| outcomes.iter().map(|o| o.0).sum::<f64>() / rows;
+    let target = best.iter().map(|&r| f64::from(r)).sum::<f64>() / rows;
+    let met = |outcomes: &[(f64, f64)]| match goal {
+        Some(Goal::AtMostMs(ms)) => cost(outcomes) <= ms * NS_PER_MS,
+        Some(Goal::AtLeast(least)) => reward(outcomes) >= least,
+        Some(Goal::AtLeastBestSingle { margin }) => reward(outcomes) >= target + margin,
+        Some(Goal::Lambda(_)) | None => true,
+    };
+    let mut gaps: Vec<(bool, f64, f64)> = judged
         .windows(2)
         .filter(|w| w[0].0 > 0.0 && w[1].0 / w[0].0 > 1.02)
-        .map(|w| ((cost(&w[0].1) / cost(&w[1].1)).ln().abs(), (w[0].0 * w[1].0).sqrt()))
-        .filter(|gap| gap.0 > NARROW)
+        .map(|w| {
+            let width = (cost(&w[0].1) / cost(&w[1].1)).ln().abs();
+            (met(&w[0].1) != met(&w[1].1), width, (w[0].0 * w[1].0).sqrt())
+        })
+        .filter(|gap| gap.1 > if gap.0 { NARROW / 6.0 } else { NARROW })
         .collect();
-    gaps.sort_by(|a, b| b.0.total_cmp(&a.0));
-    gaps.into_iter().take(most).map(|gap| gap.1).collect()
+    gaps.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)));
+    // A few at a time: what is found says where to look next.
+    gaps.into_iter().take(most.min(6)).map(|gap| gap.2).collect()
 }
 
 /// The folds of all repeats, each with the table made from the other folds of its repeat: everything that a fold's programs
@@ -411,6 +433,8 @@ impl Front {
         plan.flatten(&problem.columns, &place, &mut nodes);
         let signals: Vec<Signal> = used.iter().map(|&c| self.table.signals[c].clone()).collect();
         let (temperatures, averages) = self.calibration(&plan, &signals);
+        let reads_risk = signals.iter().any(|s| matches!(s, Signal::Candidate(_, CandidateSignal::Risk)));
+        let risks = if reads_risk { self.table.risks.clone() } else { Vec::new() };
         let mut fallback: Vec<&Single> = self.singles.iter().collect();
         fallback.sort_by(|a, b| b.reward.total_cmp(&a.reward).then(a.cost.total_cmp(&b.cost)));
         let t = &self.template;
@@ -420,7 +444,7 @@ impl Front {
             signals,
             nodes,
             fallback.into_iter().map(|s| s.candidate).collect(),
-            Vec::new(),
+            risks,
             t.trained_for.clone(),
         )
         .and_then(|premodel| premodel.with_calibration(temperatures, averages))

@@ -7,12 +7,13 @@ use std::vec::Vec;
 
 use rayon::prelude::*;
 
-use crate::{AverageSignal, CandidateSignal, Mask, Signal};
+use crate::{AverageSignal, CandidateId, CandidateSignal, Mask, Signal};
 
-use super::bins::{Binned, Class};
+use super::bins::{BINS, Binned, Class};
 use super::calibrate::{Calibrated, calibrate};
 use super::policy::{Averaged, Plan, Problem};
 use super::profile::{Column, MEASURED, Profile};
+use super::risk;
 use super::stats::Rng;
 use super::sweep::{Settings, prices};
 
@@ -27,9 +28,14 @@ const SAMPLE_ROWS: usize = 1500;
 const SAMPLE_PRICES: usize = 8;
 const SAMPLE_BINS: usize = 16;
 
-/// Whether a column is what only measuring knows: no program may read it.
+/// Whether a column is what only measuring knows, or must not be taken from the file: no program may read it as it stands.
 fn is_measured(signal: &Signal) -> bool {
-    matches!(signal, Signal::Candidate(_, CandidateSignal::Other(name)) if MEASURED.contains(&name.as_str()))
+    match signal {
+        Signal::Candidate(_, CandidateSignal::Other(name)) => MEASURED.contains(&name.as_str()),
+        // Made anew from the rows that may be seen.
+        Signal::Candidate(_, CandidateSignal::Risk) => true,
+        _ => false,
+    }
 }
 
 /// What all folds share: nothing in it depends on a reward but the rewards.
@@ -76,6 +82,8 @@ pub(super) struct Table {
     /// Signals of the problem's columns.
     pub(super) signals: Vec<Signal>,
     pub(super) calibrated: Option<Calibrated>,
+    /// Risk by candidate and class; empty where the profile has no answers.
+    pub(super) risks: Vec<Vec<f32>>,
 }
 
 impl Table {
@@ -91,6 +99,14 @@ impl Table {
     fn of_states(profile: &Profile, base: &Base, rows: &[u32], states: Vec<Mask>, settings: &Settings) -> Table {
         let mut columns = base.columns.clone();
         let mut signals = base.signals.clone();
+        let mut risks = Vec::new();
+        for c in 0..profile.answers.len() {
+            let (values, needs) = (risk::column(profile, c, rows, settings.seed), Mask::of(CandidateId(c as u8)));
+            columns.push(Arc::new(Binned::new(&values, needs, Class::Other, BINS)));
+            signals.push(Signal::Candidate(CandidateId(c as u8), CandidateSignal::Risk));
+            risks.push(risk::table(profile, c, rows.iter().copied()));
+        }
+        let first_average = columns.len();
         let sets: Vec<Mask> = states.iter().copied().filter(|s| !s.is_empty()).collect();
         let calibrated = profile.topk.as_ref().map(|topk| calibrate(profile, topk, rows, &sets, settings.seed));
         let mut averages = HashMap::new();
@@ -109,14 +125,14 @@ impl Table {
             averages,
             costs: base.costs.clone(),
             features_cost: base.features_cost,
-            first_average: base.columns.len(),
+            first_average,
             columns,
             states,
             tests: settings.tests,
             min_leaf: if settings.min_leaf > 0 { settings.min_leaf } else { (rows.len() / 200).max(20) },
             significance: settings.significance,
         };
-        Table { problem, signals, calibrated }
+        Table { problem, signals, calibrated, risks }
     }
 }
 

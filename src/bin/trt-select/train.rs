@@ -154,6 +154,14 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         ));
     }
     let destination = Output::open(output, "-o")?;
+    let goal = match (args.at_most_ms, args.lambda, args.at_most_worst_ms, args.at_least) {
+        (Some(ms), ..) => Goal::AtMostMs(ms),
+        (_, Some(lambda), ..) => Goal::Lambda(lambda),
+        (_, _, _, Some(AtLeast::BestSingle)) => Goal::AtLeastBestSingle { margin: args.margin },
+        (_, _, _, Some(AtLeast::Reward(reward))) => Goal::AtLeast(reward),
+        (_, _, Some(worst), None) => Goal::AtMostMs(worst),
+        (_, _, None, None) => Goal::AtLeastBestSingle { margin: args.margin },
+    };
     let settings = Settings {
         max_runs: usize::from(args.max_runs),
         tests: usize::from(args.tests),
@@ -162,6 +170,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         folds: usize::from(args.folds),
         repeats: usize::from(args.repeats),
         lambdas_per_ms: args.lambda.into_iter().collect(),
+        goal: Some(goal),
         worst_ns: args.at_most_worst_ms.map(|ms| ms * 1e6),
         seed: args.seed,
         ..Settings::default()
@@ -173,14 +182,6 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     };
     let front = sweep_judged(&profile, &truth, &costs, features_ns, &settings, &tell).map_err(data)?;
     bar.finish_and_clear();
-    let goal = match (args.at_most_ms, args.lambda, args.at_most_worst_ms, args.at_least) {
-        (Some(ms), ..) => Goal::AtMostMs(ms),
-        (_, Some(lambda), ..) => Goal::Lambda(lambda),
-        (_, _, _, Some(AtLeast::BestSingle)) => Goal::AtLeastBestSingle { margin: args.margin },
-        (_, _, _, Some(AtLeast::Reward(reward))) => Goal::AtLeast(reward),
-        (_, _, Some(worst), None) => Goal::AtMostMs(worst),
-        (_, _, None, None) => Goal::AtLeastBestSingle { margin: args.margin },
-    };
     let point = choose(&front, goal).map_err(data)?;
     let premodel = front.premodel(point).map_err(data)?;
     let judged = unseen.as_ref().map(|unseen| {
