@@ -49,7 +49,8 @@ fn a_late_network_is_not_waited_for() {
             } else {
                 assert!(outcome.late && outcome.ran.len() == 1, "{outcome:?}");
                 assert!(matches!(outcome.answer, Answer::Candidate(c) if outcome.ran.has(c)), "{outcome:?}");
-                assert!(outcome.times.total_ns >= 100_000_000, "{outcome:?}");
+                // The deadline is the system's clock's, the time that of the selector's: they agree within a thousandth.
+                assert!(outcome.times.total_ns >= 99_900_000, "{outcome:?}");
                 late += 1;
             }
             doubles.cuda.delay(0);
