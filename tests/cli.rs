@@ -308,6 +308,7 @@ fn a_bundle_of_tensors_works_with_and_without_labels() {
         }
         fs::write(at("rows.csv"), rows).unwrap();
         let _ = fs::remove_file(&profile);
+        let _ = fs::remove_file(at("profile.topk.csv"));
         ok(&["profile", &bundle, "-o", path_str(&profile)]);
         let text = fs::read_to_string(&profile).unwrap();
         assert!(text.contains(&format!("# judged_by: {judged_by}\n")) && !text.contains("feature."), "{text}");
@@ -480,7 +481,7 @@ fn outputs_spare_what_is_not_theirs() {
     refused(&["train", path_str(&profile), "-o", path_str(&at("no/such/m.json"))], 1, &["no/such", "written"]);
     refused(&["train", path_str(&profile), "--judge", path_str(&profile)], 2, &["the same"]);
     let count = fs::read_dir(dir.path()).unwrap().count();
-    assert_eq!(count, 3, "nothing is left beside the three files");
+    assert_eq!(count, 4, "nothing is left beside the three files and the profile's side file");
     #[cfg(unix)]
     {
         refused(&["profile", FASHION, "-o", "/dev/null"], 2, &["/dev/null", "a device or a pipe"]);

@@ -136,10 +136,11 @@ fn what_nested_promises_is_seen_on_new_inputs() {
     let profile = three(2000, 3, false);
     let costs = profile.cost_vector().unwrap();
     let goals = [Goal::AtLeastBestSingle { margin: 0.0 }, Goal::AtMostMs(4.0)];
-    let found = nested(&profile, &profile, &costs, 0.0, &quick(), &goals, 5, &|_, _| {}).unwrap();
     let unseen = three(20_000, 4, false);
-    let front = train(&profile, &quick());
-    for (goal, nested) in goals.iter().zip(&found) {
+    for goal in &goals {
+        let found = nested(&profile, &profile, &costs, 0.0, &quick(), &[*goal], 5, &|_, _| {}).unwrap();
+        let front = train(&profile, &Settings { goal: Some(*goal), ..quick() });
+        let nested = &found[0];
         assert!(nested.rewards.iter().chain(&nested.costs).all(|v| v.is_finite()), "every row is judged once");
         let premodel = front.premodel(choose(&front, *goal).unwrap()).unwrap();
         let judged = judge(&premodel, &unseen).unwrap();
