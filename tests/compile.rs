@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const PREMODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/plans/fashion/premodel.json");
+const PREMODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capi/bundle/premodel.json");
 
 fn compile(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trt-select"));
