@@ -147,7 +147,7 @@ pub(crate) fn golden(model: &Premodel) -> Vec<Row> {
 
 /// The shipped one.
 pub(crate) fn fashion() -> Premodel {
-    Premodel::from_json(include_str!("../../../plans/fashion/premodel.json")).unwrap()
+    Premodel::from_json(include_str!("../../../tests/capi/bundle/premodel.json")).unwrap()
 }
 
 /// Rows of ordinary values, of values at and beside the program's own thresholds, and of every odd float there is. On some
