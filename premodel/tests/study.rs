@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use trt_select_premodel::study::{Group, Options, Study, study};
+use trt_select_premodel::study::{Group, Kind, Options, Study, study};
 use trt_select_premodel::train::{Profile, Rng};
 
 fn options() -> Options {
@@ -111,6 +111,43 @@ fn the_same_seed_gives_the_same_bytes() {
         }
     }
     assert!(first.iter().any(|(n, text)| n == "accuracy.svg" && text.contains("decision programs")));
+}
+
+/// The programs may do what cascades do, so their front lies above cascades where confidence tells what is right.
+#[test]
+fn the_front_is_held_beside_all_others_at_their_own_time() {
+    let text = generated(3000, 15, |rng, _, t| [t[0] > 0.4, rng.unit() < 0.5 + 0.45 * t[1], rng.unit() < 0.93]);
+    let found = of(&text, &options());
+    let beside = found.beside();
+    let of_kind = |kind: Kind| beside.iter().filter(move |b| b.kind == kind);
+    assert_eq!(of_kind(Kind::Single).count(), 3);
+    assert!(Kind::ALL.into_iter().all(|kind| of_kind(kind).count() > 0));
+    for (_, points) in &found.fronts {
+        for p in points {
+            eprintln!("{p:?}");
+        }
+        break;
+    }
+    for b in &beside {
+        eprintln!("{b:?}");
+    }
+    for b in &beside {
+        let front = b.front.expect("the cheapest network is a program");
+        assert_eq!(b.over(), Some(front - b.accuracy));
+        // A single network is a program; others differ by the noise of 3,000 rows at the most.
+        let least = if b.kind == Kind::Single { 0.0 } else { -0.01 };
+        assert!(front - b.accuracy >= least - 1e-9, "{b:?}");
+        for (_, points) in found.fronts.iter().filter(|f| f.0 == Group::Program) {
+            assert!(points.iter().all(|p| p.mean_ns > b.mean_ns * 1.000_001 || p.accuracy <= front + 1e-9), "{b:?}");
+        }
+    }
+    let dearest = of_kind(Kind::Single).max_by(|a, b| a.mean_ns.total_cmp(&b.mean_ns)).expect("three");
+    assert!(dearest.over() > Some(0.005), "at the dearest network's time a program is better: {dearest:?}");
+    for a in of_kind(Kind::Hindsight) {
+        assert!(of_kind(Kind::Hindsight).all(|b| b == a || b.accuracy < a.accuracy || b.mean_ns > a.mean_ns));
+    }
+    let program = found.overheads.iter().find(|o| o.selector.starts_with("decision program")).expect("it was trained");
+    assert!(program.decision_ns.is_some_and(|ns| ns > 0.0), "{program:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use std::vec;
 use std::vec::Vec;
 
-use crate::train::{Goal, Kept, MEASURED, Profile, Settings, algorithm_1, choose, judge, sweep};
+use crate::train::{Goal, Kept, Profile, Settings, Signals, algorithm_1, choose, nested_over, sweep};
 use crate::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
 
 use super::StudyError;
@@ -15,17 +15,8 @@ use super::table::{Fold, NONE, Table};
 
 /// Column that says whether the truth is among the five most probable classes.
 const TOP5: &str = "top5";
-/// Column of the energy of a run in millijoules.
-const ENERGY: &str = "energy_mj";
-/// How much worse than the best single network a program may be in training: the default of `train`.
-const MARGIN: f64 = -0.001;
-
-fn median(values: &[f32]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f32::total_cmp);
-    let n = sorted.len();
-    if n == 0 { f64::NAN } else { (f64::from(sorted[(n - 1) / 2]) + f64::from(sorted[n / 2])) / 2.0 }
-}
+/// What the trainer is asked for: `train`'s default.
+const GOAL: Goal = Goal::AtLeastBestSingle { margin: -0.001 };
 
 /// What the baselines read of a profile.
 pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
@@ -40,11 +31,10 @@ pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
         features_ns: profile.features_cost_ns(),
         confidence: vec![Vec::new(); n],
         top5: vec![Vec::new(); n],
-        energy_mj: Vec::new(),
+        energy_mj: profile.energies_mj().unwrap_or_default(),
         features: Vec::new(),
         rows: profile.rows(),
     };
-    let mut energy = vec![f64::NAN; n];
     for column in &profile.columns {
         match &column.signal {
             Signal::Feature(name) => table.features.push((name.clone(), column.values.clone())),
@@ -52,9 +42,6 @@ pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
             Signal::Candidate(c, CandidateSignal::Top1) => table.confidence[c.index()] = column.values.clone(),
             Signal::Candidate(c, CandidateSignal::Other(name)) if name == TOP5 => {
                 table.top5[c.index()] = column.values.clone();
-            }
-            Signal::Candidate(c, CandidateSignal::Other(name)) if name == ENERGY => {
-                energy[c.index()] = median(&column.values);
             }
             _ => {}
         }
@@ -67,29 +54,13 @@ pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
             *top5 = profile.labels.iter().enumerate().map(holds).collect::<Option<Vec<f32>>>().unwrap_or_default();
         }
     }
-    if energy.iter().all(|e| e.is_finite()) {
-        table.energy_mj = energy;
-    }
     Ok(table)
-}
-
-/// The profile without the columns that only measuring knows: whether the truth is among five classes, and the energy.
-/// A program that read them would know the label.
-pub(super) fn without_truth(profile: &Profile) -> Profile {
-    keep_columns(
-        profile,
-        |signal| !matches!(signal, Signal::Candidate(_, CandidateSignal::Other(name)) if MEASURED.contains(&name.as_str())),
-    )
 }
 
 /// The profile with the image features and the user's own signals as its only signals.
 pub(super) fn features_only(profile: &Profile) -> Profile {
-    Profile { topk: None, ..keep_columns(profile, |signal| matches!(signal, Signal::Feature(_) | Signal::User(_))) }
-}
-
-fn keep_columns(profile: &Profile, keep: impl Fn(&Signal) -> bool) -> Profile {
-    let mut kept = profile.clone();
-    kept.columns.retain(|column| keep(&column.signal));
+    let mut kept = Profile { topk: None, ..profile.clone() };
+    kept.columns.retain(|column| matches!(column.signal, Signal::Feature(_) | Signal::User(_)));
     kept
 }
 
@@ -138,13 +109,13 @@ pub(super) struct Ask {
 impl Ask {
     /// Decision programs by the trainer's defaults.
     pub(super) fn programs(folds: usize, seed: u64) -> Ask {
-        let settings = Settings { folds, repeats: 1, seed, ..Settings::default() };
+        let settings = Settings { folds, repeats: 1, seed, goal: Some(GOAL), ..Settings::default() };
         Ask { settings, group: Group::Program, name: "decision program, at least best single" }
     }
 
     /// Trees over image features that run one network.
     pub(super) fn feature_trees(folds: usize, seed: u64) -> Ask {
-        let settings = Settings { folds, repeats: 1, seed, max_runs: 1, tests: 3, ..Settings::default() };
+        let settings = Settings { max_runs: 1, tests: 3, ..Ask::programs(folds, seed).settings };
         Ask { settings, group: Group::FeatureTree, name: "image-features tree, at least best single" }
     }
 }
@@ -168,63 +139,49 @@ pub(super) fn trained(
         mean_ns: p.cost_ns,
         on_front: p.on_front,
     });
-    let point = choose(&front, Goal::AtLeastBestSingle { margin: MARGIN }).ok();
+    let point = choose(&front, GOAL).ok();
     let premodel = point.and_then(|point| front.premodel(point).ok());
     Ok(Trained { points: points.collect(), premodel, seconds })
 }
 
 /// "At least the best single network", nested: in each fold the program is trained and chosen on the training rows alone,
-/// and judged on the others. `None` where the trainer cannot judge such programs on this profile.
+/// and judged on the others.
 pub(super) fn nested(
     profile: &Profile,
     table: &Table,
     folds: &[Fold],
     ask: &Ask,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Option<Outcome>, StudyError> {
-    let mut outcome = Outcome::empty(table, ask.name.to_string(), ask.group, false);
-    let (mut rewards, mut costs) = (vec![0.0; table.rows], vec![0.0; table.rows]);
-    let all = table.all();
-    // Within a fold five parts are enough to choose by.
-    let ask = Ask { settings: Settings { folds: ask.settings.folds.min(5), ..ask.settings.clone() }, ..ask.clone() };
+) -> Result<Outcome, StudyError> {
+    let mut fold_of = vec![0; table.rows];
     for (f, fold) in folds.iter().enumerate() {
-        let part = |done: usize, of: usize| progress(f * of.max(1) + done, folds.len() * of.max(1));
-        let Some(premodel) = trained(&subset(profile, &fold.train), table, &ask, &part)?.premodel else {
-            return Ok(None);
-        };
-        let Some(judged) = judge(&premodel, &subset(profile, &fold.test)) else { return Ok(None) };
-        for (i, &row) in fold.test.iter().enumerate() {
-            let row = row as usize;
-            (rewards[row], costs[row]) = (judged.rewards[i], judged.costs[i]);
+        fold.test.iter().for_each(|&row| fold_of[row as usize] = f);
+    }
+    // Within a fold five parts are enough to choose by.
+    let settings = Settings { folds: ask.settings.folds.min(5), ..ask.settings.clone() };
+    let found = nested_over(profile, profile, &table.costs, table.features_ns, &settings, &[GOAL], &fold_of, progress);
+    let mut outcome = Outcome::empty(table, ask.name.to_string(), ask.group, false);
+    let all = table.all();
+    for found in found.map_err(|e| StudyError(e.to_string()))? {
+        for (row, answered) in found.answered.iter().enumerate() {
             // An average is no candidate's answer: who chose is not judged for it.
-            outcome.answer[row] = match judged.answered[i] {
-                Answer::Candidate(c) => {
-                    let name = &premodel.candidates()[c.index()];
-                    table.names.iter().position(|n| n == name).map_or(NONE, |c| c as u8)
-                }
+            outcome.answer[row] = match answered {
+                Answer::Candidate(c) => c.0,
                 Answer::Average(_) => NONE,
             };
             outcome.choice[row] = outcome.answer[row];
             outcome.truth[row] = table.fastest_right(&all, row);
         }
+        outcome.judged = Some((found.rewards, found.costs));
     }
-    outcome.judged = Some((rewards, costs));
-    Ok(Some(outcome))
+    Ok(outcome)
 }
 
 /// Mean time of a program's decisions for one input in nanoseconds, all its signals given. `None` where the profile lacks
 /// one.
 pub(super) fn walk_ns(premodel: &Premodel, profile: &Profile) -> Option<f64> {
-    let columns: Option<Vec<&[f32]>> = premodel
-        .signals()
-        .iter()
-        .map(|signal| {
-            let name = signal.name(premodel.candidates());
-            profile.columns.iter().find(|c| c.signal.name(&profile.candidates) == name).map(|c| c.values.as_slice())
-        })
-        .collect();
-    let columns = columns?;
-    let rows: Vec<Vec<f32>> = (0..profile.rows()).map(|r| columns.iter().map(|c| c[r]).collect()).collect();
+    let mut signals = Signals::new(premodel, profile)?;
+    let rows: Vec<Vec<f32>> = (0..profile.rows()).map(|row| signals.of(row).to_vec()).collect();
     let program = premodel.program();
     let walk = |row: &Vec<f32>| {
         let mut walk = program.start();

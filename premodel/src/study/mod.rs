@@ -11,6 +11,7 @@
 //! capable one of its networks answers.
 
 mod adapter;
+mod beside;
 mod cascade;
 mod chain;
 mod classify;
@@ -35,12 +36,13 @@ use crate::CandidateId;
 use crate::train::{Kept, Profile, Rng};
 
 pub use adapter::FrontPoint;
+pub use beside::{Beside, Kind};
 pub use cascade::CascadePoint;
 pub use features::{Correlations, Dropped, Loss};
 pub use outcome::{ClassScore, Group, Summary};
 pub use overhead::Overhead;
 
-use adapter::{Ask, features_only, kept, nested, trained, walk_ns, without_truth};
+use adapter::{Ask, features_only, kept, nested, trained, walk_ns};
 use chain::{ALONE, Part, STAGES, chains, classifiers, knn_chain_accuracy};
 use outcome::{Outcome, summarise};
 use table::{Fold, Table, folds};
@@ -198,11 +200,10 @@ pub fn study(profile: &Profile, options: &Options, progress: Progress<'_>) -> Re
         cascade_points = found.by_order;
     }
 
-    let known = without_truth(profile);
     let mut fronts = Vec::new();
-    let mut asks = vec![(known.clone(), Ask::programs(options.folds, options.seed))];
+    let mut asks = vec![(profile.clone(), Ask::programs(options.folds, options.seed))];
     if !table.features.is_empty() {
-        asks.push((features_only(&known), Ask::feature_trees(options.folds, options.seed)));
+        asks.push((features_only(profile), Ask::feature_trees(options.folds, options.seed)));
     }
     for (profile, ask) in &asks {
         let found = trained(profile, &table, ask, &|d, of| progress("training", d, of))?;
@@ -212,7 +213,7 @@ pub fn study(profile: &Profile, options: &Options, progress: Progress<'_>) -> Re
             overheads.push(Overhead { selector, decision_ns, training_s: found.seconds });
         }
         fronts.push((ask.group, found.points));
-        outcomes.extend(nested(profile, &table, &parts, ask, &|d, of| progress("nested training", d, of))?);
+        outcomes.push(nested(profile, &table, &parts, ask, &|d, of| progress("nested training", d, of))?);
     }
 
     let sample = removal_rows(&table, options.seed);
@@ -234,7 +235,7 @@ pub fn study(profile: &Profile, options: &Options, progress: Progress<'_>) -> Re
             overheads.extend(both.into_iter().skip(usize::from(!STAGES.contains(&kind))));
         }
     }
-    let counts = counts(profile, &known, &table, &features, &parts, options, progress)?;
+    let counts = counts(profile, &table, &features, &parts, options, progress)?;
     let selectors = outcomes.iter().map(|o| summarise(&table, o, options.seed)).collect();
     let share = |class: u8| {
         let all = table.all();
@@ -365,7 +366,6 @@ fn removal_rows(table: &Table, seed: u64) -> Vec<u32> {
 /// by mean reward: it is the axis of the table, and nothing that a fold fits.
 fn counts(
     profile: &Profile,
-    known: &Profile,
     table: &Table,
     features: &[usize],
     folds: &[Fold],
@@ -394,7 +394,7 @@ fn counts(
         let cascade = cascade::cascades(table, set, folds, &prices, &|| ());
         let mut sorted = ids(set);
         sorted.sort_unstable();
-        let part = known.with_candidates(&sorted);
+        let part = profile.with_candidates(&sorted);
         let ask = Ask::programs(options.folds, options.seed);
         let points = trained(&part, table, &ask, &|d, of| {
             progress("number of networks", (k - 2) * of + d, (order.len() - 1) * of);

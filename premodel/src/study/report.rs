@@ -7,7 +7,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::outcome::{Group, Summary};
-use super::{FrontPoint, Study, chain, classify, svm};
+use super::{Beside, FrontPoint, Kind, Study, chain, classify, svm};
 
 /// Rows of cells, the first one the header.
 type Rows = Vec<Vec<String>>;
@@ -41,7 +41,7 @@ impl Study {
         self.candidates.get(id.index()).cloned().unwrap_or_default()
     }
 
-    fn names(&self, set: &[crate::CandidateId], between: &str) -> String {
+    pub(super) fn names(&self, set: &[crate::CandidateId], between: &str) -> String {
         set.iter().map(|&c| self.name(c)).collect::<Vec<_>>().join(between)
     }
 
@@ -62,6 +62,7 @@ pub(super) fn tables(study: &Study) -> Vec<(String, String)> {
         ("algorithm1.csv", algorithm_1(study)),
         ("fronts.csv", fronts(study)),
         ("cascades.csv", cascades(study)),
+        ("beside.csv", beside(study)),
         ("counts.csv", counts(study)),
         ("overhead.csv", overhead(study)),
     ];
@@ -179,6 +180,15 @@ fn cascades(study: &Study) -> Rows {
     for p in &study.cascades {
         let lambda = format!("{:.6}", p.lambda_per_ns * 1e6);
         rows.push(vec![study.names(&p.order, " > "), lambda, share(p.accuracy), ms(p.mean_ns)]);
+    }
+    rows
+}
+
+fn beside(study: &Study) -> Rows {
+    let mut rows = cells(["other", "kind", "mean_ms", "accuracy", "front_accuracy", "front_over"]);
+    for b in study.beside() {
+        let other = [b.name.clone(), b.kind.name().to_string(), ms(b.mean_ns), share(b.accuracy)];
+        rows.push(other.into_iter().chain([maybe(b.front, share), maybe(b.over(), share)]).collect());
     }
     rows
 }
@@ -348,7 +358,7 @@ pub(super) fn markdown(study: &Study, names: &[String]) -> String {
         "\nEvery figure is from rows that the selector was not fitted on; folds are shuffled by the seed. *Top-1* is the mean \
          reward of the answers. *Selector* is the share of rows on which the fastest right network was foretold, or rightly \
          that none is right: it is no accuracy of answers. Intervals are paired bootstraps (1,000 resamples). Times are sums \
-         of the networks' median costs",
+         of the networks' costs (medians of the profile, or those given)",
     );
     let _ = writeln!(
         text,
@@ -367,6 +377,13 @@ pub(super) fn markdown(study: &Study, names: &[String]) -> String {
     text.push_str(&table(&selector_rows(study)));
     text.push_str(&findings(study));
     notes(study, &mut text);
+    text.push_str(
+        "\n## The front beside others\n\nFor every single network and cascade what the front of the decision programs reaches at the same mean time, by \
+         a coin between two of its programs. Cascades are chosen in the fold as programs are, by price; those picked in hindsight \
+         are what no cascade of any order and price beats on the rows that judge them, which is more than a user could choose.\n\n",
+    );
+    text.push_str(&above(&study.beside()));
+    text.push_str(&table(&rounded(beside(study))));
 
     text.push_str("\n## Which network is optimal\n\nShare of rows for which a network is the fastest right one.\n\n");
     text.push_str(&table(&rounded(optimal(study))));
@@ -464,6 +481,28 @@ fn findings(study: &Study) -> String {
         let _ =
             writeln!(text, "- Front of the {} ({} points, λ given beforehand): {said}.", group.name(), points.len());
     }
+    text
+}
+
+/// How often the front's program is better, in a line for each kind.
+fn above(all: &[Beside]) -> String {
+    let mut text = String::new();
+    for kind in Kind::ALL {
+        let over: Vec<f64> = all.iter().filter(|b| b.kind == kind).filter_map(Beside::over).collect();
+        let missing = all.iter().filter(|b| b.kind == kind && b.front.is_none()).count();
+        let Some(least) = over.iter().copied().min_by(f64::total_cmp) else { continue };
+        let count = |of: fn(f64) -> bool| over.iter().filter(|&&v| of(v)).count();
+        let _ = writeln!(
+            text,
+            "- {}: the front is better than {}, equal to {}, worse than {} ({:+.2} points at the least); as fast as {missing} it has none.",
+            kind.name(),
+            count(|v| v > 1e-9),
+            count(|v| v.abs() <= 1e-9),
+            count(|v| v < -1e-9),
+            100.0 * least
+        );
+    }
+    text.push('\n');
     text
 }
 

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use crate::{CandidateId, Mask};
 
 use super::bins::{BINS, Binned, Class};
+use super::judge::reward_of;
 use super::profile::Profile;
 use super::stats::Rng;
 use super::topk::{Scratch, TopK};
@@ -90,14 +91,6 @@ fn target(profile: &Profile, row: usize) -> Option<u32> {
     (profile.rewards[best][row] >= 0.5).then(|| profile.answers.get(best).map(|a| a[row]))?
 }
 
-/// Reward of answering with a class: that of a candidate that answered so, else by the label.
-pub(super) fn reward_of(profile: &Profile, row: usize, class: u32) -> f32 {
-    match profile.answers.iter().position(|a| a[row] == class) {
-        Some(c) => profile.rewards[c][row],
-        None => f32::from(u8::from(profile.labels[row] == Some(class))),
-    }
-}
-
 fn temperature(topk: &TopK, candidate: CandidateId, fit: &[(u32, u32)]) -> f32 {
     if fit.is_empty() {
         return 1.0;
@@ -164,7 +157,7 @@ fn average(profile: &Profile, topk: &TopK, set: Mask, weights: Vec<f32>, tempera
     for row in 0..rows {
         let mixture = topk.mixture(row, &members, &mut scratch);
         (classes[row], top1[row], margin[row]) = (mixture.class, mixture.top1, mixture.margin);
-        rewards[row] = reward_of(profile, row, mixture.class);
+        rewards[row] = reward_of(profile, row, mixture.class, members.iter().map(|m| m.0));
     }
     Average {
         weights,

@@ -89,78 +89,28 @@ impl Averages<'_> {
 /// candidates first; where none did, 1 if it is the label's class, else 0.
 pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
     let program = premodel.program();
-    let place: Vec<Option<usize>> =
-        premodel.candidates().iter().map(|name| profile.candidates.iter().position(|c| c == name)).collect();
-    let mut averages =
-        profile.topk.as_ref().map(|table| Averages { table, members: Vec::new(), scratch: Scratch::default() });
-    let read: Vec<usize> = program.reads().map(|s| s.index()).collect();
-    let mut sources = Vec::with_capacity(premodel.signals().len());
-    for (i, signal) in premodel.signals().iter().enumerate() {
-        let name = signal.name(premodel.candidates());
-        let flipped = match *signal {
-            Signal::Agreement(a, b) => Some(Signal::Agreement(b, a).name(premodel.candidates())),
-            _ => None,
-        };
-        let average = match (signal, &mut averages) {
-            (&Signal::Average(of, signal), Some(averages)) if read.contains(&i) => {
-                averages.place(of, premodel, &place).map(|at| Source::Average(at, signal))
-            }
-            (&Signal::Candidate(c, CandidateSignal::Risk), _) => match (premodel.risk(c), place[c.index()]) {
-                (Some(risk), Some(at)) if !profile.answers.is_empty() => Some(Source::Risk(risk, &profile.answers[at])),
-                _ => None,
-            },
-            _ => None,
-        };
-        let column = || {
-            let column = profile.columns.iter().find(|c| {
-                let column = c.signal.name(&profile.candidates);
-                column == name || Some(&column) == flipped.as_ref()
-            });
-            column.map_or(Source::Missing, |c| Source::Column(&c.values))
-        };
-        sources.push(average.unwrap_or_else(column));
-    }
-    if read.iter().any(|&s| matches!(sources[s], Source::Missing))
-        || program.runs().iter().any(|c| place[c.index()].is_none())
-    {
-        return None;
-    }
+    let mut signals = Signals::new(premodel, profile)?;
     let costs = &premodel.trained_for.costs_ns;
     let features = if premodel.reads_features() { premodel.trained_for.features_ns } else { 0.0 };
-    let mut signals = std::vec![f32::NAN; sources.len()];
-    let mut mixtures = Vec::new();
     let mut judged = Judged { rewards: Vec::new(), costs: Vec::new(), answered: Vec::new() };
     for row in 0..profile.rows() {
-        mixtures.clear();
-        if let Some(averages) = &mut averages {
-            mixtures.extend((0..averages.members.len()).map(|at| averages.mixture(at, row)));
-        }
-        for (slot, source) in signals.iter_mut().zip(&sources) {
-            *slot = match *source {
-                Source::Missing => f32::NAN,
-                Source::Column(values) => values[row],
-                // A class that the premodel has never heard of says nothing.
-                Source::Risk(risk, answers) => risk.get(answers[row] as usize).copied().unwrap_or(f32::NAN),
-                Source::Average(at, AverageSignal::Top1) => mixtures[at].top1,
-                Source::Average(at, AverageSignal::Margin) => mixtures[at].margin,
-            };
-        }
+        let values = signals.of(row);
         let mut walk = program.start();
         let answer = loop {
-            match program.step(&mut walk, &signals) {
+            match program.step(&mut walk, values) {
                 Request::Run(_) => {}
                 Request::Answer(answer) => break answer,
                 Request::NoneWorks => return None,
             }
         };
         judged.rewards.push(match answer {
-            Answer::Candidate(c) => f64::from(profile.rewards[place[c.index()]?][row]),
+            Answer::Candidate(c) => f64::from(profile.rewards[signals.place[c.index()]?][row]),
             Answer::Average(of) => {
-                let averages = averages.as_mut()?;
-                let at = averages.place(of, premodel, &place)?;
+                let averages = signals.averages.as_mut()?;
+                let at = averages.place(of, premodel, &signals.place)?;
                 let class = averages.mixture(at, row).class;
                 let first = averages.members[at].1.iter().map(|m| m.0);
-                reward_of(profile, averages.table, row, class, first)
+                f64::from(reward_of(profile, row, class, first))
             }
         });
         judged.costs.push(features + walk.ran().iter().map(|c| costs[c.index()]).sum::<f64>());
@@ -169,17 +119,90 @@ pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
     Some(judged)
 }
 
+/// What a premodel's program reads, on the rows of a profile.
+pub(crate) struct Signals<'a> {
+    /// Each candidate's place in the profile.
+    place: Vec<Option<usize>>,
+    sources: Vec<Source<'a>>,
+    averages: Option<Averages<'a>>,
+    mixtures: Vec<Mixture>,
+    values: Vec<f32>,
+}
+
+impl<'a> Signals<'a> {
+    /// `None` where the profile lacks a signal or a candidate that the program names.
+    pub(crate) fn new(premodel: &'a Premodel, profile: &'a Profile) -> Option<Signals<'a>> {
+        let program = premodel.program();
+        let place: Vec<Option<usize>> =
+            premodel.candidates().iter().map(|name| profile.candidates.iter().position(|c| c == name)).collect();
+        let mut averages =
+            profile.topk.as_ref().map(|table| Averages { table, members: Vec::new(), scratch: Scratch::default() });
+        let read: Vec<usize> = program.reads().map(|s| s.index()).collect();
+        let mut sources = Vec::with_capacity(premodel.signals().len());
+        for (i, signal) in premodel.signals().iter().enumerate() {
+            let name = signal.name(premodel.candidates());
+            let flipped = match *signal {
+                Signal::Agreement(a, b) => Some(Signal::Agreement(b, a).name(premodel.candidates())),
+                _ => None,
+            };
+            let average = match (signal, &mut averages) {
+                (&Signal::Average(of, signal), Some(averages)) if read.contains(&i) => {
+                    averages.place(of, premodel, &place).map(|at| Source::Average(at, signal))
+                }
+                (&Signal::Candidate(c, CandidateSignal::Risk), _) => match (premodel.risk(c), place[c.index()]) {
+                    (Some(risk), Some(at)) if !profile.answers.is_empty() => {
+                        Some(Source::Risk(risk, &profile.answers[at]))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            };
+            let column = || {
+                let column = profile.columns.iter().find(|c| {
+                    let column = c.signal.name(&profile.candidates);
+                    column == name || Some(&column) == flipped.as_ref()
+                });
+                column.map_or(Source::Missing, |c| Source::Column(&c.values))
+            };
+            sources.push(average.unwrap_or_else(column));
+        }
+        let lacks = read.iter().any(|&s| matches!(sources[s], Source::Missing))
+            || program.runs().iter().any(|c| place[c.index()].is_none());
+        let values = std::vec![f32::NAN; sources.len()];
+        (!lacks).then_some(Signals { place, sources, averages, mixtures: Vec::new(), values })
+    }
+
+    /// All of them on a row, as if every candidate had run; NaN where the program reads none.
+    pub(crate) fn of(&mut self, row: usize) -> &[f32] {
+        self.mixtures.clear();
+        if let Some(averages) = &mut self.averages {
+            self.mixtures.extend((0..averages.members.len()).map(|at| averages.mixture(at, row)));
+        }
+        for (slot, source) in self.values.iter_mut().zip(&self.sources) {
+            *slot = match *source {
+                Source::Missing => f32::NAN,
+                Source::Column(values) => values[row],
+                // A class that the premodel has never heard of says nothing.
+                Source::Risk(risk, answers) => risk.get(answers[row] as usize).copied().unwrap_or(f32::NAN),
+                Source::Average(at, AverageSignal::Top1) => self.mixtures[at].top1,
+                Source::Average(at, AverageSignal::Margin) => self.mixtures[at].margin,
+            };
+        }
+        &self.values
+    }
+}
+
 /// What answering with a class is worth on a row: see [`judge`]. The candidates given are asked before all.
-fn reward_of(profile: &Profile, table: &TopK, row: usize, class: u32, first: impl Iterator<Item = CandidateId>) -> f64 {
+pub(super) fn reward_of(profile: &Profile, row: usize, class: u32, first: impl Iterator<Item = CandidateId>) -> f32 {
     // Without a column of answers, the most probable class is the answer.
     let answered = |c: usize| match profile.answers.get(c) {
         Some(answers) => answers[row] == class,
-        None => table.holds(CandidateId(c as u8), row, class, 1),
+        None => profile.topk.as_ref().is_some_and(|table| table.holds(CandidateId(c as u8), row, class, 1)),
     };
     let all = 0..profile.candidates.len();
     match first.map(CandidateId::index).chain(all).find(|&c| answered(c)) {
-        Some(c) => f64::from(profile.rewards[c][row]),
-        None => f64::from(u8::from(profile.labels[row] == Some(class))),
+        Some(c) => profile.rewards[c][row],
+        None => f32::from(u8::from(profile.labels[row] == Some(class))),
     }
 }
 

@@ -25,7 +25,11 @@ mod table;
 mod topk;
 
 pub use choose::{Goal, choose};
+#[cfg(feature = "study")]
+pub(crate) use judge::Signals;
 pub use judge::{Judged, Single, judge, oracle, random_mix, singles};
+#[cfg(feature = "study")]
+pub(crate) use nested::nested_over;
 pub use nested::{Nested, nested};
 pub use profile::{Column, MAX_COST, MEASURED, Profile, ProfileError};
 pub use rows::Teacher;

@@ -8,7 +8,7 @@
 use std::vec;
 use std::vec::Vec;
 
-use crate::Interval;
+use crate::{Answer, CandidateId, Interval};
 
 use super::Profile;
 use super::choose::{Goal, choose};
@@ -23,6 +23,8 @@ pub struct Nested {
     pub rewards: Vec<f64>,
     /// Cost of each row.
     pub costs: Vec<f64>,
+    /// Who answered each row, by the profile's order of candidates.
+    pub answered: Vec<Answer>,
 }
 
 impl Nested {
@@ -62,9 +64,27 @@ pub fn nested(
         )));
     }
     let fold_of = folds(rows, outer, settings.seed ^ 0x0E57ED);
+    nested_over(profile, truth, costs_ns, features_ns, settings, goals, &fold_of, progress)
+}
+
+/// [`nested`] over outer folds that are given: that of each row, from 0 on.
+#[expect(clippy::too_many_arguments, reason = "those of `nested`")]
+pub(crate) fn nested_over(
+    profile: &Profile,
+    truth: &Profile,
+    costs_ns: &[f64],
+    features_ns: f64,
+    settings: &Settings,
+    goals: &[Goal],
+    fold_of: &[usize],
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Vec<Nested>, TrainError> {
+    let (rows, outer) = (fold_of.len(), fold_of.iter().max().map_or(0, |last| last + 1));
     // Of several goals the first is the one that prices are looked for most closely for.
     let settings = Settings { goal: settings.goal.or(goals.first().copied()), ..settings.clone() };
-    let mut results = vec![Nested { rewards: vec![f64::NAN; rows], costs: vec![f64::NAN; rows] }; goals.len()];
+    let nothing = Answer::Candidate(CandidateId(0));
+    let empty = Nested { rewards: vec![f64::NAN; rows], costs: vec![f64::NAN; rows], answered: vec![nothing; rows] };
+    let mut results = vec![empty; goals.len()];
     for fold in 0..outer {
         let (unseen, seen): (Vec<usize>, Vec<usize>) = (0..rows).partition(|&row| fold_of[row] == fold);
         let tell = |done: usize, of: usize| progress(fold * of + done, outer * of);
@@ -77,6 +97,8 @@ pub fn nested(
             })?;
             for (i, &row) in unseen.iter().enumerate() {
                 (result.rewards[row], result.costs[row]) = (judged.rewards[i], judged.costs[i]);
+                // A front's premodels have the profile's candidates, in its order.
+                result.answered[row] = judged.answered[i];
             }
         }
     }

@@ -24,7 +24,7 @@ use std::vec::Vec;
 use crate::{Answer, CandidateId, Mask, Node, SignalId};
 
 use super::bins::{Binned, Class};
-use super::smooth::{Choice, Sums, best_of, choose};
+use super::smooth::{Choice, Curve, Sums, best_of, choose};
 use super::stats::Rng;
 
 /// Folds inside a training run, for valuing states.
@@ -33,6 +33,9 @@ const INNER_FOLDS: usize = 3;
 /// Image features are read before this many candidates ran: what an image looks like says little once two networks have
 /// seen it, and there are many features.
 const FEATURE_STATES: u32 = 2;
+
+/// What means of bins must gain over a smooth curve, in reward per row.
+const STEP_GAIN: f64 = 0.005;
 
 /// The average of a set: its answer and what that is worth, by row.
 #[derive(Clone, Debug)]
@@ -107,8 +110,10 @@ impl Values {
 }
 
 /// Sums by inner fold, and what each fold's complement chooses.
+#[derive(Clone)]
 struct Trial {
     column: usize,
+    curve: Curve,
     /// By fold left out.
     choices: Vec<Choice>,
     /// Summed values of the choices on the folds that they did not see.
@@ -264,34 +269,28 @@ impl Search<'_> {
             let trials: Vec<Trial> = self
                 .problem
                 .readable(set, self.with_features)
-                .map(|column| self.trial(column, values, rows, &fold_of, intervals))
+                .map(|column| self.trial(column, Curve::Smooth, values, rows, &fold_of, intervals))
                 .collect();
             let confident = |t: &&Trial| first && self.problem.columns[t.column].class == Class::Confidence;
             if let Some(trial) = trials.iter().filter(confident).max_by(|a, b| a.value.total_cmp(&b.value))
                 && trial.value > best.value
             {
                 chosen = self.taken(trial, rows, &fold_of);
-                best = Trial { column: trial.column, choices: trial.choices.clone(), value: trial.value };
+                best = trial.clone();
             }
-            // What is no confidence has to show that it is no luck, the more so the more signals were tried (of m normal
-            // numbers the largest is near √(2 ln m)); the largest gain is looked at first.
-            let tried = trials.iter().filter(|t| !confident(t)).count().max(1) as f64;
-            let needed = (self.problem.significance.powi(2) + 2.0 * tried.ln()).sqrt();
-            let mut others: Vec<&Trial> = trials.iter().filter(|t| !confident(t) && t.value > best.value).collect();
-            others.sort_by(|a, b| b.value.total_cmp(&a.value));
-            for trial in others.into_iter().take(3) {
-                let taken = self.taken(trial, rows, &fold_of);
-                let mut square = 0.0;
-                for ((&row, &new), &old) in rows.iter().zip(&taken).zip(&chosen) {
-                    let of = values.of(row);
-                    square += f64::from(of[usize::from(new)] - of[usize::from(old)]).powi(2);
-                }
-                if trial.value - best.value >= needed * square.sqrt() {
-                    chosen = taken;
-                    best = Trial { column: trial.column, choices: trial.choices.clone(), value: trial.value };
-                    break;
-                }
-            }
+            // Means of bins follow steps that a smooth curve blurs, and noise too: they have to show which it is. Each state looks
+            // for steps, so what was tried counts over all states; and a curve is left for a gain that is felt.
+            let stepped: Vec<Trial> = trials
+                .iter()
+                .filter(confident)
+                .map(|t| self.trial(t.column, Curve::Means, values, rows, &fold_of, intervals))
+                .collect();
+            let tried = stepped.len() * self.problem.states.len();
+            let felt = best.value + STEP_GAIN * rows.len() as f64;
+            let stepped: Vec<&Trial> = stepped.iter().filter(|t| t.value > felt).collect();
+            self.improve(&mut best, &mut chosen, tried, &stepped, values, rows, &fold_of);
+            let others: Vec<&Trial> = trials.iter().filter(|t| !confident(t)).collect();
+            self.improve(&mut best, &mut chosen, others.len(), &others, values, rows, &fold_of);
         }
         if best.column == usize::MAX {
             let totals = self.totals(values, rows);
@@ -301,7 +300,7 @@ impl Search<'_> {
         let mut sums = Sums::new(column.bins(), count);
         rows.iter().for_each(|&row| sums.add(usize::from(column.codes[row as usize]), values.of(row)));
         let intervals = 1 << tests.min(2);
-        let choice = choose(&sums, intervals);
+        let choice = choose(&sums, intervals, best.curve);
         // Each interval may be parted once more by what tells more there.
         let spent = if choice.actions.len() > 2 { 2 } else { 1 };
         let mut parts: Vec<Tree> = choice.actions.iter().map(|&a| Tree::Leaf(a)).collect();
@@ -320,6 +319,38 @@ impl Search<'_> {
         (Tree::Test { column: best.column, choice, parts }, chosen)
     }
 
+    /// Takes the best of further trials in place of what was chosen, where it shows that it is no luck: its gain must be so many
+    /// standard errors of itself, the more so the more were tried (of m normal numbers the largest is near √(2 ln m)); the
+    /// largest gains are looked at.
+    #[expect(clippy::too_many_arguments, reason = "what was chosen, what is tried, and on what")]
+    fn improve(
+        &self,
+        best: &mut Trial,
+        chosen: &mut Vec<u8>,
+        tried: usize,
+        trials: &[&Trial],
+        values: &Values,
+        rows: &[u32],
+        fold_of: &[usize],
+    ) {
+        let needed = (self.problem.significance.powi(2) + 2.0 * (tried.max(1) as f64).ln()).sqrt();
+        let mut better: Vec<&&Trial> = trials.iter().filter(|t| t.value > best.value).collect();
+        better.sort_by(|a, b| b.value.total_cmp(&a.value));
+        for trial in better.into_iter().take(3) {
+            let taken = self.taken(trial, rows, fold_of);
+            let mut square = 0.0;
+            for ((&row, &new), &old) in rows.iter().zip(&taken).zip(chosen.iter()) {
+                let of = values.of(row);
+                square += f64::from(of[usize::from(new)] - of[usize::from(old)]).powi(2);
+            }
+            if trial.value - best.value >= needed * square.sqrt() {
+                *chosen = taken;
+                *best = (*trial).clone();
+                return;
+            }
+        }
+    }
+
     fn totals(&self, values: &Values, rows: &[u32]) -> Vec<f64> {
         let mut totals = vec![0.0_f64; values.actions.len()];
         for &row in rows {
@@ -332,31 +363,39 @@ impl Search<'_> {
     fn constant(&self, values: &Values, rows: &[u32], fold_of: &[usize]) -> Trial {
         let mut sums: Vec<Sums> = (0..INNER_FOLDS).map(|_| Sums::new(1, values.actions.len())).collect();
         rows.iter().zip(fold_of).for_each(|(&row, &fold)| sums[fold].add(0, values.of(row)));
-        Search::judge(usize::MAX, &sums, 1)
+        Search::judge(usize::MAX, Curve::Smooth, &sums, 1)
     }
 
-    fn trial(&self, column: usize, values: &Values, rows: &[u32], fold_of: &[usize], intervals: usize) -> Trial {
+    fn trial(
+        &self,
+        column: usize,
+        curve: Curve,
+        values: &Values,
+        rows: &[u32],
+        fold_of: &[usize],
+        intervals: usize,
+    ) -> Trial {
         let binned = &self.problem.columns[column];
         let mut sums: Vec<Sums> = (0..INNER_FOLDS).map(|_| Sums::new(binned.bins(), values.actions.len())).collect();
         for (&row, &fold) in rows.iter().zip(fold_of) {
             sums[fold].add(usize::from(binned.codes[row as usize]), values.of(row));
         }
-        Search::judge(column, &sums, intervals)
+        Search::judge(column, curve, &sums, intervals)
     }
 
     /// Chooses on all folds but one, for each one, and adds up what the choices are worth on the fold left out.
-    fn judge(column: usize, folds: &[Sums], intervals: usize) -> Trial {
+    fn judge(column: usize, curve: Curve, folds: &[Sums], intervals: usize) -> Trial {
         let mut all = Sums::new(folds[0].counts.len(), folds[0].actions);
         folds.iter().for_each(|sums| all.add_all(sums, 1.0));
         let (mut choices, mut value) = (Vec::new(), 0.0);
         for left_out in folds {
             let mut seen = all.clone();
             seen.add_all(left_out, -1.0);
-            let choice = choose(&seen, intervals);
+            let choice = choose(&seen, intervals, curve);
             value += (0..left_out.counts.len()).map(|b| left_out.at(b, choice.action(b as u8))).sum::<f64>();
             choices.push(choice);
         }
-        Trial { column, choices, value }
+        Trial { column, curve, choices, value }
     }
 
     fn taken(&self, trial: &Trial, rows: &[u32], fold_of: &[usize]) -> Vec<u8> {

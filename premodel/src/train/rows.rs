@@ -6,7 +6,7 @@ use crate::temper::exp;
 use crate::{CandidateId, CandidateSignal, Signal};
 
 use super::Profile;
-use super::profile::{Column, ProfileError};
+use super::profile::{Column, ProfileError, median};
 use super::topk::{Scratch, TopK};
 
 /// Who stands for the truth where there are no labels.
@@ -61,11 +61,22 @@ impl Profile {
         let of = |c: usize| {
             let wanted = Signal::Candidate(CandidateId(c as u8), CandidateSignal::Other("energy_mj".into()));
             let column = self.columns.iter().find(|column| column.signal == wanted)?;
-            let mut values: Vec<f64> = column.values.iter().map(|&v| f64::from(v)).collect();
-            values.sort_by(f64::total_cmp);
-            Some((values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0)
+            Some(median(&column.values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>()))
         };
         (0..self.candidates.len()).map(of).collect()
+    }
+
+    /// The same table with other costs: one a candidate, and one of the image features, for every row.
+    ///
+    /// # Panics
+    /// If there are not as many costs as candidates.
+    #[must_use]
+    pub fn with_costs(mut self, costs_ns: &[f64], features_ns: f64) -> Profile {
+        assert_eq!(costs_ns.len(), self.candidates.len());
+        let rows = self.rows();
+        self.costs = costs_ns.iter().map(|&cost| std::vec![cost; rows]).collect();
+        self.features_cost = std::vec![features_ns; rows];
+        self
     }
 
     /// The same table with some rows only, in the order given; a row may come more than once.

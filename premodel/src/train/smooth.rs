@@ -9,6 +9,9 @@
 //! ```
 //! (ridge regression whose penalty grows with the bend, as a smoothing spline's does). Only differences between actions
 //! matter; the action that is best by these curves is taken in each bin, with few changes along the way.
+//!
+//! A cubic blurs a step: where a network is right above some confidence and wrong below it, the bins' own means say so better.
+//! They are the other curve that can be asked for.
 
 use std::vec;
 use std::vec::Vec;
@@ -88,20 +91,38 @@ pub(super) fn best_of(totals: &[f64]) -> usize {
     best
 }
 
-/// The best choice of at most `intervals` intervals by the smooth curves.
-pub(super) fn choose(sums: &Sums, intervals: usize) -> Choice {
+/// What is taken for an action's value along a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Curve {
+    /// The penalised cubic.
+    Smooth,
+    /// The mean of each bin.
+    Means,
+}
+
+/// The best choice of at most `intervals` intervals by the curves.
+pub(super) fn choose(sums: &Sums, intervals: usize, curve: Curve) -> Choice {
     let totals = sums.totals();
     let base = best_of(&totals);
     let rows: f64 = sums.counts.iter().sum();
     if intervals < 2 || sums.counts.len() < 2 || sums.actions < 2 || rows < 1.0 {
         return Choice { cuts: vec![], actions: vec![base] };
     }
-    let gains = curves(sums, &totals, base, rows);
+    let gains = match curve {
+        Curve::Smooth => cubics(sums, &totals, base, rows),
+        Curve::Means => means(sums, base),
+    };
     intervals_of(&sums.counts, &gains, sums.actions, intervals)
 }
 
+/// By bin, then action: the gain over the base action, per row; nothing in an empty bin.
+fn means(sums: &Sums, base: usize) -> Vec<f64> {
+    let gain = |bin: usize, action: usize| (sums.at(bin, action) - sums.at(bin, base)) / sums.counts[bin].max(1.0);
+    (0..sums.counts.len()).flat_map(|bin| (0..sums.actions).map(move |action| gain(bin, action))).collect()
+}
+
 /// By bin, then action: the smooth gain over the base action, per row.
-fn curves(sums: &Sums, totals: &[f64], base: usize, rows: f64) -> Vec<f64> {
+fn cubics(sums: &Sums, totals: &[f64], base: usize, rows: f64) -> Vec<f64> {
     let (bins, actions) = (sums.counts.len(), sums.actions);
     let mut basis = vec![[0.0_f64; 3]; bins];
     let mut below = 0.0;
@@ -243,13 +264,26 @@ mod tests {
             _ => 0.5 + 1.0 * (x - 0.7),
         };
         let sums = table(20_000, 1, |x, a, rng| f32::from(u8::from(rng.unit() < p(x, a).clamp(0.0, 1.0))));
-        let choice = choose(&sums, 4);
+        let choice = choose(&sums, 4, Curve::Smooth);
         assert_eq!(choice.actions, [1, 0, 2], "{choice:?}");
         assert!(
             (i32::from(choice.cuts[0]) - 18).abs() <= 4 && (i32::from(choice.cuts[1]) - 44).abs() <= 4,
             "{choice:?}"
         );
         assert_eq!((choice.action(0), choice.action(choice.cuts[0]), choice.action(choice.cuts[0] + 1)), (1, 1, 0));
+    }
+
+    #[test]
+    fn means_find_a_step_that_a_cubic_blurs() {
+        // Action 1 loses everything below a fifth, and gains a little above.
+        let sums = table(4000, 4, |x, a, _| match a {
+            1 if x < 0.2 => -1.0,
+            1 => 0.05,
+            _ => 0.0,
+        });
+        let cut = |curve| choose(&sums, 2, curve).cuts;
+        assert_eq!(cut(Curve::Means), [12]);
+        assert_ne!(cut(Curve::Smooth), [12]);
     }
 
     #[test]
@@ -260,8 +294,8 @@ mod tests {
             _ => 0.5 + 1.0 * (x - 0.7),
         };
         let sums = table(20_000, 1, |x, a, _| p(x, a) as f32);
-        assert_eq!(choose(&sums, 2).actions.len(), 2);
-        assert_eq!(choose(&sums, 1).actions.len(), 1);
+        assert_eq!(choose(&sums, 2, Curve::Smooth).actions.len(), 2);
+        assert_eq!(choose(&sums, 1, Curve::Smooth).actions.len(), 1);
     }
 
     #[test]
@@ -294,7 +328,7 @@ mod tests {
         for seed in 0..20 {
             let sums =
                 table(2000, seed, |_, a, rng| f32::from(u8::from(rng.unit() < if a == 0 { 0.55 } else { 0.45 })));
-            cut += usize::from(!choose(&sums, 4).cuts.is_empty());
+            cut += usize::from(!choose(&sums, 4, Curve::Smooth).cuts.is_empty());
         }
         assert!(cut <= 1, "{cut} of 20 tables of noise were cut");
     }

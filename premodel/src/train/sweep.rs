@@ -16,9 +16,8 @@ use crate::{
 
 use super::Profile;
 use super::bins::BINS;
-use super::calibrate::reward_of;
 use super::choose::Goal;
-use super::judge::{Single, singles};
+use super::judge::{Single, reward_of, singles};
 use super::policy::Plan;
 use super::stats::{Rng, bootstrap_mean};
 use super::table::{Base, Table};
@@ -355,7 +354,7 @@ impl<'a> Folds<'a> {
 fn reward(truth: &Profile, table: &Table, answer: Answer, row: usize) -> f64 {
     f64::from(match answer {
         Answer::Candidate(c) => truth.rewards[c.index()][row],
-        Answer::Average(set) => reward_of(truth, row, table.problem.averages[&set].classes[row]),
+        Answer::Average(set) => reward_of(truth, row, table.problem.averages[&set].classes[row], set.iter()),
     })
 }
 

@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod common;
 mod compile;
+mod costs;
 mod inspect;
 mod memory;
 mod profile;

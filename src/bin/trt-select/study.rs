@@ -10,6 +10,7 @@ use trt_select_premodel::study::{Group, Options, Study, Summary, study};
 use trt_select_premodel::train::Profile;
 
 use crate::common::{EngineArgs, Output, SampleArgs, number, print, print_json, progress, say, unwritable};
+use crate::costs::costs;
 use crate::profile;
 use crate::report::Table;
 
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Features that chains and classifiers read [default: the papers' seven where the profile has them, else all]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     features: Vec<String>,
+    /// Costs in place of the profile's, as for `train`: a CSV file with the columns candidate,cost_ns
+    #[arg(long, value_name = "CSV")]
+    costs: Option<PathBuf>,
     #[command(flatten)]
     samples: SampleArgs,
     #[command(flatten)]
@@ -46,7 +50,11 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&args.output).map_err(|e| unwritable(&args.output, "-o", &e))?;
     let path = profile_of(args)?;
     let data = |e: String| Error::new(ErrorKind::Data, e);
-    let profile = Profile::read(&path).map_err(|e| data(e.to_string()))?;
+    let mut profile = Profile::read(&path).map_err(|e| data(e.to_string()))?;
+    if args.costs.is_some() {
+        let (costs_ns, features_ns) = costs(&path, &profile, args.costs.as_deref())?;
+        profile = profile.with_costs(&costs_ns, features_ns);
+    }
     let options =
         Options { folds: usize::from(args.folds), seed: args.seed, theta: args.theta, features: args.features.clone() };
     let bar = progress(0, "study");
