@@ -122,15 +122,6 @@ fn the_front_is_held_beside_all_others_at_their_own_time() {
     let of_kind = |kind: Kind| beside.iter().filter(move |b| b.kind == kind);
     assert_eq!(of_kind(Kind::Single).count(), 3);
     assert!(Kind::ALL.into_iter().all(|kind| of_kind(kind).count() > 0));
-    for (_, points) in &found.fronts {
-        for p in points {
-            eprintln!("{p:?}");
-        }
-        break;
-    }
-    for b in &beside {
-        eprintln!("{b:?}");
-    }
     for b in &beside {
         let front = b.front.expect("the cheapest network is a program");
         assert_eq!(b.over(), Some(front - b.accuracy));
@@ -148,6 +139,54 @@ fn the_front_is_held_beside_all_others_at_their_own_time() {
     }
     let program = found.overheads.iter().find(|o| o.selector.starts_with("decision program")).expect("it was trained");
     assert!(program.decision_ns.is_some_and(|ns| ns > 0.0), "{program:?}");
+}
+
+/// Two networks over six classes, one of them unsure, with their five most probable classes beside: averages answer, and are
+/// reported like all others.
+#[test]
+fn averages_have_a_top5_an_energy_and_an_overhead() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut rng = Rng::new(16);
+    let mut text = String::from("input,label");
+    for name in ["a", "b"] {
+        write!(text, ",{name}.reward,{name}.cost_ns,{name}.answer,{name}.top1,{name}.energy_mj").unwrap();
+    }
+    let mut side = String::from("# k: 5\n# classes: 6\ninput,a.topk,b.topk\n");
+    text.push('\n');
+    for row in 0..1500 {
+        let label = rng.below(6);
+        write!(text, "row{row},{label}").unwrap();
+        write!(side, "row{row}").unwrap();
+        for (cost, skill) in [(1_000_000, 1.0), (9_000_000, 1.6)] {
+            let scores: Vec<f64> = (0..6).map(|c| rng.unit() * 4.0 + if c == label { skill } else { 0.0 }).collect();
+            let sum: f64 = scores.iter().map(|s| s.exp()).sum();
+            let mut order: Vec<usize> = (0..6).collect();
+            order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+            let p = |c: usize| scores[c].exp() / sum;
+            let right = u8::from(order[0] == label);
+            write!(text, ",{right},{cost},{},{},{}", order[0], p(order[0]), cost / 100_000).unwrap();
+            let cells: Vec<String> = order[..5].iter().map(|&c| format!("{c}:{:.6}", p(c))).collect();
+            write!(side, ",{}", cells.join(" ")).unwrap();
+        }
+        text.push('\n');
+        side.push('\n');
+    }
+    let path = dir.path().join("p.csv");
+    std::fs::write(&path, text).unwrap();
+    std::fs::write(dir.path().join("p.topk.csv"), side).unwrap();
+    let profile = Profile::read(&path).expect("a table that fits");
+    let found = study(&profile, &options(), &|_, _, _| ()).expect("a profile that can be studied");
+    let program = found.of(Group::Program).next().expect("a program");
+    let best = found.of(Group::Single).nth(1).expect("the second network");
+    let most = found.fronts[0].1.iter().map(|p| p.over_best_single).fold(f64::MIN, f64::max);
+    assert!(most > 0.01, "two are better than one: {most}");
+    let (top5, energy) = (program.top5.expect("known"), program.energy_mj.expect("measured"));
+    assert!(top5 > best.top5.expect("known") - 0.02 && top5 < 1.0, "{top5} {best:?}");
+    // Milliwatts are the same for both networks, so energy is time.
+    assert!((energy - program.mean_ns / 1e5).abs() < 1e-6, "{energy} {}", program.mean_ns);
+    let overhead = found.overheads.iter().find(|o| o.selector.starts_with("decision program")).expect("it was trained");
+    assert!(overhead.decision_ns.is_some_and(|ns| ns > 0.0), "{overhead:?}");
+    assert!(found.files().is_ok());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::train::{Goal, Kept, Profile, Settings, Signals, algorithm_1, choose, 
 use crate::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
 
 use super::StudyError;
-use super::outcome::{Group, Outcome};
+use super::outcome::{Group, Judgement, Outcome};
 use super::table::{Fold, NONE, Table};
 
 /// Column that says whether the truth is among the five most probable classes.
@@ -46,7 +46,7 @@ pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
             _ => {}
         }
     }
-    if let Some(topk) = &profile.topk {
+    if let Some(topk) = profile.topk.as_ref().filter(|topk| topk.k() >= 5) {
         for (c, top5) in table.top5.iter_mut().enumerate().filter(|(_, t)| t.is_empty()) {
             let holds = |(row, label): (usize, &Option<u32>)| {
                 label.map(|label| f32::from(u8::from(topk.holds(CandidateId(c as u8), row, label, 5))))
@@ -172,7 +172,8 @@ pub(super) fn nested(
             outcome.choice[row] = outcome.answer[row];
             outcome.truth[row] = table.fastest_right(&all, row);
         }
-        outcome.judged = Some((found.rewards, found.costs));
+        outcome.runs = found.ran;
+        outcome.judged = Some(Judgement { rewards: found.rewards, costs: found.costs, in_top5: found.in_top5 });
     }
     Ok(outcome)
 }

@@ -24,8 +24,17 @@ pub(super) struct Outcome {
     pub(super) answer: Vec<u8>,
     /// The candidates that ran.
     pub(super) runs: Vec<Mask>,
-    /// Reward and cost of each row where the trainer has judged them; `runs` is not known then.
-    pub(super) judged: Option<(Vec<f64>, Vec<f64>)>,
+    /// What the trainer has judged itself: the answers of averages are no network's.
+    pub(super) judged: Option<Judgement>,
+}
+
+/// Answers by rows that need not be a network's.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Judgement {
+    pub(super) rewards: Vec<f64>,
+    pub(super) costs: Vec<f64>,
+    /// Whether the truth is among the five most probable classes behind the answer, where known.
+    pub(super) in_top5: Vec<Option<bool>>,
 }
 
 /// Kind of selector.
@@ -119,14 +128,14 @@ impl Outcome {
     }
 
     pub(super) fn rewards(&self, table: &Table) -> Vec<f64> {
-        if let Some((rewards, _)) = &self.judged {
+        if let Some(Judgement { rewards, .. }) = &self.judged {
             return rewards.clone();
         }
         self.answer.iter().enumerate().map(|(row, &c)| f64::from(table.rewards[usize::from(c)][row])).collect()
     }
 
     pub(super) fn costs(&self, table: &Table) -> Vec<f64> {
-        if let Some((_, costs)) = &self.judged {
+        if let Some(Judgement { costs, .. }) = &self.judged {
             return costs.clone();
         }
         let features = if self.reads_features { table.features_ns } else { 0.0 };
@@ -234,7 +243,11 @@ pub(super) fn summarise(table: &Table, outcome: &Outcome, seed: u64) -> Summary 
     sorted.sort_by(f64::total_cmp);
     let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / table.rows as f64;
     let answered = || outcome.answer.iter().map(|&c| usize::from(c)).enumerate();
-    let has_top5 = answered().all(|(_, c)| !table.top5[c].is_empty());
+    let in_top5 = |(row, c): (usize, usize)| match table.top5.get(c) {
+        Some(known) => known.get(row).map(|&v| f64::from(v)),
+        None => outcome.judged.as_ref().and_then(|j| j.in_top5[row]).map(|held| f64::from(u8::from(held))),
+    };
+    let top5: Option<Vec<f64>> = answered().map(in_top5).collect();
     let classes = class_scores(&outcome.choice, &outcome.truth);
     let macro_of = |of: fn(&ClassScore) -> f64| classes.iter().map(of).sum::<f64>() / classes.len() as f64;
     let macro_scores = [macro_of(|c| c.precision), macro_of(|c| c.recall), macro_of(|c| c.f1)];
@@ -250,8 +263,8 @@ pub(super) fn summarise(table: &Table, outcome: &Outcome, seed: u64) -> Summary 
         p99_ns: percentile(&sorted, 99.0),
         worst_ns: sorted.last().copied().unwrap_or(f64::NAN),
         random_mix: random_mix(&single_points(table), mean_ns),
-        top5: has_top5.then(|| mean(&mut answered().map(|(row, c)| f64::from(table.top5[c][row])))),
-        energy_mj: (!table.energy_mj.is_empty() && outcome.judged.is_none()).then(|| {
+        top5: top5.map(|top5| mean(&mut top5.into_iter())),
+        energy_mj: (!table.energy_mj.is_empty()).then(|| {
             mean(&mut outcome.runs.iter().map(|runs| runs.iter().map(|c| table.energy_mj[c.index()]).sum::<f64>()))
         }),
         classes,

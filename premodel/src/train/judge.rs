@@ -28,6 +28,10 @@ pub struct Judged {
     pub costs: Vec<f64>,
     /// Who answered each row.
     pub answered: Vec<Answer>,
+    /// The candidates that ran.
+    pub ran: Vec<Mask>,
+    /// Whether the label is among the five most probable classes behind the answer; `None` where the profile cannot tell.
+    pub in_top5: Vec<Option<bool>>,
 }
 
 impl Judged {
@@ -92,7 +96,9 @@ pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
     let mut signals = Signals::new(premodel, profile)?;
     let costs = &premodel.trained_for.costs_ns;
     let features = if premodel.reads_features() { premodel.trained_for.features_ns } else { 0.0 };
-    let mut judged = Judged { rewards: Vec::new(), costs: Vec::new(), answered: Vec::new() };
+    let (ran, in_top5) = (Vec::new(), Vec::new());
+    let mut judged = Judged { rewards: Vec::new(), costs: Vec::new(), answered: Vec::new(), ran, in_top5 };
+    let top5 = profile.topk.as_ref().filter(|table| table.k() >= 5);
     for row in 0..profile.rows() {
         let values = signals.of(row);
         let mut walk = program.start();
@@ -103,16 +109,26 @@ pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
                 Request::NoneWorks => return None,
             }
         };
-        judged.rewards.push(match answer {
-            Answer::Candidate(c) => f64::from(profile.rewards[signals.place[c.index()]?][row]),
+        let label = profile.labels[row];
+        let (reward, in_top5) = match answer {
+            Answer::Candidate(c) => {
+                let at = signals.place[c.index()]?;
+                let held = top5.zip(label).map(|(table, label)| table.holds(CandidateId(at as u8), row, label, 5));
+                (f64::from(profile.rewards[at][row]), held)
+            }
             Answer::Average(of) => {
                 let averages = signals.averages.as_mut()?;
                 let at = averages.place(of, premodel, &signals.place)?;
                 let class = averages.mixture(at, row).class;
-                let first = averages.members[at].1.iter().map(|m| m.0);
-                f64::from(reward_of(profile, row, class, first))
+                let Averages { members, scratch, .. } = averages;
+                let members = &members[at].1;
+                let held = top5.zip(label).map(|(table, label)| table.mixture_holds(row, members, label, 5, scratch));
+                (f64::from(reward_of(profile, row, class, members.iter().map(|m| m.0))), held)
             }
-        });
+        };
+        judged.rewards.push(reward);
+        judged.in_top5.push(in_top5);
+        judged.ran.push(walk.ran());
         judged.costs.push(features + walk.ran().iter().map(|c| costs[c.index()]).sum::<f64>());
         judged.answered.push(answer);
     }

@@ -8,7 +8,7 @@
 use std::vec;
 use std::vec::Vec;
 
-use crate::{Answer, CandidateId, Interval};
+use crate::{Answer, CandidateId, Interval, Mask};
 
 use super::Profile;
 use super::choose::{Goal, choose};
@@ -25,6 +25,10 @@ pub struct Nested {
     pub costs: Vec<f64>,
     /// Who answered each row, by the profile's order of candidates.
     pub answered: Vec<Answer>,
+    /// The candidates that ran.
+    pub ran: Vec<Mask>,
+    /// As [`Judged::in_top5`](super::Judged::in_top5).
+    pub in_top5: Vec<Option<bool>>,
 }
 
 impl Nested {
@@ -83,7 +87,13 @@ pub(crate) fn nested_over(
     // Of several goals the first is the one that prices are looked for most closely for.
     let settings = Settings { goal: settings.goal.or(goals.first().copied()), ..settings.clone() };
     let nothing = Answer::Candidate(CandidateId(0));
-    let empty = Nested { rewards: vec![f64::NAN; rows], costs: vec![f64::NAN; rows], answered: vec![nothing; rows] };
+    let empty = Nested {
+        rewards: vec![f64::NAN; rows],
+        costs: vec![f64::NAN; rows],
+        answered: vec![nothing; rows],
+        ran: vec![Mask::EMPTY; rows],
+        in_top5: vec![None; rows],
+    };
     let mut results = vec![empty; goals.len()];
     for fold in 0..outer {
         let (unseen, seen): (Vec<usize>, Vec<usize>) = (0..rows).partition(|&row| fold_of[row] == fold);
@@ -98,7 +108,8 @@ pub(crate) fn nested_over(
             for (i, &row) in unseen.iter().enumerate() {
                 (result.rewards[row], result.costs[row]) = (judged.rewards[i], judged.costs[i]);
                 // A front's premodels have the profile's candidates, in its order.
-                result.answered[row] = judged.answered[i];
+                (result.answered[row], result.ran[row]) = (judged.answered[i], judged.ran[i]);
+                result.in_top5[row] = judged.in_top5[i];
             }
         }
     }

@@ -207,9 +207,12 @@ pub fn sweep_judged(
         0 => 1,
         n => n,
     };
-    let coarse = prices(settings.steps.div_ceil(3), costs_ns);
+    let mut coarse = prices(settings.steps.div_ceil(3), costs_ns);
     // What the fine ones may add, none where nothing costs anything.
     let fine = if coarse.len() > 1 { settings.steps - coarse.len() } else { 0 };
+    let dearer = dearer_prices(&coarse, costs_ns);
+    let fine = fine + 2 * dearer.len();
+    coarse.extend(dearer);
     let jobs = repeats * settings.folds;
     let all = jobs * (coarse.len() + fine + settings.lambdas_per_ms.len());
     let done = AtomicUsize::new(0);
@@ -368,6 +371,21 @@ pub(super) fn prices(steps: usize, costs_ns: &[f64]) -> Vec<f64> {
     let (low, high) = (5e-4_f64, 2.0_f64);
     let last = steps.saturating_sub(1).max(1) as f64;
     (0..steps).map(|i| low * (high / low).powf(i as f64 / last) / dearest).collect()
+}
+
+/// Prices above those, in the same steps, up to where running even the second cheapest candidate costs a right answer: there the
+/// front reaches the cheapest one alone.
+fn dearer_prices(prices: &[f64], costs_ns: &[f64]) -> Vec<f64> {
+    let mut costs = costs_ns.to_vec();
+    costs.sort_by(f64::total_cmp);
+    let (&[.., before, last], Some(&second)) = (prices, costs.get(1)) else { return Vec::new() };
+    let step = last / before;
+    if second == 0.0 || step <= 1.0 {
+        return Vec::new();
+    }
+    std::iter::successors(Some(last * step), |price| Some(price * step))
+        .take_while(|price| price * second < 1.0)
+        .collect()
 }
 
 /// The fold of each row, in random order and of about equal size.

@@ -262,6 +262,11 @@ impl TopK {
         }
     }
 
+    /// Most classes that an entry of it names.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
     /// Whether a class is among a candidate's `n` most probable on a row (with label and n = 5: whether it is top-5 right).
     ///
     /// # Panics
@@ -278,6 +283,62 @@ impl TopK {
     /// # Panics
     /// If there is no such candidate or row.
     pub fn mixture(&self, row: usize, members: &[(CandidateId, f32, f32)], scratch: &mut Scratch) -> Mixture {
+        let floor = self.add_up(row, members, scratch);
+        let Scratch { sums, named, .. } = scratch;
+        // From here on all is above the floor.
+        let (mut class, mut top1, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
+        for &c in named.iter() {
+            let sum = std::mem::replace(&mut sums[c as usize], f32::NAN);
+            if sum > top1 || (sum == top1 && c < class) {
+                second = top1;
+                (class, top1) = (c, sum);
+            } else if sum > second {
+                second = sum;
+            }
+        }
+        if named.is_empty() {
+            top1 = 0.0;
+        }
+        let unnamed = self.class_count as usize - named.len();
+        // No class outside beats all that are named, as each cell spreads at most its last entry (but for rounding).
+        second = match (unnamed, named.len()) {
+            (0, 0 | 1) | (1, 0) => -floor,
+            (0, _) => second,
+            _ => second.max(top1.min(0.0)),
+        };
+        named.clear();
+        Mixture { class, top1: top1 + floor, margin: top1 - second }
+    }
+
+    /// Whether a class is among the `n` most probable ones of such an average; of equals, the first are. Classes that no entry names
+    /// are not.
+    ///
+    /// # Panics
+    /// As [`TopK::mixture`].
+    pub fn mixture_holds(
+        &self,
+        row: usize,
+        members: &[(CandidateId, f32, f32)],
+        class: u32,
+        n: usize,
+        scratch: &mut Scratch,
+    ) -> bool {
+        self.add_up(row, members, scratch);
+        let Scratch { sums, named, .. } = scratch;
+        let own = if named.contains(&class) { sums[class as usize] } else { f32::NAN };
+        let before = named.iter().filter(|&&c| {
+            let sum = sums[c as usize];
+            sum > own || (sum == own && c < class)
+        });
+        let held = !own.is_nan() && before.count() < n;
+        named.iter().for_each(|&c| sums[c as usize] = f32::NAN);
+        named.clear();
+        held
+    }
+
+    /// Leaves in the scratch the classes that are named and their probabilities, less the floor, which every class has and which is
+    /// the answer.
+    fn add_up(&self, row: usize, members: &[(CandidateId, f32, f32)], scratch: &mut Scratch) -> f32 {
         let Scratch { sums, named, powers } = scratch;
         if sums.len() < self.class_count as usize {
             sums.resize(self.class_count as usize, f32::NAN);
@@ -316,29 +377,7 @@ impl TopK {
                 }
             }
         }
-        // From here on all is above the floor.
-        let (mut class, mut top1, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
-        for &c in named.iter() {
-            let sum = std::mem::replace(&mut sums[c as usize], f32::NAN);
-            if sum > top1 || (sum == top1 && c < class) {
-                second = top1;
-                (class, top1) = (c, sum);
-            } else if sum > second {
-                second = sum;
-            }
-        }
-        if named.is_empty() {
-            top1 = 0.0;
-        }
-        let unnamed = self.class_count as usize - named.len();
-        // No class outside beats all that are named, as each cell spreads at most its last entry (but for rounding).
-        second = match (unnamed, named.len()) {
-            (0, 0 | 1) | (1, 0) => -floor,
-            (0, _) => second,
-            _ => second.max(top1.min(0.0)),
-        };
-        named.clear();
-        Mixture { class, top1: top1 + floor, margin: top1 - second }
+        floor
     }
 }
 
