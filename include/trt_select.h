@@ -643,7 +643,7 @@ typedef struct trtsel_times {
      */
     uint64_t features_ns;
     /**
-     * Walking the program.
+     * Walking the program. A program that runs a network before it tests anything is not timed on the way there.
      */
     uint64_t decide_ns;
     /**
@@ -651,7 +651,7 @@ typedef struct trtsel_times {
      */
     uint64_t preprocess_ns;
     /**
-     * The networks and their signals.
+     * The networks and their signals; copying an input that is a tensor already.
      */
     uint64_t compute_ns;
     /**

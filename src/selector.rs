@@ -15,18 +15,23 @@
 #![deny(clippy::disallowed_types)]
 
 mod deadline;
+mod outcome;
+
+pub use outcome::{Outcome, StageTimes};
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use trt_select_engines::Completion;
 use trt_select_engines::registry::Choice;
-use trt_select_premodel::{Answer, AverageSignal, CandidateId, CandidateSignal, Mask, Premodel, Request, Signal, Walk};
+use trt_select_premodel::{
+    Answer, AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Request, Signal, View, Walk,
+};
 
 use crate::average::Averages;
 use crate::baked;
 use crate::bundle::Bundle;
-use crate::candidate::{Candidate, DeviceTimes, Input, OpenConfig, Run};
+use crate::candidate::{Candidate, Input, OpenConfig, Run};
 use crate::candidates::CandidateSet;
 use crate::clock::{Clock, Moment};
 use crate::device;
@@ -67,45 +72,6 @@ pub fn check_candidates<'a>(premodel: &Premodel, names: impl Iterator<Item = &'a
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SignalSlot(u16);
 
-/// Time spent per stage on one input, in nanoseconds. Stages that happened more than once are summed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StageTimes {
-    /// Image features.
-    pub features_ns: u64,
-    /// Walking the program.
-    pub decide_ns: u64,
-    /// From frame to the networks' tensors.
-    pub preprocess_ns: u64,
-    /// The networks and their signals.
-    pub compute_ns: u64,
-    /// From submit to the outcome, the caller's own time between polls included.
-    pub total_ns: u64,
-    /// What the device's clock says, where the engine is on a device and was asked for it.
-    pub device: DeviceTimes,
-}
-
-/// What became of an input.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
-    /// Number of the class answered.
-    pub class: u32,
-    /// Its probability, by the candidate that answered or the average.
-    pub probability: f32,
-    /// Who answered.
-    pub answer: Answer,
-    /// Candidates that ran.
-    pub ran: Mask,
-    /// Candidates that failed: see [`Selector::failure`].
-    pub failed: Mask,
-    /// The program's node that the walk ended on: [`Premodel::why`] puts it into words.
-    pub node: usize,
-    /// The deadline passed while the program still asked for a candidate, and the most capable one that had run by then
-    /// answered: see [`Selector::set_deadline`].
-    pub late: bool,
-    /// Where the time went.
-    pub times: StageTimes,
-}
-
 enum State {
     Idle,
     /// Waiting for features from a device.
@@ -122,6 +88,8 @@ pub struct Selector {
     premodel: Premodel,
     /// Whether the premodel's tests are compiled in.
     baked: bool,
+    /// Whether the program runs a candidate before it tests anything.
+    runs_first: bool,
     /// One value per signal of the premodel.
     values: Vec<f32>,
     /// (signal, feature) pairs, and what must be computed for them.
@@ -241,6 +209,7 @@ impl Selector {
             due: None,
             set,
             baked: baked::is_baked(&premodel.program()),
+            runs_first: matches!(premodel.program().nodes().first().map(Node::view), Some(View::Run { .. })),
             premodel,
         })
     }
@@ -443,6 +412,8 @@ impl Selector {
         }
         let mut request = match self.state {
             State::Idle | State::Features | State::Abandoned(_) => return Err(NOTHING_IN_FLIGHT),
+            // Of two readings of the clock around nothing, one is enough.
+            State::Deciding if self.runs_first => self.step(),
             State::Deciding => self.decide(),
             State::Running(candidate) => match self.set.ready(candidate) {
                 Ok(false) if self.is_due() => return self.cut_short(Some(candidate)).map(Some),
@@ -467,7 +438,10 @@ impl Selector {
                         request = self.after_failure(candidate, error);
                         continue;
                     }
-                    self.times.preprocess_ns += self.lap();
+                    // A tensor is copied, which is no stage worth a reading of the clock. A device's enqueue is timed by itself.
+                    if matches!(input, Input::Frame(_)) || self.set.gpu.is_some() {
+                        self.times.preprocess_ns += self.lap();
+                    }
                     let enqueued = self.set.enqueue(candidate);
                     if self.set.gpu.is_some() {
                         self.times.device.enqueue_ns += self.clock.ns_between(self.lap, self.clock.now());
@@ -491,14 +465,18 @@ impl Selector {
     }
 
     fn decide(&mut self) -> Request {
+        let request = self.step();
+        self.times.decide_ns += self.lap();
+        request
+    }
+
+    fn step(&mut self) -> Request {
         let (program, values) = (self.premodel.program(), &self.values);
-        let request = if self.baked {
+        if self.baked {
             program.step_by(&mut self.walk, |at| baked::next(at, values))
         } else {
             program.step(&mut self.walk, values)
-        };
-        self.times.decide_ns += self.lap();
-        request
+        }
     }
 
     fn after_run(&mut self, candidate: CandidateId) -> Request {

@@ -21,11 +21,11 @@ pub const TRTSEL_NO_CANDIDATE: u32 = 0xffff_ffff;
 pub struct trtsel_times {
     /// Image features.
     pub features_ns: u64,
-    /// Walking the program.
+    /// Walking the program. A program that runs a network before it tests anything is not timed on the way there.
     pub decide_ns: u64,
     /// From frame to the networks' tensors.
     pub preprocess_ns: u64,
-    /// The networks and their signals.
+    /// The networks and their signals; copying an input that is a tensor already.
     pub compute_ns: u64,
     /// From submit to the result, the caller's own time between polls included.
     pub total_ns: u64,
