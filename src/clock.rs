@@ -1,6 +1,6 @@
 //! The clock of the hot path: the processor's own counter where it is known to be steady, else the system's monotonic clock.
 //!
-//! A reading of the system's clock costs tens of nanoseconds, and an input needs five. The counter (the time stamp counter of
+//! A reading of the system's clock costs tens of nanoseconds, and an input needs three to five. The counter (the time stamp counter of
 //! x86-64, the virtual counter of aarch64) costs a fraction. It is taken where
 //! - x86-64: the processor says that it runs at one speed in all states, Linux keeps its own time by it (so it was found to
 //!   agree between processors), and two measurements of its speed, a millisecond each, agree with each other;
