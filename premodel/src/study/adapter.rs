@@ -10,7 +10,7 @@ use crate::train::{Goal, Kept, Profile, Settings, Signals, algorithm_1, choose, 
 use crate::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
 
 use super::StudyError;
-use super::outcome::{Group, Judgement, Outcome};
+use super::outcome::{Group, Outcome};
 use super::table::{Fold, NONE, Table};
 
 /// Column that says whether the truth is among the five most probable classes.
@@ -172,8 +172,8 @@ pub(super) fn nested(
             outcome.choice[row] = outcome.answer[row];
             outcome.truth[row] = table.fastest_right(&all, row);
         }
-        outcome.runs = found.ran;
-        outcome.judged = Some(Judgement { rewards: found.rewards, costs: found.costs, in_top5: found.in_top5 });
+        outcome.runs.clone_from(&found.ran);
+        outcome.judged = Some(found);
     }
     Ok(outcome)
 }

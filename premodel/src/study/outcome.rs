@@ -4,7 +4,7 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-use crate::train::{bootstrap_mean, bootstrap_ratio, percentile, random_mix};
+use crate::train::{Judged, bootstrap_mean, bootstrap_ratio, percentile, random_mix};
 use crate::{CandidateId, Interval, Mask};
 
 use super::table::{NONE, Table};
@@ -25,16 +25,7 @@ pub(super) struct Outcome {
     /// The candidates that ran.
     pub(super) runs: Vec<Mask>,
     /// What the trainer has judged itself: the answers of averages are no network's.
-    pub(super) judged: Option<Judgement>,
-}
-
-/// Answers by rows that need not be a network's.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Judgement {
-    pub(super) rewards: Vec<f64>,
-    pub(super) costs: Vec<f64>,
-    /// Whether the truth is among the five most probable classes behind the answer, where known.
-    pub(super) in_top5: Vec<Option<bool>>,
+    pub(super) judged: Option<Judged>,
 }
 
 /// Kind of selector.
@@ -128,14 +119,14 @@ impl Outcome {
     }
 
     pub(super) fn rewards(&self, table: &Table) -> Vec<f64> {
-        if let Some(Judgement { rewards, .. }) = &self.judged {
+        if let Some(Judged { rewards, .. }) = &self.judged {
             return rewards.clone();
         }
         self.answer.iter().enumerate().map(|(row, &c)| f64::from(table.rewards[usize::from(c)][row])).collect()
     }
 
     pub(super) fn costs(&self, table: &Table) -> Vec<f64> {
-        if let Some(Judgement { costs, .. }) = &self.judged {
+        if let Some(Judged { costs, .. }) = &self.judged {
             return costs.clone();
         }
         let features = if self.reads_features { table.features_ns } else { 0.0 };

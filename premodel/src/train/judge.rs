@@ -3,9 +3,10 @@
 use std::vec::Vec;
 
 use crate::temper::Mixture;
-use crate::{Answer, AverageSignal, CandidateId, CandidateSignal, Mask, Premodel, Request, Signal};
+use crate::{Answer, AverageSignal, CandidateId, CandidateSignal, Interval, Mask, Premodel, Request, Signal};
 
 use super::Profile;
+use super::stats::{bootstrap_mean, bootstrap_ratio};
 use super::topk::{Scratch, TopK};
 
 /// One candidate used for every input.
@@ -43,6 +44,37 @@ impl Judged {
     /// Mean cost.
     pub fn cost(&self) -> f64 {
         self.costs.iter().sum::<f64>() / self.costs.len() as f64
+    }
+
+    /// Mean reward less that of another way to answer the same rows, in pairs.
+    pub fn over(&self, rewards: &[f32], seed: u64) -> Interval {
+        let differences: Vec<f64> = self.rewards.iter().zip(rewards).map(|(a, &b)| a - f64::from(b)).collect();
+        bootstrap_mean(&differences, seed)
+    }
+
+    /// How many times less the rows cost than at a constant cost each.
+    pub fn times_cheaper(&self, cost: f64, seed: u64) -> Interval {
+        bootstrap_ratio(&std::vec![cost; self.costs.len()], &self.costs, seed)
+    }
+
+    /// Rows that nothing has been said of yet.
+    pub(super) fn of_none(rows: usize) -> Judged {
+        Judged {
+            rewards: std::vec![f64::NAN; rows],
+            costs: std::vec![f64::NAN; rows],
+            answered: std::vec![Answer::Candidate(CandidateId(0)); rows],
+            ran: std::vec![Mask::EMPTY; rows],
+            in_top5: std::vec![None; rows],
+        }
+    }
+
+    /// Takes over what was judged of some rows.
+    pub(super) fn put(&mut self, rows: &[usize], part: &Judged) {
+        for (i, &row) in rows.iter().enumerate() {
+            (self.rewards[row], self.costs[row]) = (part.rewards[i], part.costs[i]);
+            (self.answered[row], self.ran[row]) = (part.answered[i], part.ran[i]);
+            self.in_top5[row] = part.in_top5[i];
+        }
     }
 }
 

@@ -28,10 +28,10 @@ pub use choose::{Goal, choose};
 #[cfg(feature = "study")]
 pub(crate) use judge::Signals;
 pub use judge::{Judged, Single, judge, oracle, random_mix, singles};
+pub use nested::nested;
 #[cfg(feature = "study")]
 pub(crate) use nested::nested_over;
-pub use nested::{Nested, nested};
-pub use profile::{Column, MAX_COST, MEASURED, Profile, ProfileError};
+pub use profile::{Column, MAX_COST, Profile, ProfileError};
 pub use rows::Teacher;
 pub use select::{Kept, algorithm_1};
 pub use stats::{Rng, bootstrap_mean, bootstrap_ratio, percentile};

@@ -8,44 +8,13 @@
 use std::vec;
 use std::vec::Vec;
 
-use crate::{Answer, CandidateId, Interval, Mask};
-
 use super::Profile;
 use super::choose::{Goal, choose};
-use super::judge::judge;
-use super::stats::{bootstrap_mean, bootstrap_ratio};
+use super::judge::{Judged, judge};
 use super::sweep::{Settings, TrainError, folds, sweep};
 
-/// What came of one goal, row by row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Nested {
-    /// Reward of each row.
-    pub rewards: Vec<f64>,
-    /// Cost of each row.
-    pub costs: Vec<f64>,
-    /// Who answered each row, by the profile's order of candidates.
-    pub answered: Vec<Answer>,
-    /// The candidates that ran.
-    pub ran: Vec<Mask>,
-    /// As [`Judged::in_top5`](super::Judged::in_top5).
-    pub in_top5: Vec<Option<bool>>,
-}
-
-impl Nested {
-    /// Mean reward less that of another way to answer the same rows, in pairs.
-    pub fn over(&self, rewards: &[f32], seed: u64) -> Interval {
-        let differences: Vec<f64> = self.rewards.iter().zip(rewards).map(|(a, &b)| a - f64::from(b)).collect();
-        bootstrap_mean(&differences, seed)
-    }
-
-    /// How many times less the rows cost than at a constant cost each.
-    pub fn times_cheaper(&self, cost: f64, seed: u64) -> Interval {
-        bootstrap_ratio(&vec![cost; self.costs.len()], &self.costs, seed)
-    }
-}
-
 /// Trains on all outer folds but one, chooses by each goal, and walks the premodel over the one left out; for each fold in
-/// turn. `truth` is the table that judges what was learnt from `profile`: the same one, but for training without labels.
+/// turn: what became of every row, by goal. `truth` is the table that judges what was learnt from `profile`: the same one, but for training without labels.
 ///
 /// # Errors
 /// As [`sweep`] and [`choose`]; and where the tables differ in their inputs.
@@ -59,7 +28,7 @@ pub fn nested(
     goals: &[Goal],
     outer: usize,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Vec<Nested>, TrainError> {
+) -> Result<Vec<Judged>, TrainError> {
     let rows = profile.rows();
     if outer < 2 || rows < outer || profile.inputs != truth.inputs {
         return Err(TrainError(std::format!(
@@ -82,19 +51,11 @@ pub(crate) fn nested_over(
     goals: &[Goal],
     fold_of: &[usize],
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Vec<Nested>, TrainError> {
+) -> Result<Vec<Judged>, TrainError> {
     let (rows, outer) = (fold_of.len(), fold_of.iter().max().map_or(0, |last| last + 1));
     // Of several goals the first is the one that prices are looked for most closely for.
     let settings = Settings { goal: settings.goal.or(goals.first().copied()), ..settings.clone() };
-    let nothing = Answer::Candidate(CandidateId(0));
-    let empty = Nested {
-        rewards: vec![f64::NAN; rows],
-        costs: vec![f64::NAN; rows],
-        answered: vec![nothing; rows],
-        ran: vec![Mask::EMPTY; rows],
-        in_top5: vec![None; rows],
-    };
-    let mut results = vec![empty; goals.len()];
+    let mut results = vec![Judged::of_none(rows); goals.len()];
     for fold in 0..outer {
         let (unseen, seen): (Vec<usize>, Vec<usize>) = (0..rows).partition(|&row| fold_of[row] == fold);
         let tell = |done: usize, of: usize| progress(fold * of + done, outer * of);
@@ -105,12 +66,8 @@ pub(crate) fn nested_over(
             let judged = judge(&premodel, &kept).ok_or_else(|| {
                 TrainError("nested: expected the premodel's signals in its own table, got others".into())
             })?;
-            for (i, &row) in unseen.iter().enumerate() {
-                (result.rewards[row], result.costs[row]) = (judged.rewards[i], judged.costs[i]);
-                // A front's premodels have the profile's candidates, in its order.
-                (result.answered[row], result.ran[row]) = (judged.answered[i], judged.ran[i]);
-                result.in_top5[row] = judged.in_top5[i];
-            }
+            // A front's premodels have the profile's candidates, in its order.
+            result.put(&unseen, &judged);
         }
     }
     Ok(results)

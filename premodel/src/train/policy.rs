@@ -266,13 +266,18 @@ impl Search<'_> {
         let mut chosen: Vec<u8> = fold_of.iter().map(|&f| best.choices[f].actions[0] as u8).collect();
         if tests > 0 && count > 1 && rows.len() >= 2 * self.problem.min_leaf {
             let intervals = 1 << tests.min(2);
-            let trials: Vec<Trial> = self
-                .problem
-                .readable(set, self.with_features)
-                .map(|column| self.trial(column, Curve::Smooth, values, rows, &fold_of, intervals))
-                .collect();
-            let confident = |t: &&Trial| first && self.problem.columns[t.column].class == Class::Confidence;
-            if let Some(trial) = trials.iter().filter(confident).max_by(|a, b| a.value.total_cmp(&b.value))
+            let (mut confident, mut stepped, mut others) = (Vec::new(), Vec::new(), Vec::new());
+            for column in self.problem.readable(set, self.with_features) {
+                let sums = self.sums(column, values, rows, &fold_of);
+                let smooth = Search::judge(column, Curve::Smooth, &sums, intervals);
+                if first && self.problem.columns[column].class == Class::Confidence {
+                    confident.push(smooth);
+                    stepped.push(Search::judge(column, Curve::Means, &sums, intervals));
+                } else {
+                    others.push(smooth);
+                }
+            }
+            if let Some(trial) = confident.iter().max_by(|a, b| a.value.total_cmp(&b.value))
                 && trial.value > best.value
             {
                 chosen = self.taken(trial, rows, &fold_of);
@@ -280,16 +285,10 @@ impl Search<'_> {
             }
             // Means of bins follow steps that a smooth curve blurs, and noise too: they have to show which it is. Each state looks
             // for steps, so what was tried counts over all states; and a curve is left for a gain that is felt.
-            let stepped: Vec<Trial> = trials
-                .iter()
-                .filter(confident)
-                .map(|t| self.trial(t.column, Curve::Means, values, rows, &fold_of, intervals))
-                .collect();
             let tried = stepped.len() * self.problem.states.len();
             let felt = best.value + STEP_GAIN * rows.len() as f64;
-            let stepped: Vec<&Trial> = stepped.iter().filter(|t| t.value > felt).collect();
+            stepped.retain(|t| t.value > felt);
             self.improve(&mut best, &mut chosen, tried, &stepped, values, rows, &fold_of);
-            let others: Vec<&Trial> = trials.iter().filter(|t| !confident(t)).collect();
             self.improve(&mut best, &mut chosen, others.len(), &others, values, rows, &fold_of);
         }
         if best.column == usize::MAX {
@@ -328,13 +327,13 @@ impl Search<'_> {
         best: &mut Trial,
         chosen: &mut Vec<u8>,
         tried: usize,
-        trials: &[&Trial],
+        trials: &[Trial],
         values: &Values,
         rows: &[u32],
         fold_of: &[usize],
     ) {
         let needed = (self.problem.significance.powi(2) + 2.0 * (tried.max(1) as f64).ln()).sqrt();
-        let mut better: Vec<&&Trial> = trials.iter().filter(|t| t.value > best.value).collect();
+        let mut better: Vec<&Trial> = trials.iter().filter(|t| t.value > best.value).collect();
         better.sort_by(|a, b| b.value.total_cmp(&a.value));
         for trial in better.into_iter().take(3) {
             let taken = self.taken(trial, rows, fold_of);
@@ -345,7 +344,7 @@ impl Search<'_> {
             }
             if trial.value - best.value >= needed * square.sqrt() {
                 *chosen = taken;
-                *best = (*trial).clone();
+                *best = trial.clone();
                 return;
             }
         }
@@ -366,21 +365,14 @@ impl Search<'_> {
         Search::judge(usize::MAX, Curve::Smooth, &sums, 1)
     }
 
-    fn trial(
-        &self,
-        column: usize,
-        curve: Curve,
-        values: &Values,
-        rows: &[u32],
-        fold_of: &[usize],
-        intervals: usize,
-    ) -> Trial {
+    /// A column's sums, by fold.
+    fn sums(&self, column: usize, values: &Values, rows: &[u32], fold_of: &[usize]) -> Vec<Sums> {
         let binned = &self.problem.columns[column];
         let mut sums: Vec<Sums> = (0..INNER_FOLDS).map(|_| Sums::new(binned.bins(), values.actions.len())).collect();
         for (&row, &fold) in rows.iter().zip(fold_of) {
             sums[fold].add(usize::from(binned.codes[row as usize]), values.of(row));
         }
-        Search::judge(column, curve, &sums, intervals)
+        sums
     }
 
     /// Chooses on all folds but one, for each one, and adds up what the choices are worth on the fold left out.

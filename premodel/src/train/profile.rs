@@ -82,7 +82,7 @@ pub struct Profile {
 }
 
 /// Columns of a candidate that only measuring knows: no program may read them.
-pub const MEASURED: [&str; 2] = ["top5", "energy_mj"];
+pub(super) const MEASURED: [&str; 2] = ["top5", "energy_mj"];
 
 /// Largest cost that a profile may hold. In nanoseconds it is 31 years; sums of costs stay exact enough as 32-bit floats.
 pub const MAX_COST: f64 = 1e18;

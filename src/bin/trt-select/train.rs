@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use trt_select::{Error, ErrorKind, Result};
 use trt_select_premodel::train::{
-    Front, Goal, Nested, Point, Profile, Settings, Teacher, algorithm_1, choose, judge, nested, oracle, random_mix,
+    Front, Goal, Judged, Point, Profile, Settings, Teacher, algorithm_1, choose, judge, nested, oracle, random_mix,
     sweep_judged,
 };
 use trt_select_premodel::{CandidateId, Interval, Premodel};
@@ -260,7 +260,7 @@ struct Report<'a> {
     point: &'a Point,
     premodel: &'a Premodel,
     judged: Option<(f64, f64)>,
-    nested: Option<&'a Nested>,
+    nested: Option<&'a Judged>,
     output: &'a Path,
 }
 
@@ -271,7 +271,7 @@ impl Report<'_> {
     }
 
     /// Reward over the best single candidate's, and how many times cheaper: means and 95 % intervals over pairs of rows.
-    fn nested_intervals(&self, nested: &Nested) -> (Interval, Interval) {
+    fn nested_intervals(&self, nested: &Judged) -> (Interval, Interval) {
         let best = self.front.best_single.index();
         (nested.over(&self.profile.rewards[best], 1), nested.times_cheaper(self.costs[best], 1))
     }
