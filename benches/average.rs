@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use trt_select_premodel::CandidateId;
 use trt_select_premodel::temper::{Mixture, add_weighted, of_logits, of_probabilities};
-use trt_select_premodel::train::{Scratch, TopK};
+use trt_select_train::{Scratch, TopK};
 
 const CLASSES: usize = 1000;
 const ROWS: usize = 50_000;

@@ -89,7 +89,6 @@ impl Averages {
                 values[value] = match which {
                     AverageSignal::Top1 => mixture.top1,
                     AverageSignal::Margin => mixture.margin,
-                    _ => f32::NAN,
                 };
             }
         }

@@ -72,6 +72,10 @@ pub use trt_select_cuda as cuda;
 pub use trt_select_engines as engines;
 pub use trt_select_engines::realtime;
 pub use trt_select_premodel as premodel;
+#[cfg(feature = "study")]
+pub use trt_select_study as study;
+#[cfg(feature = "train")]
+pub use trt_select_train as train;
 
 pub use candidate::{Candidate, DeviceTimes, GpuConfig, Input, OpenConfig, Run};
 pub use candidates::CandidateSet;

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use trt_select_premodel::CandidateId;
-use trt_select_premodel::train::{Profile, TopK};
+use trt_select_train::{Profile, TopK};
 
 const FASHION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/plans/fashion");
 

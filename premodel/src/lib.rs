@@ -10,8 +10,9 @@
 //! | [`temper`]: calibrated probabilities and their averages | none | nothing: `no_std`, no allocation |
 //! | [`Premodel`]: names, costs, provenance, `premodel.json` | `json` | the standard library |
 //! | [`compile`]: Rust and C source code of a program | `json` | the standard library |
-//! | [`train`]: profile table, candidate selection, training, evaluation | `train` | the standard library |
-//! | [`study`]: baselines, the papers' tables and plots | `study` | the standard library |
+//!
+//! Programs are made from a profile table by the crate `trt-select-train`, and judged beside the papers' selectors by
+//! `trt-select-study`; neither is needed to run one.
 //!
 //! ```
 //! use trt_select_premodel::{Answer, CandidateId, Mask, Node, Program, Request, Schema, SignalId};
@@ -55,11 +56,7 @@ mod packed;
 mod program;
 #[cfg(feature = "json")]
 mod signal;
-#[cfg(feature = "study")]
-pub mod study;
 pub mod temper;
-#[cfg(feature = "train")]
-pub mod train;
 mod walk;
 
 #[cfg(feature = "json")]

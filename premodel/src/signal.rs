@@ -25,7 +25,6 @@ pub enum CandidateSignal {
 
 /// A signal of the weighted average of the calibrated probabilities of several candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum AverageSignal {
     /// Its largest class probability, 0..=1.
     Top1,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use trt_select::{Error, ErrorKind, Result};
-use trt_select_premodel::train::{MAX_COST, Profile};
+use trt_select_train::{MAX_COST, Profile};
 
 /// Costs of the candidates and of the image features in nanoseconds: the profile's medians, or those of a CSV file
 /// `candidate,cost_ns`, in which `features` stands for the image features.

@@ -16,7 +16,7 @@ use trt_select::features::{self, FEATURE_COUNT, FEATURES, Features, Groups, Work
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{Candidate, CandidateSet, Error, ErrorKind, Input, OpenConfig, Result};
 use trt_select_premodel::CandidateId;
-use trt_select_premodel::train::TopK;
+use trt_select_train::TopK;
 
 use crate::common::{EngineArgs, SampleArgs, input, print, print_json, progress, say, unwritable};
 

@@ -1,7 +1,7 @@
 //! Tables and summaries of times.
 
 use serde_json::{Value, json};
-use trt_select_premodel::train::percentile;
+use trt_select_train::percentile;
 
 /// A table in plain text: first column to the left, all others to the right, but for a last column of words.
 pub(crate) struct Table {

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 use trt_select::{Error, ErrorKind, Result};
 use trt_select_premodel::Interval;
-use trt_select_premodel::study::{Group, Options, Study, Summary, study};
-use trt_select_premodel::train::Profile;
+use trt_select_study::{Group, Options, Study, Summary, study};
+use trt_select_train::Profile;
 
 use crate::common::{EngineArgs, Output, SampleArgs, number, print, print_json, progress, say, unwritable};
 use crate::costs::costs;
@@ -134,8 +134,8 @@ fn to_json(study: &Study, profile: &Path, output: &Path) -> Value {
             "macro_precision": s.macro_scores[0], "macro_recall": s.macro_scores[1], "macro_f1": s.macro_scores[2],
         })
     };
-    let front = |(group, points): &(Group, Vec<trt_select_premodel::study::FrontPoint>)| {
-        let point = |p: &trt_select_premodel::study::FrontPoint| {
+    let front = |(group, points): &(Group, Vec<trt_select_study::FrontPoint>)| {
+        let point = |p: &trt_select_study::FrontPoint| {
             json!({
                 "lambda_per_ms": p.lambda_per_ms, "accuracy": p.accuracy, "over_best_single": p.over_best_single,
                 "mean_ms": p.mean_ns / 1e6, "on_front": p.on_front,

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use trt_select::{Error, ErrorKind, Result};
-use trt_select_premodel::train::{
+use trt_select_premodel::{CandidateId, Interval, Premodel};
+use trt_select_train::{
     Front, Goal, Judged, Point, Profile, Settings, Teacher, algorithm_1, choose, judge, nested, oracle, random_mix,
     sweep_judged,
 };
-use trt_select_premodel::{CandidateId, Interval, Premodel};
 
 use crate::common::{Output, number, print, print_json, progress};
 use crate::report::Table;
@@ -243,7 +243,7 @@ fn costs(args: &Args, profile: &Profile) -> Result<(Vec<f64>, f64)> {
 }
 
 /// Algorithm 1's result in words.
-fn kept_names(kept: &[trt_select_premodel::train::Kept], args: &Args, front: &Front) -> String {
+fn kept_names(kept: &[trt_select_train::Kept], args: &Args, front: &Front) -> String {
     let names = front.candidates();
     if args.theta.is_some() {
         return format!("Algorithm 1 kept {} candidates: {}\n", names.len(), names.join(", "));

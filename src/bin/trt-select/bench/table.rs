@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 use trt_select::Selector;
 use trt_select::samples::Samples;
-use trt_select_premodel::train::{bootstrap_mean, bootstrap_ratio, random_mix};
 use trt_select_premodel::{Expected, Interval};
+use trt_select_train::{bootstrap_mean, bootstrap_ratio, random_mix};
 
 use super::Measured;
 use crate::report::{PERCENTILES, Table, Times};

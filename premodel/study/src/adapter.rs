@@ -1,0 +1,189 @@
+//! All that the study asks of the trainer, in one place.
+
+use std::time::Instant;
+
+use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
+use trt_select_train::{Goal, Kept, Profile, Settings, Signals, algorithm_1, choose, nested_over, sweep};
+
+use super::StudyError;
+use super::outcome::{Group, Outcome};
+use super::table::{Fold, NONE, Table};
+
+/// Column that says whether the truth is among the five most probable classes.
+const TOP5: &str = "top5";
+/// What the trainer is asked for: `train`'s default.
+const GOAL: Goal = Goal::AtLeastBestSingle { margin: -0.001 };
+
+/// What the baselines read of a profile.
+pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
+    let Some(costs) = profile.cost_vector() else {
+        return Err(StudyError("profile: expected columns CANDIDATE.cost_ns, got none; measure the times".to_string()));
+    };
+    let n = profile.candidates.len();
+    let mut table = Table {
+        names: profile.candidates.clone(),
+        rewards: profile.rewards.clone(),
+        costs,
+        features_ns: profile.features_cost_ns(),
+        confidence: vec![Vec::new(); n],
+        top5: vec![Vec::new(); n],
+        energy_mj: profile.energies_mj().unwrap_or_default(),
+        features: Vec::new(),
+        rows: profile.rows(),
+    };
+    for column in &profile.columns {
+        match &column.signal {
+            Signal::Feature(name) => table.features.push((name.clone(), column.values.clone())),
+            Signal::User(name) => table.features.push((format!("signal.{name}"), column.values.clone())),
+            Signal::Candidate(c, CandidateSignal::Top1) => table.confidence[c.index()] = column.values.clone(),
+            Signal::Candidate(c, CandidateSignal::Other(name)) if name == TOP5 => {
+                table.top5[c.index()] = column.values.clone();
+            }
+            _ => {}
+        }
+    }
+    if let Some(topk) = profile.topk.as_ref().filter(|topk| topk.k() >= 5) {
+        for (c, top5) in table.top5.iter_mut().enumerate().filter(|(_, t)| t.is_empty()) {
+            let holds = |(row, label): (usize, &Option<u32>)| {
+                label.map(|label| f32::from(u8::from(topk.holds(CandidateId(c as u8), row, label, 5))))
+            };
+            *top5 = profile.labels.iter().enumerate().map(holds).collect::<Option<Vec<f32>>>().unwrap_or_default();
+        }
+    }
+    Ok(table)
+}
+
+/// The profile with the image features and the user's own signals as its only signals.
+pub(super) fn features_only(profile: &Profile) -> Profile {
+    let mut kept = Profile { topk: None, ..profile.clone() };
+    kept.columns.retain(|column| matches!(column.signal, Signal::Feature(_) | Signal::User(_)));
+    kept
+}
+
+/// Some rows of a profile.
+fn subset(profile: &Profile, rows: &[u32]) -> Profile {
+    profile.with_rows(&rows.iter().map(|&r| r as usize).collect::<Vec<_>>())
+}
+
+/// Algorithm 1 on some rows.
+pub(super) fn kept(profile: &Profile, table: &Table, rows: &[u32], theta: f64) -> Vec<Kept> {
+    let mut slim = profile.clone();
+    slim.columns.clear();
+    algorithm_1(&subset(&slim, rows), &table.costs, theta)
+}
+
+/// One program of a front, judged by the trainer's cross-validation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrontPoint {
+    /// The price in reward per millisecond; `None` for a single network.
+    pub lambda_per_ms: Option<f64>,
+    /// Mean reward.
+    pub accuracy: f64,
+    /// Mean reward less the best single network's.
+    pub over_best_single: f64,
+    /// Mean time of an answer.
+    pub mean_ns: f64,
+    /// Whether no other point has both more reward and less cost.
+    pub on_front: bool,
+}
+
+/// What the trainer makes of a profile: all points, and the program for "at least the best single network".
+pub(super) struct Trained {
+    pub(super) points: Vec<FrontPoint>,
+    pub(super) premodel: Option<Premodel>,
+    pub(super) seconds: f64,
+}
+
+/// How the trainer is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    pub(super) settings: Settings,
+    pub(super) group: Group,
+    pub(super) name: &'static str,
+}
+
+impl Ask {
+    /// Decision programs by the trainer's defaults.
+    pub(super) fn programs(folds: usize, seed: u64) -> Ask {
+        let settings = Settings { folds, repeats: 1, seed, goal: Some(GOAL), ..Settings::default() };
+        Ask { settings, group: Group::Program, name: "decision program, at least best single" }
+    }
+
+    /// Trees over image features that run one network.
+    pub(super) fn feature_trees(folds: usize, seed: u64) -> Ask {
+        let settings = Settings { max_runs: 1, tests: 3, ..Ask::programs(folds, seed).settings };
+        Ask { settings, group: Group::FeatureTree, name: "image-features tree, at least best single" }
+    }
+}
+
+/// Trains on all rows of a profile.
+pub(super) fn trained(
+    profile: &Profile,
+    table: &Table,
+    ask: &Ask,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Trained, StudyError> {
+    let start = Instant::now();
+    let costs = profile.cost_vector().unwrap_or_default();
+    let front =
+        sweep(profile, &costs, table.features_ns, &ask.settings, progress).map_err(|e| StudyError(e.to_string()))?;
+    let seconds = start.elapsed().as_secs_f64();
+    let points = front.points.iter().map(|p| FrontPoint {
+        lambda_per_ms: p.lambda_per_ms,
+        accuracy: p.reward,
+        over_best_single: p.over_best_single,
+        mean_ns: p.cost_ns,
+        on_front: p.on_front,
+    });
+    let point = choose(&front, GOAL).ok();
+    let premodel = point.and_then(|point| front.premodel(point).ok());
+    Ok(Trained { points: points.collect(), premodel, seconds })
+}
+
+/// "At least the best single network", nested: in each fold the program is trained and chosen on the training rows alone,
+/// and judged on the others.
+pub(super) fn nested(
+    profile: &Profile,
+    table: &Table,
+    folds: &[Fold],
+    ask: &Ask,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Outcome, StudyError> {
+    let mut fold_of = vec![0; table.rows];
+    for (f, fold) in folds.iter().enumerate() {
+        fold.test.iter().for_each(|&row| fold_of[row as usize] = f);
+    }
+    // Within a fold five parts are enough to choose by.
+    let settings = Settings { folds: ask.settings.folds.min(5), ..ask.settings.clone() };
+    let found = nested_over(profile, profile, &table.costs, table.features_ns, &settings, &[GOAL], &fold_of, progress);
+    let mut outcome = Outcome::empty(table, ask.name.to_string(), ask.group, false);
+    let all = table.all();
+    for found in found.map_err(|e| StudyError(e.to_string()))? {
+        for (row, answered) in found.answered.iter().enumerate() {
+            // An average is no candidate's answer: who chose is not judged for it.
+            outcome.answer[row] = match answered {
+                Answer::Candidate(c) => c.0,
+                Answer::Average(_) => NONE,
+            };
+            outcome.choice[row] = outcome.answer[row];
+            outcome.truth[row] = table.fastest_right(&all, row);
+        }
+        outcome.runs.clone_from(&found.ran);
+        outcome.judged = Some(found);
+    }
+    Ok(outcome)
+}
+
+/// Mean time of a program's decisions for one input in nanoseconds, all its signals given. `None` where the profile lacks
+/// one.
+pub(super) fn walk_ns(premodel: &Premodel, profile: &Profile) -> Option<f64> {
+    let mut signals = Signals::new(premodel, profile)?;
+    let rows: Vec<Vec<f32>> = (0..profile.rows()).map(|row| signals.of(row).to_vec()).collect();
+    let program = premodel.program();
+    let walk = |row: &Vec<f32>| {
+        let mut walk = program.start();
+        while let Request::Run(_) = program.step(&mut walk, row) {}
+        walk.node()
+    };
+    Some(super::overhead::ns_per_call(&rows, walk))
+}

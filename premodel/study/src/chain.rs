@@ -1,0 +1,235 @@
+//! The papers' premodel: classifiers over image features choose one network before any has run.
+//!
+//! A chain asks of its networks in order, by one binary classifier each, whether this one should run; the first yes decides.
+//! Stage `i` is trained on the rows whose fastest right network is not one of the stages before it, and says yes to those
+//! for which it is this one. Where every stage says no, no network is expected to be right, and the chain's most capable
+//! one on the training rows answers. A single classifier chooses between the same networks and "none" at once.
+
+use rayon::prelude::*;
+
+use trt_select_premodel::{CandidateId, Mask};
+
+use super::classify::{Kind, fit};
+use super::outcome::{Group, Outcome};
+use super::table::{Fold, NONE, Scaled, Table};
+
+/// The kinds that chains are made of.
+pub(super) const STAGES: [Kind; 3] = [Kind::Knn, Kind::Tree, Kind::Svm];
+/// The kinds that stand alone.
+pub(super) const ALONE: [Kind; 4] = [Kind::Knn, Kind::Tree, Kind::Svm, Kind::Bayes];
+
+/// A fold together with the networks that its training rows chose, in the chain's order.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) fold: Fold,
+    pub(super) set: Vec<usize>,
+}
+
+/// For the stages of a chain the rows to train on and whether each is a yes.
+pub(super) fn stage_rows(table: &Table, set: &[usize], train: &[u32]) -> Vec<(Vec<usize>, Vec<usize>)> {
+    let labels: Vec<u8> = train.iter().map(|&row| table.fastest_right(set, row as usize)).collect();
+    let stage = |at: usize| {
+        let before = &set[..at];
+        let open: Vec<usize> = (0..train.len()).filter(|&i| !before.contains(&usize::from(labels[i]))).collect();
+        let yes = open.iter().map(|&i| usize::from(usize::from(labels[i]) == set[at])).collect();
+        (open, yes)
+    };
+    (0..set.len()).map(stage).collect()
+}
+
+/// What every stage says to every test row of a part: by kind, stage, row.
+fn stage_answers(table: &Table, features: &[usize], part: &Part, kinds: &[Kind], seed: u64) -> Vec<Vec<Vec<bool>>> {
+    let x = Scaled::new(table, features, &part.fold.train, &part.fold.train);
+    let asked = Scaled::new(table, features, &part.fold.train, &part.fold.test);
+    let stages = stage_rows(table, &part.set, &part.fold.train);
+    let of_kind = |&kind: &Kind| {
+        let of_stage = |(rows, yes): &(Vec<usize>, Vec<usize>)| {
+            let fitted = fit(kind, &x.pick(rows), yes, 2, seed);
+            (0..asked.rows()).map(|row| fitted.predict(asked.row(row)) == 1).collect()
+        };
+        stages.iter().map(of_stage).collect()
+    };
+    kinds.iter().map(of_kind).collect()
+}
+
+/// The network of the first stage that says yes.
+pub(super) fn first_yes(set: &[usize], says: impl Fn(usize) -> bool) -> u8 {
+    (0..set.len()).find(|&stage| says(stage)).map_or(NONE, |stage| set[stage] as u8)
+}
+
+/// Writes down what was chosen for the test rows of a part.
+fn record(table: &Table, outcome: &mut Outcome, part: &Part, choice: impl Fn(usize) -> u8) {
+    let capable = table.most_capable(&part.set, &part.fold.train) as u8;
+    for (i, &row) in part.fold.test.iter().enumerate() {
+        let (row, choice) = (row as usize, choice(i));
+        let answer = if choice == NONE { capable } else { choice };
+        outcome.choice[row] = choice;
+        outcome.truth[row] = table.fastest_right(&part.set, row);
+        outcome.answer[row] = answer;
+        outcome.runs[row] = Mask::of(CandidateId(answer));
+    }
+}
+
+/// Every chain of the kinds given, one kind a stage, judged by cross-validation; `done` is told of each part.
+/// Three kinds and three networks make 27 chains. The first is that of the first kind throughout.
+pub(super) fn chains(
+    table: &Table,
+    features: &[usize],
+    parts: &[Part],
+    kinds: &[Kind],
+    seed: u64,
+    done: &(dyn Fn() + Sync),
+) -> Vec<Outcome> {
+    let said: Vec<_> = parts
+        .par_iter()
+        .map(|part| {
+            let said = stage_answers(table, features, part, kinds, seed);
+            done();
+            said
+        })
+        .collect();
+    let stages = parts.iter().map(|p| p.set.len()).max().unwrap_or(0);
+    let count = kinds.len().pow(stages as u32);
+    let chain = |number: usize| {
+        // The digits of the number say the kind of each stage, the first stage's digit first.
+        let kind_of = |stage: usize| number / kinds.len().pow((stages - 1 - stage) as u32) % kinds.len();
+        let names: Vec<&str> = (0..stages).map(|stage| kinds[kind_of(stage)].name()).collect();
+        let mut outcome = Outcome::empty(table, format!("chain {}", names.join(".")), Group::Chain, true);
+        for (part, said) in parts.iter().zip(&said) {
+            record(table, &mut outcome, part, |i| first_yes(&part.set, |stage| said[kind_of(stage)][stage][i]));
+        }
+        outcome
+    };
+    (0..count).map(chain).collect()
+}
+
+/// Single classifiers, judged by cross-validation; `done` is told of each.
+pub(super) fn classifiers(
+    table: &Table,
+    features: &[usize],
+    parts: &[Part],
+    kinds: &[Kind],
+    seed: u64,
+    done: &(dyn Fn() + Sync),
+) -> Vec<Outcome> {
+    let outcomes = kinds.par_iter().map(|&kind| {
+        let mut outcome = Outcome::empty(table, format!("single {}", kind.name()), Group::Classifier, true);
+        for part in parts {
+            let x = Scaled::new(table, features, &part.fold.train, &part.fold.train);
+            let asked = Scaled::new(table, features, &part.fold.train, &part.fold.test);
+            let fitted = fit(kind, &x, &class_numbers(table, part), part.set.len() + 1, seed);
+            let chosen: Vec<usize> = (0..asked.rows()).map(|row| fitted.predict(asked.row(row))).collect();
+            record(table, &mut outcome, part, |i| part.set.get(chosen[i]).map_or(NONE, |&c| c as u8));
+        }
+        done();
+        outcome
+    });
+    outcomes.collect()
+}
+
+/// Labels of the training rows as places in the set; one past its end is "none".
+pub(super) fn class_numbers(table: &Table, part: &Part) -> Vec<usize> {
+    let label = |&row: &u32| {
+        let fastest = usize::from(table.fastest_right(&part.set, row as usize));
+        part.set.iter().position(|&c| c == fastest).unwrap_or(part.set.len())
+    };
+    part.fold.train.iter().map(label).collect()
+}
+
+/// Selector accuracy and answer accuracy of the chain of nearest neighbours, on the rows that the parts test.
+pub(super) fn knn_chain_accuracy(table: &Table, features: &[usize], parts: &[Part]) -> (f64, f64) {
+    let counts: Vec<(usize, f64, usize)> = parts
+        .par_iter()
+        .map(|part| {
+            let said = stage_answers(table, features, part, &[Kind::Knn], 0);
+            let capable = table.most_capable(&part.set, &part.fold.train);
+            let (mut chosen, mut reward) = (0, 0.0);
+            for (i, &row) in part.fold.test.iter().enumerate() {
+                let choice = first_yes(&part.set, |stage| said[0][stage][i]);
+                chosen += usize::from(choice == table.fastest_right(&part.set, row as usize));
+                let answer = if choice == NONE { capable } else { usize::from(choice) };
+                reward += f64::from(table.rewards[answer][row as usize]);
+            }
+            (chosen, reward, part.fold.test.len())
+        })
+        .collect();
+    let rows = counts.iter().map(|c| c.2).sum::<usize>() as f64;
+    let chosen = counts.iter().map(|c| c.0).sum::<usize>() as f64;
+    (chosen / rows, counts.iter().map(|c| c.1).sum::<f64>() / rows)
+}
+
+/// Parts of which each uses the same networks.
+#[cfg(test)]
+pub(super) fn same_set(folds: Vec<Fold>, set: &[usize]) -> Vec<Part> {
+    folds.into_iter().map(|fold| Part { fold, set: set.to_vec() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::folds;
+    use super::super::table::tests::by_hand;
+    use super::*;
+
+    #[test]
+    fn the_first_yes_decides() {
+        let says = |answers: [bool; 3]| first_yes(&[4, 2, 7], |stage| answers[stage]);
+        assert_eq!(says([true, true, false]), 4);
+        assert_eq!(says([false, true, true]), 2);
+        assert_eq!(says([false, false, true]), 7);
+        assert_eq!(says([false; 3]), NONE);
+    }
+
+    #[test]
+    fn stages_train_on_what_is_left() {
+        // net0 is right on rows 0 and 1, net1 on 1 and 2, net2 on 3; none on 4.
+        let rewards: [&[f32]; 3] = [&[1.0, 1.0, 0.0, 0.0, 0.0], &[0.0, 1.0, 1.0, 0.0, 0.0], &[0.0, 0.0, 0.0, 1.0, 0.0]];
+        let table = by_hand(&[1.0, 2.0, 3.0], &rewards, &[]);
+        let stages = stage_rows(&table, &[0, 1, 2], &[0, 1, 2, 3, 4]);
+        assert_eq!(stages[0], (vec![0, 1, 2, 3, 4], vec![1, 1, 0, 0, 0]));
+        assert_eq!(stages[1], (vec![2, 3, 4], vec![1, 0, 0]), "row 1 is net0's, the faster one");
+        assert_eq!(stages[2], (vec![3, 4], vec![1, 0]));
+        // Another order of the chain does not change whose row it is.
+        assert_eq!(stage_rows(&table, &[1, 0], &[0, 1, 2])[0], (vec![0, 1, 2], vec![0, 0, 1]));
+    }
+
+    /// 300 rows: the feature tells the fastest right network exactly, in thirds: net0, net1, none.
+    fn told_by_a_feature() -> Table {
+        let third = |row: usize| row / 100;
+        let column = |f: &dyn Fn(usize) -> f32| (0..300).map(f).collect::<Vec<f32>>();
+        let (a, b) = (column(&|r| f32::from(third(r) == 0)), column(&|r| f32::from(third(r) <= 1)));
+        let feature = column(&|r| (10 * third(r)) as f32 + (r % 100) as f32 / 100.0);
+        let mut table = by_hand(&[1.0, 5.0], &[&a, &b], &[&feature]);
+        table.features_ns = 0.25;
+        table
+    }
+
+    #[test]
+    fn what_the_features_tell_is_learnt() {
+        let table = told_by_a_feature();
+        let parts = same_set(folds(&table.all_rows(), 10, 1), &[0, 1]);
+        let chain = &chains(&table, &[0], &parts, &[Kind::Knn], 1, &|| ())[0];
+        assert_eq!((chain.name.as_str(), chain.selector_accuracy()), ("chain knn.knn", 1.0));
+        // A right choice of "none" is no right answer; the most capable network is asked then.
+        assert!((chain.answer_accuracy(&table) - 2.0 / 3.0).abs() < 1e-9);
+        assert!(chain.choice[250] == NONE && chain.answer[250] == 1);
+        assert!((chain.mean_cost(&table) - (0.25 + (1.0 + 5.0 + 5.0) / 3.0)).abs() < 1e-9);
+        assert_eq!(knn_chain_accuracy(&table, &[0], &parts), (1.0, chain.answer_accuracy(&table)));
+        for alone in classifiers(&table, &[0], &parts, &[Kind::Knn, Kind::Tree, Kind::Bayes], 1, &|| ()) {
+            assert!(alone.selector_accuracy() > 0.98, "{} {}", alone.name, alone.selector_accuracy());
+        }
+    }
+
+    #[test]
+    fn three_kinds_and_three_networks_make_27_chains() {
+        let rewards: Vec<Vec<f32>> = (0..3).map(|c| (0..60).map(|r| f32::from(r % 3 == c)).collect()).collect();
+        let feature: Vec<f32> = (0..60).map(|r| (r % 3) as f32).collect();
+        let table = by_hand(&[1.0, 2.0, 3.0], &[&rewards[0], &rewards[1], &rewards[2]], &[&feature]);
+        let parts = same_set(folds(&table.all_rows(), 3, 1), &[0, 1, 2]);
+        let all = chains(&table, &[0], &parts, &STAGES, 1, &|| ());
+        let names: std::collections::BTreeSet<&str> = all.iter().map(|o| o.name.as_str()).collect();
+        assert_eq!((all.len(), names.len()), (27, 27));
+        assert_eq!((all[0].name.as_str(), all[26].name.as_str()), ("chain knn.knn.knn", "chain svm.svm.svm"));
+        assert_eq!(all[5].name, "chain knn.dt.svm");
+        assert_eq!(all[0].selector_accuracy(), 1.0);
+    }
+}

@@ -1,0 +1,77 @@
+//! What choosing costs: the time of a decision, and that of training. Measured, so no two studies give the same.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use super::chain::{Part, class_numbers, stage_rows};
+use super::classify::{Kind, fit};
+use super::table::{Fold, Scaled, Table};
+
+/// Time of one selector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overhead {
+    /// The selector.
+    pub selector: String,
+    /// Mean time of the decisions for one input in nanoseconds, on one core, image features not included; `None`
+    /// where it was not measured.
+    pub decision_ns: Option<f64>,
+    /// Time of training on all rows in seconds, threshold search and choice of λ included.
+    pub training_s: f64,
+}
+
+/// Mean time of a call in nanoseconds: the least of five rounds over the arguments, each of at least ten milliseconds.
+pub(super) fn ns_per_call<T, R>(arguments: &[T], call: impl Fn(&T) -> R) -> f64 {
+    let round = || {
+        let (start, mut calls) = (Instant::now(), 0_u64);
+        loop {
+            for argument in arguments {
+                black_box(call(black_box(argument)));
+                calls += 1;
+                // A slow call must not take minutes: look at the clock now and then within a round too.
+                if calls % 64 == 0 && start.elapsed() > Duration::from_millis(500) {
+                    break;
+                }
+            }
+            if start.elapsed() > Duration::from_millis(10) {
+                return start.elapsed().as_nanos() as f64 / calls as f64;
+            }
+        }
+    };
+    if arguments.is_empty() { f64::NAN } else { (0..5).map(|_| round()).fold(f64::INFINITY, f64::min) }
+}
+
+/// A chain of one kind, and a single classifier of it, fitted on all rows. Scaling, one product a feature, is left out.
+pub(super) fn of_kind(table: &Table, features: &[usize], set: &[usize], kind: Kind, seed: u64) -> [Overhead; 2] {
+    let part = Part { fold: Fold { train: table.all_rows(), test: Vec::new() }, set: set.to_vec() };
+    let x = Scaled::new(table, features, &part.fold.train, &part.fold.train);
+    let rows: Vec<Vec<f32>> = (0..table.rows.min(1000)).map(|r| x.row(r).to_vec()).collect();
+
+    let start = Instant::now();
+    let stages: Vec<_> = stage_rows(table, set, &part.fold.train)
+        .iter()
+        .map(|(rows, yes)| fit(kind, &x.pick(rows), yes, 2, seed))
+        .collect();
+    let training_s = start.elapsed().as_secs_f64();
+    let decision_ns = Some(ns_per_call(&rows, |row| stages.iter().position(|s| s.predict(row) == 1)));
+    let dots = vec![kind.name(); set.len()].join(".");
+    let chain = Overhead { selector: format!("chain {dots}"), decision_ns, training_s };
+
+    let start = Instant::now();
+    let alone = fit(kind, &x, &class_numbers(table, &part), set.len() + 1, seed);
+    let training_s = start.elapsed().as_secs_f64();
+    let decision_ns = Some(ns_per_call(&rows, |row| alone.predict(row)));
+    [chain, Overhead { selector: format!("single {}", kind.name()), decision_ns, training_s }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_work_takes_more_time() {
+        let sum = |n: &u64| (0..*n).fold(0_u64, |a, b| black_box(a + b));
+        let (few, many) = (ns_per_call(&[100], sum), ns_per_call(&[100_000], sum));
+        assert!(few > 0.0 && many > 50.0 * few, "{few} {many}");
+        assert!(ns_per_call(&[], sum).is_nan());
+    }
+}

@@ -1,0 +1,126 @@
+//! Statistics: seeded numbers, percentiles, bootstrap intervals.
+
+use trt_select_premodel::Interval;
+
+/// A small seeded generator (SplitMix64, Steele et al. 2014): the same seed gives the same numbers on every machine.
+#[derive(Clone, Debug)]
+pub struct Rng(u64);
+
+impl Rng {
+    /// A generator of a seed.
+    pub const fn new(seed: u64) -> Rng {
+        Rng(seed)
+    }
+
+    /// The next 64 bits.
+    pub const fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n` (0 where `n` is 0), by multiplication: its bias is below n / 2⁶⁴.
+    pub const fn below(&mut self, n: usize) -> usize {
+        ((self.next_u64() as u128 * n as u128) >> 64) as usize
+    }
+
+    /// A number in 0..1.
+    pub const fn unit(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Puts a slice into random order (Fisher–Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            let j = self.below(i + 1);
+            items.swap(i, j);
+        }
+    }
+}
+
+/// Percentile `p` (0..=100) of ascending values, by trtexec's rule: `sorted[max(n − 1 − ⌊(1 − p/100)·n⌋, 0)]`.
+/// NaN where there is no value.
+pub fn percentile(sorted: &[f64], p: f64) -> f64 {
+    let n = sorted.len();
+    if n == 0 {
+        return f64::NAN;
+    }
+    // A hair more than the product, so that 10 % of 100 values are 10 and not 9.999….
+    let excluded = ((100.0 - p) * n as f64 / 100.0 + 1e-9) as usize;
+    sorted[(n - 1).saturating_sub(excluded)]
+}
+
+const RESAMPLES: usize = 1000;
+
+fn interval(mean: f64, mut draws: Vec<f64>) -> Interval {
+    draws.sort_by(f64::total_cmp);
+    Interval { mean, low: percentile(&draws, 2.5), high: percentile(&draws, 97.5) }
+}
+
+/// Mean of values with its 95 % interval: percentile bootstrap, 1,000 resamples.
+pub fn bootstrap_mean(values: &[f64], seed: u64) -> Interval {
+    let n = values.len();
+    let mean = values.iter().sum::<f64>() / n as f64;
+    let mut rng = Rng::new(seed);
+    let draws = (0..RESAMPLES).map(|_| (0..n).map(|_| values[rng.below(n)]).sum::<f64>() / n as f64);
+    interval(mean, draws.collect())
+}
+
+/// Ratio of two means over the same inputs, with its 95 % interval: inputs are resampled, so that each keeps both of its
+/// values (paired bootstrap, 1,000 resamples). The slices have the same length.
+pub fn bootstrap_ratio(numerator: &[f64], denominator: &[f64], seed: u64) -> Interval {
+    let n = numerator.len().min(denominator.len());
+    let mean = numerator[..n].iter().sum::<f64>() / denominator[..n].iter().sum::<f64>();
+    let mut rng = Rng::new(seed);
+    let draws = (0..RESAMPLES).map(|_| {
+        let (mut above, mut below) = (0.0, 0.0);
+        for _ in 0..n {
+            let i = rng.below(n);
+            above += numerator[i];
+            below += denominator[i];
+        }
+        above / below
+    });
+    interval(mean, draws.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_follow_trtexec() {
+        let sorted: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(percentile(&sorted, 90.0), 90.0);
+        assert_eq!(percentile(&sorted, 99.0), 99.0);
+        assert_eq!(percentile(&sorted, 100.0), 100.0);
+        assert_eq!(percentile(&[7.0], 1.0), 7.0);
+        assert!(percentile(&[], 50.0).is_nan());
+    }
+
+    #[test]
+    fn intervals_hold_the_mean_and_shrink() {
+        let mut rng = Rng::new(1);
+        let many: Vec<f64> = (0..4000).map(|_| rng.unit()).collect();
+        let (few, all) = (bootstrap_mean(&many[..100], 2), bootstrap_mean(&many, 2));
+        assert!(few.low < few.mean && few.mean < few.high);
+        // The standard error of a uniform mean is √(1/12n): the interval is 2 · 1.96 of it wide.
+        let expected = 2.0 * 1.96 * (1.0_f64 / 12.0 / 4000.0).sqrt();
+        assert!(((all.high - all.low) / expected - 1.0).abs() < 0.15, "{all:?}");
+        assert!(few.high - few.low > 3.0 * (all.high - all.low));
+        let twice: Vec<f64> = many.iter().map(|x| 2.0 * x).collect();
+        let ratio = bootstrap_ratio(&twice, &many, 3);
+        assert!((ratio.low - 2.0).abs() < 1e-12 && (ratio.high - 2.0).abs() < 1e-12, "pairs stay together");
+    }
+
+    #[test]
+    fn shuffles_keep_every_item() {
+        let mut items: Vec<u32> = (0..100).collect();
+        Rng::new(5).shuffle(&mut items);
+        assert!(items.windows(2).any(|w| w[0] > w[1]));
+        items.sort_unstable();
+        assert!(items.iter().copied().eq(0..100));
+    }
+}
