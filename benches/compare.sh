@@ -44,16 +44,16 @@ fi
 # trt-select looks for ONNX Runtime in the Python that is first on the path.
 export PATH=$venv/bin:$PATH
 
-bench="cargo bench -q --no-default-features --features"
+bench="cargo bench -q --bench"
 {
     echo "# $(date +%F), $machine: the hot path beside others"
     echo
     echo "\`benches/compare.sh $machine --rounds $rounds\` wrote this. $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(uname -sm);"
     echo "$(rustc --version); $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release 2>/dev/null)."
-    section "Features against memcpy" $bench cli --bench features -- --ratios --rounds "$rounds"
+    section "Features against memcpy" $bench features -- --ratios --rounds "$rounds"
     section "Features against OpenCV" python3 benches/opencv_features.py --rounds "$((rounds / 2 + 1))"
     section "Decision" benches/compare-decision
-    section "Dispatch" $bench cli,ort --bench hot_path -- --ratios
+    section "Dispatch" $bench hot_path -- --ratios
     section "Instructions" benches/count-instructions
 } >"$work/record.md"
 # Nothing of this machine's folders belongs into a record.

@@ -24,7 +24,7 @@ except ImportError as error:
     print(f"skipped: {error}; pip install opencv-python-headless numpy")
     sys.exit(0)
 
-BENCH = "cargo bench -q --no-default-features --features cli --bench features -- --ratios --json --format rgb8".split()
+BENCH = "cargo bench -q --bench features -- --ratios --json --format rgb8".split()
 NAMES = (
     ["pixels"] + ["sum_rgb"] * 3 + ["sum_sq_rgb"] * 3 + ["sum_grey", "sum_sq_grey", "sum_chroma"] + ["hue"] * 7
     + ["dark", "bright", "cells", "inner_cells", "sum_laplacian", "sum_sq_laplacian", "keypoints", "edge_cells"]
