@@ -58,7 +58,7 @@ def compile_for(nvrtc, arch):
 def main():
     nvrtc = library()
     if nvrtc is None:
-        print("nvrtc: skipped: libnvrtc not found; build-ptx --install installs it")
+        print("nvrtc: skipped: libnvrtc not found; build-ptx --install brings it")
         return 0
     major, minor = ctypes.c_int(), ctypes.c_int()
     nvrtc.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))

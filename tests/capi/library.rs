@@ -8,10 +8,16 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where this test's builds go: beside the folder of this program's profile.
-pub(crate) fn target() -> PathBuf {
+/// Cargo's target folder, which holds the folder of this program's profile. The libraries are built there, so that they share
+/// the dependencies that are built already.
+fn builds() -> PathBuf {
     let this = std::env::current_exe().expect("a path");
-    this.ancestors().nth(3).expect("target").join("capi")
+    this.ancestors().nth(3).expect("target").to_owned()
+}
+
+/// Where this test keeps what it makes.
+pub(crate) fn target() -> PathBuf {
+    builds().join("capi")
 }
 
 /// What has been built in this run. Held while cargo and what copies its output run.
@@ -29,7 +35,7 @@ fn forget_the_test(command: &mut Command) {
 /// `src/capi/install`, which builds where this module does.
 pub(crate) fn install_command() -> Command {
     let mut command = Command::new(root().join("src/capi/install"));
-    forget_the_test(command.env("CARGO_TARGET_DIR", target()));
+    forget_the_test(command.env("CARGO_TARGET_DIR", builds()));
     command
 }
 
@@ -49,7 +55,7 @@ pub(crate) fn compiler_notes(features: &str) -> String {
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(["rustc", "--release", "--lib", "--crate-type", "staticlib,cdylib"]);
-    command.args(["--no-default-features", "--features", features, "--target-dir"]).arg(target());
+    command.args(["--no-default-features", "--features", features, "--target-dir"]).arg(builds());
     command.args(["--", "--print", "native-static-libs", "-C", "link-arg=-Wl,-soname,libtrt_select.so.0"]);
     forget_the_test(command.env("CARGO_TERM_COLOR", "never"));
     String::from_utf8_lossy(&command.output().expect("cargo runs").stderr).into_owned()
@@ -83,12 +89,12 @@ fn build(crate_type: &str, features: &str, file: &str) -> PathBuf {
         .current_dir(root())
         .args(["rustc", "--quiet", "--release", "--lib", "--crate-type", crate_type, "--no-default-features"])
         .args(["--features", features, "--target-dir"])
-        .arg(target());
+        .arg(builds());
     forget_the_test(&mut command);
     let status = command.status().expect("cargo runs");
     assert!(status.success(), "cargo rustc --crate-type {crate_type} --features {features}: {status}");
     std::fs::create_dir_all(out.parent().expect("a folder")).expect("a folder");
-    std::fs::copy(target().join("release").join(file), &out).expect("the library");
+    std::fs::copy(builds().join("release").join(file), &out).expect("the library");
     built.push(out.clone());
     out
 }

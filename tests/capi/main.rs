@@ -1,7 +1,7 @@
 //! C and C++ programs against the static library: the same answers as in Rust, misuse, panics, allocations, threads, sanitizers,
 //! two Rust libraries in one program, and what is installed.
 //!
-//! The library is built once, by cargo, with a target folder of its own (`target/capi`). What a machine lacks (compilers, Valgrind,
+//! The library is built once, by cargo, and kept in `target/capi`. What a machine lacks (compilers, Valgrind,
 //! TensorRT's headers for the double) skips its test with the reason.
 
 mod answers;

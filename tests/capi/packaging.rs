@@ -104,6 +104,35 @@ fn the_native_libraries_are_those_of_rustc() {
     assert_eq!(after(&read("cmake/trt_select/trt_selectTargets.cmake"), "INTERFACE_LINK_LIBRARIES"), names);
 }
 
+/// Whoever links the library compiles neither the trainer and the study nor what only they and the command line need.
+#[test]
+fn the_library_depends_on_no_trainer() {
+    let tree = |features: &str| {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.current_dir(root()).args([
+            "tree",
+            "--locked",
+            "--offline",
+            "--no-default-features",
+            "--features",
+            features,
+        ]);
+        run(command.args(["--prefix", "none", "--edges", "normal,build", "--format", "{p}"]))
+    };
+    let names = |text: &str| -> std::collections::BTreeSet<String> {
+        text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+    };
+    let never = ["trt-select-train", "trt-select-study", "rayon", "csv", "plotters", "clap", "image", "env_logger"];
+    // What is looked for is there where the command line is.
+    let all = names(&tree("cli"));
+    assert!(never.iter().all(|&name| all.contains(name)), "{all:?}");
+    for features in ["capi", "capi,tensorrt,ort"] {
+        let library = names(&tree(features));
+        let found: Vec<&&str> = never.iter().filter(|&&name| library.contains(name)).collect();
+        assert!(library.contains("trt-select-premodel") && found.is_empty(), "{features}: {found:?} of {library:?}");
+    }
+}
+
 /// The C example with the static library in it, stripped: below 3 MB with TensorRT and without tract.
 #[test]
 fn a_static_program_is_small() {
