@@ -1,6 +1,6 @@
 //! The arithmetic of calibrated averages: one candidate's probabilities at its temperature, the two largest of an average, and
 //! an average from the most probable classes of a profile, as the trainer makes millions of them.
-//! `cargo bench --no-default-features --features cli --bench average`
+//! `cargo bench --bench average`
 //!
 //! Least and median of many short rounds: what others do on the same cores is in the median.
 

@@ -1,6 +1,6 @@
 //! The features per format and size, against a memcpy of the same bytes.
 //!
-//! `cargo bench --no-default-features --features cli --bench features` runs divan's benchmarks. With `-- --ratios` everything
+//! `cargo bench --bench features` runs divan's benchmarks. With `-- --ratios` everything
 //! is measured side by side in one run instead, and a table is printed; `--json` prints it as JSON, `--dump FOLDER` writes
 //! the frames there (`benches/opencv_features.py` reads both), `--rounds N` sets the number of rounds.
 //!

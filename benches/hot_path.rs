@@ -1,5 +1,5 @@
 //! Microbenchmarks of what trt-select adds around a network: features, the walk over a premodel, the selector on an engine
-//! that does nothing. `cargo bench --no-default-features`
+//! that does nothing. `cargo bench --bench hot_path`
 //!
 //! With `-- --ratios` the selector is measured beside a bare call of its engine, turn and turn about in one run, and a table is
 //! printed; with the feature `ort`, also beside the smallest network of `plans/fashion` on ONNX Runtime, one thread.

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Compiles the shim against each folder of TensorRT's headers, links all objects into one binary that calls each of them,
 # and fails if two of them define the same symbol, or if one needs something of the C++ runtime.
-# usage: engines/check-abi.sh DIR...     DIR holds NvInfer.h; several of one ABI line are fine
+# usage: engines/check-abi.sh [DIR...]     DIR holds NvInfer.h; several of one ABI line are fine; default: what get-tensorrt.sh brought
 # Needs a C++17 compiler (CXX, g++ unless told), a C compiler and nm. Prints version and line of each folder.
 set -euo pipefail
 sources=$(cd "$(dirname "$0")/tensorrt" && pwd)
-[ $# -gt 0 ] || { echo "usage: check-abi.sh DIR..." >&2; exit 2; }
+if [ $# = 0 ]; then
+    set -- "$sources"/../../target/tensorrt/include/*/
+    [ -e "$1/NvInfer.h" ] || { echo "check-abi: skipped: no headers of TensorRT; engines/get-tensorrt.sh brings some"; exit 0; }
+fi
 cxx=${CXX:-g++} cc=${CC:-cc}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

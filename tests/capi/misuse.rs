@@ -84,9 +84,6 @@ fn the_shared_library_exports_what_the_header_declares() {
 
 #[test]
 fn the_header_is_what_the_sources_make() {
-    // Only where the tool is there: CI installs it by running the script itself.
-    if !root().join("target/tools/bin/cbindgen").is_file() {
-        return println!("skipped: no cbindgen; src/capi/make-header --install brings it");
-    }
-    run(Command::new(root().join("src/capi/make-header")).arg("--check"));
+    // Without cbindgen the script says that it skips this, in its own words.
+    println!("{}", run(Command::new(root().join("src/capi/make-header")).arg("--check")).trim());
 }

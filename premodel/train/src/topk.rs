@@ -273,8 +273,8 @@ impl TopK {
 
     /// The weighted average of calibrated probabilities: `members` are (candidate, weight, temperature), as in
     /// [`Premodel::weights`](trt_select_premodel::Premodel::weights) and
-    /// [`Premodel::temperature`](trt_select_premodel::Premodel::temperature), of distinct candidates. A cell's rest is spread evenly over the classes that it does not name, before the temperature is
-    /// applied.
+    /// [`Premodel::temperature`](trt_select_premodel::Premodel::temperature), of distinct candidates. A cell's
+    /// rest is spread evenly over the classes that it does not name, before the temperature is applied.
     ///
     /// # Panics
     /// If there is no such candidate or row.
