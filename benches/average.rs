@@ -8,7 +8,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use trt_select_premodel::CandidateId;
-use trt_select_premodel::temper::{Mixture, add_weighted, of_logits, of_probabilities};
+use trt_select_premodel::{
+    Top,
+    temper::{add_weighted, of_logits, of_probabilities},
+};
 use trt_select_train::{Scratch, TopK};
 
 const CLASSES: usize = 1000;
@@ -58,7 +61,7 @@ fn main() {
     });
     measure("1000 classes, add to an average", 20_000, 1, |_| add_weighted(black_box(&mut out), 1e-9, black_box(&p)));
     measure("1000 classes, two largest", 20_000, 1, |_| {
-        black_box(Mixture::of(black_box(&p)));
+        black_box(Top::of(black_box(&p)));
     });
 
     // Cells of falling probabilities, on classes that candidates share in part.

@@ -18,7 +18,7 @@ use trt_select::cuda::Format;
 use trt_select::engines::null::NullEngine;
 use trt_select::engines::{DataType, Engine, TensorInfo};
 use trt_select::features::{Features, Groups, Workspace};
-use trt_select::scores::summarise;
+use trt_select::premodel::summarise;
 use trt_select::{Candidate, Frame, Input, Selector};
 use trt_select_premodel::{CandidateId, CandidateSignal, Node, Premodel, Request, Signal, SignalId, TrainedFor};
 

@@ -1,7 +1,8 @@
 //! Averages of calibrated probabilities: which a premodel speaks of, and what they say of an input.
 #![forbid(unsafe_code)]
 
-use trt_select_premodel::temper::{Mixture, add_weighted};
+use trt_select_premodel::Top;
+use trt_select_premodel::temper::add_weighted;
 use trt_select_premodel::{Answer, AverageSignal, CandidateId, Mask, Premodel, Signal, View};
 
 use crate::candidates::CandidateSet;
@@ -25,7 +26,7 @@ pub(crate) struct Averages {
     /// The probabilities of the average made last.
     sum: Vec<f32>,
     /// Which that is, on this input.
-    last: Option<(Mask, Mixture)>,
+    last: Option<(Mask, Top)>,
 }
 
 impl Averages {
@@ -95,12 +96,12 @@ impl Averages {
     }
 
     /// What an average says that the program answers with.
-    pub(crate) fn answer(&mut self, of: Mask, set: &mut CandidateSet) -> Mixture {
+    pub(crate) fn answer(&mut self, of: Mask, set: &mut CandidateSet) -> Top {
         match (self.last, self.list.iter().position(|a| a.of == of)) {
             (Some((mask, mixture)), _) if mask == of => mixture,
             (_, Some(at)) => self.mix(at, set),
             // A program's answers are all in the list.
-            (_, None) => Mixture::default(),
+            (_, None) => Top::default(),
         }
     }
 
@@ -109,13 +110,13 @@ impl Averages {
         &self.sum
     }
 
-    fn mix(&mut self, at: usize, set: &mut CandidateSet) -> Mixture {
+    fn mix(&mut self, at: usize, set: &mut CandidateSet) -> Top {
         let average = &self.list[at];
         self.sum.fill(0.0);
         for &(c, weight) in &average.members {
             add_weighted(&mut self.sum, weight, set.list[c.index()].calibrated());
         }
-        let mixture = Mixture::of(&self.sum);
+        let mixture = Top::of(&self.sum);
         self.last = Some((average.of, mixture));
         mixture
     }

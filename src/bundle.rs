@@ -210,16 +210,7 @@ fn default_plan(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}.plan"))
 }
 
-/// What a network's output holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Scores {
-    /// Any real numbers; softmax makes them probabilities.
-    #[default]
-    Logits,
-    /// Probabilities already.
-    Probabilities,
-}
+pub use trt_select_premodel::Scores;
 
 impl Bundle {
     /// Reads `dir/bundle.toml` and the label file that it names, and looks that every other file it names is there.

@@ -12,7 +12,7 @@ use crate::bundle::{Bundle, CandidateSpec, InputKind, Scores};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Gpu, GpuRunner};
 use crate::preprocess::{Preprocess, PreprocessConfig};
-use crate::scores::{Summary, summarise};
+use trt_select_premodel::{Summary, summarise};
 
 /// What an input is: a frame that each candidate preprocesses for itself, or a tensor that all take as it is.
 #[derive(Clone, Copy, Debug)]

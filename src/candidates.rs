@@ -14,7 +14,7 @@ use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{FEATURE_COUNT, Groups};
 use crate::gpu::Gpu;
-use crate::scores::Summary;
+use trt_select_premodel::Summary;
 
 /// Candidates of one task, in the order of their ids.
 #[derive(Debug)]

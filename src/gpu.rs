@@ -22,7 +22,7 @@ use crate::candidates::CandidateSet;
 use crate::error::{Error, Result};
 use crate::features::{self, FEATURE_COUNT, GridSize, Groups};
 use crate::preprocess::{ChannelOrder, DeviceAxis, Layout, Preprocess, PreprocessConfig};
-use crate::scores::Summary;
+use trt_select_premodel::Summary;
 
 /// The GPU that the candidates of a set share.
 #[derive(Debug)]

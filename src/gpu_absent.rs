@@ -9,7 +9,7 @@ use crate::candidate::{Candidate, DeviceTimes, Input, OpenConfig};
 use crate::candidates::CandidateSet;
 use crate::error::Result;
 use crate::features::{FEATURE_COUNT, Groups};
-use crate::scores::Summary;
+use trt_select_premodel::Summary;
 
 /// A GPU, of which this build knows none.
 #[derive(Debug)]

@@ -27,7 +27,7 @@
 //! | [`features`] | integer accumulators of a frame, and the signals made from them |
 //! | [`preprocess`] | from frame to a network's tensor |
 //! | [`bundle`] | `bundle.toml`: a ready-to-run candidate set |
-//! | [`candidate`], [`scores`] | one network, and what its output says |
+//! | [`candidate`] | one network |
 //! | `average` | calibrated probabilities of several candidates, averaged |
 //! | [`candidates`], [`gpu`] | the networks of a bundle, and the GPU that they share |
 //! | [`selector`], [`clock`] | the state machine, and what it measures its stages with |
@@ -61,7 +61,6 @@ mod pixel;
 pub mod preprocess;
 #[cfg(feature = "cli")]
 pub mod samples;
-pub mod scores;
 pub mod selector;
 
 /// The number ([`premodel::Program::hash`]) of the program that was compiled into this library, where one was: a build with

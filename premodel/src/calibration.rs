@@ -10,14 +10,14 @@
 //! The class of an average is that of its largest probability, of equals the first; `top1` is that probability, and
 //! `margin` what it is above the second largest (with one class: itself).
 
-use std::format;
-use std::vec::Vec;
+use alloc::format;
+use alloc::vec::Vec;
 
 use crate::model::ModelError;
 use crate::{CandidateId, Mask, Premodel};
 
 /// Temperatures that a premodel can hold.
-const TEMPERATURES: std::ops::RangeInclusive<f32> = 0.05..=20.0;
+const TEMPERATURES: core::ops::RangeInclusive<f32> = 0.05..=20.0;
 
 /// The weights of one set of candidates in its average.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,7 @@ impl Premodel {
         }
         let all = Mask(u16::MAX >> (16 - count));
         for (i, Average { of, weights }) in averages.iter().enumerate() {
-            let fail = |what: std::string::String| Err(ModelError::new(format!("averages: {what}; train it anew")));
+            let fail = |what: alloc::string::String| Err(ModelError::new(format!("averages: {what}; train it anew")));
             if of.is_empty() || !of.without(all).is_empty() {
                 return fail(format!("expected a set of candidates 0 to {}, got {of:?}", count - 1));
             }
@@ -95,8 +95,8 @@ impl Premodel {
 mod tests {
     use super::*;
     use crate::model::tests::sample;
-    use std::string::ToString;
-    use std::vec;
+    use alloc::string::ToString;
+    use alloc::vec;
 
     #[test]
     fn calibration_is_checked() {

@@ -24,10 +24,10 @@
 //! A temperature per candidate, in order, and the weights of the averages whose candidates do not weigh the same: see
 //! [`Premodel::with_calibration`] for the limits, and [`Average`] for what is made of them.
 
-use std::collections::BTreeMap;
-use std::format;
-use std::string::{String, ToString};
-use std::vec::Vec;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
@@ -303,7 +303,7 @@ mod tests {
             w in 0.0_f32..=1.0,
             alone in proptest::bool::ANY,
         ) {
-            let mut averages = std::vec![Average { of: Mask(3), weights: [w, 1.0 - w].into() }];
+            let mut averages = alloc::vec![Average { of: Mask(3), weights: [w, 1.0 - w].into() }];
             if alone {
                 averages.push(Average { of: Mask(2), weights: [1.0].into() });
             }
@@ -318,7 +318,7 @@ mod tests {
             let from = (at * bytes.len() as f64) as usize;
             let to = (from + cut).min(bytes.len());
             bytes.splice(from..to, [byte]);
-            match Premodel::from_json(std::str::from_utf8(&bytes).unwrap()) {
+            match Premodel::from_json(core::str::from_utf8(&bytes).unwrap()) {
                 Ok(model) => proptest::prop_assert_eq!(Premodel::from_json(&model.to_json()).unwrap(), model),
                 Err(e) => proptest::prop_assert!(!e.to_string().contains('\n')),
             }

@@ -8,8 +8,11 @@
 //! | --- | --- | --- |
 //! | [`Node`], [`Program`], [`Walk`] | none | nothing: `no_std`, no allocation |
 //! | [`temper`]: calibrated probabilities and their averages | none | nothing: `no_std`, no allocation |
-//! | [`Premodel`]: names, costs, provenance, `premodel.json` | `json` | the standard library |
-//! | [`compile`]: Rust and C source code of a program | `json` | the standard library |
+//! | [`summarise`]: what a network's output says of itself | none | nothing: `no_std`, no allocation |
+//! | [`Premodel`]: a program with names, costs, provenance | `alloc` | an allocator |
+//! | [`Board`]: the values of all signals of one input | `alloc` | an allocator, when it is made |
+//! | [`compile`]: Rust and C source code of a program | `alloc` | an allocator |
+//! | `premodel.json` | `json` | the standard library |
 //!
 //! Programs are made from a profile table by the crate `trt-select-train`, and judged beside the papers' selectors by
 //! `trt-select-study`; neither is needed to run one.
@@ -37,35 +40,41 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "json")]
-extern crate std;
+#[cfg(feature = "alloc")]
+extern crate alloc;
 
-#[cfg(feature = "json")]
+#[cfg(feature = "alloc")]
+mod board;
+#[cfg(feature = "alloc")]
 mod calibration;
 mod check;
-#[cfg(feature = "json")]
+#[cfg(feature = "alloc")]
 pub mod compile;
 #[cfg(feature = "json")]
 mod json;
-#[cfg(feature = "json")]
+#[cfg(feature = "alloc")]
 mod model;
 mod node;
-#[cfg(feature = "json")]
+#[cfg(feature = "alloc")]
 mod pack;
 mod packed;
 mod program;
-#[cfg(feature = "json")]
+#[cfg(feature = "alloc")]
 mod signal;
+mod summary;
 pub mod temper;
 mod walk;
 
-#[cfg(feature = "json")]
+#[cfg(feature = "alloc")]
+pub use board::Board;
+#[cfg(feature = "alloc")]
 pub use calibration::Average;
 pub use check::{CheckError, CheckErrorKind};
-#[cfg(feature = "json")]
+#[cfg(feature = "alloc")]
 pub use model::{Expected, Interval, ModelError, Premodel, ProfileRef, TrainedFor};
 pub use node::{Answer, CandidateId, Mask, Node, SignalId, View};
 pub use program::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES, Program, Schema};
-#[cfg(feature = "json")]
+#[cfg(feature = "alloc")]
 pub use signal::{AverageSignal, CandidateSignal, RESERVED, Signal, is_candidate_name};
+pub use summary::{Scores, Summary, Top, summarise};
 pub use walk::{Request, Walk};

@@ -1,11 +1,9 @@
 //! A premodel: a program with its names and its provenance.
 
-use std::fmt;
-use std::format;
-use std::string::{String, ToString};
-use std::vec::Vec;
-
-use serde::{Deserialize, Serialize};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::pack::Pack;
 use crate::program::MAX_CANDIDATES;
@@ -28,7 +26,7 @@ impl fmt::Display for ModelError {
     }
 }
 
-impl std::error::Error for ModelError {}
+impl core::error::Error for ModelError {}
 
 impl From<CheckError> for ModelError {
     fn from(e: CheckError) -> Self {
@@ -37,8 +35,8 @@ impl From<CheckError> for ModelError {
 }
 
 /// What a premodel was trained for. On another combination its costs, and so its choices, are another's.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct TrainedFor {
     /// Engine and version, e.g. `tract 0.23.9`.
     pub engine: String,
@@ -53,8 +51,8 @@ pub struct TrainedFor {
 }
 
 /// The profile that a premodel was trained on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct ProfileRef {
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
@@ -63,8 +61,8 @@ pub struct ProfileRef {
 }
 
 /// A mean with its 95 % interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Interval {
     /// The mean.
     pub mean: f64,
@@ -76,8 +74,8 @@ pub struct Interval {
 
 /// What to expect of a premodel on inputs like those of its profile, judged on rows that the judged program had not
 /// been trained on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Expected {
     /// Mean reward (for classification: the share of right answers).
     pub reward: Interval,
@@ -322,7 +320,7 @@ impl Premodel {
 pub(crate) mod tests {
     use super::*;
     use crate::{CandidateSignal, SignalId};
-    use std::vec;
+    use alloc::vec;
 
     pub(crate) fn sample() -> Premodel {
         let (a, b) = (CandidateId(0), CandidateId(1));

@@ -198,7 +198,7 @@ impl Node {
     }
 
     /// Of a test: the signal it reads and its threshold.
-    #[cfg(feature = "json")]
+    #[cfg(feature = "alloc")]
     pub(crate) const fn test_of(&self) -> Option<(u16, f32)> {
         if self.is_test() { Some((self.operand, self.threshold)) } else { None }
     }

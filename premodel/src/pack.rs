@@ -1,7 +1,7 @@
 //! Makes the packed tests of a program: see `packed`.
 
-use std::vec;
-use std::vec::Vec;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use crate::packed::{Block, NO_START, Packed};
 use crate::{Node, View};

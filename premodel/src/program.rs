@@ -48,7 +48,7 @@ impl<'a> Program<'a> {
     }
 
     /// A program that [`Program::check`] has passed before, with its packed tests.
-    #[cfg(feature = "json")]
+    #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) const fn checked_before(nodes: &'a [Node], schema: Schema<'a>, packed: Packed<'a>) -> Program<'a> {
         Program { nodes, schema, packed }

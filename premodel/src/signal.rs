@@ -1,8 +1,8 @@
 //! Signals by name.
 
-use std::format;
-use std::string::{String, ToString};
-use std::vec::Vec;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use crate::{CandidateId, Mask};
 

@@ -1,47 +1,21 @@
 //! Class probabilities at a temperature, and their weighted averages: the arithmetic, in plain loops that compilers turn into
-//! vector code. No allocation, no libm.
+//! vector code. No allocation, no libm. `compile` writes the same loops in C and in Rust (`compile/arithmetic.c` and `.rs`), which give
+//! the same bits: whoever changes one changes all three.
 //!
 //! With p the probabilities of a candidate, z its logits and T its temperature,
 //! p_T,i = p_i^(1/T) / Σ_j p_j^(1/T) = softmax(z / T)_i, and an average is Σ_k w_k · p_T,k.
 //! Below 1 a temperature makes a candidate surer of itself, above 1 less sure.
 
-/// What the average of a set of candidates says.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Mixture {
-    /// The class of the largest probability; of equals, the first.
-    pub class: u32,
-    /// Its probability, 0..=1.
-    pub top1: f32,
-    /// Its probability less that of the next class, 0..=1; with one class, its probability.
-    pub margin: f32,
-}
-
-impl Mixture {
-    /// Of the probabilities of an average; all zeros where there is none.
-    pub fn of(probabilities: &[f32]) -> Mixture {
-        let (mut class, mut top1, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
-        for (i, &p) in probabilities.iter().enumerate() {
-            if p > second {
-                if p > top1 {
-                    second = top1;
-                    (class, top1) = (i as u32, p);
-                } else {
-                    second = p;
-                }
-            }
-        }
-        match probabilities.len() {
-            0 => Mixture::default(),
-            1 => Mixture { class, top1, margin: top1 },
-            _ => Mixture { class, top1, margin: top1 - second },
-        }
-    }
-}
-
 /// Below this, e^x is taken as e^-87 = 1.6e-38, the last that is no subnormal number.
 const LOWEST: f32 = -87.0;
 
 /// e^x for x ≤ 0, with a relative error below 3e-7 down to −87; below that, 1.6e-38.
+///
+/// ```
+/// use trt_select_premodel::temper::exp;
+/// assert_eq!(exp(0.0), 1.0);
+/// assert!((exp(-1.0) - 0.367_879_44).abs() < 1e-7);
+/// ```
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Added to a small number, it leaves that number's nearest integer in the lowest bits.
@@ -82,19 +56,73 @@ fn ln(p: f32) -> f32 {
     n * 0.693_359_4 + (n * -2.121_944_4e-4 + 2.0 * s * series)
 }
 
+/// ln of a finite number of at least 1, in 64 bits, with an error of about one unit in the last place.
+pub(crate) fn ln_f64(x: f64) -> f64 {
+    const SQRT_HALF: i64 = 0x3fe6_a09e_667f_3bcd;
+    // ln 2 in two parts: the product of the first with an exponent is exact.
+    const LN2: (f64, f64) = (0.693_147_180_369_123_8, 1.908_214_929_270_587_7e-10);
+    let bits = x.to_bits() as i64 - SQRT_HALF;
+    let n = (bits >> 52) as f64;
+    // √½ ≤ m < √2
+    let m = f64::from_bits(((bits & 0x000f_ffff_ffff_ffff) + SQRT_HALF) as u64);
+    // ln m = 2 artanh s, and s² < 0.0295: the first term left out is below 1e-17.
+    let s = (m - 1.0) / (m + 1.0);
+    let q = s * s;
+    let mut series = 1.0 / 23.0;
+    for odd in [21.0, 19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0] {
+        series = series * q + 1.0 / odd;
+    }
+    n * LN2.0 + (n * LN2.1 + (2.0 * s * q * series + 2.0 * s))
+}
+
 /// Sums lie in sixteen places at a time, and in 64 bits beyond a block: over thousands of classes the roundings of one 32-bit
 /// sum would add up.
 const LANES: usize = 16;
 const BLOCK: usize = 32 * LANES;
 
-/// Writes softmax(logits / temperature). Logits are finite, and the temperature lies above 0.
+/// Writes softmax(logits / temperature), where differences beyond 87 temperatures give 0. Logits are finite, and the temperature lies
+/// above 0.
+///
+/// ```
+/// use trt_select_premodel::temper::of_logits;
+/// let mut probabilities = [0.0; 2];
+/// // A temperature above 1 makes a network less sure of itself.
+/// of_logits(&[2.0, 0.0], 2.0, &mut probabilities);
+/// assert!((probabilities[0] - 0.731_058_6).abs() < 1e-6);
+/// ```
 ///
 /// # Panics
 /// If the lengths differ.
 pub fn of_logits(logits: &[f32], temperature: f32, out: &mut [f32]) {
-    let (top, rate) = (largest(logits), 1.0 / temperature);
+    softmax(logits, 1.0 / temperature, out);
+}
+
+/// Writes softmax(logits · rate), and gives its entropy in nats. With t = max z, d = (z − t) · rate and S = Σ e^d, the entropy
+/// −Σ p ln p is ln S − Σ e^d d / S: one logarithm for all classes.
+#[inline(always)]
+pub(crate) fn softmax(logits: &[f32], rate: f32, out: &mut [f32]) -> f64 {
+    let top = largest(logits);
     // Differences of far logits may be infinite, which is as well: their exponential is 0.
-    normalised(logits, out, |z| exp((z - top) * rate));
+    let [sum, weighted] = terms(logits, out, |z| {
+        let d = (z - top) * rate;
+        let e = if d > LOWEST { exp(d) } else { 0.0 };
+        [e, e * if d > LOWEST { d } else { LOWEST }]
+    });
+    // The largest term is 1, so the sum is not 0.
+    let inverse = 1.0 / sum;
+    let scale = inverse as f32;
+    out.iter_mut().for_each(|p| *p *= scale);
+    ln_f64(sum) - weighted * inverse
+}
+
+/// Writes probabilities that are at most 1, and gives their entropy in nats, −Σ p ln p.
+#[inline(always)]
+pub(crate) fn copy_probabilities(scores: &[f32], out: &mut [f32]) -> f64 {
+    let [_, sum] = terms(scores, out, |s| {
+        let p = if s < 1.0 { s } else { 1.0 };
+        [p, if p > 0.0 { p * ln(p) } else { 0.0 }]
+    });
+    -sum
 }
 
 /// Writes probabilities^(1 / temperature), divided by their sum. Probabilities lie in 0..=1, and the temperature above 0. Where
@@ -144,25 +172,39 @@ fn largest(values: &[f32]) -> f32 {
     lanes.iter().chain(chunks.remainder()).fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
 }
 
+/// Writes the first of the two numbers that `term` makes of each value, and answers the sums of both.
 #[inline(always)]
-fn normalised(values: &[f32], out: &mut [f32], term: impl Fn(f32) -> f32) {
+fn terms(values: &[f32], out: &mut [f32], term: impl Fn(f32) -> [f32; 2]) -> [f64; 2] {
     assert_eq!(values.len(), out.len());
-    let mut sum = 0.0_f64;
+    let mut sums = [0.0_f64; 2];
     for (values, out) in values.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-        let mut lanes = [0.0_f32; LANES];
+        let mut lanes = [[0.0_f32; LANES]; 2];
         let (mut from, mut to) = (values.chunks_exact(LANES), out.chunks_exact_mut(LANES));
         for (values, out) in (&mut from).zip(&mut to) {
             for i in 0..LANES {
-                out[i] = term(values[i]);
-                lanes[i] += out[i];
+                let [first, second] = term(values[i]);
+                out[i] = first;
+                lanes[0][i] += first;
+                lanes[1][i] += second;
             }
         }
-        for (&v, out) in from.remainder().iter().zip(to.into_remainder()) {
-            *out = term(v);
-            lanes[0] += *out;
+        for (&value, out) in from.remainder().iter().zip(to.into_remainder()) {
+            let [first, second] = term(value);
+            *out = first;
+            lanes[0][0] += first;
+            lanes[1][0] += second;
         }
-        sum += f64::from(lanes.iter().sum::<f32>());
+        for (sum, lanes) in sums.iter_mut().zip(lanes) {
+            *sum += f64::from(lanes.iter().fold(0.0, |sum, lane| sum + lane));
+        }
     }
+    sums
+}
+
+/// Writes each term over the sum of all terms.
+#[inline(always)]
+fn normalised(values: &[f32], out: &mut [f32], term: impl Fn(f32) -> f32) {
+    let [sum, _] = terms(values, out, |value| [term(value), 0.0]);
     // The largest term is 1, so the sum is not 0.
     let scale = (1.0 / sum) as f32;
     out.iter_mut().for_each(|p| *p *= scale);
@@ -254,15 +296,5 @@ mod tests {
             1e-6,
             "tiny",
         );
-    }
-
-    #[test]
-    fn two_largest() {
-        let of = |p: &[f32]| Mixture::of(p);
-        assert_eq!(of(&[0.25, 0.5, 0.125]), Mixture { class: 1, top1: 0.5, margin: 0.25 });
-        assert_eq!(of(&[0.5, 0.5]), Mixture { class: 0, top1: 0.5, margin: 0.0 });
-        assert_eq!(of(&[0.5, 0.25, 0.375]), Mixture { class: 0, top1: 0.5, margin: 0.125 });
-        assert_eq!(of(&[0.75]), Mixture { class: 0, top1: 0.75, margin: 0.75 });
-        assert_eq!(of(&[]), Mixture::default());
     }
 }

@@ -30,8 +30,8 @@ use super::status::{
 };
 use crate::bundle::Scores;
 use crate::features::{FEATURE_COUNT, feature_index};
-use crate::scores::{Summary, summarise};
 use crate::selector::read_premodel;
+use trt_select_premodel::{Summary, summarise};
 
 /// Scores are any real numbers; softmax makes them probabilities.
 pub const TRTSEL_LOGITS: u32 = 0;

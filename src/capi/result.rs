@@ -3,8 +3,8 @@
 use trt_select_premodel::{Answer, Mask};
 
 use super::sized::Sized_;
-use crate::scores::Summary;
 use crate::selector::{Outcome, StageTimes};
+use trt_select_premodel::Summary;
 
 /// Flag of a result: the average of several candidates answered.
 pub const TRTSEL_AVERAGE: u32 = 1;

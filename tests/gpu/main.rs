@@ -14,8 +14,8 @@ use trt_select::cuda::pipe::{
 };
 use trt_select::cuda::{FrameDesc, FrameMemory, SignalsRecord};
 use trt_select::features::{Features, GridSize, Groups, Workspace};
+use trt_select::premodel::summarise;
 use trt_select::preprocess::{ChannelOrder, DeviceAxis, Filter, Layout, Preprocess, PreprocessConfig, Resize};
-use trt_select::scores::summarise;
 use trt_select::{Frame, bundle::Scores};
 
 use frames::{Picture, Random};

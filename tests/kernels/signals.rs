@@ -1,7 +1,7 @@
 //! The signals kernel against the CPU's summary, and against 64-bit floats.
 
 use trt_select::bundle::Scores;
-use trt_select::scores::{self, Summary};
+use trt_select::premodel::{self as scores, Summary};
 use trt_select_cuda::{SignalsParams, SignalsRecord, TOP_K};
 
 use crate::frames::Random;

@@ -1,9 +1,9 @@
 //! Freestanding C99, which is also C++.
 
-use std::fmt::Write;
-use std::format;
-use std::string::String;
-use std::vec::Vec;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
 
 use super::{Form, Plan, float, names};
 use crate::pack::Pack;

@@ -14,9 +14,9 @@ mod c;
 mod names;
 mod rust;
 
-use std::format;
-use std::string::{String, ToString};
-use std::vec::Vec;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use crate::model::{ModelError, Premodel};
 use crate::pack::Pack;

@@ -1,8 +1,8 @@
 //! Names for source code.
 
-use std::format;
-use std::string::{String, ToString};
-use std::vec::Vec;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 /// A name as an identifier's part: letters, digits and `_`.
 pub(super) fn identifier(name: &str) -> String {

@@ -1,9 +1,9 @@
 //! Rust that needs nothing, the standard library included.
 
-use std::fmt::Write;
-use std::format;
-use std::string::String;
-use std::vec::Vec;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
 
 use super::{Form, Plan, float};
 use crate::pack::Pack;

@@ -1,6 +1,6 @@
 //! What a program is worth on a profile, and what it is measured against.
 
-use trt_select_premodel::temper::Mixture;
+use trt_select_premodel::Top;
 use trt_select_premodel::{
     Answer, AverageSignal, CandidateId, CandidateSignal, Interval, Mask, Premodel, Request, Signal,
 };
@@ -111,7 +111,7 @@ impl Averages<'_> {
         Some(self.members.len() - 1)
     }
 
-    fn mixture(&mut self, at: usize, row: usize) -> Mixture {
+    fn mixture(&mut self, at: usize, row: usize) -> Top {
         self.table.mixture(row, &self.members[at].1, &mut self.scratch)
     }
 }
@@ -173,7 +173,7 @@ pub struct Signals<'a> {
     place: Vec<Option<usize>>,
     sources: Vec<Source<'a>>,
     averages: Option<Averages<'a>>,
-    mixtures: Vec<Mixture>,
+    mixtures: Vec<Top>,
     values: Vec<f32>,
 }
 

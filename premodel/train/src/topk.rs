@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use super::profile::{ProfileError, read_meta};
 use trt_select_premodel::CandidateId;
-use trt_select_premodel::temper::{Mixture, exp};
+use trt_select_premodel::Top;
+use trt_select_premodel::temper::exp;
 
 /// The class of an entry that is not there.
 const NONE: u32 = u32::MAX;
@@ -278,7 +279,7 @@ impl TopK {
     ///
     /// # Panics
     /// If there is no such candidate or row.
-    pub fn mixture(&self, row: usize, members: &[(CandidateId, f32, f32)], scratch: &mut Scratch) -> Mixture {
+    pub fn mixture(&self, row: usize, members: &[(CandidateId, f32, f32)], scratch: &mut Scratch) -> Top {
         let floor = self.add_up(row, members, scratch);
         let Scratch { sums, named, .. } = scratch;
         // From here on all is above the floor.
@@ -303,7 +304,7 @@ impl TopK {
             _ => second.max(top1.min(0.0)),
         };
         named.clear();
-        Mixture { class, top1: top1 + floor, margin: top1 - second }
+        Top { class, top1: top1 + floor, margin: top1 - second }
     }
 
     /// Whether a class is among the `n` most probable ones of such an average; of equals, the first are. Classes that no entry names

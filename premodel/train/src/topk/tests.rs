@@ -74,11 +74,11 @@ fn odd_tables() {
     for row in [0, 1] {
         for t in [0.05, 1.0, 20.0] {
             let got = one.mixture(row, &[(A, 1.0, t)], &mut scratch);
-            assert_eq!(got, Mixture { class: 0, top1: 1.0, margin: 1.0 }, "{row} {t}");
+            assert_eq!(got, Top { class: 0, top1: 1.0, margin: 1.0 }, "{row} {t}");
         }
     }
     let empty = TopK::new(2, 4, vec![vec![NONE, NONE]], vec![vec![0.0, 0.0]]).unwrap();
-    assert_eq!(empty.mixture(0, &[(A, 1.0, 3.0)], &mut scratch), Mixture { class: 0, top1: 0.25, margin: 0.0 });
+    assert_eq!(empty.mixture(0, &[(A, 1.0, 3.0)], &mut scratch), Top { class: 0, top1: 0.25, margin: 0.0 });
     // Cells that no network gives stay finite.
     for (p, classes) in [(0.0, 1), (0.0, 3), (0.125, 2)] {
         let odd = TopK::new(1, classes, vec![vec![0]], vec![vec![p]]).unwrap();
@@ -89,7 +89,7 @@ fn odd_tables() {
     }
     // Of equals the first class, whatever their order in the cell.
     let equal = TopK::new(2, 3, vec![vec![2, 1]], vec![vec![0.5, 0.5]]).unwrap();
-    assert_eq!(equal.mixture(0, &[(A, 1.0, 1.0)], &mut scratch), Mixture { class: 1, top1: 0.5, margin: 0.0 });
+    assert_eq!(equal.mixture(0, &[(A, 1.0, 1.0)], &mut scratch), Top { class: 1, top1: 0.5, margin: 0.0 });
     assert!(equal.holds(A, 0, 2, 1) && !equal.holds(A, 0, 1, 1) && equal.holds(A, 0, 1, 5) && !equal.holds(A, 0, 0, 5));
     assert!(!empty.holds(A, 0, NONE, 5));
     for (classes, probabilities) in [

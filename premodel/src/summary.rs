@@ -1,13 +1,63 @@
-//! From a network's output to signals: class probabilities, and what they say of themselves.
-#![forbid(unsafe_code)]
+//! From a network's output to what it says: class probabilities, and their summary. No allocation, no libm: the same bits on every
+//! machine, and in the code that `compile` writes.
 #![deny(clippy::disallowed_types)]
 
-use crate::bundle::Scores;
+use crate::temper::{copy_probabilities, ln_f64, softmax};
+
+/// What a network's output holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scores {
+    /// Any real numbers; softmax makes them probabilities.
+    #[default]
+    Logits,
+    /// Probabilities already.
+    Probabilities,
+}
+
+/// The most probable class of some class probabilities, and how far it stands above the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Top {
+    /// The class of the largest probability; of equals, the first.
+    pub class: u32,
+    /// Its probability, 0..=1.
+    pub top1: f32,
+    /// Its probability less that of the next class, 0..=1; with one class, its probability.
+    pub margin: f32,
+}
+
+impl Top {
+    /// Of class probabilities; all zeros where there is no class.
+    ///
+    /// ```
+    /// use trt_select_premodel::Top;
+    /// let top = Top::of(&[0.25, 0.625, 0.125]);
+    /// assert_eq!((top.class, top.top1, top.margin), (1, 0.625, 0.375));
+    /// ```
+    pub fn of(probabilities: &[f32]) -> Top {
+        let (mut class, mut top1, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
+        for (i, &p) in probabilities.iter().enumerate() {
+            if p > second {
+                if p > top1 {
+                    second = top1;
+                    (class, top1) = (i as u32, p);
+                } else {
+                    second = p;
+                }
+            }
+        }
+        match probabilities.len() {
+            0 => Top::default(),
+            1 => Top { class, top1, margin: top1 },
+            _ => Top { class, top1, margin: top1 - second },
+        }
+    }
+}
 
 /// What one run of a candidate says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Summary {
-    /// The class of the largest probability; of equals, the first.
+    /// The class of the largest probability; of equals, the first. Logits that differ by less than a probability can tell are equals.
     pub class: u32,
     /// Its probability, 0..=1.
     pub top1: f32,
@@ -17,116 +67,76 @@ pub struct Summary {
     pub entropy: f32,
 }
 
-/// Turns scores into probabilities and sums them up. For logits, p = softmax(z): e^(z − max z), divided by their sum.
-/// Probabilities are taken as they are.
+impl Summary {
+    fn new(top: Top, entropy: f32) -> Summary {
+        Summary { class: top.class, top1: top.top1, margin: top.margin, entropy }
+    }
+}
+
+/// Turns scores into probabilities and sums them up. For logits, p = softmax(z): e^(z − max z), divided by their sum, where
+/// differences beyond 87 give 0. Probabilities are taken as they are.
 ///
 /// Answers `None`, and leaves `probabilities` unspecified, where a score is not a finite number, or no probability where
 /// it should be one, where there is none, or where the slices differ in length: such an output cannot be trusted.
+///
+/// ```
+/// use trt_select_premodel::{Scores, summarise};
+/// let mut probabilities = [0.0; 3];
+/// let said = summarise(&[1.0, 3.0, 2.0], Scores::Logits, &mut probabilities).unwrap();
+/// assert_eq!(said.class, 1);
+/// assert!((said.top1 - 0.665_241).abs() < 1e-6 && (said.margin - 0.420_512).abs() < 1e-6);
+/// assert_eq!(summarise(&[1.0, f32::NAN, 2.0], Scores::Logits, &mut probabilities), None);
+/// ```
 pub fn summarise(scores: &[f32], kind: Scores, probabilities: &mut [f32]) -> Option<Summary> {
+    summarise_by(scores, kind, probabilities, ln_f64(scores.len() as f64))
+}
+
+/// [`summarise`] for whoever knows the natural logarithm of the number of classes.
+#[inline]
+pub(crate) fn summarise_by(
+    scores: &[f32],
+    kind: Scores,
+    probabilities: &mut [f32],
+    ln_classes: f64,
+) -> Option<Summary> {
     if scores.is_empty() || scores.len() != probabilities.len() {
         return None;
     }
-    match kind {
-        Scores::Logits => softmax(scores, probabilities),
+    let nats = match kind {
+        Scores::Logits => {
+            let mut finite = true;
+            for s in scores {
+                finite &= s.is_finite();
+            }
+            if !finite {
+                return None;
+            }
+            softmax(scores, 1.0, probabilities)
+        }
         Scores::Probabilities => {
             // A little above 1 is rounding.
             if !scores.iter().all(|s| (0.0..=1.001).contains(s)) {
                 return None;
             }
-            probabilities.iter_mut().zip(scores).for_each(|(p, s)| *p = s.min(1.0));
-            Some(sum_up(probabilities))
+            copy_probabilities(scores, probabilities)
         }
-    }
-}
-
-/// Probabilities of logits, and their summary. With t = max z and S = Σ e^(z − t), the entropy −Σ p ln p is ln S − Σ p (z − t): one
-/// logarithm for all classes.
-fn softmax(scores: &[f32], probabilities: &mut [f32]) -> Option<Summary> {
-    let (mut top, mut finite) = (f32::MIN, true);
-    for &s in scores {
-        finite &= s.is_finite();
-        top = top.max(s);
-    }
-    if !finite {
-        return None;
-    }
-    // In f64: over thousands of classes the roundings of f32 would add up.
-    let (mut sum, mut weighted) = (0.0_f64, 0.0_f64);
-    for (p, &s) in probabilities.iter_mut().zip(scores) {
-        *p = (s - top).exp();
-        sum += f64::from(*p);
-        weighted += f64::from(*p) * (f64::from(s) - f64::from(top));
-    }
-    // The largest term is 1, so the sum cannot be 0.
-    let inverse = 1.0 / sum;
-    let scale = inverse as f32;
-    // The class is that of the largest probability, not of the largest logit: logits that differ by less than a probability can
-    // tell are equals, as they are to the kernels.
-    let (mut class, mut top1, mut second) = (0, f32::MIN, 0.0_f32);
-    for (i, p) in probabilities.iter_mut().enumerate() {
-        *p *= scale;
-        if *p > top1 {
-            second = second.max(top1);
-            (class, top1) = (i, *p);
-        } else {
-            second = second.max(*p);
-        }
-    }
-    let entropy = if scores.len() == 1 { 0.0 } else { (sum.ln() - weighted * inverse) / ln_count(scores.len()) };
-    Some(Summary { class: class as u32, top1, margin: top1 - second, entropy: (entropy as f32).clamp(0.0, 1.0) })
-}
-
-/// ln of 2 to 15, which most tasks need, as literals; else computed.
-fn ln_count(n: usize) -> f64 {
-    const LN: [f64; 16] = [
-        f64::NAN,
-        0.0,
-        std::f64::consts::LN_2,
-        1.098_612_288_668_109_8,
-        1.386_294_361_119_890_6,
-        1.609_437_912_434_100_3,
-        1.791_759_469_228_055,
-        1.945_910_149_055_313_2,
-        2.079_441_541_679_835_7,
-        2.197_224_577_336_219_6,
-        std::f64::consts::LN_10,
-        2.397_895_272_798_370_7,
-        2.484_906_649_788_000_4,
-        2.564_949_357_461_536_7,
-        2.639_057_329_615_258_4,
-        2.708_050_201_102_210_3,
-    ];
-    LN.get(n).copied().unwrap_or_else(|| (n as f64).ln())
-}
-
-/// The summary of probabilities; all zeros where there is none.
-pub fn sum_up(probabilities: &[f32]) -> Summary {
-    let (mut class, mut top1, mut second) = (0, f32::MIN, f32::MIN);
-    let mut entropy = 0.0_f64;
-    for (i, &p) in probabilities.iter().enumerate() {
-        if p > top1 {
-            second = top1;
-            (class, top1) = (i, p);
-        } else if p > second {
-            second = p;
-        }
-        if p > 0.0 {
-            entropy -= f64::from(p * p.ln());
-        }
-    }
-    match probabilities.len() {
-        0 => Summary::default(),
-        1 => Summary { class: 0, top1, margin: top1, entropy: 0.0 },
-        n => {
-            let entropy = ((entropy / ln_count(n)) as f32).clamp(0.0, 1.0);
-            Summary { class: class as u32, top1, margin: top1 - second, entropy }
-        }
-    }
+    };
+    let entropy = if scores.len() == 1 { 0.0 } else { ((nats / ln_classes) as f32).clamp(0.0, 1.0) };
+    Some(Summary::new(Top::of(probabilities), entropy))
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
+    use std::vec::Vec;
+
+    /// What the probabilities say of themselves.
+    fn sum_up(probabilities: &[f32]) -> Summary {
+        let mut same = Vec::from(probabilities);
+        summarise(probabilities, Scores::Probabilities, &mut same).unwrap()
+    }
 
     #[test]
     fn softmax_and_what_it_says() {
@@ -150,10 +160,10 @@ mod tests {
             (state >> 8) as f32 / (1 << 24) as f32
         };
         for n in (1..20).chain([1_000]) {
-            assert!((ln_count(n) - (n as f64).ln()).abs() < 1e-15);
+            assert!((ln_f64(n as f64) - (n as f64).ln()).abs() < 1e-15);
             for spread in [0.0, 0.01, 1.0, 20.0, 300.0] {
                 let scores: Vec<f32> = (0..n).map(|_| spread * (random() - 0.5)).collect();
-                let mut p = vec![0.0; n];
+                let mut p = std::vec![0.0; n];
                 let s = summarise(&scores, Scores::Logits, &mut p).unwrap();
                 let top = scores.iter().copied().fold(f32::MIN, f32::max);
                 let e: Vec<f64> = scores.iter().map(|s| (f64::from(*s) - f64::from(top)).exp()).collect();
@@ -189,5 +199,15 @@ mod tests {
         assert_eq!(summarise(&[], Scores::Logits, &mut []), None);
         let one = summarise(&[-3.0], Scores::Logits, &mut p[..1]).unwrap();
         assert_eq!((one.class, one.top1, one.margin, one.entropy), (0, 1.0, 1.0, 0.0));
+    }
+
+    #[test]
+    fn two_largest() {
+        let of = |p: &[f32]| Top::of(p);
+        assert_eq!(of(&[0.25, 0.5, 0.125]), Top { class: 1, top1: 0.5, margin: 0.25 });
+        assert_eq!(of(&[0.5, 0.5]), Top { class: 0, top1: 0.5, margin: 0.0 });
+        assert_eq!(of(&[0.5, 0.25, 0.375]), Top { class: 0, top1: 0.5, margin: 0.125 });
+        assert_eq!(of(&[0.75]), Top { class: 0, top1: 0.75, margin: 0.75 });
+        assert_eq!(of(&[]), Top::default());
     }
 }
