@@ -57,5 +57,6 @@ fn bake(path: &Path) -> Result<String, String> {
     };
     let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let origin = format!("Baked from {file}.");
-    Ok(compile(&model, &Options { target: Target::Baked, style, name: "baked", origin: &origin }).text)
+    let options = Options { target: Target::Baked, style, name: "baked", origin: &origin };
+    Ok(compile(&model, &options).map_err(|e| e.to_string())?.text)
 }

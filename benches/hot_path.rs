@@ -32,7 +32,8 @@ type Contender = (&'static str, u32, Box<dyn FnMut()>);
 /// One candidate's tensor through a selector, as every candidate is asked for: no features, no preprocessing.
 fn selector_of(classes: usize, elements: usize, network: Box<dyn Engine>) -> Selector {
     let candidate = Candidate::new("small", network, None, Scores::Logits, None, None).expect("a candidate");
-    assert_eq!((candidate.classes(), candidate.description().inputs[0].len()), (classes, elements));
+    let info = candidate.info();
+    assert_eq!((info.classes(), info.description().inputs[0].len()), (classes, elements));
     let (small, trained_for) = (CandidateId(0), TrainedFor { costs_ns: vec![1.0], ..TrainedFor::default() });
     let signals = vec![Signal::Candidate(small, CandidateSignal::Margin)];
     let nodes = vec![Node::run(small, 1), Node::test(SignalId(0), 0.5, 2, 3), Node::answer(small), Node::answer(small)];

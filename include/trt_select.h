@@ -328,11 +328,12 @@ typedef struct trtsel_info {
      */
     uint32_t label_count;
     /**
-     * Number of the caller's own signals that the premodel knows: slots are 0 to this less 1.
+     * Number of the caller's own signals that premodels of this selector have named: slots are 0 to this less 1. A reload may add
+     * some; it takes none away, and a slot keeps its meaning.
      */
     uint32_t signal_count;
     /**
-     * 1 where the premodel reads image features, else 0.
+     * 1 where the premodel in use reads image features, else 0.
      */
     uint32_t reads_features;
     /**
@@ -348,7 +349,7 @@ typedef struct trtsel_info {
      */
     const char *device;
     /**
-     * The dearest path's cost by the premodel's measurements, in nanoseconds.
+     * The dearest path's cost by the measurements of the premodel in use, in nanoseconds.
      */
     double worst_case_ns;
 } trtsel_info;
@@ -796,6 +797,28 @@ typedef struct trtsel_decision {
 } trtsel_decision;
 
 /**
+ * What an answer says.
+ */
+typedef struct trtsel_answer {
+    /**
+     * `sizeof(trtsel_answer)`; set it before the call.
+     */
+    uint32_t struct_size;
+    /**
+     * Number of the class.
+     */
+    uint32_t class_index;
+    /**
+     * Its probability, 0 to 1: the candidate's own, or that of the average.
+     */
+    float probability;
+    /**
+     * Its probability less that of the next class; with one class, its probability.
+     */
+    float margin;
+} trtsel_answer;
+
+/**
  * Done. Outputs are written with this status only.
  */
 #define TRTSEL_OK 0
@@ -1173,6 +1196,28 @@ trtsel_status trtsel_selector_set_signal(trtsel_selector *selector,
                                          float value);
 
 /**
+ * Takes another premodel of the same candidates, from a `premodel.json`, without a restart: networks, their memory, the deadline, own
+ * signals with their slots and values, and all counts stay. There is no last result after it. On a failure nothing has changed.
+ *
+ * `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_IO`, `TRTSEL_PREMODEL`. One call at a time; allocates and reads the file.
+ *
+ * The caller promises:
+ * `selector` is NULL or open, `premodel_file` NULL or a text.
+ */
+trtsel_status trtsel_selector_reload(trtsel_selector *selector,
+                                     const char *premodel_file);
+
+/**
+ * `trtsel_selector_reload` with the premodel of a bundle that is read again. `TRTSEL_BUNDLE` where it names other networks than were
+ * opened, or their files were changed since; labels are not read anew.
+ *
+ * The caller promises:
+ * `selector` is NULL or open, `bundle_folder` NULL or a text.
+ */
+trtsel_status trtsel_selector_reload_bundle(trtsel_selector *selector,
+                                            const char *bundle_folder);
+
+/**
  * The class probabilities behind the last result, borrowed: valid until the next submit, infer, warm-up, reset or close.
  * `TRTSEL_WRONG_STATE` before the first result and while an input is in flight. One call at a time; allocates nothing.
  *
@@ -1386,6 +1431,17 @@ trtsel_status trtsel_decider_set_signal(trtsel_decider *decider,
                                         float value);
 
 /**
+ * Reads a signal by its slot: NaN where it is unset. Of the signals that are computed, those that no test reads are not.
+ * `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time; allocates nothing.
+ *
+ * The caller promises:
+ * `decider` is NULL or open, `value` NULL or writable.
+ */
+trtsel_status trtsel_decider_get_signal(trtsel_decider *decider,
+                                        uint32_t slot,
+                                        float *value);
+
+/**
  * Begins an input: a walk at the program's first node. What the last one left is forgotten, own signals are not. One call at a time;
  * allocates nothing.
  *
@@ -1417,7 +1473,7 @@ trtsel_status trtsel_decider_next(trtsel_decider *decider,
                                   trtsel_decision *decision);
 
 /**
- * Sets a candidate's signals (top-1, margin, entropy, risk, agreement with those set before) from its class scores. `kind` is
+ * Sets a candidate's signals (top-1, margin, entropy, risk, agreement with those set before, averages) from its class scores. `kind` is
  * `TRTSEL_LOGITS` or `TRTSEL_PROBABILITIES`. `TRTSEL_WRONG_STATE` where it is not the candidate asked for last; `TRTSEL_INVALID_ARGUMENT` where
  * `count` is not the premodel's number of classes; `TRTSEL_INPUT` where a score is no number. One call at a time; allocates nothing, but
  * for the first call where the premodel does not say its number of classes.
@@ -1430,6 +1486,44 @@ trtsel_status trtsel_decider_set_scores(trtsel_decider *decider,
                                         uint32_t kind,
                                         const float *scores,
                                         size_t count);
+
+/**
+ * What the answer says, after a decision of `TRTSEL_DECIDE_ANSWER`: its class and probability. An average is the weighted mean of its
+ * candidates' probabilities at their temperatures, made from the scores that were set. Where `probabilities` is not NULL, the
+ * probabilities of all classes are copied to it: `TRTSEL_BUFFER_TOO_SMALL` where they are more than `capacity`.
+ * `TRTSEL_WRONG_STATE` where the last decision was no answer, and where the scores of a candidate behind it were not set. One call at a
+ * time; allocates nothing.
+ *
+ * The caller promises:
+ * `decider` is NULL or open, `answer` NULL or a struct of its `struct_size`, `probabilities` NULL or of `capacity` floats.
+ */
+trtsel_status trtsel_decider_answer(trtsel_decider *decider,
+                                    trtsel_answer *answer,
+                                    float *probabilities,
+                                    size_t capacity);
+
+/**
+ * The temperature at which a candidate's probabilities go into averages: 1 where the premodel has none. `TRTSEL_NOT_FOUND` past the last
+ * candidate. Any thread, at any time; does not allocate.
+ *
+ * The caller promises:
+ * `decider` is NULL or open, `temperature` NULL or writable.
+ */
+trtsel_status trtsel_decider_temperature(const trtsel_decider *decider,
+                                         uint32_t candidate,
+                                         float *temperature);
+
+/**
+ * The weight of a candidate in the average of the candidates of `mask` (bit k is candidate k). `TRTSEL_NOT_FOUND` where the candidate is
+ * not in it, or the premodel has no such candidates. Any thread, at any time; does not allocate.
+ *
+ * The caller promises:
+ * `decider` is NULL or open, `weight` NULL or writable.
+ */
+trtsel_status trtsel_decider_weight(const trtsel_decider *decider,
+                                    uint32_t mask,
+                                    uint32_t candidate,
+                                    float *weight);
 
 /**
  * Tells that the candidate asked for last failed. From here on the most capable candidate that works answers; ask what is next.

@@ -296,6 +296,14 @@ class selector {
     }
     expected<done> cancel() { return check(trtsel_selector_cancel(get())); }
     expected<done> reset() { return check(trtsel_selector_reset(get())); }
+    /* Another premodel of the same candidates, between two inputs. */
+    expected<done> reload(const char* premodel_file) { return check(trtsel_selector_reload(get(), premodel_file)); }
+    expected<done> reload(const std::string& premodel_file) { return reload(premodel_file.c_str()); }
+    /* The premodel of a bundle of the same networks that is read again. */
+    expected<done> reload_bundle(const char* bundle_folder) {
+        return check(trtsel_selector_reload_bundle(get(), bundle_folder));
+    }
+    expected<done> reload_bundle(const std::string& bundle_folder) { return reload_bundle(bundle_folder.c_str()); }
     /* 0: no limit. */
     expected<done> set_deadline(std::chrono::nanoseconds deadline) {
         return check(trtsel_selector_set_deadline(get(), detail::nanoseconds(deadline)));
@@ -500,6 +508,11 @@ class decider {
     expected<done> set_signal(signal_slot slot, float value) {
         return check(trtsel_decider_set_signal(get(), static_cast<std::uint32_t>(slot), value));
     }
+    expected<float> signal(signal_slot slot) {
+        float value = 0;
+        const trtsel_status status = trtsel_decider_get_signal(get(), static_cast<std::uint32_t>(slot), &value);
+        return check(status, value);
+    }
     expected<done> begin() { return check(trtsel_decider_begin(get())); }
     expected<done> set_features(view<const float> values) {
         return check(trtsel_decider_set_features(get(), values.data(), values.size()));
@@ -513,6 +526,27 @@ class decider {
         return check(trtsel_decider_set_scores(get(), candidate, kind, scores.data(), scores.size()));
     }
     expected<done> failed(std::uint32_t candidate) { return check(trtsel_decider_failed(get(), candidate)); }
+    /* What the answer says, averages included. */
+    expected<trtsel_answer> answer() {
+        auto a = detail::sized<trtsel_answer>();
+        return check(trtsel_decider_answer(get(), &a, nullptr, 0), a);
+    }
+    /* The same, with the probabilities of all classes. */
+    expected<trtsel_answer> answer(view<float> probabilities) {
+        auto a = detail::sized<trtsel_answer>();
+        return check(trtsel_decider_answer(get(), &a, probabilities.data(), probabilities.size()), a);
+    }
+    expected<float> temperature(std::uint32_t candidate) const {
+        float temperature = 0;
+        const trtsel_status status = trtsel_decider_temperature(get(), candidate, &temperature);
+        return detail::from(status, temperature);
+    }
+    /* Of a candidate in the average of those of the mask. */
+    expected<float> weight(std::uint32_t mask, std::uint32_t candidate) const {
+        float weight = 0;
+        const trtsel_status status = trtsel_decider_weight(get(), mask, candidate, &weight);
+        return detail::from(status, weight);
+    }
     expected<std::string> why(std::uint32_t node) {
         std::string text;
         const auto call = [&](char* to, std::size_t bytes, std::size_t* needed) {

@@ -1,33 +1,58 @@
-//! The candidates of a bundle, opened together: they share the GPU's pipe where they run on one.
+//! The candidates of a bundle, opened together with what they run on.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
-use std::time::Instant;
-
-use trt_select_engines::Completion;
 use trt_select_engines::registry::{self, Choice, Kind};
-use trt_select_premodel::CandidateId;
+use trt_select_engines::{Completion, Memory};
+use trt_select_premodel::{Answer, Board, CandidateId, Summary};
 
+use crate::backend::host::Host;
+use crate::backend::{Backend, FeatureValues, SharedMemory, Wanted};
 use crate::bundle::Bundle;
-use crate::candidate::{Candidate, DeviceTimes, Input, OpenConfig, Run, nanoseconds};
-use crate::device;
+use crate::candidate::{Candidate, CandidateInfo};
+use crate::config::OpenConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::features::{FEATURE_COUNT, Groups};
-use crate::gpu::Gpu;
-use trt_select_premodel::Summary;
+use crate::features::FEATURE_COUNT;
+use crate::input::Input;
+use crate::times::{DeviceTimes, Stopwatch};
+
+/// One run of a candidate.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Run {
+    /// What it said.
+    pub summary: Summary,
+    /// Time from the input to the network's tensor, in nanoseconds; 0 where the input is a tensor that the host copies.
+    pub preprocess_ns: u64,
+    /// Time of the network and of its signals, in nanoseconds.
+    pub compute_ns: u64,
+    /// What the device's clock says, where it was asked: see [`GpuConfig::timing`](crate::GpuConfig::timing).
+    pub device: DeviceTimes,
+}
+
+/// All features of a frame, and how long they took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TimedFeatures {
+    /// In the order of [`FEATURES`](crate::features::FEATURES).
+    pub values: [f32; FEATURE_COUNT],
+    /// From the frame to the values, in nanoseconds; on a GPU with the frame's way there.
+    pub cost_ns: u64,
+}
 
 /// Candidates of one task, in the order of their ids.
 #[derive(Debug)]
 pub struct CandidateSet {
-    // The candidates' lanes are dropped before the pipe that they run on.
-    pub(crate) list: Vec<Candidate>,
-    pub(crate) gpu: Option<Gpu>,
-    threads: usize,
+    list: Vec<CandidateInfo>,
+    pub(crate) backend: Box<dyn Backend>,
+    /// What candidates say that run outside a program: see [`CandidateSet::run`].
+    board: Board,
+    watch: Stopwatch,
 }
 
 impl From<Vec<Candidate>> for CandidateSet {
     fn from(list: Vec<Candidate>) -> Self {
-        CandidateSet { list, gpu: None, threads: 1 }
+        CandidateSet::on_host(list, 1)
     }
 }
 
@@ -41,61 +66,93 @@ impl CandidateSet {
     /// # Errors
     /// Where an engine, a model or a plan cannot be opened, or models differ in their number of classes.
     pub fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
-        let (set, choice) = match config.engine {
-            Kind::Tensorrt => Gpu::open(bundle, config)?,
-            Kind::Auto if Gpu::may_open(bundle) => match Gpu::open(bundle, config) {
-                Ok(opened) => opened,
-                Err(error) => {
-                    let (set, mut choice) = CandidateSet::on_host(bundle, config)?;
-                    choice.reason = format!("{}; tensorrt: {error}", choice.reason);
-                    (set, choice)
-                }
-            },
-            _ => CandidateSet::on_host(bundle, config)?,
-        };
-        let classes = set.list.iter().map(Candidate::classes).collect::<Vec<_>>();
-        if let Some(at) = classes.iter().position(|&c| c != classes[0]) {
+        let (set, choice) = CandidateSet::open_on(bundle, config)?;
+        let first = &set.list[0];
+        if let Some(other) = set.list.iter().find(|c| c.classes() != first.classes()) {
             return Err(Error::expected(
                 ErrorKind::Bundle,
-                format!("candidate {}", set.list[at].name()),
-                format!("{} classes, as {} has", classes[0], set.list[0].name()),
-                classes[at],
+                format!("candidate {}", other.name()),
+                format!("{} classes, as {} has", first.classes(), first.name()),
+                other.classes(),
                 "give candidates of one task",
             ));
         }
-        bundle.check_labels(classes[0])?;
+        bundle.check_labels(first.classes())?;
         Ok((set, choice))
     }
 
-    fn on_host(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
+    #[cfg(feature = "tensorrt")]
+    fn open_on(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
+        use crate::backend::gpu::Gpu;
+        let on_gpu = || {
+            let (gpu, choice) = Gpu::open(bundle, config)?;
+            Ok((CandidateSet::new(gpu.infos(), Box::new(gpu)), choice))
+        };
+        match config.engine {
+            Kind::Tensorrt => on_gpu(),
+            Kind::Auto if Gpu::may_open(bundle) => on_gpu().or_else(|error: Error| {
+                let (set, mut choice) = CandidateSet::open_on_host(bundle, config)?;
+                choice.reason = format!("{}; tensorrt: {error}", choice.reason);
+                Ok((set, choice))
+            }),
+            _ => CandidateSet::open_on_host(bundle, config),
+        }
+    }
+
+    #[cfg(not(feature = "tensorrt"))]
+    fn open_on(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
+        CandidateSet::open_on_host(bundle, config)
+    }
+
+    fn open_on_host(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
         let choice = registry::resolve(config.engine)?;
         let open = |spec| Candidate::open(bundle, spec, choice.kind, config);
         let list = bundle.candidates.iter().map(open).collect::<Result<Vec<_>>>()?;
-        Ok((CandidateSet { list, gpu: None, threads: config.threads }, choice))
+        Ok((CandidateSet::on_host(list, config.threads), choice))
     }
 
-    /// Candidates on the GPU that they share.
-    #[cfg(feature = "tensorrt")]
-    pub(crate) fn on_gpu(list: Vec<Candidate>, gpu: Gpu) -> CandidateSet {
-        CandidateSet { list, gpu: Some(gpu), threads: 1 }
+    fn on_host(list: Vec<Candidate>, threads: usize) -> CandidateSet {
+        let infos = list.iter().map(Candidate::info).collect();
+        CandidateSet::new(infos, Box::new(Host::new(list, threads)))
+    }
+
+    fn new(list: Vec<CandidateInfo>, backend: Box<dyn Backend>) -> CandidateSet {
+        let mut board = Board::of_outputs(list.len(), 0);
+        for (at, info) in (0_u8..).zip(&list) {
+            board.resize(CandidateId(at), info.classes());
+        }
+        CandidateSet { list, backend, board, watch: Stopwatch::new() }
     }
 
     /// The candidates.
-    pub fn as_slice(&self) -> &[Candidate] {
+    pub fn as_slice(&self) -> &[CandidateInfo] {
         &self.list
     }
 
     /// The GPU that they run on, where they do.
-    pub fn gpu(&self) -> Option<&Gpu> {
-        self.gpu.as_ref()
+    #[cfg(feature = "tensorrt")]
+    pub fn gpu(&self) -> Option<&crate::backend::gpu::Gpu> {
+        self.backend.as_gpu()
     }
 
     /// What the networks run on: the GPU's name, or the processor's with its number of threads.
     pub fn device(&self) -> String {
-        match &self.gpu {
-            Some(gpu) => gpu.device_name().to_owned(),
-            None => device::cpu(self.threads),
-        }
+        self.backend.device()
+    }
+
+    /// Whether the networks run on a device with a memory and a clock of its own.
+    pub fn is_on_device(&self) -> bool {
+        self.backend.is_device()
+    }
+
+    /// Memory that a candidate holds; nothing where there is none of that number.
+    pub fn memory(&self, candidate: CandidateId) -> Memory {
+        self.backend.memory(candidate)
+    }
+
+    /// Memory that belongs to no candidate alone.
+    pub fn shared_memory(&self) -> SharedMemory {
+        self.backend.shared_memory()
     }
 
     /// Runs one candidate on an input and waits. On a GPU its times contain the input's way there.
@@ -106,84 +163,64 @@ impl CandidateSet {
     /// # Panics
     /// If there is no such candidate.
     pub fn run(&mut self, candidate: CandidateId, input: &Input<'_>) -> Result<Run> {
-        let start = Instant::now();
-        self.begin(input, Groups::NONE)?;
-        let mut run = self.run_begun(candidate, input, start)?;
-        if let Some(gpu) = &self.gpu {
-            run.device.upload_ns = gpu.begin_times()?.upload_ns;
-        }
+        self.watch.start();
+        self.board.begin();
+        self.backend.begin(input, Wanted::NONE, &mut [0.0; FEATURE_COUNT])?;
+        let mut run = self.run_begun(candidate, input)?;
+        let mut way = DeviceTimes::default();
+        self.backend.begin_times(&mut way);
+        run.device.upload_ns = way.upload_ns;
         Ok(run)
     }
 
-    /// Runs every candidate on an input, as [`CandidateSet::run`] does, for a profile. On a GPU the input is brought there
-    /// once, as a selector does it: that, with all features, is the time answered; the runs' own times are without it. On
-    /// the host there is no such time: `None`.
+    /// Runs every candidate on an input, as [`CandidateSet::run`] does, for a profile, and appends what they did to `runs`. Answers the
+    /// features of a frame. On a GPU the frame is brought there once, as a selector does it: that time is the features', and
+    /// the runs' own times are without it. A tensor has no features: `None`.
     ///
     /// # Errors
     /// As [`CandidateSet::run`].
-    pub fn run_all(&mut self, input: &Input<'_>, runs: &mut Vec<Run>) -> Result<Option<u64>> {
-        let start = Instant::now();
+    pub fn run_all(&mut self, input: &Input<'_>, runs: &mut Vec<Run>) -> Result<Option<TimedFeatures>> {
         let is_tensor = matches!(input, Input::Tensor(_));
-        self.begin(input, if is_tensor { Groups::NONE } else { Groups::ALL })?;
-        let mut on_gpu = None;
-        if let (Some(gpu), false) = (&mut self.gpu, is_tensor) {
-            let mut features = [0.0; FEATURE_COUNT];
-            while !gpu.poll_features(&mut features)? {
+        let wanted = if is_tensor { Wanted::NONE } else { Wanted::ALL };
+        let mut values: FeatureValues = [0.0; FEATURE_COUNT];
+        self.watch.start();
+        self.board.begin();
+        if !self.backend.begin(input, wanted, &mut values)? {
+            while !self.backend.poll_features(&mut values)? {
                 std::hint::spin_loop();
             }
-            on_gpu = Some(nanoseconds(start.elapsed()));
         }
+        self.watch.featured();
+        let features = TimedFeatures { values, cost_ns: self.watch.times.features_ns };
         for candidate in 0..self.list.len() {
-            runs.push(self.run_begun(CandidateId(candidate as u8), input, Instant::now())?);
+            self.watch.start();
+            runs.push(self.run_begun(CandidateId(candidate as u8), input)?);
         }
-        Ok(on_gpu)
+        Ok((!is_tensor).then_some(features))
+    }
+
+    /// Class probabilities of a candidate's last [`CandidateSet::run`] or [`CandidateSet::run_all`]; empty before the first, and where
+    /// another input was begun since.
+    pub fn probabilities(&self, candidate: CandidateId) -> &[f32] {
+        self.board.probabilities(Answer::Candidate(candidate))
     }
 
     /// Runs one candidate on the input that was begun.
-    fn run_begun(&mut self, candidate: CandidateId, input: &Input<'_>, start: Instant) -> Result<Run> {
-        self.load(candidate, input)?;
-        let loaded = Instant::now();
-        let completion = self.enqueue(candidate)?;
-        let enqueue_ns = nanoseconds(loaded.elapsed());
-        if completion == Completion::Pending {
-            while !self.ready(candidate)? {
-                std::hint::spin_loop();
-            }
+    fn run_begun(&mut self, candidate: CandidateId, input: &Input<'_>) -> Result<Run> {
+        let mut device = DeviceTimes::default();
+        let completion = self.backend.start(candidate, input, &mut self.watch)?;
+        while !self.backend.poll(candidate, &mut self.board, &mut device)? {
+            debug_assert_eq!(completion, Completion::Pending);
+            std::hint::spin_loop();
         }
-        let summary = self.finish(candidate)?;
-        let compute_ns = nanoseconds(loaded.elapsed());
-        let mut device = self.device_times(candidate);
-        if self.gpu.is_some() {
-            device.enqueue_ns = enqueue_ns;
-        }
-        Ok(Run { summary, preprocess_ns: nanoseconds(loaded - start), compute_ns, device })
-    }
-
-    /// Brings an input to where the candidates run, and starts on the features. Nothing is done on the host.
-    pub(crate) fn begin(&mut self, input: &Input<'_>, groups: Groups) -> Result<()> {
-        self.gpu.as_mut().map_or(Ok(()), |gpu| gpu.begin(input, groups))
-    }
-
-    pub(crate) fn load(&mut self, candidate: CandidateId, input: &Input<'_>) -> Result<()> {
-        self.list[candidate.index()].load(input, self.gpu.as_mut())
-    }
-
-    pub(crate) fn enqueue(&mut self, candidate: CandidateId) -> Result<Completion> {
-        if let Some(gpu) = &mut self.gpu {
-            gpu.make_room(&mut self.list, candidate.index())?;
-        }
-        self.list[candidate.index()].enqueue(self.gpu.as_mut())
-    }
-
-    pub(crate) fn ready(&mut self, candidate: CandidateId) -> Result<bool> {
-        self.list[candidate.index()].ready(self.gpu.as_mut())
-    }
-
-    pub(crate) fn finish(&mut self, candidate: CandidateId) -> Result<Summary> {
-        self.list[candidate.index()].finish()
-    }
-
-    pub(crate) fn device_times(&self, candidate: CandidateId) -> DeviceTimes {
-        self.list[candidate.index()].device_times()
+        self.watch.computed();
+        let times = &self.watch.times;
+        device.enqueue_ns = times.device.enqueue_ns;
+        Ok(Run {
+            summary: self.board.summary(candidate).unwrap_or_default(),
+            preprocess_ns: times.preprocess_ns,
+            compute_ns: times.compute_ns,
+            device,
+        })
     }
 }

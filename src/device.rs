@@ -3,7 +3,7 @@
 
 use trt_select_premodel::TrainedFor;
 
-use crate::candidates::CandidateSet;
+use crate::candidate::CandidateInfo;
 
 /// The processor's name as the system tells it, with the number of threads that run a network, e.g.
 /// `AMD EPYC, 1 thread`.
@@ -23,14 +23,12 @@ pub fn cpu(threads: usize) -> String {
     format!("{name}, {threads} thread{}", if threads == 1 { "" } else { "s" })
 }
 
-/// How the engine, the precision or the device that a premodel was trained for differ from what was opened, in a line;
-/// `None` where they do not.
-pub fn differs_from(trained_for: &TrainedFor, set: &CandidateSet) -> Option<String> {
-    let first = set.as_slice().first()?.description();
-    let device = set.device();
-    let precision = first.precision.name();
-    let here =
-        [("engine", &trained_for.engine, first.version.as_str()), ("device", &trained_for.device, device.as_str())];
+/// How the engine, the precision or the device that a premodel was trained for differ from those of a candidate that was opened on
+/// `device`, in a line; `None` where they do not.
+pub fn differs_from(trained_for: &TrainedFor, candidate: &CandidateInfo, device: &str) -> Option<String> {
+    let opened = candidate.description();
+    let precision = opened.precision.name();
+    let here = [("engine", &trained_for.engine, opened.version.as_str()), ("device", &trained_for.device, device)];
     let mut differences: Vec<String> = here
         .into_iter()
         .filter(|(_, then, now)| !then.is_empty() && then != now)

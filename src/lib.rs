@@ -27,10 +27,11 @@
 //! | [`features`] | integer accumulators of a frame, and the signals made from them |
 //! | [`preprocess`] | from frame to a network's tensor |
 //! | [`bundle`] | `bundle.toml`: a ready-to-run candidate set |
-//! | [`candidate`] | one network |
-//! | `average` | calibrated probabilities of several candidates, averaged |
-//! | [`candidates`], [`gpu`] | the networks of a bundle, and the GPU that they share |
-//! | [`selector`], [`clock`] | the state machine, and what it measures its stages with |
+//! | [`input`], [`config`] | what an input is, and how a bundle is opened |
+//! | [`candidate`], [`candidates`] | one network on the host, and the networks of a bundle |
+//! | [`backend`] | where networks run: on engines of the host, or on a GPU |
+//! | [`selector`] | the state machine over one input; what networks say of it is computed by [`premodel::Board`] |
+//! | [`times`], [`clock`] | the stages of an input, and what they are measured with |
 //! | `capi` | the C ABI (feature `capi`) |
 //! | `samples` | labelled inputs to measure on (feature `cli`) |
 
@@ -38,7 +39,7 @@
 // forbids it.
 #![deny(unsafe_code)]
 
-mod average;
+pub mod backend;
 mod baked;
 pub mod bundle;
 pub mod candidate;
@@ -48,20 +49,18 @@ pub mod candidates;
 #[cfg(feature = "capi")]
 pub mod capi;
 pub mod clock;
+pub mod config;
 pub mod device;
 pub mod error;
 pub mod features;
 pub mod frame;
-#[cfg(feature = "tensorrt")]
-pub mod gpu;
-#[cfg(not(feature = "tensorrt"))]
-#[path = "gpu_absent.rs"]
-pub mod gpu;
+pub mod input;
 mod pixel;
 pub mod preprocess;
 #[cfg(feature = "cli")]
 pub mod samples;
 pub mod selector;
+pub mod times;
 
 /// The number ([`premodel::Program::hash`]) of the program that was compiled into this library, where one was: a build with
 /// `TRT_SELECT_PREMODEL=premodel.json` has one. Selectors of that program run its compiled tests; all else is as with others.
@@ -76,8 +75,11 @@ pub use trt_select_study as study;
 #[cfg(feature = "train")]
 pub use trt_select_train as train;
 
-pub use candidate::{Candidate, DeviceTimes, GpuConfig, Input, OpenConfig, Run};
-pub use candidates::CandidateSet;
+pub use candidate::{Candidate, CandidateInfo};
+pub use candidates::{CandidateSet, Run, TimedFeatures};
+pub use config::{GpuConfig, OpenConfig};
 pub use error::{Error, ErrorKind, Result};
 pub use frame::{Frame, FrameError};
-pub use selector::{InFlight, Outcome, Selector, SignalSlot, StageTimes, read_premodel};
+pub use input::Input;
+pub use selector::{InFlight, Outcome, Selector, SignalSlot, read_premodel};
+pub use times::{DeviceTimes, StageTimes};

@@ -16,28 +16,32 @@
 
 mod deadline;
 mod outcome;
+mod own;
+mod prepared;
+mod reload;
 
-pub use outcome::{Outcome, StageTimes};
+pub use outcome::Outcome;
+pub use own::SignalSlot;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use trt_select_engines::Completion;
 use trt_select_engines::registry::Choice;
-use trt_select_premodel::{
-    Answer, AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Request, Signal, View, Walk,
-};
+use trt_select_premodel::{Answer, Board, CandidateId, Mask, Premodel, Request, Summary, Walk};
 
-use crate::average::Averages;
 use crate::baked;
 use crate::bundle::Bundle;
-use crate::candidate::{Candidate, Input, OpenConfig, Run};
-use crate::candidates::CandidateSet;
-use crate::clock::{Clock, Moment};
-use crate::device;
+use crate::candidate::CandidateInfo;
+use crate::candidates::{CandidateSet, Run};
+use crate::config::OpenConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::features::{self, FEATURE_COUNT, Features, Groups, Needs, Workspace, feature_index};
-use crate::gpu::Gpu;
+use crate::features::FEATURE_COUNT;
+use crate::input::Input;
+use crate::times::Stopwatch;
+use own::OwnSignals;
+use prepared::Prepared;
+use reload::Networks;
 
 /// Reads a premodel's file and checks it.
 ///
@@ -68,51 +72,75 @@ pub fn check_candidates<'a>(premodel: &Premodel, names: impl Iterator<Item = &'a
     ))
 }
 
-/// Where a user's own signal is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SignalSlot(u16);
-
+#[derive(Clone, Copy)]
 enum State {
     Idle,
     /// Waiting for features from a device.
     Features,
     Deciding,
     Running(CandidateId),
-    /// Still at work, though the input was answered without it.
-    Abandoned(CandidateId),
 }
 
 /// Holds the candidates, the premodel and all memory for one input at a time.
+///
+/// ```
+/// use trt_select::engines::null::NullEngine;
+/// use trt_select::engines::{DataType, TensorInfo};
+/// use trt_select::premodel::{Answer, CandidateId, Node, Premodel, Scores, Signal, SignalId, TrainedFor};
+/// use trt_select::{Candidate, Input, Selector};
+///
+/// // Two networks of four inputs and two classes; these do nothing, and always give the same logits.
+/// let tensor = |name: &str, n| TensorInfo { name: name.into(), data_type: DataType::F32, shape: vec![1, n] };
+/// let network = |name: &str, logits: [f32; 2]| {
+///     let mut engine = NullEngine::new(vec![tensor("input", 4)], vec![tensor("logits", 2)])?;
+///     engine.set_output(0, &logits);
+///     Candidate::new(name, Box::new(engine), None, Scores::Logits, None, None).map_err(Into::into)
+/// };
+/// let candidates = vec![network("small", [0.1, 0.0])?, network("large", [0.0, 5.0])?];
+///
+/// // Run `small`; where it is unsure, `large`.
+/// let names = vec!["small".to_string(), "large".to_string()];
+/// let (small, large) = (CandidateId(0), CandidateId(1));
+/// let signals = vec![Signal::parse("small.margin", &names).unwrap()];
+/// let nodes = vec![
+///     Node::run(small, 1),
+///     Node::test(SignalId(0), 0.4, 2, 4),
+///     Node::run(large, 3),
+///     Node::answer(large),
+///     Node::answer(small),
+/// ];
+/// let trained_for = TrainedFor { costs_ns: vec![1e5, 9e5], ..TrainedFor::default() };
+/// let premodel = Premodel::new(names, 2, signals, nodes, vec![large, small], vec![], trained_for)?;
+///
+/// let mut selector = Selector::new(candidates, premodel)?;
+/// let outcome = selector.infer(Input::Tensor(&[0.0; 4]))?;
+/// assert_eq!((outcome.answer, outcome.class), (Answer::Candidate(large), 1));
+/// assert!(selector.summary(small).unwrap().margin < 0.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Selector {
     set: CandidateSet,
-    premodel: Premodel,
-    /// Whether the premodel's tests are compiled in.
-    baked: bool,
-    /// Whether the program runs a candidate before it tests anything.
-    runs_first: bool,
-    /// One value per signal of the premodel.
-    values: Vec<f32>,
-    /// (signal, feature) pairs, and what must be computed for them.
-    features: Vec<(usize, usize)>,
-    groups: Groups,
-    needs: Needs,
-    workspace: Workspace,
-    derived: [f32; FEATURE_COUNT],
-    /// Per candidate: (signal, what it is) pairs.
-    own: Vec<Vec<(usize, CandidateSignal)>>,
-    agreements: Vec<(usize, CandidateId, CandidateId)>,
-    averages: Averages,
-    answered: Option<Answer>,
-    walk: Walk,
-    state: State,
-    times: StageTimes,
-    clock: Clock,
-    started: Moment,
-    /// When the stage under way began. A reading of the clock ends one stage and begins the next.
-    lap: Moment,
-    failure: Option<Error>,
+    /// What never changes while its premodel is in use.
+    prepared: Prepared,
+    /// The signals of the input in flight, or of the last one.
+    board: Board,
+    own: OwnSignals,
+    flight: Flight,
     deadline: Option<Duration>,
-    /// When the input in flight is due.
+    /// The networks as the bundle named them, where one was opened.
+    networks: Option<Networks>,
+    strict: bool,
+}
+
+/// What belongs to the input in flight.
+struct Flight {
+    state: State,
+    walk: Walk,
+    watch: Stopwatch,
+    features: [f32; FEATURE_COUNT],
+    answered: Option<Answer>,
+    failure: Option<Error>,
+    /// When it is due.
     due: Option<Instant>,
 }
 
@@ -134,14 +162,12 @@ impl Selector {
             Error::expected(ErrorKind::Bundle, object.display(), "a `premodel`", "none", remedy)
         })?;
         let premodel = read_premodel(path)?;
+        let networks = Networks::of(bundle);
         let (set, choice) = CandidateSet::open(bundle, config)?;
-        if let Some(difference) = device::differs_from(&premodel.trained_for, &set) {
-            if config.strict {
-                return Err(Error::new(ErrorKind::Premodel, difference));
-            }
-            log::warn!("{difference}");
-        }
-        Ok((Selector::new(set, premodel)?, choice))
+        reload::check_trained_for(&premodel, &set, config.strict)?;
+        let mut selector = Selector::new(set, premodel)?;
+        (selector.networks, selector.strict) = (Some(networks), config.strict);
+        Ok((selector, choice))
     }
 
     /// A selector of candidates and a premodel, which are matched by name.
@@ -149,73 +175,24 @@ impl Selector {
     /// # Errors
     /// Where the premodel names a candidate or a feature that is not there, or reads a signal that a selector cannot give.
     pub fn new(candidates: impl Into<CandidateSet>, premodel: Premodel) -> Result<Selector> {
-        let mut set = candidates.into();
-        let candidates = set.as_slice();
-        check_candidates(&premodel, candidates.iter().map(Candidate::name))?;
-        let classes = candidates.first().map_or(0, Candidate::classes);
-        if premodel.classes() != 0 && premodel.classes() as usize != classes {
-            return Err(Error::expected(
-                ErrorKind::Premodel,
-                "premodel",
-                format!("{classes} classes, as the networks have"),
-                premodel.classes(),
-                "train it anew for these networks",
-            ));
-        }
-        let (mut features, mut agreements) = (Vec::new(), Vec::new());
-        let mut own = vec![Vec::new(); candidates.len()];
-        let read: Vec<usize> = premodel.program().reads().map(|s| s.index()).collect();
-        for (i, signal) in premodel.signals().iter().enumerate().filter(|(i, _)| read.contains(i)) {
-            let fail = |expected: &str, remedy: &str| {
-                let object = format!("premodel: signal '{}'", signal.name(premodel.candidates()));
-                Err(Error::expected(ErrorKind::Premodel, object, expected, "another", remedy))
-            };
-            match signal {
-                Signal::Feature(name) => match feature_index(name) {
-                    Some(feature) => features.push((i, feature)),
-                    None => return fail("a feature that this version computes", "train it anew"),
-                },
-                Signal::User(_) => {}
-                Signal::Agreement(a, b) => agreements.push((i, *a, *b)),
-                Signal::Average(_, AverageSignal::Top1 | AverageSignal::Margin) => {}
-                Signal::Candidate(_, CandidateSignal::Other(_)) => {
-                    return fail("top1, margin, entropy or risk", "walk its program yourself with your signals");
-                }
-                Signal::Candidate(c, signal) => own[c.index()].push((i, signal.clone())),
-                _ => return fail("a signal that this version knows", "use the version that trained it"),
-            }
-        }
-        let clock = Clock::chosen();
-        let now = clock.now();
-        Ok(Selector {
-            values: vec![f32::NAN; premodel.signals().len()],
-            groups: Groups::of_features(features.iter().map(|&(_, f)| f)),
-            needs: Needs::of_features(features.iter().map(|&(_, f)| f)),
-            features,
-            workspace: Workspace::new(),
-            derived: [0.0; FEATURE_COUNT],
-            own,
-            agreements,
-            averages: Averages::new(&premodel, &mut set)?,
-            answered: None,
-            walk: premodel.program().start(),
+        let set = candidates.into();
+        let (prepared, mut board) = Prepared::new(premodel, set.as_slice())?;
+        let mut own = OwnSignals::default();
+        own.use_with(&prepared.premodel, &mut board);
+        let flight = Flight {
             state: State::Idle,
-            times: StageTimes::default(),
-            clock,
-            started: now,
-            lap: now,
+            walk: prepared.start,
+            watch: Stopwatch::new(),
+            features: [0.0; FEATURE_COUNT],
+            answered: None,
             failure: None,
-            deadline: None,
             due: None,
-            set,
-            baked: baked::is_baked(&premodel.program()),
-            runs_first: matches!(premodel.program().nodes().first().map(Node::view), Some(View::Run { .. })),
-            premodel,
-        })
+        };
+        Ok(Selector { set, prepared, board, own, flight, deadline: None, networks: None, strict: false })
     }
 
     /// The candidates, in the order of their ids.
-    pub fn candidates(&self) -> &[Candidate] {
+    pub fn candidates(&self) -> &[CandidateInfo] {
         self.set.as_slice()
     }
 
@@ -226,12 +203,12 @@ impl Selector {
 
     /// The premodel.
     pub fn premodel(&self) -> &Premodel {
-        &self.premodel
+        &self.prepared.premodel
     }
 
     /// Whether the premodel's tests are those that were compiled into the library: see [`crate::BAKED_PROGRAM`].
     pub fn is_baked(&self) -> bool {
-        self.baked
+        self.prepared.baked
     }
 
     /// Runs features and every candidate once on an input, so that memory that depends on its size is taken.
@@ -240,28 +217,14 @@ impl Selector {
     /// As [`CandidateSet::run`].
     pub fn warm_up(&mut self, input: Input<'_>) -> Result<()> {
         self.begin(&input)?;
-        while let State::Features = self.state {
+        while let State::Features = self.flight.state {
             self.take_features()?;
         }
-        self.state = State::Idle;
+        self.flight.state = State::Idle;
         for candidate in 0..self.set.as_slice().len() {
             self.set.run(CandidateId(candidate as u8), &input)?;
         }
         Ok(())
-    }
-
-    /// The slot of a user's own signal (named without `signal.`), or `None` where the premodel has none of that name.
-    pub fn signal_slot(&self, name: &str) -> Option<SignalSlot> {
-        let wanted = |s: &Signal| matches!(s, Signal::User(n) if n == name);
-        self.premodel.signals().iter().position(wanted).map(|i| SignalSlot(i as u16))
-    }
-
-    /// Sets a user's own signal. It stays until it is set again; before the first time it is NaN, which takes the else
-    /// branch of every test.
-    pub fn set_signal(&mut self, slot: SignalSlot, value: f32) {
-        if let Some(at) = self.values.get_mut(usize::from(slot.0)) {
-            *at = value;
-        }
     }
 
     /// Starts on an input: computes the features that the program reads. The input lives until the outcome is there.
@@ -304,91 +267,85 @@ impl Selector {
         self.set.run(candidate, &input.into())
     }
 
-    /// Class probabilities behind the last outcome (of an average: the weighted mean of calibrated ones); empty before the first. Valid until the next input, be it submitted or
-    /// given to [`Selector::run_single`].
+    /// Class probabilities behind the last outcome (of an average: the weighted mean of calibrated ones); empty before the first, and
+    /// while the next input is in flight.
     pub fn probabilities(&self) -> &[f32] {
-        match self.answered {
-            None => &[],
-            Some(Answer::Candidate(c)) => self.set.as_slice()[c.index()].probabilities(),
-            Some(Answer::Average(_)) => self.averages.probabilities(),
-        }
+        self.flight.answered.map_or(&[], |answer| self.board.probabilities(answer))
+    }
+
+    /// Class probabilities of one candidate on the last input; empty where it did not run on it.
+    pub fn probabilities_of(&self, candidate: CandidateId) -> &[f32] {
+        self.board.probabilities(Answer::Candidate(candidate))
+    }
+
+    /// What a candidate said of the last input; `None` where it did not run on it.
+    pub fn summary(&self, candidate: CandidateId) -> Option<Summary> {
+        self.board.summary(candidate)
+    }
+
+    /// The values of all signals that the program reads, of the last input, in the order of [`Premodel::signals`]; NaN where one was
+    /// not computed.
+    pub fn signals(&self) -> &[f32] {
+        self.board.values()
     }
 
     /// Why a candidate failed on the last input, where one did.
     pub fn failure(&self) -> Option<&Error> {
-        self.failure.as_ref()
+        self.flight.failure.as_ref()
     }
 
     /// Waits for work that an input given up has left under way: its tensors are still in use.
     pub(crate) fn settle(&mut self) -> Result<()> {
-        if let State::Running(candidate) | State::Abandoned(candidate) = self.state
-            && self.set.gpu.is_none()
-        {
-            while matches!(self.set.ready(candidate), Ok(false)) {
-                std::hint::spin_loop();
-            }
-        }
-        self.state = State::Idle;
-        self.set.gpu.as_mut().map_or(Ok(()), Gpu::settle)
+        self.flight.state = State::Idle;
+        self.set.backend.settle()
     }
 
     pub(crate) fn begin(&mut self, input: &Input<'_>) -> Result<()> {
-        self.settle()?;
-        self.due = self.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
-        self.started = self.clock.now();
-        self.lap = self.started;
-        self.times = StageTimes::default();
-        self.failure = None;
-        self.answered = None;
-        self.averages.forget();
-        self.walk = self.premodel.program().start();
-        if !self.groups.is_empty() && matches!(input, Input::Tensor(_)) {
+        let Selector { set, prepared, board, flight, deadline, .. } = self;
+        flight.state = State::Idle;
+        flight.due = deadline.and_then(|deadline| Instant::now().checked_add(deadline));
+        flight.watch.start();
+        flight.failure = None;
+        flight.answered = None;
+        flight.walk = prepared.start;
+        board.begin();
+        let wanted = prepared.wanted;
+        if !wanted.is_empty() && matches!(input, Input::Tensor(_)) {
+            set.backend.settle()?;
             return Err(Error::from_static(
                 ErrorKind::Input,
                 "input: expected a frame, got a tensor; the premodel reads image features",
             ));
         }
-        if self.set.gpu.is_some() {
-            self.set.begin(input, self.groups)?;
-            self.state = if self.groups.is_empty() { State::Deciding } else { State::Features };
-            return Ok(());
+        if !set.backend.begin(input, wanted, &mut flight.features)? {
+            flight.state = State::Features;
+        } else {
+            flight.state = State::Deciding;
+            if !wanted.is_empty() {
+                self.features_are_there();
+            }
         }
-        if let (Input::Frame(frame), false) = (input, self.groups.is_empty()) {
-            let sums = Features::compute(frame, self.needs, &mut self.workspace);
-            features::derive(&sums, &mut self.derived);
-            self.features_are_there();
-        }
-        self.state = State::Deciding;
         Ok(())
     }
 
     fn features_are_there(&mut self) {
-        for &(signal, feature) in &self.features {
-            self.values[signal] = self.derived[feature];
+        for &(signal, feature) in &self.prepared.features {
+            self.board.set(signal, self.flight.features[feature]);
         }
-        self.times.features_ns = self.lap();
-    }
-
-    /// Time since the last lap, which ends here.
-    fn lap(&mut self) -> u64 {
-        let now = self.clock.now();
-        let time = self.clock.ns_between(self.lap, now);
-        self.lap = now;
-        time
+        self.flight.watch.featured();
+        self.flight.state = State::Deciding;
     }
 
     /// Takes the features that a device computed, if they are there.
     fn take_features(&mut self) -> Result<bool> {
-        let Some(gpu) = &mut self.set.gpu else { return Ok(true) };
-        match gpu.poll_features(&mut self.derived) {
+        match self.set.backend.poll_features(&mut self.flight.features) {
             Ok(false) => Ok(false),
             Ok(true) => {
                 self.features_are_there();
-                self.state = State::Deciding;
                 Ok(true)
             }
             Err(error) => {
-                self.state = State::Idle;
+                self.flight.state = State::Idle;
                 Err(error)
             }
         }
@@ -396,69 +353,65 @@ impl Selector {
 
     /// [`InFlight::poll`], for whoever holds the input himself.
     pub(crate) fn poll_input(&mut self, input: &Input<'_>) -> Result<Option<Outcome>> {
-        if let State::Deciding = self.state {
+        if let State::Deciding = self.flight.state {
             // What the caller did since submit is no stage of ours.
-            self.lap = self.clock.now();
+            self.flight.watch.skip();
         }
         self.advance(input)
     }
 
     /// Goes on as far as it can without waiting for an engine that works on its own.
     fn advance(&mut self, input: &Input<'_>) -> Result<Option<Outcome>> {
-        if let State::Features = self.state
+        if let State::Features = self.flight.state
             && !self.take_features()?
         {
-            return if self.is_due() { self.cut_short(None).map(Some) } else { Ok(None) };
+            // The walk stands past a first Run, which has not been started yet.
+            let first = self.prepared.first_run();
+            return if self.is_due() { self.cut_short(first) } else { Ok(None) };
         }
-        let mut request = match self.state {
-            State::Idle | State::Features | State::Abandoned(_) => return Err(NOTHING_IN_FLIGHT),
-            // Of two readings of the clock around nothing, one is enough.
-            State::Deciding if self.runs_first => self.step(),
-            State::Deciding => self.decide(),
-            State::Running(candidate) => match self.set.ready(candidate) {
-                Ok(false) if self.is_due() => return self.cut_short(Some(candidate)).map(Some),
-                Ok(false) => return Ok(None),
-                Ok(true) => self.after_run(candidate),
-                Err(error) => self.after_failure(candidate, error),
+        let mut request = match self.flight.state {
+            State::Idle | State::Features => return Err(NOTHING_IN_FLIGHT),
+            // A first Run takes no decision that were worth a reading of the clock.
+            State::Deciding => match self.prepared.first {
+                Some(first) => first,
+                None => self.decide(),
+            },
+            State::Running(candidate) => match self.take_output(candidate) {
+                None if self.is_due() => return self.cut_short(Some(candidate)),
+                None => return Ok(None),
+                Some(request) => request,
             },
         };
         loop {
             match request {
                 Request::Run(candidate) => {
                     if self.is_due() {
-                        self.state = State::Idle;
-                        return self.cut_short(Some(candidate)).map(Some);
+                        self.flight.state = State::Idle;
+                        return self.cut_short(Some(candidate));
                     }
-                    if let Err(error) = self.set.load(candidate, input) {
-                        if error.kind() == ErrorKind::Input {
+                    request = match self.set.backend.start(candidate, input, &mut self.flight.watch) {
+                        Ok(completion) => {
+                            self.flight.state = State::Running(candidate);
+                            match completion {
+                                Completion::Pending => return Ok(None),
+                                Completion::Done => match self.take_output(candidate) {
+                                    Some(request) => request,
+                                    None => return Ok(None),
+                                },
+                            }
+                        }
+                        Err(error) if error.kind() == ErrorKind::Input => {
                             // The next candidate could do nothing better with it.
-                            self.state = State::Idle;
+                            self.flight.state = State::Idle;
                             return Err(error);
                         }
-                        request = self.after_failure(candidate, error);
-                        continue;
-                    }
-                    // A tensor is copied, which is no stage worth a reading of the clock. A device's enqueue is timed by itself.
-                    if matches!(input, Input::Frame(_)) || self.set.gpu.is_some() {
-                        self.times.preprocess_ns += self.lap();
-                    }
-                    let enqueued = self.set.enqueue(candidate);
-                    if self.set.gpu.is_some() {
-                        self.times.device.enqueue_ns += self.clock.ns_between(self.lap, self.clock.now());
-                    }
-                    request = match enqueued {
-                        Ok(Completion::Pending) => {
-                            self.state = State::Running(candidate);
-                            return Ok(None);
-                        }
-                        Ok(Completion::Done) => self.after_run(candidate),
                         Err(error) => self.after_failure(candidate, error),
                     };
                 }
-                Request::Answer(answer) => return Ok(Some(self.outcome(answer, None))),
+                Request::Answer(answer) => return self.outcome(answer, None),
                 Request::NoneWorks => {
-                    self.state = State::Idle;
-                    return Err(self.failure.clone().unwrap_or(NOTHING_IN_FLIGHT));
+                    self.flight.state = State::Idle;
+                    return Err(self.flight.failure.clone().unwrap_or(NOTHING_IN_FLIGHT));
                 }
             }
         }
@@ -466,87 +419,62 @@ impl Selector {
 
     fn decide(&mut self) -> Request {
         let request = self.step();
-        self.times.decide_ns += self.lap();
+        self.flight.watch.decided();
         request
     }
 
     fn step(&mut self) -> Request {
-        let (program, values) = (self.premodel.program(), &self.values);
-        if self.baked {
-            program.step_by(&mut self.walk, |at| baked::next(at, values))
+        let (program, values) = (self.prepared.premodel.program(), self.board.values());
+        if self.prepared.baked {
+            program.step_by(&mut self.flight.walk, |at| baked::next(at, values))
         } else {
-            program.step(&mut self.walk, values)
+            program.step(&mut self.flight.walk, values)
         }
     }
 
-    fn after_run(&mut self, candidate: CandidateId) -> Request {
-        let summary = match self.set.finish(candidate) {
-            Ok(summary) => summary,
-            Err(error) => return self.after_failure(candidate, error),
-        };
-        for (at, signal) in &self.own[candidate.index()] {
-            self.values[*at] = match signal {
-                CandidateSignal::Top1 => summary.top1,
-                CandidateSignal::Margin => summary.margin,
-                CandidateSignal::Entropy => summary.entropy,
-                CandidateSignal::Risk => {
-                    let table = self.premodel.risk(candidate).unwrap_or(&[]);
-                    table.get(summary.class as usize).copied().unwrap_or(f32::NAN)
-                }
-                _ => f32::NAN,
-            };
-        }
-        let ran = self.walk.ran();
-        for &(at, a, b) in &self.agreements {
-            if (a == candidate || b == candidate) && ran.has(a) && ran.has(b) {
-                let class = |c: CandidateId| self.set.as_slice()[c.index()].summary().class;
-                self.values[at] = if class(a) == class(b) { 1.0 } else { 0.0 };
+    /// What the program asks for after a candidate that was started, if that one is done.
+    #[inline(always)]
+    fn take_output(&mut self, candidate: CandidateId) -> Option<Request> {
+        let Flight { watch, .. } = &mut self.flight;
+        match self.set.backend.poll(candidate, &mut self.board, &mut watch.times.device) {
+            Ok(false) => None,
+            Ok(true) => {
+                watch.computed();
+                Some(self.decide())
             }
+            Err(error) => Some(self.after_failure(candidate, error)),
         }
-        self.averages.after_run(candidate, ran, &mut self.set, &mut self.values);
-        self.times.compute_ns += self.lap();
-        if self.set.gpu.is_some() {
-            self.times.device.compute_ns += self.set.device_times(candidate).compute_ns;
-        }
-        self.decide()
     }
 
     fn after_failure(&mut self, candidate: CandidateId, error: Error) -> Request {
-        self.times.compute_ns += self.lap();
-        self.failure = Some(error);
-        self.premodel.program().failed(&mut self.walk, candidate)
+        self.flight.watch.computed();
+        self.flight.failure = Some(error);
+        self.prepared.premodel.program().failed(&mut self.flight.walk, candidate)
     }
 
     /// The outcome of an answer; where it was cut short, with the candidates that the walk counts and that did not run.
-    fn outcome(&mut self, answer: Answer, cut: Option<Mask>) -> Outcome {
-        let (class, probability) = match answer {
-            Answer::Candidate(c) => {
-                let summary = self.set.as_slice()[c.index()].summary();
-                (summary.class, summary.top1)
-            }
-            Answer::Average(of) => {
-                let mixture = self.averages.answer(of, &mut self.set);
-                self.times.compute_ns += self.lap();
-                (mixture.class, mixture.top1)
-            }
-        };
-        self.state = State::Idle;
-        self.answered = Some(answer);
+    fn outcome(&mut self, answer: Answer, cut: Option<Mask>) -> Result<Option<Outcome>> {
+        let Selector { set, board, flight, .. } = self;
+        flight.state = State::Idle;
+        let top = board.answer(answer).ok_or(NOTHING_IN_FLIGHT)?;
+        if matches!(answer, Answer::Average(_)) {
+            flight.watch.computed();
+        }
+        flight.answered = Some(answer);
         // The last stage, a decision or an average, ended here.
-        self.times.total_ns = self.clock.ns_between(self.started, self.lap);
-        if let Some(Ok(times)) = self.set.gpu.as_ref().map(Gpu::begin_times) {
-            (self.times.device.upload_ns, self.times.device.features_ns) = (times.upload_ns, times.features_ns);
-        }
-        Outcome {
-            class,
-            probability,
+        flight.watch.stop();
+        let times = &mut flight.watch.times;
+        set.backend.begin_times(&mut times.device);
+        Ok(Some(Outcome {
+            class: top.class,
+            probability: top.top1,
             answer,
-            ran: self.walk.ran().without(cut.unwrap_or(Mask::EMPTY)),
-            failed: self.walk.failed(),
-            node: self.walk.node(),
+            ran: flight.walk.ran().without(cut.unwrap_or(Mask::EMPTY)),
+            failed: flight.walk.failed(),
+            node: flight.walk.node(),
             late: cut.is_some(),
-            times: self.times,
-        }
+            times: *times,
+        }))
     }
 }
 
@@ -581,7 +509,7 @@ impl InFlight<'_, '_> {
     /// # Errors
     /// As [`InFlight::poll`].
     pub fn wait(&mut self, timeout: Duration) -> Result<Option<Outcome>> {
-        let clock = self.selector.clock;
+        let clock = self.selector.flight.watch.clock();
         let (started, timeout_ns) = (clock.now(), u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
         loop {
             if let Some(outcome) = self.poll()? {

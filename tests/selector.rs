@@ -260,7 +260,7 @@ fn past_its_deadline_an_input_is_answered_with_what_ran() {
         assert!(outcome.late, "{outcome:?}");
         assert_eq!((outcome.class, outcome.answer), (0, Answer::Candidate(SMALL)));
         assert_eq!((outcome.ran, outcome.failed.len()), (Mask::of(SMALL), 0));
-        assert_eq!(selector.probabilities(), selector.candidates()[0].probabilities());
+        assert_eq!(selector.probabilities(), selector.probabilities_of(SMALL));
         // What was left at work is waited for by the next input, which is answered in full.
         selector.set_deadline(None);
         assert_eq!(selector.infer(frame).unwrap().class, 1);

@@ -48,8 +48,15 @@ int main(int argc, char** argv) {
     }
     if (status == TRTSEL_OK && todo.kind == TRTSEL_DECIDE_ANSWER) {
         char why[512] = "";
+        trtsel_answer answer = {.struct_size = sizeof answer};
         trtsel_decider_why(decider, todo.node, why, sizeof why, NULL);
-        printf("answer with candidate %u: %s\n", todo.candidate, why);
+        status = trtsel_decider_answer(decider, &answer, NULL, 0);
+        if (todo.candidate == TRTSEL_NO_CANDIDATE) {
+            printf("answer with the average of candidates 0x%x", todo.answer_mask);
+        } else {
+            printf("answer with candidate %u", todo.candidate);
+        }
+        printf(" (class %u, probability %.4f): %s\n", answer.class_index, answer.probability, why);
     } else {
         fprintf(stderr, "%s: %s\n", trtsel_status_name(status), trtsel_decider_error(decider));
     }

@@ -16,39 +16,39 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::arithmetic::{add_weighted, ln_f64, of_logits, of_probabilities};
 use crate::summary::summarise_by;
-use crate::temper::{add_weighted, ln_f64, of_logits, of_probabilities};
 use crate::{
     Answer, AverageSignal, CandidateId, CandidateSignal, Mask, Premodel, Scores, Signal, SignalId, Summary, Top, View,
 };
 
-/// A signal of one candidate's summary.
+/// A signal of one candidate's summary: its place in the array that `take` makes of a summary.
 #[derive(Clone, Copy, Debug)]
-enum Own {
-    Top1,
-    Margin,
-    Entropy,
-    Risk,
+pub(crate) enum Own {
+    Top1 = 0,
+    Margin = 1,
+    Entropy = 2,
+    Risk = 3,
 }
 
 /// What one candidate said, and what is made of it.
 #[derive(Clone, Debug, Default)]
-struct Output {
+pub(crate) struct Output {
     summary: Summary,
     probabilities: Vec<f32>,
     /// Natural logarithm of the number of classes.
     ln_classes: f64,
     /// Its signals that a test reads: places among the values.
-    signals: Vec<(usize, Own)>,
+    pub(crate) signals: Vec<(usize, Own)>,
     /// By class: share of wrong answers. Empty where no test reads it.
-    risk: Vec<f32>,
-    calibration: Option<Calibration>,
+    pub(crate) risk: Vec<f32>,
+    pub(crate) calibration: Option<Calibration>,
 }
 
 /// A candidate's probabilities at another temperature than 1, for averages.
 #[derive(Clone, Debug)]
-struct Calibration {
-    temperature: f32,
+pub(crate) struct Calibration {
+    pub(crate) temperature: f32,
     /// Its logits, where it gave such: they are sharper than probabilities that were rounded already.
     logits: Vec<f32>,
     has_logits: bool,
@@ -58,18 +58,18 @@ struct Calibration {
 }
 
 #[derive(Clone, Debug)]
-struct Agreement {
-    signal: usize,
-    pair: [CandidateId; 2],
+pub(crate) struct Agreement {
+    pub(crate) signal: usize,
+    pub(crate) pair: [CandidateId; 2],
 }
 
 #[derive(Clone, Debug)]
-struct Average {
-    of: Mask,
+pub(crate) struct Average {
+    pub(crate) of: Mask,
     /// Its candidates with their weights.
-    members: Vec<(CandidateId, f32)>,
+    pub(crate) members: Vec<(CandidateId, f32)>,
     /// Its signals that a test reads: places among the values.
-    signals: Vec<(usize, AverageSignal)>,
+    pub(crate) signals: Vec<(usize, AverageSignal)>,
 }
 
 /// The signals of one input at a time. Allocates when it is made (and in [`Board::resize`]), and never again.
@@ -115,10 +115,10 @@ pub struct Board {
     /// One value per signal of the premodel.
     values: Vec<f32>,
     /// Places of the values that the next input does not keep: all but the user's own.
-    transient: Vec<usize>,
-    outputs: Vec<Output>,
-    agreements: Vec<Agreement>,
-    averages: Vec<Average>,
+    pub(crate) transient: Vec<usize>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) agreements: Vec<Agreement>,
+    pub(crate) averages: Vec<Average>,
     /// The candidates whose output on this input is here.
     heard: Mask,
     /// The probabilities of the average made last.
@@ -251,7 +251,19 @@ impl Board {
         self.averages.iter().map(|average| average.of)
     }
 
+    /// The first average that a test reads and that is neither computed nor set, though all its candidates are among those that ran:
+    /// whoever walks the program forgot to hand in the output of one of them.
+    pub fn lacks(&self, ran: Mask) -> Option<Mask> {
+        let lacks = |average: &&Average| {
+            average.of.without(ran).is_empty()
+                && !average.of.without(self.heard).is_empty()
+                && average.signals.iter().any(|&(at, _)| self.values[at].is_nan())
+        };
+        self.averages.iter().find(lacks).map(|average| average.of)
+    }
+
     /// Begins another input: all is unset (NaN, which takes the else branch of every test) but the user's own signals.
+    #[inline]
     pub fn begin(&mut self) {
         for &at in &self.transient {
             self.values[at] = f32::NAN;
@@ -279,6 +291,7 @@ impl Board {
     ///
     /// `None` where the output cannot be trusted (see [`summarise`](crate::summarise)) or there is no such candidate; then the
     /// candidate's signals are unset.
+    #[inline]
     pub fn take_scores(&mut self, candidate: CandidateId, kind: Scores, scores: &[f32]) -> Option<Summary> {
         let output = self.outputs.get_mut(candidate.index())?;
         let Some(summary) = summarise_by(scores, kind, &mut output.probabilities, output.ln_classes) else {
@@ -311,19 +324,16 @@ impl Board {
         self.take(candidate, summary);
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, candidate: CandidateId, summary: Summary) {
         self.heard = self.heard.with(candidate);
         let output = &mut self.outputs[candidate.index()];
         output.summary = summary;
-        for &(at, own) in &output.signals {
-            self.values[at] = match own {
-                Own::Top1 => summary.top1,
-                Own::Margin => summary.margin,
-                Own::Entropy => summary.entropy,
-                // A class that the premodel has never heard of says nothing.
-                Own::Risk => output.risk.get(summary.class as usize).copied().unwrap_or(f32::NAN),
-            };
+        // A class that the premodel has never heard of says nothing.
+        let risk = output.risk.get(summary.class as usize).copied().unwrap_or(f32::NAN);
+        let own = [summary.top1, summary.margin, summary.entropy, risk];
+        for &(at, which) in &output.signals {
+            self.values[at] = own[which as usize];
         }
         if let Some(calibration) = &mut output.calibration {
             calibration.is_made = false;
@@ -340,6 +350,7 @@ impl Board {
     }
 
     /// Computes the averages that exist, or are others, since a candidate said something.
+    #[inline(never)]
     fn average_again(&mut self, candidate: CandidateId) {
         if self.last.is_some_and(|(at, _)| self.averages[at].of.has(candidate)) {
             self.last = None;
@@ -378,23 +389,22 @@ impl Board {
     }
 
     /// Forgets what a candidate said.
+    #[cold]
     fn unset(&mut self, candidate: CandidateId) {
         self.heard = self.heard.without(Mask::of(candidate));
-        let concerned = |mask: Mask| mask.has(candidate);
-        let own = self.outputs.get(candidate.index()).into_iter().flat_map(|output| &output.signals).map(|&(at, _)| at);
-        let agreements = self.agreements.iter().filter(|a| a.pair.contains(&candidate)).map(|a| a.signal);
-        let averages = self.averages.iter().filter(|a| concerned(a.of)).flat_map(|a| &a.signals).map(|&(at, _)| at);
-        for at in own.chain(agreements).chain(averages) {
+        for at in signals_of(candidate, &self.outputs, &self.agreements, &self.averages) {
             self.values[at] = f32::NAN;
         }
-        if self.last.is_some_and(|(at, _)| concerned(self.averages[at].of)) {
+        if self.last.is_some_and(|(at, _)| self.averages[at].of.has(candidate)) {
             self.last = None;
         }
     }
 
     /// What a candidate said of this input; `None` where it has not run.
+    #[inline]
     pub fn summary(&self, candidate: CandidateId) -> Option<Summary> {
-        self.heard.has(candidate).then(|| self.outputs.get(candidate.index()).map(|output| output.summary))?
+        let output = self.outputs.get(candidate.index())?;
+        self.heard.has(candidate).then_some(output.summary)
     }
 
     /// The candidates that said something of this input.
@@ -404,6 +414,7 @@ impl Board {
 
     /// What an answer says: the class and its probability, of an average those of the weighted mean of calibrated probabilities.
     /// `None` where its candidates have not run, and for an average that the program does not name.
+    #[inline]
     pub fn answer(&mut self, answer: Answer) -> Option<Top> {
         match answer {
             Answer::Candidate(candidate) => {
@@ -436,6 +447,19 @@ impl Board {
             },
         }
     }
+}
+
+/// Places of the signals that are made of what a candidate says.
+pub(crate) fn signals_of<'a>(
+    candidate: CandidateId,
+    outputs: &'a [Output],
+    agreements: &'a [Agreement],
+    averages: &'a [Average],
+) -> impl Iterator<Item = usize> + 'a {
+    let own = outputs.get(candidate.index()).into_iter().flat_map(|output| &output.signals).map(|&(at, _)| at);
+    let agreed = agreements.iter().filter(move |a| a.pair.contains(&candidate)).map(|a| a.signal);
+    let averaged = averages.iter().filter(move |a| a.of.has(candidate)).flat_map(|a| &a.signals).map(|&(at, _)| at);
+    own.chain(agreed).chain(averaged)
 }
 
 impl Output {

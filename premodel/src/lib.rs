@@ -43,6 +43,7 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod arithmetic;
 #[cfg(feature = "alloc")]
 mod board;
 #[cfg(feature = "alloc")]

@@ -2,7 +2,7 @@
 //! machine, and in the code that `compile` writes.
 #![deny(clippy::disallowed_types)]
 
-use crate::temper::{copy_probabilities, ln_f64, softmax};
+use crate::arithmetic::{ln_f64, of_scores, two_largest};
 
 /// What a network's output holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,23 +34,10 @@ impl Top {
     /// let top = Top::of(&[0.25, 0.625, 0.125]);
     /// assert_eq!((top.class, top.top1, top.margin), (1, 0.625, 0.375));
     /// ```
+    #[inline]
     pub fn of(probabilities: &[f32]) -> Top {
-        let (mut class, mut top1, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
-        for (i, &p) in probabilities.iter().enumerate() {
-            if p > second {
-                if p > top1 {
-                    second = top1;
-                    (class, top1) = (i as u32, p);
-                } else {
-                    second = p;
-                }
-            }
-        }
-        match probabilities.len() {
-            0 => Top::default(),
-            1 => Top { class, top1, margin: top1 },
-            _ => Top { class, top1, margin: top1 - second },
-        }
+        let (class, top1, margin) = two_largest(probabilities);
+        Top { class, top1, margin }
     }
 }
 
@@ -65,12 +52,6 @@ pub struct Summary {
     pub margin: f32,
     /// Entropy of the probabilities −Σ p ln p, over ln(number of classes): 0..=1; 0 with one class.
     pub entropy: f32,
-}
-
-impl Summary {
-    fn new(top: Top, entropy: f32) -> Summary {
-        Summary { class: top.class, top1: top.top1, margin: top.margin, entropy }
-    }
 }
 
 /// Turns scores into probabilities and sums them up. For logits, p = softmax(z): e^(z − max z), divided by their sum, where
@@ -99,30 +80,9 @@ pub(crate) fn summarise_by(
     probabilities: &mut [f32],
     ln_classes: f64,
 ) -> Option<Summary> {
-    if scores.is_empty() || scores.len() != probabilities.len() {
-        return None;
-    }
-    let nats = match kind {
-        Scores::Logits => {
-            let mut finite = true;
-            for s in scores {
-                finite &= s.is_finite();
-            }
-            if !finite {
-                return None;
-            }
-            softmax(scores, 1.0, probabilities)
-        }
-        Scores::Probabilities => {
-            // A little above 1 is rounding.
-            if !scores.iter().all(|s| (0.0..=1.001).contains(s)) {
-                return None;
-            }
-            copy_probabilities(scores, probabilities)
-        }
-    };
-    let entropy = if scores.len() == 1 { 0.0 } else { ((nats / ln_classes) as f32).clamp(0.0, 1.0) };
-    Some(Summary::new(Top::of(probabilities), entropy))
+    let entropy = of_scores(scores, kind == Scores::Logits, probabilities, ln_classes)?;
+    let (class, top1, margin) = two_largest(probabilities);
+    Some(Summary { class, top1, margin, entropy })
 }
 
 #[cfg(test)]

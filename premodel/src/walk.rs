@@ -62,7 +62,7 @@ impl Program<'_> {
     /// [`Program::step`], with the tests made by compiled code: `next` gets the node to start from (the first one, or the
     /// one after a Run) and gives the first Run or Answer that it comes to, as the code that `compile` writes does.
     /// Where `next` gives something else, the answer is [`Request::NoneWorks`].
-    #[inline]
+    #[inline(always)]
     pub fn step_by(&self, walk: &mut Walk, next: impl FnOnce(u16) -> u16) -> Request {
         if let Some(candidate) = walk.rescue {
             return Request::Answer(Answer::Candidate(candidate));

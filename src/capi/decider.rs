@@ -14,7 +14,9 @@
 use std::ffi::{CString, c_char};
 use std::slice;
 
-use trt_select_premodel::{CandidateId, CandidateSignal, MAX_CANDIDATES, Premodel, Request, Signal, Walk};
+use trt_select_premodel::{
+    Answer, Board, CandidateId, Mask, Premodel, Request, Scores, Signal, SignalId, Walk, summarise,
+};
 
 use super::boundary::{self, Called, Guarded, Handle, wanted};
 use super::frame::floats;
@@ -25,13 +27,11 @@ use super::result::{TRTSEL_NO_CANDIDATE, answered, trtsel_summary};
 use super::selector::NO_OUTPUT;
 use super::sized::{Output, Sized_};
 use super::status::{
-    Fail, TRTSEL_INPUT, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_NULL_POINTER, TRTSEL_OK, TRTSEL_PREMODEL,
-    TRTSEL_WRONG_STATE, trtsel_status,
+    Fail, TRTSEL_BUFFER_TOO_SMALL, TRTSEL_INPUT, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_NULL_POINTER,
+    TRTSEL_OK, TRTSEL_PREMODEL, TRTSEL_WRONG_STATE, trtsel_status,
 };
-use crate::bundle::Scores;
 use crate::features::{FEATURE_COUNT, feature_index};
 use crate::selector::read_premodel;
-use trt_select_premodel::{Summary, summarise};
 
 /// Scores are any real numbers; softmax makes them probabilities.
 pub const TRTSEL_LOGITS: u32 = 0;
@@ -72,22 +72,38 @@ unsafe impl Sized_ for trtsel_decision {
     const FIRST: usize = 32;
 }
 
+/// What an answer says.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub struct trtsel_answer {
+    /// `sizeof(trtsel_answer)`; set it before the call.
+    pub struct_size: u32,
+    /// Number of the class.
+    pub class_index: u32,
+    /// Its probability, 0 to 1: the candidate's own, or that of the average.
+    pub probability: f32,
+    /// Its probability less that of the next class; with one class, its probability.
+    pub margin: f32,
+}
+
+// SAFETY: `repr(C)`, numbers only, no padding.
+unsafe impl Sized_ for trtsel_answer {
+    const FIRST: usize = 16;
+}
+
 /// A premodel without networks. One input at a time.
 pub struct trtsel_decider {
     guarded: Guarded<Inside>,
+    premodel: Premodel,
     candidates: Vec<CString>,
     signals: Vec<CString>,
+    /// (signal, feature) pairs.
+    features: Vec<(SignalId, usize)>,
 }
 
+/// What one caller at a time may change.
 pub(super) struct Inside {
-    premodel: Premodel,
-    values: Vec<f32>,
-    /// What the last frame and its candidates said: unset at the next begin.
-    transient: Vec<usize>,
-    /// (signal, feature) pairs.
-    features: Vec<(usize, usize)>,
-    classes: [Option<u32>; MAX_CANDIDATES],
-    probabilities: Vec<f32>,
+    board: Board,
     walk: Option<Walk>,
     /// What was asked for last.
     last: Option<Request>,
@@ -117,80 +133,54 @@ const UNTRUSTED: Fail = Fail::new(
     "scores: expected finite numbers (probabilities: 0 to 1), got others; call trtsel_decider_failed for this candidate",
 );
 
+const UNHEARD: Fail = Fail::new(
+    TRTSEL_WRONG_STATE,
+    "decider: expected the scores of every candidate of an average, got none of one; call trtsel_decider_set_scores after each run",
+);
+const NO_ANSWER: Fail = Fail::new(
+    TRTSEL_WRONG_STATE,
+    "decider: expected an answer as the last decision, got another; ask for decisions until one is an answer",
+);
+
 impl trtsel_decider {
     fn new(premodel: Premodel) -> trtsel_decider {
         let names = premodel.candidates();
-        let mut features = Vec::new();
-        let mut transient = Vec::new();
-        for (at, signal) in premodel.signals().iter().enumerate() {
-            if let Signal::Feature(name) = signal
-                && let Some(feature) = feature_index(name)
-            {
-                features.push((at, feature));
-            }
-            if !matches!(signal, Signal::User(_)) {
-                transient.push(at);
-            }
-        }
+        let feature = |(at, signal): (u16, &Signal)| match signal {
+            Signal::Feature(name) => Some((SignalId(at), feature_index(name)?)),
+            _ => None,
+        };
+        let board = Board::new(&premodel, premodel.classes() as usize);
         trtsel_decider {
             candidates: names.iter().map(|name| c_text(name)).collect(),
             signals: premodel.signals().iter().map(|s| c_text(&s.name(names))).collect(),
-            guarded: Guarded::new(Inside {
-                values: vec![f32::NAN; premodel.signals().len()],
-                probabilities: vec![0.0; premodel.classes() as usize],
-                classes: [None; MAX_CANDIDATES],
-                transient,
-                features,
-                walk: None,
-                last: None,
-                next: None,
-                premodel,
-            }),
+            features: (0_u16..).zip(premodel.signals()).filter_map(feature).collect(),
+            guarded: Guarded::new(Inside { board, walk: None, last: None, next: None }),
+            premodel,
         }
     }
 
-    /// # Safety
-    /// `decider` is NULL or open.
-    unsafe fn enter(decider: *mut trtsel_decider, work: impl FnOnce(&mut Inside) -> Called) -> trtsel_status {
-        // SAFETY: the caller's promise.
-        match unsafe { decider.as_ref() } {
-            None => TRTSEL_NULL_POINTER,
-            Some(decider) => decider.guarded.enter(None, work),
-        }
-    }
-
-    /// # Safety
-    /// `decider` is NULL or open.
-    unsafe fn look(decider: *const trtsel_decider, work: impl FnOnce(&trtsel_decider) -> Called) -> trtsel_status {
-        // SAFETY: the caller's promise.
-        match unsafe { decider.as_ref() } {
-            None => TRTSEL_NULL_POINTER,
-            Some(decider) => decider.guarded.look(|| work(decider)),
-        }
-    }
-}
-
-impl Inside {
     fn candidate(&self, number: u32) -> Result<CandidateId, Fail> {
-        let fits = (number as usize) < self.premodel.candidates().len();
+        let fits = (number as usize) < self.candidates.len();
         if fits { Ok(CandidateId(number as u8)) } else { Err(NO_SUCH_CANDIDATE) }
     }
 
     /// The candidate, where it is the one asked for last.
-    fn asked_for(&self, number: u32) -> Result<CandidateId, Fail> {
+    fn asked_for(&self, inside: &Inside, number: u32) -> Result<CandidateId, Fail> {
         let candidate = self.candidate(number)?;
-        if self.last == Some(Request::Run(candidate)) { Ok(candidate) } else { Err(NOT_ASKED) }
+        if inside.last == Some(Request::Run(candidate)) { Ok(candidate) } else { Err(NOT_ASKED) }
     }
 
-    fn next(&mut self) -> Result<trtsel_decision, Fail> {
-        let walk = self.walk.as_mut().ok_or(NOT_BEGUN)?;
-        let request = match (self.next.take(), self.last) {
+    fn next(&self, inside: &mut Inside) -> Result<trtsel_decision, Fail> {
+        let walk = inside.walk.as_mut().ok_or(NOT_BEGUN)?;
+        let request = match (inside.next.take(), inside.last) {
             (Some(request), _) => request,
             // An end stays one.
             (None, Some(end @ (Request::Answer(_) | Request::NoneWorks))) => end,
-            _ => self.premodel.program().step(walk, &self.values),
+            // A test of an average that nobody computed would go astray in silence.
+            _ if inside.board.lacks(walk.ran()).is_some() => return Err(UNHEARD),
+            _ => self.premodel.program().step(walk, inside.board.values()),
         };
-        self.last = Some(request);
+        inside.last = Some(request);
         let (kind, candidate, mask) = match request {
             Request::Run(c) => (TRTSEL_DECIDE_RUN, u32::from(c.0), 0),
             Request::Answer(answer) => {
@@ -211,30 +201,57 @@ impl Inside {
         })
     }
 
-    /// Sets all that a candidate's summary says.
-    fn said(&mut self, candidate: CandidateId, summary: Summary) {
-        self.classes[candidate.index()] = Some(summary.class);
-        for (at, signal) in self.premodel.signals().iter().enumerate() {
-            let value = match signal {
-                Signal::Candidate(c, signal) if *c == candidate => match signal {
-                    CandidateSignal::Top1 => summary.top1,
-                    CandidateSignal::Margin => summary.margin,
-                    CandidateSignal::Entropy => summary.entropy,
-                    CandidateSignal::Risk => {
-                        let table = self.premodel.risk(candidate).unwrap_or(&[]);
-                        table.get(summary.class as usize).copied().unwrap_or(f32::NAN)
-                    }
-                    _ => continue,
-                },
-                Signal::Agreement(a, b) if *a == candidate || *b == candidate => {
-                    match (self.classes[a.index()], self.classes[b.index()]) {
-                        (Some(a), Some(b)) => f32::from(a == b),
-                        _ => continue,
-                    }
-                }
-                _ => continue,
-            };
-            self.values[at] = value;
+    fn set_scores(&self, inside: &mut Inside, number: u32, kind: u32, scores: &[f32]) -> Called {
+        let (candidate, kind) = (self.asked_for(inside, number)?, scores_kind(kind)?);
+        let (classes, count) = (self.premodel.classes() as usize, scores.len());
+        if count == 0 || (classes != 0 && classes != count) {
+            return Err(Fail::new(
+                TRTSEL_INVALID_ARGUMENT,
+                "scores: expected one per class of the premodel, got another number",
+            ));
+        }
+        let board = &mut inside.board;
+        if board.classes(candidate) != count {
+            board.resize(candidate, count);
+        }
+        let others = board.averages().filter(|of| of.has(candidate)).fold(Mask::EMPTY, Mask::union);
+        if others.iter().any(|other| board.heard().has(other) && board.classes(other) != count) {
+            return Err(Fail::new(
+                TRTSEL_INVALID_ARGUMENT,
+                "scores: expected as many as of the other candidates of an average, got another number",
+            ));
+        }
+        board.take_scores(candidate, kind, scores).ok_or(UNTRUSTED)?;
+        Ok(TRTSEL_OK)
+    }
+
+    fn answer(&self, inside: &mut Inside) -> Result<(trtsel_answer, Answer), Fail> {
+        let Some(Request::Answer(answer)) = inside.last else { return Err(NO_ANSWER) };
+        let top = inside.board.answer(answer).ok_or(UNHEARD)?;
+        let said = trtsel_answer { struct_size: 0, class_index: top.class, probability: top.top1, margin: top.margin };
+        Ok((said, answer))
+    }
+
+    /// # Safety
+    /// `decider` is NULL or open.
+    unsafe fn enter(
+        decider: *mut trtsel_decider,
+        work: impl FnOnce(&trtsel_decider, &mut Inside) -> Called,
+    ) -> trtsel_status {
+        // SAFETY: the caller's promise. A shared reference: other threads may look at the same time.
+        match unsafe { decider.as_ref() } {
+            None => TRTSEL_NULL_POINTER,
+            Some(decider) => decider.guarded.enter(None, |inside| work(decider, inside)),
+        }
+    }
+
+    /// # Safety
+    /// `decider` is NULL or open.
+    unsafe fn look(decider: *const trtsel_decider, work: impl FnOnce(&trtsel_decider) -> Called) -> trtsel_status {
+        // SAFETY: the caller's promise.
+        match unsafe { decider.as_ref() } {
+            None => TRTSEL_NULL_POINTER,
+            Some(decider) => decider.guarded.look(|| work(decider)),
         }
     }
 }
@@ -385,8 +402,30 @@ pub unsafe extern "C" fn trtsel_decider_set_signal(
     slot: u32,
     value: f32,
 ) -> trtsel_status {
-    let work = |inside: &mut Inside| {
-        *inside.values.get_mut(slot as usize).ok_or(NO_SLOT)? = value;
+    let work = |_: &trtsel_decider, inside: &mut Inside| {
+        let signal = SignalId(u16::try_from(slot).map_err(|_| NO_SLOT)?);
+        if inside.board.set(signal, value) { Ok(TRTSEL_OK) } else { Err(NO_SLOT) }
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_decider::enter(decider, work) }
+}
+
+/// Reads a signal by its slot: NaN where it is unset. Of the signals that are computed, those that no test reads are not.
+/// `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time; allocates nothing.
+///
+/// # Safety
+/// `decider` is NULL or open, `value` NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_decider_get_signal(
+    decider: *mut trtsel_decider,
+    slot: u32,
+    value: *mut f32,
+) -> trtsel_status {
+    let work = |_: &trtsel_decider, inside: &mut Inside| {
+        let to = wanted(value, NO_OUTPUT)?;
+        let value = *inside.board.values().get(slot as usize).ok_or(NO_SLOT)?;
+        // SAFETY: the caller's promise; NULL was refused.
+        unsafe { to.write(value) };
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
@@ -400,12 +439,9 @@ pub unsafe extern "C" fn trtsel_decider_set_signal(
 /// `decider` is NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_begin(decider: *mut trtsel_decider) -> trtsel_status {
-    let work = |inside: &mut Inside| {
-        for &at in &inside.transient {
-            inside.values[at] = f32::NAN;
-        }
-        inside.classes = [None; MAX_CANDIDATES];
-        inside.walk = Some(inside.premodel.program().start());
+    let work = |this: &trtsel_decider, inside: &mut Inside| {
+        inside.board.begin();
+        inside.walk = Some(this.premodel.program().start());
         (inside.last, inside.next) = (None, None);
         Ok(TRTSEL_OK)
     };
@@ -424,7 +460,7 @@ pub unsafe extern "C" fn trtsel_decider_set_features(
     values: *const f32,
     count: usize,
 ) -> trtsel_status {
-    let work = |inside: &mut Inside| {
+    let work = |this: &trtsel_decider, inside: &mut Inside| {
         // SAFETY: the caller's promise.
         let values = unsafe { floats(values, count)? };
         if count < FEATURE_COUNT {
@@ -433,8 +469,8 @@ pub unsafe extern "C" fn trtsel_decider_set_features(
                 "features: expected a value of each, got fewer; compute all",
             ));
         }
-        for &(at, feature) in &inside.features {
-            inside.values[at] = values[feature];
+        for &(signal, feature) in &this.features {
+            inside.board.set(signal, values[feature]);
         }
         Ok(TRTSEL_OK)
     };
@@ -453,17 +489,17 @@ pub unsafe extern "C" fn trtsel_decider_next(
     decider: *mut trtsel_decider,
     decision: *mut trtsel_decision,
 ) -> trtsel_status {
-    let work = |inside: &mut Inside| {
+    let work = |this: &trtsel_decider, inside: &mut Inside| {
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(decision)? };
-        output.write(&inside.next()?);
+        output.write(&this.next(inside)?);
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_decider::enter(decider, work) }
 }
 
-/// Sets a candidate's signals (top-1, margin, entropy, risk, agreement with those set before) from its class scores. `kind` is
+/// Sets a candidate's signals (top-1, margin, entropy, risk, agreement with those set before, averages) from its class scores. `kind` is
 /// `TRTSEL_LOGITS` or `TRTSEL_PROBABILITIES`. `TRTSEL_WRONG_STATE` where it is not the candidate asked for last; `TRTSEL_INVALID_ARGUMENT` where
 /// `count` is not the premodel's number of classes; `TRTSEL_INPUT` where a score is no number. One call at a time; allocates nothing, but
 /// for the first call where the premodel does not say its number of classes.
@@ -478,24 +514,100 @@ pub unsafe extern "C" fn trtsel_decider_set_scores(
     scores: *const f32,
     count: usize,
 ) -> trtsel_status {
-    let work = |inside: &mut Inside| {
+    let work = |this: &trtsel_decider, inside: &mut Inside| {
         // SAFETY: the caller's promise.
         let scores = unsafe { floats(scores, count)? };
-        let (candidate, kind) = (inside.asked_for(candidate)?, scores_kind(kind)?);
-        let classes = inside.premodel.classes() as usize;
-        if count == 0 || (classes != 0 && classes != count) {
-            return Err(Fail::new(
-                TRTSEL_INVALID_ARGUMENT,
-                "scores: expected one per class of the premodel, got another number",
-            ));
+        this.set_scores(inside, candidate, kind, scores)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_decider::enter(decider, work) }
+}
+
+/// What the answer says, after a decision of `TRTSEL_DECIDE_ANSWER`: its class and probability. An average is the weighted mean of its
+/// candidates' probabilities at their temperatures, made from the scores that were set. Where `probabilities` is not NULL, the
+/// probabilities of all classes are copied to it: `TRTSEL_BUFFER_TOO_SMALL` where they are more than `capacity`.
+/// `TRTSEL_WRONG_STATE` where the last decision was no answer, and where the scores of a candidate behind it were not set. One call at a
+/// time; allocates nothing.
+///
+/// # Safety
+/// `decider` is NULL or open, `answer` NULL or a struct of its `struct_size`, `probabilities` NULL or of `capacity` floats.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_decider_answer(
+    decider: *mut trtsel_decider,
+    answer: *mut trtsel_answer,
+    probabilities: *mut f32,
+    capacity: usize,
+) -> trtsel_status {
+    let work = |this: &trtsel_decider, inside: &mut Inside| {
+        // SAFETY: the caller's promise.
+        let output = unsafe { Output::new(answer)? };
+        let (said, answer) = this.answer(inside)?;
+        if !probabilities.is_null() {
+            let from = inside.board.probabilities(answer);
+            if from.len() > capacity {
+                return Err(Fail::new(
+                    TRTSEL_BUFFER_TOO_SMALL,
+                    "probabilities: expected room for all classes, got less; give as many floats as there are classes",
+                ));
+            }
+            // SAFETY: the caller's array has `capacity` floats, at least as many as are copied.
+            unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), probabilities, from.len()) };
         }
-        inside.probabilities.resize(count, 0.0);
-        let summary = summarise(scores, kind, &mut inside.probabilities).ok_or(UNTRUSTED)?;
-        inside.said(candidate, summary);
+        output.write(&said);
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_decider::enter(decider, work) }
+}
+
+/// The temperature at which a candidate's probabilities go into averages: 1 where the premodel has none. `TRTSEL_NOT_FOUND` past the last
+/// candidate. Any thread, at any time; does not allocate.
+///
+/// # Safety
+/// `decider` is NULL or open, `temperature` NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_decider_temperature(
+    decider: *const trtsel_decider,
+    candidate: u32,
+    temperature: *mut f32,
+) -> trtsel_status {
+    let work = |decider: &trtsel_decider| {
+        let to = wanted(temperature, NO_OUTPUT)?;
+        let candidate = decider.candidate(candidate)?;
+        // SAFETY: the caller's promise; NULL was refused.
+        unsafe { to.write(decider.premodel.temperature(candidate)) };
+        Ok(TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_decider::look(decider, work) }
+}
+
+/// The weight of a candidate in the average of the candidates of `mask` (bit k is candidate k). `TRTSEL_NOT_FOUND` where the candidate is
+/// not in it, or the premodel has no such candidates. Any thread, at any time; does not allocate.
+///
+/// # Safety
+/// `decider` is NULL or open, `weight` NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_decider_weight(
+    decider: *const trtsel_decider,
+    mask: u32,
+    candidate: u32,
+    weight: *mut f32,
+) -> trtsel_status {
+    let work = |decider: &trtsel_decider| {
+        let to = wanted(weight, NO_OUTPUT)?;
+        let candidate = decider.candidate(candidate)?;
+        if mask >> decider.candidates.len() != 0 {
+            return Err(NO_SUCH_CANDIDATE);
+        }
+        let mask = Mask(mask as u16);
+        let (_, found, _) = decider.premodel.members(mask).find(|&(c, ..)| c == candidate).ok_or(NO_SUCH_CANDIDATE)?;
+        // SAFETY: the caller's promise; NULL was refused.
+        unsafe { to.write(found) };
+        Ok(TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_decider::look(decider, work) }
 }
 
 /// Tells that the candidate asked for last failed. From here on the most capable candidate that works answers; ask what is next.
@@ -505,10 +617,10 @@ pub unsafe extern "C" fn trtsel_decider_set_scores(
 /// `decider` is NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_failed(decider: *mut trtsel_decider, candidate: u32) -> trtsel_status {
-    let work = |inside: &mut Inside| {
-        let candidate = inside.asked_for(candidate)?;
+    let work = |this: &trtsel_decider, inside: &mut Inside| {
+        let candidate = this.asked_for(inside, candidate)?;
         let walk = inside.walk.as_mut().ok_or(NOT_BEGUN)?;
-        inside.next = Some(inside.premodel.program().failed(walk, candidate));
+        inside.next = Some(this.premodel.program().failed(walk, candidate));
         inside.last = None;
         Ok(TRTSEL_OK)
     };
@@ -528,12 +640,12 @@ pub unsafe extern "C" fn trtsel_decider_why(
     text_bytes: usize,
     needed_bytes: *mut usize,
 ) -> trtsel_status {
-    let work = |inside: &mut Inside| {
-        if node as usize >= inside.premodel.program().nodes().len() {
+    let work = |this: &trtsel_decider, _: &mut Inside| {
+        if node as usize >= this.premodel.program().nodes().len() {
             return Err(Fail::new(TRTSEL_NOT_FOUND, "node: expected one of the program's, got another number"));
         }
         // SAFETY: the caller's promise.
-        unsafe { give_text(&inside.premodel.why(node as usize), text, text_bytes, needed_bytes) };
+        unsafe { give_text(&this.premodel.why(node as usize), text, text_bytes, needed_bytes) };
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.

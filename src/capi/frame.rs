@@ -9,7 +9,7 @@ use super::sized::{self, Sized_};
 use super::status::TRTSEL_UNSUPPORTED;
 use super::status::{Fail, TRTSEL_INPUT, TRTSEL_INVALID_ARGUMENT, TRTSEL_NULL_POINTER};
 use crate::Frame;
-use crate::candidate::Input;
+use crate::input::Input;
 
 /// 8-bit red, green, blue, interleaved.
 pub const TRTSEL_FORMAT_RGB8: u32 = 0;

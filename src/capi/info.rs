@@ -1,9 +1,10 @@
 //! What a selector is made of: names, numbers, memory.
 
 use std::ffi::{CString, c_char};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use trt_select_engines::registry::{Choice, Kind};
-use trt_select_premodel::Signal;
+use trt_select_premodel::CandidateId;
 
 use super::boundary::wanted;
 use super::options::{
@@ -13,8 +14,8 @@ use super::selector::{Inside, NO_OUTPUT, trtsel_selector};
 use super::sized::{Output, Sized_};
 use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK, trtsel_status};
 use crate::bundle::Bundle;
-use crate::candidate::Candidate;
-use crate::selector::{Selector, SignalSlot};
+use crate::candidate::CandidateInfo;
+use crate::selector::Selector;
 
 /// Instead of a candidate's number in `trtsel_selector_memory`: what all candidates share, that is frames, features' records, what
 /// TensorRT took at run time, and the one activation block.
@@ -36,9 +37,10 @@ pub struct trtsel_info {
     pub class_count: u32,
     /// Number of class labels: `class_count`, or 0 where the bundle names none.
     pub label_count: u32,
-    /// Number of the caller's own signals that the premodel knows: slots are 0 to this less 1.
+    /// Number of the caller's own signals that premodels of this selector have named: slots are 0 to this less 1. A reload may add
+    /// some; it takes none away, and a slot keeps its meaning.
     pub signal_count: u32,
-    /// 1 where the premodel reads image features, else 0.
+    /// 1 where the premodel in use reads image features, else 0.
     pub reads_features: u32,
     /// 1 where the premodel was compiled into the library, else 0.
     pub is_baked: u32,
@@ -46,7 +48,7 @@ pub struct trtsel_info {
     pub engine_reason: *const c_char,
     /// What the networks run on.
     pub device: *const c_char,
-    /// The dearest path's cost by the premodel's measurements, in nanoseconds.
+    /// The dearest path's cost by the measurements of the premodel in use, in nanoseconds.
     pub worst_case_ns: f64,
 }
 
@@ -79,15 +81,23 @@ unsafe impl Sized_ for trtsel_memory {
     const FIRST: usize = 40;
 }
 
-/// What never changes while a selector is open.
+/// What is told of a selector while another thread may be inside it.
 pub(super) struct Info {
     engine: Kind,
     reason: CString,
     device: CString,
     pub(super) candidates: Vec<CString>,
     labels: Vec<CString>,
-    pub(super) signals: Vec<(CString, SignalSlot)>,
     pub(super) classes: usize,
+    /// What a reload changes. Inputs never look at it, so that nobody who infers waits for this lock.
+    of_premodel: RwLock<OfPremodel>,
+}
+
+struct OfPremodel {
+    /// Names of own signals by their slots. Only ever added to: texts that were given away stay where they are.
+    signals: Vec<CString>,
+    /// Whether the premodel in use knows the signal.
+    is_known: Vec<bool>,
     reads_features: bool,
     is_baked: bool,
     worst_case_ns: f64,
@@ -100,23 +110,44 @@ pub(super) fn c_text(text: &str) -> CString {
 
 impl Info {
     pub(super) fn new(bundle: &Bundle, selector: &Selector, choice: &Choice) -> Info {
-        let premodel = selector.premodel();
-        let own = premodel.signals().iter().filter_map(|signal| match signal {
-            Signal::User(name) => Some((c_text(name), selector.signal_slot(name)?)),
-            _ => None,
-        });
-        Info {
+        let of_premodel = OfPremodel {
+            signals: Vec::new(),
+            is_known: Vec::new(),
+            reads_features: false,
+            is_baked: false,
+            worst_case_ns: 0.0,
+        };
+        let info = Info {
             engine: choice.kind,
             reason: c_text(&choice.reason),
             device: c_text(&selector.set().device()),
             candidates: selector.candidates().iter().map(|c| c_text(c.name())).collect(),
             labels: bundle.labels.iter().map(|label| c_text(label)).collect(),
-            signals: own.collect(),
-            classes: selector.candidates().first().map_or(0, Candidate::classes),
-            reads_features: premodel.reads_features(),
-            is_baked: selector.is_baked(),
-            worst_case_ns: premodel.worst_case_ns(),
+            classes: selector.candidates().first().map_or(0, CandidateInfo::classes),
+            of_premodel: RwLock::new(of_premodel),
+        };
+        info.update(selector);
+        info
+    }
+
+    /// Takes over what the premodel in use says.
+    pub(super) fn update(&self, selector: &Selector) {
+        let premodel = selector.premodel();
+        let mut of = self.of_premodel.write().unwrap_or_else(PoisonError::into_inner);
+        of.is_known.clear();
+        for (at, (name, _)) in selector.own_signals().enumerate() {
+            if at == of.signals.len() {
+                of.signals.push(c_text(name));
+            }
+            of.is_known.push(selector.signal_slot(name).is_some());
         }
+        of.reads_features = premodel.reads_features();
+        of.is_baked = selector.is_baked();
+        of.worst_case_ns = premodel.worst_case_ns();
+    }
+
+    fn of_premodel(&self) -> RwLockReadGuard<'_, OfPremodel> {
+        self.of_premodel.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,19 +173,19 @@ pub unsafe extern "C" fn trtsel_selector_info(
     // SAFETY: the caller's promise.
     unsafe {
         trtsel_selector::look(selector, |selector| {
-            let from = &selector.info;
+            let (from, of) = (&selector.info, selector.info.of_premodel());
             Output::new(info)?.write(&trtsel_info {
                 struct_size: 0,
                 engine: engine_number(from.engine),
                 candidate_count: from.candidates.len() as u32,
                 class_count: from.classes as u32,
                 label_count: from.labels.len() as u32,
-                signal_count: from.signals.len() as u32,
-                reads_features: from.reads_features.into(),
-                is_baked: from.is_baked.into(),
+                signal_count: of.signals.len() as u32,
+                reads_features: of.reads_features.into(),
+                is_baked: of.is_baked.into(),
                 engine_reason: from.reason.as_ptr(),
                 device: from.device.as_ptr(),
-                worst_case_ns: from.worst_case_ns,
+                worst_case_ns: of.worst_case_ns,
             });
             Ok(TRTSEL_OK)
         })
@@ -218,7 +249,7 @@ pub unsafe extern "C" fn trtsel_selector_signal_name(
     name: *mut *const c_char,
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::look(selector, |s| give_name(s.info.signals.get(slot as usize).map(|(n, _)| n), name)) }
+    unsafe { trtsel_selector::look(selector, |s| give_name(s.info.of_premodel().signals.get(slot as usize), name)) }
 }
 
 /// The slot of one of the caller's own signals, by its name without `signal.`; `TRTSEL_NOT_FOUND` where the premodel has none of
@@ -236,7 +267,9 @@ pub unsafe extern "C" fn trtsel_selector_signal_slot(
         let slot = wanted(slot, NO_OUTPUT)?;
         // SAFETY: the caller's promise.
         let wanted = unsafe { name(signal)? };
-        let at = selector.info.signals.iter().position(|(name, _)| name.as_bytes() == wanted.as_bytes());
+        let of = selector.info.of_premodel();
+        let mut known = of.signals.iter().zip(&of.is_known);
+        let at = known.position(|(name, is_known)| *is_known && name.as_bytes() == wanted.as_bytes());
         // SAFETY: the caller's promise; NULL was refused.
         unsafe { slot.write(at.ok_or(NO_SUCH)? as u32) };
         Ok(TRTSEL_OK)
@@ -261,8 +294,8 @@ pub unsafe extern "C" fn trtsel_selector_memory(
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(memory)? };
         let set = inside.selector.set();
-        let of = |c: &Candidate| {
-            let m = c.memory();
+        let of = |at: usize| {
+            let m = set.memory(CandidateId(at as u8));
             trtsel_memory {
                 host_bytes: m.host_bytes,
                 pinned_bytes: m.pinned_bytes,
@@ -271,12 +304,13 @@ pub unsafe extern "C" fn trtsel_selector_memory(
                 ..trtsel_memory::default()
             }
         };
-        let all = || set.as_slice().iter().map(of);
+        let count = set.as_slice().len();
+        let all = || (0..count).map(of);
         let shared = || {
-            let (pinned_bytes, device_bytes) = set.gpu().map_or((0, 0), |gpu| gpu.shared_bytes());
+            let shared = set.shared_memory();
             let activation_bytes = all().map(|m| m.activation_bytes).max().unwrap_or(0);
-            let other = set.gpu().map_or(0, |gpu| gpu.other_bytes(set.as_slice()));
-            let device_bytes = device_bytes + other + activation_bytes;
+            let device_bytes = shared.device_bytes + shared.library_bytes + activation_bytes;
+            let pinned_bytes = shared.pinned_bytes;
             trtsel_memory { pinned_bytes, device_bytes, activation_bytes, ..trtsel_memory::default() }
         };
         let bytes = match candidate {
@@ -287,7 +321,8 @@ pub unsafe extern "C" fn trtsel_selector_memory(
                 device_bytes: sum.device_bytes + m.device_bytes,
                 ..sum
             }),
-            number => set.as_slice().get(number as usize).map(of).ok_or(NO_SUCH)?,
+            number if (number as usize) < count => of(number as usize),
+            _ => return Err(NO_SUCH),
         };
         output.write(&bytes);
         Ok(TRTSEL_OK)

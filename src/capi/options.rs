@@ -10,7 +10,7 @@ use trt_select_engines::registry::Kind;
 use super::log::{Sink, TRTSEL_LOG_TRACE, TRTSEL_LOG_WARN, trtsel_log_callback};
 use super::sized::Sized_;
 use super::status::{Fail, TRTSEL_INVALID_ARGUMENT, TRTSEL_NULL_POINTER};
-use crate::candidate::{GpuConfig, OpenConfig};
+use crate::config::{GpuConfig, OpenConfig};
 
 /// TensorRT where every candidate has a plan that opens, else ONNX Runtime where build and machine have it, else tract.
 pub const TRTSEL_ENGINE_AUTO: u32 = 0;
@@ -121,21 +121,19 @@ impl trtsel_options {
         }
         let has = |flag: u32| self.flags & flag != 0;
         let defaults = GpuConfig::default();
-        let gpu = GpuConfig {
-            ordinal: self.device,
-            frame_memory,
-            frame_bytes: match self.frame_bytes {
-                0 => defaults.frame_bytes,
-                bytes => {
-                    usize::try_from(bytes).map_err(|_| invalid("options: expected frame_bytes that fit, got more"))?
-                }
-            },
-            graphs: !has(TRTSEL_NO_GRAPHS),
-            timing: has(TRTSEL_DEVICE_TIMES),
-            keep_plans: has(TRTSEL_KEEP_PLANS),
-            max_resident_bytes: (self.max_resident_bytes > 0).then_some(self.max_resident_bytes),
+        let frame_bytes = match self.frame_bytes {
+            0 => defaults.frame_bytes,
+            bytes => usize::try_from(bytes).map_err(|_| invalid("options: expected frame_bytes that fit, got more"))?,
         };
-        let config = OpenConfig { engine, threads: self.threads.max(1) as usize, strict: has(TRTSEL_STRICT), gpu };
+        let gpu = GpuConfig::default()
+            .ordinal(self.device)
+            .frame_memory(frame_memory)
+            .frame_bytes(frame_bytes)
+            .graphs(!has(TRTSEL_NO_GRAPHS))
+            .timing(has(TRTSEL_DEVICE_TIMES))
+            .keep_plans(has(TRTSEL_KEEP_PLANS))
+            .max_resident_bytes((self.max_resident_bytes > 0).then_some(self.max_resident_bytes));
+        let config = OpenConfig::new(engine).threads(self.threads.max(1) as usize).strict(has(TRTSEL_STRICT)).gpu(gpu);
         let level = if self.log_level == 0 { TRTSEL_LOG_WARN } else { self.log_level };
         Ok(Options {
             config,

@@ -85,10 +85,10 @@ pub unsafe extern "C" fn trtsel_selector_summary(
         let output = unsafe { Output::new(summary)? };
         let ran = inside.last()?.ran;
         let id = CandidateId(u8::try_from(candidate).unwrap_or(u8::MAX));
-        if !ran.has(id) {
+        let Some(summary) = inside.selector.summary(id).filter(|_| ran.has(id)) else {
             return Err(Fail::new(TRTSEL_NOT_FOUND, "candidate: expected one that ran on the last input, got another"));
-        }
-        output.write(&inside.selector.candidates()[id.index()].summary().into());
+        };
+        output.write(&summary.into());
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
@@ -171,11 +171,12 @@ pub unsafe extern "C" fn trtsel_selector_feedback(selector: *mut trtsel_selector
                 "feedback: expected a class of the networks', got another number",
             ));
         }
-        let candidates = inside.selector.candidates();
+        let selector = &inside.selector;
         match &mut inside.last {
             Some((outcome, fed @ false)) => {
                 *fed = true;
-                this.statistics.feedback(outcome, true_class, |c| candidates[c.index()].summary().class);
+                this.statistics
+                    .feedback(outcome, true_class, |c| selector.summary(c).map_or(u32::MAX, |said| said.class));
                 Ok(TRTSEL_OK)
             }
             _ => Err(Fail::new(

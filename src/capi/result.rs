@@ -3,7 +3,8 @@
 use trt_select_premodel::{Answer, Mask};
 
 use super::sized::Sized_;
-use crate::selector::{Outcome, StageTimes};
+use crate::selector::Outcome;
+use crate::times::StageTimes;
 use trt_select_premodel::Summary;
 
 /// Flag of a result: the average of several candidates answered.

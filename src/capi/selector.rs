@@ -15,9 +15,9 @@ use super::status::{
     Fail, TRTSEL_NOT_FOUND, TRTSEL_NULL_POINTER, TRTSEL_OK, TRTSEL_PENDING, TRTSEL_WRONG_STATE, trtsel_status,
 };
 use crate::bundle::Bundle;
-use crate::candidate::Input;
 use crate::error::{Error, ErrorKind};
-use crate::selector::{Outcome, Selector};
+use crate::input::Input;
+use crate::selector::{Outcome, Selector, read_premodel};
 
 /// A bundle's candidates and premodel, open. One input is in flight at a time.
 pub struct trtsel_selector {
@@ -137,6 +137,17 @@ impl trtsel_selector {
                 Err(error.into())
             }
         }
+    }
+
+    fn reload(&self, inside: &mut Inside, reload: impl FnOnce(&mut Selector) -> Result<(), Error>) -> Called {
+        if inside.flight.is_some() {
+            return Err(IN_FLIGHT);
+        }
+        reload(&mut inside.selector)?;
+        // Its probabilities and its node were those of the premodel before.
+        inside.last = None;
+        self.info.update(&inside.selector);
+        Ok(TRTSEL_OK)
     }
 
     fn cancel(&self, inside: &mut Inside) -> Result<(), Fail> {
@@ -395,8 +406,10 @@ pub unsafe extern "C" fn trtsel_selector_reset(selector: *mut trtsel_selector) -
     let work = |this: &trtsel_selector, inside: &mut Inside| {
         let waited = this.cancel(inside);
         inside.last = None;
-        for (_, slot) in &this.info.signals {
-            inside.selector.set_signal(*slot, f32::NAN);
+        let mut number = 0;
+        while let Some(slot) = inside.selector.slot_of_number(number) {
+            inside.selector.set_signal(slot, f32::NAN);
+            number += 1;
         }
         this.statistics.reset();
         waited.map(|()| TRTSEL_OK)
@@ -440,12 +453,52 @@ pub unsafe extern "C" fn trtsel_selector_set_signal(
     slot: u32,
     value: f32,
 ) -> trtsel_status {
-    let work = |this: &trtsel_selector, inside: &mut Inside| {
-        let Some((_, slot)) = this.info.signals.get(slot as usize) else {
+    let work = |_: &trtsel_selector, inside: &mut Inside| {
+        let Some(slot) = inside.selector.slot_of_number(slot) else {
             return Err(Fail::new(TRTSEL_NOT_FOUND, "signal: expected a slot of the premodel's, got another number"));
         };
-        inside.selector.set_signal(*slot, value);
+        inside.selector.set_signal(slot, value);
         Ok(TRTSEL_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}
+
+/// Takes another premodel of the same candidates, from a `premodel.json`, without a restart: networks, their memory, the deadline, own
+/// signals with their slots and values, and all counts stay. There is no last result after it. On a failure nothing has changed.
+///
+/// `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_IO`, `TRTSEL_PREMODEL`. One call at a time; allocates and reads the file.
+///
+/// # Safety
+/// `selector` is NULL or open, `premodel_file` NULL or a text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_reload(
+    selector: *mut trtsel_selector,
+    premodel_file: *const c_char,
+) -> trtsel_status {
+    let work = |this: &trtsel_selector, inside: &mut Inside| {
+        // SAFETY: the caller's promise.
+        let file = unsafe { path(premodel_file)? };
+        this.reload(inside, |selector| selector.reload(read_premodel(&file)?))
+    };
+    // SAFETY: the caller's promise.
+    unsafe { trtsel_selector::enter(selector, work) }
+}
+
+/// `trtsel_selector_reload` with the premodel of a bundle that is read again. `TRTSEL_BUNDLE` where it names other networks than were
+/// opened, or their files were changed since; labels are not read anew.
+///
+/// # Safety
+/// `selector` is NULL or open, `bundle_folder` NULL or a text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trtsel_selector_reload_bundle(
+    selector: *mut trtsel_selector,
+    bundle_folder: *const c_char,
+) -> trtsel_status {
+    let work = |this: &trtsel_selector, inside: &mut Inside| {
+        // SAFETY: the caller's promise.
+        let folder = unsafe { path(bundle_folder)? };
+        this.reload(inside, |selector| selector.reload_bundle(&Bundle::read(&folder)?))
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_selector::enter(selector, work) }

@@ -26,23 +26,19 @@ impl Selector {
     }
 
     pub(super) fn is_due(&self) -> bool {
-        self.due.is_some_and(|due| Instant::now() >= due)
+        self.flight.due.is_some_and(|due| Instant::now() >= due)
     }
 
     /// Answers with what has run, the candidate that was asked for or is under way left out.
-    pub(super) fn cut_short(&mut self, asked_for: Option<CandidateId>) -> Result<Outcome> {
-        let under_way = match self.state {
-            State::Running(candidate) => State::Abandoned(candidate),
-            _ => State::Idle,
-        };
+    pub(super) fn cut_short(&mut self, asked_for: Option<CandidateId>) -> Result<Option<Outcome>> {
         let without = asked_for.map_or(Mask::EMPTY, Mask::of);
-        let ran = self.walk.ran().without(without);
-        let best = self.premodel.fallback().iter().copied().find(|&c| ran.has(c));
-        let outcome = best.or_else(|| ran.iter().next()).map(|c| {
-            self.times.compute_ns += self.lap();
-            self.outcome(Answer::Candidate(c), Some(without))
-        });
-        self.state = under_way;
-        outcome.ok_or(TOO_LATE)
+        let ran = self.flight.walk.ran().without(without);
+        let best = self.premodel().fallback().iter().copied().find(|&c| ran.has(c));
+        let Some(best) = best.or_else(|| ran.iter().next()) else {
+            self.flight.state = State::Idle;
+            return Err(TOO_LATE);
+        };
+        self.flight.watch.computed();
+        self.outcome(Answer::Candidate(best), Some(without))
     }
 }

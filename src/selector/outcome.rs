@@ -1,30 +1,14 @@
-//! What became of an input, and where its time went.
+//! What became of an input.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
 use trt_select_premodel::{Answer, Mask};
 
-use crate::candidate::DeviceTimes;
-
-/// Time spent per stage on one input, in nanoseconds. Stages that happened more than once are summed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StageTimes {
-    /// Image features.
-    pub features_ns: u64,
-    /// Walking the program. A program that runs a network before it tests anything is not timed on the way there.
-    pub decide_ns: u64,
-    /// From frame to the networks' tensors.
-    pub preprocess_ns: u64,
-    /// The networks and their signals; copying an input that is a tensor already.
-    pub compute_ns: u64,
-    /// From submit to the outcome, the caller's own time between polls included.
-    pub total_ns: u64,
-    /// What the device's clock says, where the engine is on a device and was asked for it.
-    pub device: DeviceTimes,
-}
+use crate::times::StageTimes;
 
 /// What became of an input.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// Number of the class answered.
     pub class: u32,

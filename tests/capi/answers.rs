@@ -42,7 +42,7 @@ fn write_frames(path: &Path, pictures: &[Picture]) {
 /// The lines that the clients print, by the Rust API.
 fn in_rust(bundle: &Path, kind: Kind, pictures: &[Picture]) -> String {
     let bundle = Bundle::read(bundle).expect("a bundle");
-    let config = OpenConfig { engine: kind, ..OpenConfig::default() };
+    let config = OpenConfig::new(kind);
     let (mut selector, _) = Selector::open(&bundle, &config).expect("open");
     let slot = selector.signal_slot("speed");
     let mut text = String::new();

@@ -8,7 +8,7 @@ use trt_select::features::{Features, Needs, Workspace, feature_index};
 use trt_select::{Frame, Input, Selector};
 use trt_select_premodel::{CandidateId, Node, Premodel, Request, Signal, SignalId, TrainedFor};
 
-use crate::null::{cascade, null_candidates, tensor_candidates};
+use crate::null::{averaging, cascade, null_candidates, tensor_candidates};
 
 /// How often a small part is run; what is recorded is one run's share.
 const SMALL_ROUNDS: u32 = 1_000;
@@ -34,7 +34,7 @@ parts! {
     part_grid_bgr8_640x480 part_grid_rgba8_640x480 part_grid_gray8_640x480 part_grid_nv12_640x480 part_grid_yuyv_640x480
     part_three_rgb8_640x480 part_all_gray8_28x28
     part_decision_depth8 part_decision_cascade
-    part_dispatch_tensor part_dispatch_tensor_two_runs part_dispatch_frame_polled
+    part_dispatch_tensor part_dispatch_tensor_two_runs part_dispatch_frame_polled part_dispatch_averages
 }
 
 type Part = fn(&mut dyn FnMut());
@@ -168,6 +168,10 @@ pub(crate) fn all() {
     let tensors = |margin: f32| Selector::new(tensor_candidates([margin, 0.0], [0.0, 5.0]), cascade(false)).unwrap();
     selector(part_dispatch_tensor, tensors(4.0), Input::Tensor(&values));
     selector(part_dispatch_tensor_two_runs, tensors(0.1), Input::Tensor(&values));
+    // One calibrated network alone, then the average of both, which answers.
+    let averages =
+        Selector::new(tensor_candidates([0.1, 0.0], [0.0, 5.0]), averaging(0.5, 2.0, Some([0.25, 0.75]))).unwrap();
+    selector(part_dispatch_averages, averages, Input::Tensor(&values));
     let (candidates, _) = null_candidates(2, |_| [4.0, 0.0]);
     let pixels = [9_u8; 16];
     let frame = Frame::packed(Format::Gray8, 4, 4, 4, &pixels).unwrap();

@@ -51,8 +51,13 @@ fn open_and_infer(doubles: &Doubles, pictures: &[Picture], expected: &[Outcome])
         tries += 1;
         assert!(tries < 3, "{errors:?}");
     }
-    let mut reports: Vec<String> =
-        selector.candidates().iter().filter_map(|c| Some(c.gpu()?.graph_refused()?.to_owned())).collect();
+    let mut reports: Vec<String> = selector
+        .set()
+        .gpu()
+        .into_iter()
+        .flat_map(|g| g.candidates())
+        .filter_map(|c| Some(c.graph_refused()?.to_owned()))
+        .collect();
     reports.extend(selector.set().gpu().and_then(|g| g.session().context().take_error()).map(|e| e.to_string()));
     Seen { at_open: false, errors, reports }
 }

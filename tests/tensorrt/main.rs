@@ -19,6 +19,7 @@ mod toy;
 
 use std::time::{Duration, Instant};
 
+use trt_select::backend::gpu::GpuCandidate;
 use trt_select::bundle::{Bundle, Scores};
 use trt_select::engines::registry::Kind;
 use trt_select::{Candidate, ErrorKind, GpuConfig, OpenConfig, Outcome, Selector};
@@ -28,7 +29,12 @@ use frames::{Picture, Random};
 use toy::{OnCpu, toys};
 
 fn config() -> OpenConfig {
-    OpenConfig { engine: Kind::Tensorrt, ..OpenConfig::default() }
+    OpenConfig::new(Kind::Tensorrt)
+}
+
+/// The candidates' ways through the GPU.
+fn lanes(selector: &Selector) -> &[GpuCandidate] {
+    selector.set().gpu().expect("on the GPU").candidates()
 }
 
 fn open(doubles: &Doubles) -> trt_select::Result<Selector> {
@@ -73,8 +79,7 @@ fn ten_thousand_inputs_are_answered_as_on_the_cpu() {
         let infers: usize = std::env::var("TRT_SELECT_TEST_INFERS").map_or(10_000, |n| n.parse().expect("a number"));
         let pictures = pictures(120);
         let mut selector = open(doubles).expect("open");
-        for candidate in selector.candidates() {
-            let gpu = candidate.gpu().expect("on the GPU");
+        for gpu in lanes(&selector) {
             assert!(gpu.has_graph(), "{:?}", gpu.graph_refused());
         }
         for picture in &pictures {
@@ -119,7 +124,7 @@ fn tract_answers_the_same() {
     with_doubles("tract_answers_the_same", &[], |doubles| {
         let pictures = pictures(24);
         let mut gpu = open(doubles).expect("open");
-        let tract = OpenConfig { engine: Kind::Tract, ..OpenConfig::default() };
+        let tract = OpenConfig::new(Kind::Tract);
         let mut cpu = open_with(doubles, &tract).expect("open");
         for (i, picture) in pictures.iter().enumerate() {
             for candidate in 0..3 {
@@ -253,11 +258,10 @@ fn all_candidates_share_one_activation_block() {
         for toy in toys().iter().filter(|t| t.activation_bytes != largest) {
             assert_eq!(doubles.cuda.live_blocks_of(toy.activation_bytes), 0, "{}", toy.name);
         }
-        for (candidate, toy) in selector.candidates().iter().zip(toys()) {
-            assert_eq!(candidate.memory().activation_bytes, toy.activation_bytes);
+        for (lane, toy) in lanes(&selector).iter().zip(toys()) {
+            assert_eq!(lane.memory().activation_bytes, toy.activation_bytes);
         }
-        let weights: Vec<u64> =
-            selector.candidates().iter().map(|c| c.gpu().expect("on the GPU").engine().weight_bytes()).collect();
+        let weights: Vec<u64> = lanes(&selector).iter().map(|lane| lane.engine().weight_bytes()).collect();
         let expected: Vec<u64> = toys().iter().map(|t| 4 * (t.weights.len() + t.bias.len()) as u64).collect();
         assert_eq!(weights, expected, "counted by the allocator");
     });
@@ -273,14 +277,14 @@ fn evicted_candidates_come_back() {
         // Room for the largest alone; for any two.
         for limit in [bytes[2], bytes[1] + bytes[2]] {
             for keep_plans in [true, false] {
-                let gpu = GpuConfig { max_resident_bytes: Some(limit), keep_plans, ..GpuConfig::default() };
-                let mut selector = open_with(doubles, &OpenConfig { gpu, ..config() }).expect("open");
+                let gpu = GpuConfig::default().max_resident_bytes(Some(limit)).keep_plans(keep_plans);
+                let mut selector = open_with(doubles, &config().gpu(gpu)).expect("open");
                 let hidden = toys().map_paths(doubles, keep_plans);
                 let mut peak = 0;
                 for picture in &pictures {
                     let outcome = selector.infer(picture.frame()).expect("answered");
                     assert_same(&outcome, &cpu.infer(picture.frame()).expect("answered"), "evicted and back");
-                    let resident = selector.candidates().iter().filter_map(|c| c.gpu()).filter(|g| g.is_resident());
+                    let resident = lanes(&selector).iter().filter(|lane| lane.is_resident());
                     peak = peak.max(resident.map(|g| g.engine().weight_bytes()).sum::<u64>());
                 }
                 assert!(peak <= limit && peak > 0, "{peak} of {limit}");
@@ -289,8 +293,8 @@ fn evicted_candidates_come_back() {
                 doubles.assert_all_freed();
             }
         }
-        let gpu = GpuConfig { max_resident_bytes: Some(bytes[2] - 1), ..GpuConfig::default() };
-        let error = open_with(doubles, &OpenConfig { gpu, ..config() }).expect_err("no room for the largest");
+        let gpu = GpuConfig::default().max_resident_bytes(Some(bytes[2] - 1));
+        let error = open_with(doubles, &config().gpu(gpu)).expect_err("no room for the largest");
         assert_eq!(error.kind(), ErrorKind::Engine);
         assert!(error.to_string().contains("max_resident_bytes"), "{error}");
         doubles.assert_all_freed();
@@ -336,8 +340,7 @@ fn without_graphs_the_parts_are_enqueued_one_by_one() {
                 let graphs = std::env::var("TRT_SELECT_TEST_VARIANT").is_ok_and(|v| v == "cuda-10.2");
                 let mut cpu = on_cpu(doubles);
                 let mut selector = open(doubles).expect("open");
-                for candidate in selector.candidates() {
-                    let gpu = candidate.gpu().expect("on the GPU");
+                for gpu in lanes(&selector) {
                     assert_eq!(gpu.has_graph(), graphs);
                     assert_eq!(gpu.graph_refused().is_some(), !graphs);
                 }
@@ -376,7 +379,7 @@ fn selectors_in_threads_do_not_trouble_each_other_or_the_callers_cuda() {
                     scope.spawn(|| {
                         for _ in 0..3 {
                             let mut selector = open(doubles).expect("open");
-                            assert!(selector.candidates().iter().all(|c| c.gpu().expect("on the GPU").has_graph()));
+                            assert!(lanes(&selector).iter().all(GpuCandidate::has_graph));
                             for (picture, expected) in pictures.iter().zip(&expected) {
                                 assert_same(&selector.infer(picture.frame()).expect("answered"), expected, "threads");
                             }
@@ -456,8 +459,8 @@ fn a_restore_that_fails_holds_nothing_and_is_tried_again() {
     with_doubles("a_restore_that_fails_holds_nothing_and_is_tried_again", &[], |doubles| {
         let mut bytes: Vec<u64> = toys().iter().map(|t| 4 * (t.weights.len() + t.bias.len()) as u64).collect();
         bytes.sort_unstable();
-        let gpu = GpuConfig { max_resident_bytes: Some(bytes[2]), ..GpuConfig::default() };
-        let mut selector = open_with(doubles, &OpenConfig { gpu, ..config() }).expect("open");
+        let gpu = GpuConfig::default().max_resident_bytes(Some(bytes[2]));
+        let mut selector = open_with(doubles, &config().gpu(gpu)).expect("open");
         let picture = &pictures(1)[0];
         let ids = [0, 1, 2].map(trt_select::premodel::CandidateId);
         for (call, away) in
@@ -468,7 +471,7 @@ fn a_restore_that_fails_holds_nothing_and_is_tried_again() {
             selector.run_single(ids[away], picture.frame()).expect_err(call);
             assert_eq!(doubles.nv.live("engines"), 0, "{call}: what is of no use is not kept");
             selector.run_single(ids[away], picture.frame()).expect(call);
-            assert!(selector.candidates()[away].gpu().expect("on the GPU").has_graph(), "{call}");
+            assert!(lanes(&selector)[away].has_graph(), "{call}");
         }
         drop(selector);
         doubles.assert_all_freed();

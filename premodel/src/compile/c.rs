@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use super::{Form, Plan, float, names};
+use super::{Form, Plan, board_c, float, names};
 use crate::pack::Pack;
 use crate::{Answer, View};
 
@@ -19,7 +19,8 @@ pub(super) fn header(plan: &Plan<'_>) -> String {
 pub(super) fn declarations(plan: &Plan<'_>) -> String {
     let names = Names::of(plan);
     let mut text = String::new();
-    for (comment, signature) in names.signatures() {
+    let of_board = plan.board.iter().flat_map(|_| board_c::signatures(&names));
+    for (comment, signature) in names.signatures().into_iter().chain(of_board) {
         let _ = write!(text, "\n{comment}\n{signature};\n");
     }
     names.head(plan, &text)
@@ -35,11 +36,11 @@ fn title(plan: &Plan<'_>) -> String {
     plan.title().iter().fold(String::new(), |text, line| text + format!(" * {line}").trim_end() + "\n")
 }
 
-struct Names {
+pub(super) struct Names {
     /// Begins types and functions.
-    x: String,
+    pub(super) x: String,
     /// Begins constants.
-    k: String,
+    pub(super) k: String,
 }
 
 impl Names {
@@ -73,13 +74,7 @@ impl Names {
             "/*
 {title} *
  * Use:
- *     {x}_walk walk = {{0}};
- *     {x}_request request = {x}_step(&walk, signals);
- *     while (request.kind == {k}_RUN) {{
- *         ... run request.candidate, write its signals to their places ({k}_SIGNAL_...) ...
- *         request = it_worked ? {x}_step(&walk, signals) : {x}_failed(&walk, request.candidate);
- *     }}
- *
+{usage} *
  * Threads: a walk is used by one thread at a time; there is no other state, and nothing is allocated.
  */
 #ifndef {k}_H
@@ -124,7 +119,7 @@ typedef struct {{
     uint16_t failed; /* candidates that failed */
     uint8_t rescue;  /* after a failure: 1 + the candidate that answers in its place */
 }} {x}_walk;
-{rest}
+{types}{rest}
 #ifdef __cplusplus
 }}
 #endif
@@ -132,10 +127,47 @@ typedef struct {{
 #endif
 ",
             title = title(plan),
+            types = plan.board.as_ref().map_or_else(String::new, |board| board_c::types(
+                self,
+                board,
+                plan.model.classes() as usize
+            )),
+            usage = self.usage(plan),
             hash = plan.model.program().hash(),
             candidates = constants("CANDIDATE", &numbered(&plan.candidates), Some(plan.candidates.len())),
             signals = constants("SIGNAL", &numbered(&plan.signals), Some(plan.signals.len())),
             nodes = constants("NODE", &nodes, None),
+        )
+    }
+
+    /// How the functions are used, for the comment at the top.
+    fn usage(&self, plan: &Plan<'_>) -> String {
+        let Names { x, k } = self;
+        if plan.board.is_none() {
+            return format!(
+                " *     {x}_walk walk = {{0}};
+ *     {x}_request request = {x}_step(&walk, signals);
+ *     while (request.kind == {k}_RUN) {{
+ *         ... run request.candidate, write its signals to their places ({k}_SIGNAL_...) ...
+ *         request = it_worked ? {x}_step(&walk, signals) : {x}_failed(&walk, request.candidate);
+ *     }}
+"
+            );
+        }
+        format!(
+            " *     {x}_board board;                 once, then {x}_init(&board);
+ *     {x}_walk walk = {{0}};
+ *     {x}_begin(&board);               ... then set features and own signals in board.signals ({k}_SIGNAL_...) ...
+ *     {x}_request request = {x}_step(&walk, board.signals);
+ *     while (request.kind == {k}_RUN) {{
+ *         ... run request.candidate: scores ...
+ *         request = it_worked && {x}_scores(&board, request.candidate, {k}_LOGITS, scores)
+ *                       ? {x}_step(&walk, board.signals) : {x}_failed(&walk, request.candidate);
+ *     }}
+ *     {x}_answer(&board, request, &said, NULL);
+ *
+ * A program that knows its signals itself writes them to an array of its own, and needs no board.
+"
         )
     }
 
@@ -202,6 +234,9 @@ typedef struct {{
         }
         self.next(plan, private, &mut text);
         self.public(plan, linkage, private, &mut text);
+        if let Some(board) = &plan.board {
+            text.push_str(&board_c::definitions(plan, self, board, linkage, private));
+        }
         text
     }
 

@@ -9,7 +9,12 @@
 //! The tests that follow one another without a Run between them become one function. It gives a *leaf*: the Run or Answer
 //! node that they lead to, packed into 32 bits as operand (16 bits: a candidate, or the set of an average), kind (4 bits) and
 //! node (12 bits).
+//!
+//! Beside the walk stands a board (`board_c`, `board_rust`): it makes signals of a candidate's scores, averages included, with the
+//! arithmetic of this crate and to the same bits, so that a program without this crate needs nothing of ours.
 
+mod board_c;
+mod board_rust;
 mod c;
 mod names;
 mod rust;
@@ -21,7 +26,7 @@ use alloc::vec::Vec;
 use crate::model::{ModelError, Premodel};
 use crate::pack::Pack;
 use crate::program::MAX_NODES;
-use crate::{Answer, Node, View};
+use crate::{Answer, Board, Node, View};
 
 /// How tests are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -89,14 +94,41 @@ pub struct Code {
 }
 
 /// Writes a premodel's program as source code. The same input gives the same bytes.
-pub fn compile(premodel: &Premodel, options: &Options<'_>) -> Code {
+///
+/// ```
+/// use trt_select_premodel::compile::{Options, Style, Target, compile};
+/// use trt_select_premodel::{CandidateId, Node, Premodel, TrainedFor};
+///
+/// let one = CandidateId(0);
+/// let trained_for = TrainedFor { costs_ns: vec![1e5], ..TrainedFor::default() };
+/// let nodes = vec![Node::run(one, 1), Node::answer(one)];
+/// let premodel = Premodel::new(vec!["one".into()], 10, vec![], nodes, vec![one], vec![], trained_for)?;
+/// let options = Options { target: Target::Header, style: Style::Nested, name: "which", origin: "An example." };
+/// let code = compile(&premodel, &options)?;
+/// assert!(code.text.contains("which_request which_step(which_walk *walk, const float *signals)"));
+/// # Ok::<(), trt_select_premodel::ModelError>(())
+/// ```
+///
+/// # Errors
+/// Where the program reads or answers with an average and the premodel does not say how many classes there are: the code could not
+/// compute it.
+pub fn compile(premodel: &Premodel, options: &Options<'_>) -> Result<Code, ModelError> {
     let plan = Plan::new(premodel, options);
-    match options.target {
+    if options.target != Target::Baked && plan.board.is_none() && premodel_averages(premodel) {
+        return Err(ModelError::new(
+            "premodel: expected its number of classes, without which no average can be computed, got 0; train it anew",
+        ));
+    }
+    Ok(match options.target {
         Target::Rust => Code { text: rust::module(&plan), header: None },
         Target::Baked => Code { text: rust::baked(&plan), header: None },
         Target::C => Code { text: c::source(&plan), header: Some(c::declarations(&plan)) },
         Target::Header => Code { text: c::header(&plan), header: None },
-    }
+    })
+}
+
+fn premodel_averages(premodel: &Premodel) -> bool {
+    Board::new(premodel, 0).averages().next().is_some()
 }
 
 /// Tests that follow one another without a Run between them.
@@ -129,6 +161,8 @@ struct Plan<'a> {
     singles: Pack,
     /// For each Run node: the node after it.
     runs: Vec<(u16, u16)>,
+    /// What computes the signals; `None` where the premodel does not say how many classes there are.
+    board: Option<Board>,
 }
 
 impl<'a> Plan<'a> {
@@ -157,6 +191,7 @@ impl<'a> Plan<'a> {
             signals: names::constants(&signal_names),
             tests: starts.iter().map(|&start| Tests { start, form: form(start) }).collect(),
             runs: runs.collect(),
+            board: (model.classes() > 0).then(|| Board::new(model, 0)),
             model,
             options,
             nodes,

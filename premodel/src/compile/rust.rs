@@ -5,9 +5,29 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use super::{Form, Plan, float};
+use super::{Form, Plan, board_rust, float};
 use crate::pack::Pack;
 use crate::{Answer, View};
+
+const USAGE: &str = "//! let mut walk = Walk::START;
+//! let mut request = walk.step(&signals);
+//! while let Request::Run(candidate) = request {
+//!     // Run it, write its signals to their places (signal::...), then:
+//!     request = if it_worked { walk.step(&signals) } else { walk.failed(candidate) };
+//! }
+";
+
+const USAGE_WITH_BOARD: &str = "//! let mut board = Board::new(); // once
+//! board.begin(); // then features and own signals: board.signals[signal::...]
+//! let mut walk = Walk::START;
+//! let mut request = walk.step(&board.signals);
+//! while let Request::Run(candidate) = request {
+//!     // Run it; then, with its scores:
+//!     let it_worked = board.scores(candidate, Scores::Logits, &scores);
+//!     request = if it_worked { walk.step(&board.signals) } else { walk.failed(candidate) };
+//! }
+//! let (said, probabilities) = board.answer(request)?;
+";
 
 /// A module of its own.
 pub(super) fn module(plan: &Plan<'_>) -> String {
@@ -27,13 +47,7 @@ pub(super) fn module(plan: &Plan<'_>) -> String {
     format!(
         "{title}//!
 //! ```ignore
-//! let mut walk = Walk::START;
-//! let mut request = walk.step(&signals);
-//! while let Request::Run(candidate) = request {{
-//!     // Run it, write its signals to their places (signal::...), then:
-//!     request = if it_worked {{ walk.step(&signals) }} else {{ walk.failed(candidate) }};
-//! }}
-//! ```
+{usage}//! ```
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::neg_cmp_op_on_partial_ord)]
 
 /// Tells this program from others: the same number as trt-select prints.
@@ -136,14 +150,16 @@ impl Walk {{
 
 /// The candidates to fall back to, the most capable first.
 static FALLBACK: [u8; {fallback_count}] = [{fallback}];
-{next}{tests}",
+{next}{tests}{board}",
         hash = plan.model.program().hash(),
         candidate_count = plan.candidates.len(),
         signal_count = plan.signals.len(),
+        usage = if plan.board.is_some() { USAGE_WITH_BOARD } else { USAGE },
         fallback_count = fallback.len(),
         fallback = fallback.join(", "),
         next = after(plan),
         tests = functions(plan),
+        board = plan.board.as_ref().map_or_else(String::new, |board| board_rust::module(plan, board)),
     )
 }
 

@@ -61,7 +61,7 @@ fn random_with(r: &mut Random, nodes: usize, forms: &[&str]) -> Premodel {
 }
 
 fn code(model: &Premodel, target: Target, style: Style, name: &str) -> Code {
-    compile(model, &Options { target, style, name, origin: "Compiled by a test from */ ??/ \\\nnothing." })
+    compile(model, &Options { target, style, name, origin: "Compiled by a test from */ ??/ \\\nnothing." }).unwrap()
 }
 
 /// What a form has to say on all rows, from the reference.

@@ -53,25 +53,18 @@ pub(crate) struct GpuArgs {
 
 impl GpuArgs {
     fn config(&self) -> GpuConfig {
-        GpuConfig {
-            ordinal: self.device,
-            frame_memory: self.frame_memory,
-            graphs: !self.no_cuda_graph,
-            keep_plans: self.keep_plans,
-            max_resident_bytes: self.max_resident.map(|mib| u64::from(mib) << 20),
-            ..GpuConfig::default()
-        }
+        GpuConfig::default()
+            .ordinal(self.device)
+            .frame_memory(self.frame_memory)
+            .graphs(!self.no_cuda_graph)
+            .keep_plans(self.keep_plans)
+            .max_resident_bytes(self.max_resident.map(|mib| u64::from(mib) << 20))
     }
 }
 
 impl EngineArgs {
     pub(crate) fn config(&self) -> OpenConfig {
-        OpenConfig {
-            engine: self.engine,
-            threads: usize::from(self.threads),
-            strict: self.strict,
-            gpu: self.gpu.config(),
-        }
+        OpenConfig::new(self.engine).threads(usize::from(self.threads)).strict(self.strict).gpu(self.gpu.config())
     }
 }
 

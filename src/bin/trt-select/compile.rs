@@ -54,7 +54,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let file = args.premodel.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let sha256: String = Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
     let origin = format!("Compiled by trt-select {} from {file},\nSHA-256 {sha256}.", env!("CARGO_PKG_VERSION"));
-    let code = compile(&model, &Options { target, style: args.style, name, origin: &origin });
+    let code = compile(&model, &Options { target, style: args.style, name, origin: &origin })
+        .map_err(|e| Error::new(ErrorKind::Premodel, format!("{}: {e}", args.premodel.display())))?;
     let write = |path: &Path, text: &str| {
         std::fs::write(path, text)
             .map_err(|e| io(path, "to be written", e, "write to a folder that is there and has room"))

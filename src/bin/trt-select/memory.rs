@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use trt_select::bundle::Bundle;
+use trt_select::premodel::CandidateId;
 use trt_select::{CandidateSet, Result};
 
 use crate::common::{EngineArgs, print, print_json};
@@ -37,8 +38,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let lines: Vec<(String, Line)> = set
         .as_slice()
         .iter()
-        .map(|c| {
-            let m = c.memory();
+        .zip(0_u8..)
+        .map(|(c, at)| {
+            let m = set.memory(CandidateId(at));
             let line = Line {
                 host: m.host_bytes,
                 pinned: m.pinned_bytes,
@@ -48,8 +50,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             (c.name().to_owned(), line)
         })
         .collect();
-    let (shared_pinned, shared_device) = shared(&set);
-    let other = set.gpu().map_or(0, |gpu| gpu.other_bytes(set.as_slice()));
+    let shared = set.shared_memory();
+    let (shared_pinned, shared_device, other) = (shared.pinned_bytes, shared.device_bytes, shared.library_bytes);
     let activation = lines.iter().map(|(_, l)| l.activation).max().unwrap_or(0);
     let sum = Line {
         host: lines.iter().map(|(_, l)| l.host).sum(),
@@ -94,11 +96,6 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 /// What the report cannot know.
 const LEFT_OUT: &str = "the driver's context and loaded code, the libraries' own host memory, the features' host workspace, and what \
                         TensorRT takes past its allocator";
-
-/// Pinned and device bytes that belong to no candidate.
-fn shared(set: &CandidateSet) -> (u64, u64) {
-    set.gpu().map_or((0, 0), |gpu| gpu.shared_bytes())
-}
 
 fn kib(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / 1024.0)

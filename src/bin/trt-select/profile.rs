@@ -6,15 +6,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::time::Instant;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use trt_select::bundle::Bundle;
 use trt_select::engines::registry::{Choice, Kind};
-use trt_select::features::{self, FEATURE_COUNT, FEATURES, Features, Groups, Workspace};
+use trt_select::features::FEATURES;
 use trt_select::samples::{Buffer, Samples};
-use trt_select::{Candidate, CandidateSet, Error, ErrorKind, Input, OpenConfig, Result};
+use trt_select::{CandidateInfo, CandidateSet, Error, ErrorKind, Input, OpenConfig, Result};
 use trt_select_premodel::CandidateId;
 use trt_select_train::TopK;
 
@@ -60,7 +59,6 @@ fn parse_shard(text: &str) -> std::result::Result<(usize, usize), String> {
 /// What a worker needs to make rows.
 struct Worker {
     set: CandidateSet,
-    workspace: Workspace,
     buffer: Buffer,
     images: bool,
     /// Classes in a cell of the side file; 0: there is none.
@@ -192,14 +190,8 @@ impl Worker {
     fn open(bundle: &Bundle, samples: &Samples, config: &OpenConfig, top_k: usize) -> Result<(Worker, Choice)> {
         let (set, choice) = CandidateSet::open(bundle, config)?;
         let classes = set.as_slice()[0].classes();
-        let mut worker = Worker {
-            set,
-            workspace: Workspace::new(),
-            buffer: Buffer::new(),
-            images: true,
-            top_k: top_k.min(classes),
-            order: Vec::new(),
-        };
+        let mut worker =
+            Worker { set, buffer: Buffer::new(), images: true, top_k: top_k.min(classes), order: Vec::new() };
         samples.check_classes(classes)?;
         if samples.is_empty() {
             return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));
@@ -222,15 +214,9 @@ impl Worker {
         let label = samples.label(sample);
         let mut fields = vec![samples.name(sample), label.map_or(String::new(), |l| l.to_string())];
         let mut runs = Vec::with_capacity(self.set.as_slice().len());
-        let on_gpu = self.set.run_all(&input, &mut runs)?;
-        if let Input::Frame(frame) = &input {
-            let mut values = [0.0_f32; FEATURE_COUNT];
-            let start = Instant::now();
-            features::derive(&Features::compute(frame, Groups::ALL, &mut self.workspace), &mut values);
-            // The kernels' sums are these bit for bit; their time is what counts where they are used.
-            let cost = on_gpu.map_or_else(|| start.elapsed().as_nanos(), u128::from);
-            fields.extend(values.iter().map(f32::to_string));
-            fields.push(cost.to_string());
+        if let Some(features) = self.set.run_all(&input, &mut runs)? {
+            fields.extend(features.values.iter().map(f32::to_string));
+            fields.push(features.cost_ns.to_string());
         }
         // Without a label, the reward is agreement with the last candidate, which a bundle lists as its most capable.
         let truth = label.unwrap_or_else(|| runs.last().map_or(0, |r| r.summary.class));
@@ -243,7 +229,7 @@ impl Worker {
         }
         let topk = match self.top_k {
             0 => Vec::new(),
-            k => topk::row(samples.name(sample), self.set.as_slice(), k, &mut self.order)?,
+            k => topk::row(samples.name(sample), &self.set, k, &mut self.order)?,
         };
         Ok(Lines { row: line(&fields)?, topk })
     }
@@ -296,7 +282,7 @@ fn headers(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &
             "label the rest, or profile the two parts apart",
         ));
     }
-    let last = worker.set.as_slice().last().map_or("", Candidate::name);
+    let last = worker.set.as_slice().last().map_or("", CandidateInfo::name);
     let judged_by = if labelled > 0 { "labels".to_owned() } else { format!("agreement with {last}") };
     let mut inputs = Sha256::new();
     for i in 0..samples.len() {

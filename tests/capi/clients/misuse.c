@@ -160,7 +160,7 @@ static void logged(void* user, uint32_t level, const char* line) {
     if (*s != NULL) IS(TRTSEL_BUSY, trtsel_selector_poll(*s, &r));
 }
 
-static void selector(const char* bundle) {
+static void selector(const char* bundle, const char* premodel) {
     trtsel_selector* s = NULL;
     trtsel_options o = {.struct_size = sizeof o, .engine = TRTSEL_ENGINE_NULL, .log_level = TRTSEL_LOG_TRACE};
     trtsel_frame f = grey();
@@ -229,7 +229,7 @@ static void selector(const char* bundle) {
     IS(TRTSEL_WRONG_STATE, trtsel_selector_wait(s, UINT64_MAX, &r));
     IS(TRTSEL_WRONG_STATE, trtsel_selector_probabilities(s, &borrowed, &classes));
     IS(TRTSEL_WRONG_STATE, trtsel_selector_copy_probabilities(s, p, 64));
-    IS(TRTSEL_WRONG_STATE, trtsel_selector_summary(s, 0, &y));
+    IS(TRTSEL_WRONG_STATE, trtsel_selector_feedback(s, 0));
     IS(TRTSEL_WRONG_STATE, trtsel_selector_feedback(s, 0));
     IS(TRTSEL_OK, trtsel_selector_failure(s, text, sizeof text, &needed));
     CHECK(needed == 1 && text[0] == 0);
@@ -331,6 +331,22 @@ static void selector(const char* bundle) {
     IS(TRTSEL_OK, trtsel_selector_statistics(s, &n));
     CHECK(n.deadline_misses == 1 && n.failed == 1);
 
+    /* Another premodel: refused in whole or taken in whole. */
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_reload(NULL, premodel));
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_reload(s, NULL));
+    IS(TRTSEL_IO, trtsel_selector_reload(s, "no such file"));
+    IS(TRTSEL_PREMODEL, trtsel_selector_reload(s, premodel));
+    CHECK(strstr(trtsel_selector_error(s), "the candidates") != NULL);
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_reload_bundle(NULL, bundle));
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_reload_bundle(s, NULL));
+    IS(TRTSEL_IO, trtsel_selector_reload_bundle(s, "no such folder"));
+    IS(TRTSEL_OK, trtsel_selector_submit(s, &f));
+    IS(TRTSEL_WRONG_STATE, trtsel_selector_reload_bundle(s, bundle));
+    IS(TRTSEL_OK, trtsel_selector_wait(s, 1000, &r));
+    IS(TRTSEL_OK, trtsel_selector_reload_bundle(s, bundle));
+    IS(TRTSEL_WRONG_STATE, trtsel_selector_feedback(s, 0));
+    IS(TRTSEL_OK, trtsel_selector_infer(s, &f, &r));
+
     IS(TRTSEL_OK, trtsel_selector_submit(s, &f));
     IS(TRTSEL_OK, trtsel_selector_cancel(s));
     IS(TRTSEL_OK, trtsel_selector_cancel(s));
@@ -348,7 +364,8 @@ static void decider(const char* bundle, const char* premodel) {
     trtsel_decider* d = (trtsel_decider*)(uintptr_t)8;
     trtsel_decision todo = {.struct_size = sizeof todo};
     trtsel_summary y = {.struct_size = sizeof y};
-    float scores[2] = {0, 4}, p[2], values[64] = {0};
+    trtsel_answer a = {.struct_size = sizeof a};
+    float scores[2] = {0, 4}, unsure[2] = {0.1f, 0}, p[2], values[64] = {0};
     char text[100], json[10000];
     const char* name = NULL;
     uint32_t slot = 0;
@@ -391,6 +408,23 @@ static void decider(const char* bundle, const char* premodel) {
     IS(TRTSEL_NULL_POINTER, trtsel_decider_set_signal(NULL, slot, 1));
     IS(TRTSEL_NOT_FOUND, trtsel_decider_set_signal(d, UINT32_MAX, 1));
     IS(TRTSEL_OK, trtsel_decider_set_signal(d, slot, 1));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_get_signal(NULL, slot, p));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_get_signal(d, slot, NULL));
+    IS(TRTSEL_NOT_FOUND, trtsel_decider_get_signal(d, UINT32_MAX, p));
+    IS(TRTSEL_OK, trtsel_decider_get_signal(d, slot, p));
+    CHECK(p[0] == 1);
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_temperature(NULL, 0, p));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_temperature(d, 0, NULL));
+    IS(TRTSEL_NOT_FOUND, trtsel_decider_temperature(d, 2, p));
+    IS(TRTSEL_OK, trtsel_decider_temperature(d, 1, p));
+    CHECK(p[0] == 1);
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_weight(NULL, 3, 0, p));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_weight(d, 3, 0, NULL));
+    IS(TRTSEL_NOT_FOUND, trtsel_decider_weight(d, 2, 0, p));
+    IS(TRTSEL_NOT_FOUND, trtsel_decider_weight(d, 7, 0, p));
+    IS(TRTSEL_NOT_FOUND, trtsel_decider_weight(d, 3, 2, p));
+    IS(TRTSEL_OK, trtsel_decider_weight(d, 3, 0, p));
+    CHECK(p[0] == 0.5f);
 
     IS(TRTSEL_WRONG_STATE, trtsel_decider_next(d, &todo));
     CHECK(strstr(trtsel_decider_error(d), "begin") != NULL);
@@ -419,6 +453,7 @@ static void decider(const char* bundle, const char* premodel) {
     IS(TRTSEL_WRONG_STATE, trtsel_decider_set_scores(d, 1 - todo.candidate, TRTSEL_LOGITS, scores, 2));
     IS(TRTSEL_NOT_FOUND, trtsel_decider_set_scores(d, 16, TRTSEL_LOGITS, scores, 2));
     IS(TRTSEL_OK, trtsel_decider_set_scores(d, todo.candidate, TRTSEL_LOGITS, scores, 2));
+    IS(TRTSEL_WRONG_STATE, trtsel_decider_answer(d, &a, NULL, 0));
     IS(TRTSEL_NULL_POINTER, trtsel_decider_failed(NULL, 0));
     IS(TRTSEL_NOT_FOUND, trtsel_decider_failed(d, UINT32_MAX));
     IS(TRTSEL_WRONG_STATE, trtsel_decider_failed(d, 1 - todo.candidate));
@@ -430,6 +465,31 @@ static void decider(const char* bundle, const char* premodel) {
     CHECK(todo.kind == TRTSEL_DECIDE_NONE_WORKS && todo.candidate == TRTSEL_NO_CANDIDATE);
     IS(TRTSEL_OK, trtsel_decider_next(d, &todo));
     CHECK(todo.kind == TRTSEL_DECIDE_NONE_WORKS);
+    /* An answer of one, and one of an average whose scores are missing, then there. */
+    IS(TRTSEL_OK, trtsel_decider_begin(d));
+    IS(TRTSEL_OK, trtsel_decider_set_features(d, values, trtsel_feature_count()));
+    IS(TRTSEL_OK, trtsel_decider_next(d, &todo));
+    IS(TRTSEL_OK, trtsel_decider_set_scores(d, todo.candidate, TRTSEL_LOGITS, scores, 2));
+    IS(TRTSEL_OK, trtsel_decider_next(d, &todo));
+    CHECK(todo.kind == TRTSEL_DECIDE_ANSWER && todo.candidate == 0);
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_answer(NULL, &a, p, 2));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_answer(d, NULL, p, 2));
+    IS(TRTSEL_BUFFER_TOO_SMALL, trtsel_decider_answer(d, &a, p, 1));
+    a.struct_size = 15;
+    IS(TRTSEL_STRUCT_SIZE, trtsel_decider_answer(d, &a, p, 2));
+    a.struct_size = sizeof a;
+    IS(TRTSEL_OK, trtsel_decider_answer(d, &a, p, 2));
+    CHECK(a.class_index == 1 && bits_of(a.probability) == bits_of(p[1]) && a.margin > 0.9f);
+    for (int with_scores = 0; with_scores < 2; ++with_scores) {
+        IS(TRTSEL_OK, trtsel_decider_begin(d));
+        IS(TRTSEL_OK, trtsel_decider_set_features(d, values, trtsel_feature_count()));
+        while (trtsel_decider_next(d, &todo) == TRTSEL_OK && todo.kind == TRTSEL_DECIDE_RUN) {
+            if (with_scores) IS(TRTSEL_OK, trtsel_decider_set_scores(d, todo.candidate, TRTSEL_LOGITS, unsure, 2));
+            else IS(TRTSEL_OK, trtsel_decider_set_signal(d, 2, 0.1f));
+        }
+        CHECK(todo.kind == TRTSEL_DECIDE_ANSWER && todo.answer_mask == 3);
+        IS(with_scores ? TRTSEL_OK : TRTSEL_WRONG_STATE, trtsel_decider_answer(d, &a, NULL, 0));
+    }
     IS(TRTSEL_NULL_POINTER, trtsel_decider_why(NULL, 0, text, sizeof text, &needed));
     IS(TRTSEL_NOT_FOUND, trtsel_decider_why(d, UINT32_MAX, text, sizeof text, &needed));
     IS(TRTSEL_OK, trtsel_decider_why(d, todo.node, NULL, 0, NULL));
@@ -451,7 +511,7 @@ int main(int argc, char** argv) {
     statics();
     features();
     open_options(argv[1]);
-    selector(argv[1]);
+    selector(argv[1], argv[2]);
     decider(argv[1], argv[2]);
     puts("misuse: passed");
     return 0;

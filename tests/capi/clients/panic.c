@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
     trtsel_features* f = NULL;
     trtsel_options o = {.struct_size = sizeof o, .engine = TRTSEL_ENGINE_NULL};
     trtsel_info info = {.struct_size = sizeof info};
+    trtsel_answer answer = {.struct_size = sizeof answer};
     trtsel_memory memory = {.struct_size = sizeof memory};
     trtsel_summary summary = {.struct_size = sizeof summary};
     trtsel_statistics statistics = {.struct_size = sizeof statistics};
@@ -106,6 +107,8 @@ int main(int argc, char** argv) {
     POISONS(selector, trtsel_selector_cancel(h), 1);
     POISONS(selector, trtsel_selector_reset(h), 1);
     POISONS(selector, trtsel_selector_set_deadline(h, 0), 1);
+    POISONS(selector, trtsel_selector_reload(h, premodel), 1);
+    POISONS(selector, trtsel_selector_reload_bundle(h, bundle), 1);
     POISONS(selector, trtsel_selector_set_signal(h, 0, 0), 1);
     POISONS(selector, trtsel_selector_probabilities(h, &borrowed, &count), 1);
     POISONS(selector, trtsel_selector_copy_probabilities(h, values, 64), 1);
@@ -118,10 +121,14 @@ int main(int argc, char** argv) {
     POISONS(decider, trtsel_decider_signal_name(h, 0, &name), 0);
     POISONS(decider, trtsel_decider_signal_slot(h, "x", &number), 0);
     POISONS(decider, trtsel_decider_set_signal(h, 0, 0), 1);
+    POISONS(decider, trtsel_decider_get_signal(h, 0, values), 1);
     POISONS(decider, trtsel_decider_begin(h), 1);
     POISONS(decider, trtsel_decider_set_features(h, values, 64), 1);
     POISONS(decider, trtsel_decider_next(h, &todo), 1);
     POISONS(decider, trtsel_decider_set_scores(h, 0, TRTSEL_LOGITS, values, 2), 1);
+    POISONS(decider, trtsel_decider_answer(h, &answer, NULL, 0), 1);
+    POISONS(decider, trtsel_decider_temperature(h, 0, values), 0);
+    POISONS(decider, trtsel_decider_weight(h, 3, 0, values), 0);
     POISONS(decider, trtsel_decider_failed(h, 0), 1);
     POISONS(decider, trtsel_decider_why(h, 0, text, sizeof text, &count), 1);
 

@@ -122,7 +122,7 @@ impl Results {
         ];
         let on_device =
             |f: fn(&trt_select::DeviceTimes) -> u64| Times::of_ns(measured.adaptive.iter().map(|o| f(&o.times.device)));
-        let device_stages = selector.set().gpu().map(|_| DeviceStages {
+        let device_stages = selector.set().is_on_device().then(|| DeviceStages {
             h2d: on_device(|t| t.upload_ns),
             enqueue: on_device(|t| t.enqueue_ns),
             compute: on_device(|t| t.features_ns + t.compute_ns),

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use trt_select::{Candidate, Error, ErrorKind, Result};
+use trt_select::premodel::CandidateId;
+use trt_select::{CandidateInfo, CandidateSet, Error, ErrorKind, Result};
 
 use super::line;
 
@@ -10,7 +11,7 @@ use super::line;
 const LEAST: f32 = 1e-6;
 
 /// The comments and the header line: those of the profile, and `k`.
-pub(super) fn header(comments: &[String], candidates: &[Candidate], k: usize) -> Vec<u8> {
+pub(super) fn header(comments: &[String], candidates: &[CandidateInfo], k: usize) -> Vec<u8> {
     let mut text = String::from("# trt-select most probable classes\n");
     comments.iter().for_each(|c| text.extend([c, "\n"]));
     let _ = write!(text, "# k: {k}\ninput");
@@ -20,10 +21,10 @@ pub(super) fn header(comments: &[String], candidates: &[Candidate], k: usize) ->
 }
 
 /// One line of the file, its newline included: what the candidates' last runs said. `order` is memory to work in.
-pub(super) fn row(name: String, candidates: &[Candidate], k: usize, order: &mut Vec<u32>) -> Result<Vec<u8>> {
+pub(super) fn row(name: String, set: &CandidateSet, k: usize, order: &mut Vec<u32>) -> Result<Vec<u8>> {
     let mut fields = vec![name];
-    for candidate in candidates {
-        fields.push(cell(candidate.probabilities(), k, order)?);
+    for candidate in (0_u8..).map(CandidateId).take(set.as_slice().len()) {
+        fields.push(cell(set.probabilities(candidate), k, order)?);
     }
     line(&fields)
 }

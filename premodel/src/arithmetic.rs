@@ -1,0 +1,274 @@
+//! The arithmetic of outputs: softmax, entropy, temperatures, averages. No allocation, no libm, no item of another module: `compile`
+//! puts this file as it stands into the Rust that it writes, and `compile/arithmetic.c` says the same in C. A test holds both against
+//! this, bit for bit (tests/agree).
+
+/// Below this, e^x is taken as e^-87 = 1.6e-38, the last that is no subnormal number.
+const LOWEST: f32 = -87.0;
+
+/// e^x for x ≤ 0, with a relative error below 3e-7 down to −87; below that, 1.6e-38.
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    // `max` would also settle NaN, at the price of an instruction more.
+    exp_above_lowest(if x > LOWEST { x } else { LOWEST })
+}
+
+/// [`exp`] for x in LOWEST..=0.
+#[inline(always)]
+fn exp_above_lowest(x: f32) -> f32 {
+    // Added to a small number, it leaves that number's nearest integer in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    // ln 2 in two parts: the product of the first with an integer is exact.
+    const LN2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
+    let shifted = x * core::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = (x - n * LN2.0) - n * LN2.1;
+    // The polynomial of Cephes' expf on |r| ≤ ln 2 / 2.
+    let p = 1.987_569_1e-4_f32;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_6e-1;
+    let p = p * r + 0.5;
+    let y = p * r * r + r + 1.0;
+    // 2^n: its exponent is n + 127, which is at least 1.
+    y * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
+}
+
+/// ln of a number in 2^-149..=1, with an error below 2e-7 relative to the larger of 1 and the result; of 0, some number
+/// below −80.
+#[inline(always)]
+pub(super) fn ln(p: f32) -> f32 {
+    const SQRT_HALF: i32 = 0x3f35_04f3;
+    // Subnormal numbers are lifted out of their range first.
+    let bits = (p * 4_294_967_296.0).to_bits() as i32 - SQRT_HALF;
+    let n = ((bits >> 23) - 32) as f32;
+    // √½ ≤ m < √2
+    let m = f32::from_bits(((bits & 0x007f_ffff) + SQRT_HALF) as u32);
+    // ln m = 2 artanh s, whose series ends fast as s² < 0.03.
+    let s = (m - 1.0) / (m + 1.0);
+    let q = s * s;
+    let series = 1.0 + q * (1.0 / 3.0 + q * (0.2 + q * (1.0 / 7.0 + q * (1.0 / 9.0))));
+    n * 0.693_359_4 + (n * -2.121_944_4e-4 + 2.0 * s * series)
+}
+
+/// ln of a finite number of at least 1, in 64 bits, with an error of about one unit in the last place.
+#[inline(always)]
+pub(super) fn ln_f64(x: f64) -> f64 {
+    const SQRT_HALF: i64 = 0x3fe6_a09e_667f_3bcd;
+    // ln 2 in two parts: the product of the first with an exponent is exact.
+    const LN2: (f64, f64) = (0.693_147_180_369_123_8, 1.908_214_929_270_587_7e-10);
+    let bits = x.to_bits() as i64 - SQRT_HALF;
+    let n = (bits >> 52) as f64;
+    // √½ ≤ m < √2
+    let m = f64::from_bits(((bits & 0x000f_ffff_ffff_ffff) + SQRT_HALF) as u64);
+    // ln m = 2 artanh s, and s² < 0.0295: the first term left out is below 1e-17.
+    let s = (m - 1.0) / (m + 1.0);
+    let q = s * s;
+    let mut series = 1.0 / 19.0;
+    for odd in [17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0] {
+        series = series * q + 1.0 / odd;
+    }
+    n * LN2.0 + (n * LN2.1 + (2.0 * s * q * series + 2.0 * s))
+}
+
+/// Sums lie in sixteen places at a time, and in 64 bits beyond a block: over thousands of classes the roundings of one 32-bit
+/// sum would add up.
+const LANES: usize = 16;
+const BLOCK: usize = 32 * LANES;
+
+/// Writes softmax(logits / temperature), where differences beyond 87 temperatures give 0. Logits are finite, and the temperature lies
+/// above 0.
+///
+/// # Panics
+/// If the lengths differ.
+pub(super) fn of_logits(logits: &[f32], temperature: f32, out: &mut [f32]) {
+    softmax(logits, largest(logits), 1.0 / temperature, out);
+}
+
+/// Writes softmax(logits · rate), whose largest logit is `top`, and gives its entropy in nats. With t = max z, d = (z − t) · rate and S = Σ e^d, the entropy
+/// −Σ p ln p is ln S − Σ e^d d / S: one logarithm for all classes.
+#[inline(always)]
+pub(super) fn softmax(logits: &[f32], top: f32, rate: f32, out: &mut [f32]) -> f64 {
+    // Differences of far logits may be infinite, which is as well: their exponential is 0.
+    let [sum, weighted] = terms(logits, out, |z| {
+        let d = (z - top) * rate;
+        let d = if d > LOWEST { d } else { LOWEST };
+        let e = exp_above_lowest(d);
+        let e = if d > LOWEST { e } else { 0.0 };
+        [e, e * d]
+    });
+    // The largest term is 1, so the sum is not 0.
+    let inverse = 1.0 / sum;
+    let scale = inverse as f32;
+    out.iter_mut().for_each(|p| *p *= scale);
+    ln_f64(sum) - weighted * inverse
+}
+
+/// Writes probabilities that are at most 1, and gives their entropy in nats, −Σ p ln p.
+#[inline(always)]
+pub(super) fn copy_probabilities(scores: &[f32], out: &mut [f32]) -> f64 {
+    let [_, sum] = terms(scores, out, |s| {
+        let p = if s < 1.0 { s } else { 1.0 };
+        [p, if p > 0.0 { p * ln(p) } else { 0.0 }]
+    });
+    -sum
+}
+
+/// Writes probabilities^(1 / temperature), divided by their sum. Probabilities lie in 0..=1, and the temperature above 0. Where
+/// all are 0, all stay 0.
+///
+/// # Panics
+/// If the lengths differ.
+pub(super) fn of_probabilities(probabilities: &[f32], temperature: f32, out: &mut [f32]) {
+    let (top, rate) = (largest(probabilities), 1.0 / temperature);
+    if top <= 0.0 {
+        out.fill(0.0);
+        return;
+    }
+    if top < f32::MIN_POSITIVE {
+        // Its inverse would be infinite. Such a top is no network's.
+        normalised(probabilities, out, |p| if p > 0.0 { exp((ln(p) - ln(top)) * rate) } else { 0.0 });
+        return;
+    }
+    // Over the largest one, so that those that matter lie near 1, whose logarithm is exact.
+    let scale = 1.0 / top;
+    normalised(probabilities, out, |p| {
+        let power = exp(ln(p * scale) * rate);
+        if p > 0.0 { power } else { 0.0 }
+    });
+}
+
+/// Adds weight · probabilities.
+///
+/// # Panics
+/// If the lengths differ.
+pub(super) fn add_weighted(sum: &mut [f32], weight: f32, probabilities: &[f32]) {
+    assert_eq!(sum.len(), probabilities.len());
+    for (sum, p) in sum.iter_mut().zip(probabilities) {
+        *sum += weight * p;
+    }
+}
+
+/// The largest of some logits, where all of them are finite.
+#[inline(always)]
+pub(super) fn largest_finite(logits: &[f32]) -> Option<f32> {
+    if logits.len() < LANES {
+        let (mut top, mut finite) = (f32::NEG_INFINITY, true);
+        for &z in logits {
+            finite &= z.is_finite();
+            top = if z > top { z } else { top };
+        }
+        return finite.then_some(top);
+    }
+    let mut finite = true;
+    for z in logits {
+        finite &= z.is_finite();
+    }
+    finite.then(|| largest(logits))
+}
+
+#[inline(always)]
+fn largest(values: &[f32]) -> f32 {
+    if values.len() < LANES {
+        return values.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
+    }
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let mut chunks = values.chunks_exact(LANES);
+    for chunk in &mut chunks {
+        for (lane, &v) in lanes.iter_mut().zip(chunk) {
+            *lane = if v > *lane { v } else { *lane };
+        }
+    }
+    lanes.iter().chain(chunks.remainder()).fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
+}
+
+/// Writes the first of the two numbers that `term` makes of each value, and answers the sums of both.
+#[inline(always)]
+fn terms(values: &[f32], out: &mut [f32], term: impl Fn(f32) -> [f32; 2]) -> [f64; 2] {
+    assert_eq!(values.len(), out.len());
+    if values.len() < LANES {
+        // What the loops below come to, without their preparations: the same sums in the same order.
+        let mut lane = [0.0_f32; 2];
+        for (&value, out) in values.iter().zip(out) {
+            let [first, second] = term(value);
+            *out = first;
+            lane[0] += first;
+            lane[1] += second;
+        }
+        return lane.map(f64::from);
+    }
+    let mut sums = [0.0_f64; 2];
+    for (values, out) in values.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        let mut lanes = [[0.0_f32; LANES]; 2];
+        let (mut from, mut to) = (values.chunks_exact(LANES), out.chunks_exact_mut(LANES));
+        for (values, out) in (&mut from).zip(&mut to) {
+            for i in 0..LANES {
+                let [first, second] = term(values[i]);
+                out[i] = first;
+                lanes[0][i] += first;
+                lanes[1][i] += second;
+            }
+        }
+        for (&value, out) in from.remainder().iter().zip(to.into_remainder()) {
+            let [first, second] = term(value);
+            *out = first;
+            lanes[0][0] += first;
+            lanes[1][0] += second;
+        }
+        for (sum, lanes) in sums.iter_mut().zip(lanes) {
+            *sum += f64::from(lanes.iter().fold(0.0, |sum, lane| sum + lane));
+        }
+    }
+    sums
+}
+
+/// Writes each term over the sum of all terms.
+#[inline(always)]
+fn normalised(values: &[f32], out: &mut [f32], term: impl Fn(f32) -> f32) {
+    let [sum, _] = terms(values, out, |value| [term(value), 0.0]);
+    // The largest term is 1, so the sum is not 0.
+    let scale = (1.0 / sum) as f32;
+    out.iter_mut().for_each(|p| *p *= scale);
+}
+
+/// The class of the largest of some class probabilities (of equals, the first), its probability, and what that is above the second
+/// largest; with one class, itself. All zeros where there is no class.
+#[inline]
+pub(super) fn two_largest(probabilities: &[f32]) -> (u32, f32, f32) {
+    let (mut class, mut top1, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
+    for (i, &p) in probabilities.iter().enumerate() {
+        if p > second {
+            if p > top1 {
+                second = top1;
+                (class, top1) = (i as u32, p);
+            } else {
+                second = p;
+            }
+        }
+    }
+    match probabilities.len() {
+        0 => (0, 0.0, 0.0),
+        1 => (class, top1, top1),
+        _ => (class, top1, top1 - second),
+    }
+}
+
+/// Writes the probabilities of scores, and gives their entropy over that of even probabilities, 0..=1. `None`, with the probabilities
+/// unspecified, where there is no score, or one is not what it should be.
+#[inline(always)]
+pub(super) fn of_scores(scores: &[f32], are_logits: bool, probabilities: &mut [f32], ln_classes: f64) -> Option<f32> {
+    if scores.is_empty() || scores.len() != probabilities.len() {
+        return None;
+    }
+    let nats = if are_logits {
+        let top = largest_finite(scores)?;
+        softmax(scores, top, 1.0, probabilities)
+    } else {
+        // A little above 1 is rounding.
+        if !scores.iter().all(|s| (0.0..=1.001).contains(s)) {
+            return None;
+        }
+        copy_probabilities(scores, probabilities)
+    };
+    Some(if scores.len() == 1 { 0.0 } else { ((nats / ln_classes) as f32).clamp(0.0, 1.0) })
+}

@@ -1,0 +1,356 @@
+//! The candidates of a bundle on an NVIDIA GPU: TensorRT's networks, each with its preprocessing and signals, on one pipe.
+//!
+//! ```text
+//! frame ─► upload ─► features ─► decide (host) ─► lane of the candidate: preprocess, network, signals ─► decide, answer
+//! ```
+//! What happens on the device is `trt_select_cuda::pipe`; this module brings it together with bundles and selectors.
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
+
+use trt_select_cuda::pipe::{
+    AnyFrame, Axes, AxisTables, FeatureGroups, Grid, HostFrame, Lane, LaneInput, LaneSpec, Network, Pipe, PipeOptions,
+    Preprocessing,
+};
+use trt_select_engines::registry::{Choice, Kind};
+use trt_select_engines::tensorrt::{PlanSpec, Session, SessionOptions, TensorrtEngine};
+use trt_select_engines::{Completion, Memory};
+use trt_select_premodel::{Board, CandidateId, Scores, Summary};
+
+use super::{Backend, FeatureValues, NOT_FINITE, SharedMemory, Wanted};
+use crate::bundle::{Bundle, CandidateSpec};
+use crate::candidate::{CandidateInfo, WANTS_FRAME, WANTS_TENSOR, copy_tensor, preprocess_for};
+use crate::config::OpenConfig;
+use crate::error::{Error, Result};
+use crate::features::{self, GridSize, Groups};
+use crate::input::Input;
+use crate::preprocess::{ChannelOrder, DeviceAxis, Layout, Preprocess, PreprocessConfig};
+use crate::times::{DeviceTimes, Stopwatch};
+
+/// A GPU, with the candidates that share it.
+#[derive(Debug)]
+pub struct Gpu {
+    // The candidates' lanes are dropped before the pipe that they run on.
+    candidates: Vec<GpuCandidate>,
+    pipe: Pipe,
+    session: Session,
+    max_resident_bytes: Option<u64>,
+    /// Whether the last input came through the pipe: tensors do not, and have no times there.
+    begun: bool,
+    /// Counts enqueues, for finding the candidate that was not used for longest.
+    clock: u64,
+    reason: String,
+}
+
+impl Gpu {
+    /// Opens the plans of a bundle.
+    pub(crate) fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(Gpu, Choice)> {
+        let gpu = &config.gpu;
+        let options = SessionOptions {
+            ordinal: gpu.ordinal,
+            keep_plans: gpu.keep_plans,
+            max_resident_bytes: gpu.max_resident_bytes,
+        };
+        let session = Session::open(&options)?;
+        let engines =
+            session.open_plans(&bundle.candidates.iter().map(|c| plan_spec(bundle, c)).collect::<Vec<_>>())?;
+        let options = PipeOptions { frame_memory: gpu.frame_memory, frame_bytes: gpu.frame_bytes, timing: gpu.timing };
+        let pipe = Pipe::new(session.context(), &options)?;
+        let reason = format!("tensorrt: {}; {}", session.about(), pipe.frame_memory().reason);
+        let mut candidates = Vec::with_capacity(engines.len());
+        for (spec, engine) in bundle.candidates.iter().zip(engines) {
+            candidates.push(GpuCandidate::new(&pipe, spec, engine, config.gpu.graphs)?);
+        }
+        let max_resident_bytes = gpu.max_resident_bytes;
+        let mut gpu = Gpu { candidates, pipe, session, max_resident_bytes, begun: false, clock: 0, reason };
+        for at in 0..gpu.candidates.len() {
+            gpu.make_room(at)?;
+            let candidate = &mut gpu.candidates[at];
+            let name = &candidate.name;
+            candidate
+                .lane
+                .prepare(&mut gpu.pipe)
+                .map_err(Error::from)
+                .map_err(|e| Error::new(e.kind(), format!("candidate {name}: {e}")))?;
+            if let Some(why) = candidate.graph_refused() {
+                log::warn!("candidate {name}: no CUDA graph, its work is enqueued part by part: {why}");
+            }
+        }
+        let choice = Choice::new(Kind::Tensorrt, gpu.reason.clone());
+        Ok((gpu, choice))
+    }
+
+    /// Whether it is worth trying: every candidate has a plan's file.
+    pub(crate) fn may_open(bundle: &Bundle) -> bool {
+        bundle.candidates.iter().all(|c| c.plan_path(bundle).is_file())
+    }
+
+    /// What the candidates say of themselves, in the order of their ids.
+    pub(crate) fn infos(&self) -> Vec<CandidateInfo> {
+        let info = |c: &GpuCandidate| CandidateInfo::new(&c.name, c.engine().description(), c.engine().output().len);
+        self.candidates.iter().map(info).collect()
+    }
+
+    /// The candidates' ways through the GPU, in the order of their ids.
+    pub fn candidates(&self) -> &[GpuCandidate] {
+        &self.candidates
+    }
+
+    /// Evicts the candidates that were not used for longest until this one has room.
+    fn make_room(&mut self, wanted: usize) -> Result<()> {
+        self.clock += 1;
+        self.candidates[wanted].last_used = self.clock;
+        let (Some(limit), false) = (self.max_resident_bytes, self.candidates[wanted].is_resident()) else {
+            return Ok(());
+        };
+        let needed = self.candidates[wanted].engine().weight_bytes();
+        loop {
+            let resident = || self.candidates.iter().enumerate().filter(|(_, c)| c.is_resident());
+            let held: u64 = resident().map(|(_, c)| c.engine().weight_bytes()).sum();
+            if held + needed <= limit {
+                return Ok(());
+            }
+            let Some((oldest, _)) = resident().min_by_key(|(_, c)| c.last_used) else { return Ok(()) };
+            self.candidates[oldest].lane.evict()?;
+        }
+    }
+
+    /// The device's name.
+    pub fn device_name(&self) -> &str {
+        &self.pipe.context().device().name
+    }
+
+    /// Library, device and the memory that frames go to, in a line.
+    pub fn about(&self) -> &str {
+        &self.reason
+    }
+
+    /// What the driver has handed out to this process through trt-select.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl Backend for Gpu {
+    fn begin(&mut self, input: &Input<'_>, wanted: Wanted, _: &mut FeatureValues) -> Result<bool> {
+        self.settle()?;
+        let frame = match input {
+            Input::Tensor(_) => {
+                self.begun = false;
+                return Ok(true);
+            }
+            Input::Frame(frame) => {
+                AnyFrame::Host(HostFrame { planes: [frame.pixels(), frame.chroma()], desc: frame.desc() })
+            }
+            Input::Device(frame) => AnyFrame::Device(*frame),
+        };
+        let (width, height) = frame.size_px();
+        let size = GridSize::of(width, height);
+        let grid = Grid { scale: size.scale, width: size.width, height: size.height };
+        let groups = FeatureGroups {
+            whole: wanted.groups.contains(Groups::WHOLE),
+            grid: wanted.groups.contains(Groups::GRID).then_some(grid),
+        };
+        self.begun = true;
+        self.pipe.begin(&frame, groups)?;
+        Ok(wanted.is_empty())
+    }
+
+    fn poll_features(&mut self, features: &mut FeatureValues) -> Result<bool> {
+        let Some(sums) = self.pipe.poll_features()? else { return Ok(false) };
+        features::derive(&sums, features);
+        Ok(true)
+    }
+
+    fn start(&mut self, candidate: CandidateId, input: &Input<'_>, watch: &mut Stopwatch) -> Result<Completion> {
+        self.candidates[candidate.index()].load(input, &mut self.pipe)?;
+        watch.preprocessed();
+        let started = self.launch(candidate.index());
+        watch.enqueued();
+        started.map(|()| Completion::Pending)
+    }
+
+    fn poll(&mut self, candidate: CandidateId, board: &mut Board, times: &mut DeviceTimes) -> Result<bool> {
+        let runner = &mut self.candidates[candidate.index()];
+        let Some(record) = runner.lane.poll(&mut self.pipe, board.probabilities_mut(candidate))? else {
+            return Ok(false);
+        };
+        times.compute_ns += runner.compute_ns();
+        if record.valid == 0 {
+            return Err(NOT_FINITE);
+        }
+        let (class, top1, margin, entropy) = (record.class, record.top1, record.margin, record.entropy);
+        board.take_summary(candidate, Summary { class, top1, margin, entropy });
+        Ok(true)
+    }
+
+    /// An error means that the device may still be at work in memory that the next input needs.
+    fn settle(&mut self) -> Result<()> {
+        Ok(self.pipe.settle()?)
+    }
+
+    /// Waits for the device's events where times are measured.
+    fn begin_times(&self, device: &mut DeviceTimes) {
+        if self.begun && self.pipe.is_timing() {
+            // An error is one of the device, and shows in the next call that has a place for it.
+            while let Ok(times) = self.pipe.times() {
+                if let Some(times) = times {
+                    (device.upload_ns, device.features_ns) = (from_ms(times.upload_ms), from_ms(times.features_ms));
+                    break;
+                }
+                std::hint::spin_loop();
+            }
+        }
+    }
+
+    fn device(&self) -> String {
+        self.device_name().to_owned()
+    }
+
+    fn is_device(&self) -> bool {
+        true
+    }
+
+    fn memory(&self, candidate: CandidateId) -> Memory {
+        self.candidates.get(candidate.index()).map_or_else(Memory::default, GpuCandidate::memory)
+    }
+
+    /// The activation block is apart: see [`Memory::activation_bytes`].
+    fn shared_memory(&self) -> SharedMemory {
+        let memory = self.pipe.memory();
+        let resident = self.candidates.iter().filter(|c| c.is_resident());
+        let known: u64 = resident.map(|c| c.engine().weight_bytes()).sum();
+        SharedMemory {
+            pinned_bytes: memory.pinned_bytes,
+            device_bytes: memory.device_bytes,
+            library_bytes: self.session.allocated_bytes().saturating_sub(known),
+        }
+    }
+
+    fn as_gpu(&self) -> Option<&Gpu> {
+        Some(self)
+    }
+}
+
+impl Gpu {
+    fn launch(&mut self, at: usize) -> Result<()> {
+        self.make_room(at)?;
+        let candidate = &mut self.candidates[at];
+        let back = !candidate.is_resident();
+        candidate.lane.launch(&mut self.pipe)?;
+        if back && let Some(why) = candidate.graph_refused() {
+            log::warn!("{}: no CUDA graph after it came back: {why}", candidate.engine().description().kind);
+        }
+        Ok(())
+    }
+}
+
+/// One candidate's way through the GPU.
+#[derive(Debug)]
+pub struct GpuCandidate {
+    name: String,
+    lane: Lane<TensorrtEngine>,
+    /// Its tables; it never sees a frame. `None` where the input is a tensor.
+    preprocess: Option<Box<Preprocess>>,
+    last_used: u64,
+}
+
+impl GpuCandidate {
+    fn new(pipe: &Pipe, spec: &CandidateSpec, engine: TensorrtEngine, graph: bool) -> Result<GpuCandidate> {
+        let tensor = &engine.description().inputs[engine.selected().0];
+        let preprocess = spec.image.clone().map(|config| preprocess_for(&spec.name, tensor, config)).transpose()?;
+        let preprocess = preprocess.map(Box::new);
+        let lane_spec = LaneSpec {
+            input: preprocess.as_deref().map_or(LaneInput::Tensor, |p| LaneInput::Frame(preprocessing(p))),
+            logits: spec.scores == Scores::Logits,
+            graph,
+        };
+        let lane = Lane::new(pipe, engine, &lane_spec)?;
+        Ok(GpuCandidate { name: spec.name.clone(), lane, preprocess, last_used: 0 })
+    }
+
+    fn load(&mut self, input: &Input<'_>, pipe: &mut Pipe) -> Result<()> {
+        match (input, &mut self.preprocess) {
+            (Input::Tensor(values), None) => copy_tensor(values, self.lane.tensor_mut()?, &self.name),
+            (Input::Tensor(_), Some(_)) => Err(WANTS_FRAME),
+            (_, None) => Err(WANTS_TENSOR),
+            (_, Some(preprocess)) => {
+                let axes = if self.lane.wants_axes(pipe) {
+                    let desc = pipe.desc();
+                    let tables = preprocess.device_tables(desc.width_px, desc.height_px);
+                    Some(Axes { columns: axis(tables.columns), rows: axis(tables.rows) })
+                } else {
+                    None
+                };
+                Ok(self.lane.load_frame(pipe, axes.as_ref())?)
+            }
+        }
+    }
+
+    /// Time of the last run by the device's clock; 0 where it is not measured.
+    fn compute_ns(&self) -> u64 {
+        // The last event follows the record that was seen: what the driver still does is over within microseconds.
+        let times = || (0..1_000_000).find_map(|_| self.lane.times().transpose());
+        match if self.lane.is_timing() { times() } else { None } {
+            Some(Ok(times)) => from_ms(times.compute_ms),
+            _ => 0,
+        }
+    }
+
+    /// The plan that it runs.
+    pub fn engine(&self) -> &TensorrtEngine {
+        self.lane.network()
+    }
+
+    /// Memory of its engine and of its lane.
+    pub fn memory(&self) -> Memory {
+        let (lane, mut memory) = (self.lane.memory(), self.engine().memory());
+        memory.device_bytes += lane.device_bytes;
+        memory.pinned_bytes += lane.pinned_bytes;
+        memory
+    }
+
+    /// Whether its work is replayed as a CUDA graph.
+    pub fn has_graph(&self) -> bool {
+        self.lane.has_graph()
+    }
+
+    /// Why it is not, where it should be.
+    pub fn graph_refused(&self) -> Option<&str> {
+        self.lane.graph_refused()
+    }
+
+    /// Whether its weights are on the device.
+    pub fn is_resident(&self) -> bool {
+        self.lane.is_resident()
+    }
+}
+
+fn plan_spec(bundle: &Bundle, spec: &CandidateSpec) -> PlanSpec {
+    PlanSpec {
+        name: spec.name.clone(),
+        plan: spec.plan_path(bundle),
+        onnx: spec.onnx.clone(),
+        precision: spec.precision,
+        input: spec.input.clone(),
+        output: spec.output.clone(),
+    }
+}
+
+fn preprocessing(preprocess: &Preprocess) -> Preprocessing<'_> {
+    let config: &PreprocessConfig = preprocess.config();
+    Preprocessing {
+        width_px: config.width,
+        height_px: config.height,
+        bgr: config.channels == 3 && config.order == ChannelOrder::Bgr,
+        interleaved: config.layout == Layout::Nhwc,
+        tables: preprocess.tables(),
+    }
+}
+
+fn axis(axis: DeviceAxis<'_>) -> AxisTables<'_> {
+    AxisTables { is_copy: axis.is_copy, offset: axis.offset, windows: axis.windows, weights: axis.weights }
+}
+
+fn from_ms(ms: f32) -> u64 {
+    (f64::from(ms.max(0.0)) * 1e6).round() as u64
+}

@@ -1,0 +1,113 @@
+//! A premodel made ready for the candidates of a selector.
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_types)]
+
+use trt_select_premodel::{
+    Board, CandidateId, CandidateSignal, Mask, Node, Premodel, Request, Signal, SignalId, View, Walk,
+};
+
+use super::check_candidates;
+use crate::backend::Wanted;
+use crate::baked;
+use crate::candidate::CandidateInfo;
+use crate::error::{Error, ErrorKind, Result};
+use crate::features::feature_index;
+
+/// What never changes while a premodel is in use.
+pub(super) struct Prepared {
+    pub(super) premodel: Premodel,
+    /// Whether the premodel's tests are compiled in.
+    pub(super) baked: bool,
+    /// Where each walk stands when its first question is put: past the first Run, where a program begins with one.
+    pub(super) start: Walk,
+    /// That Run. It depends on no signal, so it is found once.
+    pub(super) first: Option<Request>,
+    /// The features that the program reads: signal, and number of the feature.
+    pub(super) features: Vec<(SignalId, usize)>,
+    pub(super) wanted: Wanted,
+}
+
+impl Prepared {
+    /// Looks that premodel and candidates fit each other. The board that comes with it is for its inputs.
+    pub(super) fn new(premodel: Premodel, candidates: &[CandidateInfo]) -> Result<(Prepared, Board)> {
+        check_candidates(&premodel, candidates.iter().map(CandidateInfo::name))?;
+        let classes = candidates.first().map_or(0, CandidateInfo::classes);
+        if premodel.classes() != 0 && premodel.classes() as usize != classes {
+            return Err(Error::expected(
+                ErrorKind::Premodel,
+                "premodel",
+                format!("{classes} classes, as the networks have"),
+                premodel.classes(),
+                "train it anew for these networks",
+            ));
+        }
+        let features = features_read(&premodel)?;
+        let mut board = Board::new(&premodel, classes);
+        for (at, candidate) in (0_u8..).zip(candidates) {
+            if candidate.classes() != classes {
+                board.resize(CandidateId(at), candidate.classes());
+            }
+        }
+        let averaged = board.averages().fold(Mask::EMPTY, Mask::union);
+        if let Some(other) = averaged.iter().map(|c| &candidates[c.index()]).find(|c| c.classes() != classes) {
+            return Err(Error::expected(
+                ErrorKind::Premodel,
+                format_args!("premodel: average with candidate {}", other.name()),
+                format_args!("{classes} classes, as the others have"),
+                other.classes(),
+                "give candidates of one task",
+            ));
+        }
+        let program = premodel.program();
+        let mut start = program.start();
+        let runs_first = matches!(program.nodes().first().map(Node::view), Some(View::Run { .. }));
+        let first = runs_first.then(|| program.step(&mut start, board.values()));
+        let prepared = Prepared {
+            baked: baked::is_baked(&program),
+            start,
+            first,
+            wanted: Wanted::of_features(features.iter().map(|&(_, feature)| feature)),
+            features,
+            premodel,
+        };
+        Ok((prepared, board))
+    }
+}
+
+impl Prepared {
+    /// The candidate that the program runs before it tests anything.
+    pub(super) fn first_run(&self) -> Option<CandidateId> {
+        match self.first {
+            Some(Request::Run(candidate)) => Some(candidate),
+            _ => None,
+        }
+    }
+}
+
+/// The features that the program reads.
+///
+/// # Errors
+/// Where it reads a feature that this version does not compute, or a signal that no selector can give.
+fn features_read(premodel: &Premodel) -> Result<Vec<(SignalId, usize)>> {
+    let mut features = Vec::new();
+    for id in premodel.program().reads() {
+        let signal = &premodel.signals()[id.index()];
+        let fail = |expected: &str, remedy: &str| {
+            let object = format!("premodel: signal '{}'", signal.name(premodel.candidates()));
+            Err(Error::expected(ErrorKind::Premodel, object, expected, "another", remedy))
+        };
+        match signal {
+            Signal::Feature(name) => match feature_index(name) {
+                Some(feature) if !features.contains(&(id, feature)) => features.push((id, feature)),
+                Some(_) => {}
+                None => return fail("a feature that this version computes", "train it anew"),
+            },
+            Signal::Candidate(_, CandidateSignal::Other(_)) => {
+                return fail("top1, margin, entropy or risk", "walk its program yourself with your signals");
+            }
+            // A board computes them.
+            _ => {}
+        }
+    }
+    Ok(features)
+}
