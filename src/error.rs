@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 
+use trt_select_base::text::one_line;
+
 /// What went wrong, for code that wants to tell cases apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -46,7 +48,7 @@ impl Error {
     /// An error of a kind with its line. Line breaks and control characters in it are replaced, so that it stays one
     /// line whatever a library or a file name put into it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error { kind, message: Cow::Owned(one_line(message.into())) }
+        Error { kind, message: Cow::Owned(one_line(message.into()).into_owned()) }
     }
 
     /// An error whose line is known at compile time: nothing is allocated, so it may be made on the hot path.
@@ -79,24 +81,6 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.message
     }
-}
-
-/// Lines joined by `; `, other control characters escaped.
-fn one_line(message: String) -> String {
-    if !message.contains(char::is_control) {
-        return message;
-    }
-    let lines: Vec<&str> =
-        message.split(['\n', '\r']).map(|line| line.trim_matches([' ', ';'])).filter(|line| !line.is_empty()).collect();
-    let mut out = String::with_capacity(message.len());
-    for c in lines.join("; ").chars() {
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 impl Display for Error {

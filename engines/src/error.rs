@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use trt_select_base::text::one_line;
+
 /// What went wrong, for code that wants to tell cases apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -38,14 +40,7 @@ pub struct Error {
 impl Error {
     /// An error of a kind with its line.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let message: String = message.into();
-        // Libraries answer with several lines; ours is one.
-        let message = if message.contains('\n') {
-            message.split('\n').map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
-        } else {
-            message
-        };
-        Error { kind, message }
+        Error { kind, message: one_line(message.into()).into_owned() }
     }
 
     /// What went wrong.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use trt_select_base::text::one_line;
+
 use super::names::result_name;
 
 /// `CUDA_ERROR_OUT_OF_MEMORY`.
@@ -43,7 +45,7 @@ pub struct Error {
 impl Error {
     /// An error that no call gave. `call` names what was asked for.
     pub(crate) fn new(kind: ErrorKind, call: &'static str, message: impl AsRef<str>) -> Self {
-        Error { kind, call, code: 0, message: one_line(message.as_ref()) }
+        Error { kind, call, code: 0, message: one_line(message.as_ref()).into_owned() }
     }
 
     /// The error for a result other than 0.
@@ -66,7 +68,7 @@ impl Error {
             Some(name) => format!("{call}{about}: expected success, got {name} ({code})"),
             None => format!("{call}{about}: expected success, got result {code}, which this version does not know"),
         };
-        let said = one_line(said);
+        let said = one_line(said.trim());
         if !said.is_empty() {
             message.push_str(" (");
             message.push_str(&said);
@@ -125,11 +127,6 @@ fn remedy(code: i32) -> Option<&'static str> {
         _ if result_name(code).is_none() => "see the header of the driver's CUDA version",
         _ => return None,
     })
-}
-
-/// Several lines as one. Libraries answer with several lines; ours is one.
-pub(super) fn one_line(text: &str) -> String {
-    text.split(['\n', '\r', '\0']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libloading::Library;
+use trt_select_base::text::one_line;
 
-use super::error::one_line;
 use super::table::{Table, call};
 use super::{Error, ErrorKind, Result};
 

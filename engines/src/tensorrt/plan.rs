@@ -33,6 +33,7 @@ use std::time::SystemTime;
 
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
+use trt_select_base::text::hex;
 
 use super::sidecar::Sidecar;
 use super::{Edition, Version};
@@ -378,15 +379,6 @@ fn hash(file: &File, len: Option<u64>) -> io::Result<String> {
         at += take as u64;
     }
     Ok(hex(&digest.finalize()))
-}
-
-/// Bytes in small hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// SHA-256 of bytes, in small hexadecimal digits.

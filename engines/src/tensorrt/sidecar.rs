@@ -35,11 +35,12 @@
 //! A sidecar is a record and no place for settings: one that is not, byte for byte, what `build` wrote is refused.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use trt_select_base::file::Draft;
 
 use super::plan::{Capabilities, PlanFile, PlanHeader, same, sha256};
 use super::{Edition, Version};
@@ -387,46 +388,21 @@ fn numbers<const N: usize>(text: &str) -> Option<[u32; N]> {
 /// # Errors
 /// [`ErrorKind::Io`] if one of them cannot be written.
 pub fn write(plan: &Path, bytes: &[u8], sidecar: &Sidecar) -> Result<(), Error> {
-    let file = |path: PathBuf| path.canonicalize().unwrap_or(path);
-    let (beside, plan) = (file(path_of(plan)), file(plan.to_path_buf()));
-    let plan_part = Part::write(&plan, bytes)?;
-    let sidecar_part = Part::write(&beside, sidecar.text().as_bytes())?;
-    plan_part.rename()?;
-    sidecar_part.rename()
+    let beside = path_of(plan);
+    let plan_draft = draft(plan, bytes)?;
+    let sidecar_draft = draft(&beside, sidecar.text().as_bytes())?;
+    plan_draft.persist().map_err(|e| unwritable(plan, &e))?;
+    sidecar_draft.persist().map_err(|e| unwritable(&beside, &e))
 }
 
-/// A file beside its place, removed unless it was renamed to it.
-struct Part {
-    part: PathBuf,
-    place: PathBuf,
-}
-
-impl Part {
-    fn write(place: &Path, bytes: &[u8]) -> Result<Part, Error> {
-        let name = place.file_name().unwrap_or_default().to_string_lossy();
-        let part = place.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        if fs::metadata(place).is_ok_and(|found| !found.is_file()) {
-            return Err(unwritable(place, &"a folder, a device or a pipe"));
-        }
-        // One that is there was left by a process of the same number that was killed.
-        let _ = fs::remove_file(&part);
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).open(&part).map_err(|e| unwritable(place, &e))?;
-        let part = Part { part, place: place.to_path_buf() };
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| unwritable(place, &e))?;
-        Ok(part)
+/// A file that is written, and not in its place yet.
+fn draft(place: &Path, bytes: &[u8]) -> Result<Draft, Error> {
+    let mut draft = Draft::new(place).map_err(|e| unwritable(place, &e))?;
+    if draft.is_straight() {
+        return Err(unwritable(place, &"a device or a pipe"));
     }
-
-    fn rename(self) -> Result<(), Error> {
-        fs::rename(&self.part, &self.place).map_err(|e| unwritable(&self.place, &e))
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // After a rename there is nothing of that name: then this does nothing.
-        let _ = fs::remove_file(&self.part);
-    }
+    draft.write(bytes).map_err(|e| unwritable(place, &e))?;
+    Ok(draft)
 }
 
 fn unwritable(path: &Path, e: &dyn std::fmt::Display) -> Error {
