@@ -19,7 +19,7 @@ use crate::candidate::{
     Candidate, DeviceTimes, Input, OpenConfig, WANTS_FRAME, WANTS_TENSOR, copy_tensor, preprocess_for,
 };
 use crate::candidates::CandidateSet;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::features::{self, FEATURE_COUNT, GridSize, Groups};
 use crate::preprocess::{ChannelOrder, DeviceAxis, Layout, Preprocess, PreprocessConfig};
 use crate::scores::Summary;
@@ -62,7 +62,7 @@ impl Gpu {
             gpu.make_room(&mut list, at)?;
             let name = list[at].name().to_owned();
             let Some(runner) = list[at].gpu_mut() else { continue };
-            runner.prepare(&mut gpu).map_err(|e| Error::new(e.kind(), format!("candidate {name}: {e}")))?;
+            runner.prepare(&mut gpu).map_err(|e| e.within(format_args!("candidate {name}")))?;
             if let Some(why) = runner.graph_refused() {
                 log::warn!("candidate {name}: no CUDA graph, its work is enqueued part by part: {why}");
             }

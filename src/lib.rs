@@ -79,6 +79,6 @@ pub use trt_select_train as train;
 
 pub use candidate::{Candidate, DeviceTimes, GpuConfig, Input, OpenConfig, Run};
 pub use candidates::CandidateSet;
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorGroup, ErrorKind, Result};
 pub use frame::{Frame, FrameError};
 pub use selector::{InFlight, Outcome, Selector, SignalSlot, StageTimes, read_premodel};

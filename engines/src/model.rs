@@ -49,7 +49,7 @@ impl fmt::Display for Role {
 
 /// Size of the file in bytes, which is not zero.
 pub(crate) fn check_file(path: &Path) -> Result<u64, Error> {
-    let metadata = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
+    let metadata = std::fs::metadata(path).map_err(|e| unreadable(path, e))?;
     if !metadata.is_file() {
         return Err(Error::new(
             ErrorKind::Io,
@@ -66,11 +66,12 @@ pub(crate) fn check_file(path: &Path) -> Result<u64, Error> {
 }
 
 /// The error for a file that cannot be read.
-pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+pub(crate) fn unreadable(path: &Path, error: std::io::Error) -> Error {
     Error::new(
         ErrorKind::Io,
         format!("{}: expected a readable ONNX file, got: {error}; check the path and its permissions", path.display()),
     )
+    .caused_by(error)
 }
 
 /// Refuses options that no engine can honour.

@@ -63,7 +63,7 @@ impl OrtEngine {
         let mut engine =
             model::guard(ErrorKind::Model, path, "the crate ort", || Self::build(runtime, path, file_bytes, options))?;
         // What fails only while running is found here, and the first inference of the caller is as fast as the next.
-        engine.enqueue().map_err(|e| Error::new(ErrorKind::Model, e.to_string()))?;
+        engine.enqueue().map_err(|e| e.with_kind(ErrorKind::Model))?;
         Ok(engine)
     }
 

@@ -37,7 +37,7 @@ impl Usage {
 /// Keeps all memory of the process, what it takes later included, from being paged out (`mlockall`).
 ///
 /// # Errors
-/// [`ErrorKind::Memory`] where the process may not lock as much: the line names its limit.
+/// [`ErrorKind::Denied`] where the process may not lock as much: the line names its limit.
 #[cfg(target_os = "linux")]
 pub fn lock_memory() -> Result<(), Error> {
     // SAFETY: takes two flags, and touches no memory of ours.
@@ -54,7 +54,7 @@ pub fn lock_memory() -> Result<(), Error> {
         _ => "unknown".to_owned(),
     };
     Err(Error::new(
-        ErrorKind::Memory,
+        ErrorKind::Denied,
         format!(
             "memory lock: expected room for the whole process, got {reason} at a limit (RLIMIT_MEMLOCK) of {limit}; raise it \
              (ulimit -l unlimited, or memlock in limits.conf) or give CAP_IPC_LOCK"
@@ -65,7 +65,7 @@ pub fn lock_memory() -> Result<(), Error> {
 /// Keeps the calling thread, and threads that it starts later, on one core (`sched_setaffinity`). Cores count from 0.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] where there is no such core, or the process may not use it.
+/// [`ErrorKind::Denied`] where there is no such core, or the process may not use it.
 #[cfg(target_os = "linux")]
 pub fn pin_to_core(core: usize) -> Result<(), Error> {
     // SAFETY: a set of cores is plain bits, for which all zeros is the empty set.
@@ -81,7 +81,7 @@ pub fn pin_to_core(core: usize) -> Result<(), Error> {
     }
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     Err(Error::new(
-        ErrorKind::Unsupported,
+        ErrorKind::Denied,
         format!(
             "core {core}: expected one that this process may use, of which there are {cores}, got another; name one of them (taskset -cp $$ lists them)"
         ),
@@ -92,7 +92,7 @@ pub fn pin_to_core(core: usize) -> Result<(), Error> {
 /// must wait now and then: [`poll`](crate::Engine::ready)ing without end keeps all others off its core.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] where the process may not, or the priority is none.
+/// [`ErrorKind::Denied`] where the process may not, or the priority is none.
 #[cfg(target_os = "linux")]
 pub fn set_priority(priority: u8) -> Result<(), Error> {
     // SAFETY: plain numbers, for which zero is a value.
@@ -104,7 +104,7 @@ pub fn set_priority(priority: u8) -> Result<(), Error> {
     }
     let reason = std::io::Error::last_os_error();
     Err(Error::new(
-        ErrorKind::Unsupported,
+        ErrorKind::Denied,
         format!(
             "real-time priority {priority}: expected SCHED_FIFO at 1 to 99, got {reason}; give CAP_SYS_NICE, or raise RLIMIT_RTPRIO \
              (ulimit -r 99, or rtprio in limits.conf)"

@@ -55,11 +55,11 @@ impl TractEngine {
         if options.threads > 1 {
             log::warn!("{}: tract runs on 1 thread, not on {}", path.display(), options.threads);
         }
-        let bytes = std::fs::read(path).map_err(|e| model::unreadable(path, &e))?;
+        let bytes = std::fs::read(path).map_err(|e| model::unreadable(path, e))?;
         let mut engine =
             model::guard(ErrorKind::Model, path, "tract", || Self::build(path, &bytes, file_bytes, options))?;
         // What fails only while running is found here, and the first inference of the caller is as fast as the next.
-        engine.enqueue().map_err(|e| Error::new(ErrorKind::Model, e.to_string()))?;
+        engine.enqueue().map_err(|e| e.with_kind(ErrorKind::Model))?;
         Ok(engine)
     }
 

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use trt_select::bundle::{Bundle, Scores};
 use trt_select::engines::registry::Kind;
-use trt_select::{Candidate, ErrorKind, GpuConfig, OpenConfig, Outcome, Selector};
+use trt_select::{Candidate, ErrorGroup, ErrorKind, GpuConfig, OpenConfig, Outcome, Selector};
 
 use doubles::{Doubles, with_doubles};
 use frames::{Picture, Random};
@@ -291,7 +291,7 @@ fn evicted_candidates_come_back() {
         }
         let gpu = GpuConfig { max_resident_bytes: Some(bytes[2] - 1), ..GpuConfig::default() };
         let error = open_with(doubles, &OpenConfig { gpu, ..config() }).expect_err("no room for the largest");
-        assert_eq!(error.kind(), ErrorKind::Engine);
+        assert_eq!((error.kind(), error.kind().group()), (ErrorKind::Limit, ErrorGroup::Caller));
         assert!(error.to_string().contains("max_resident_bytes"), "{error}");
         doubles.assert_all_freed();
     });

@@ -25,8 +25,7 @@ pub struct BuildOptions {
     /// another GPU than this machine's.
     pub target: Option<(u32, u32)>,
     /// Whether layers may run in half precision. Only TensorRT up to 10 has that; later ones, and RTX, take the precision
-    /// from the ONNX file's own types, so that a half-precision model is built without this. (`trt-select build --fp16` sees to
-    /// that.)
+    /// from the ONNX file's own types, so that a half-precision model is built without this.
     pub fp16: bool,
     /// The most scratch memory on the device, in bytes; `None` leaves it to TensorRT.
     pub workspace_bytes: Option<u64>,
@@ -118,7 +117,7 @@ impl fmt::Debug for BuiltPlan {
 /// - [`ErrorKind::Io`] if the file cannot be read;
 /// - [`ErrorKind::Model`] if the parser refuses it; [`ErrorKind::Shape`] if it leaves another extent than the batch open;
 /// - [`ErrorKind::Unsupported`] if the version has no half precision or no other target;
-/// - [`ErrorKind::Driver`] if it needs a GPU and there is none;
+/// - [`ErrorKind::DriverMissing`] if it needs a GPU and there is none;
 /// - [`ErrorKind::Build`] if the builder refuses it.
 pub fn build_plan(
     onnx: &Path,
@@ -152,7 +151,7 @@ pub fn build_plan_with(
             .name("trt-build".to_owned())
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, || run(library, parser, &file.to_string(), told))
-            .map_err(|e| Error::new(ErrorKind::Build, format!("{file}: no thread to build it on: {e}")))?;
+            .map_err(|e| Error::new(ErrorKind::Build, format!("{file}: no thread to build it on: {e}")).caused_by(e))?;
         for event in receive {
             progress(&event);
         }
@@ -169,7 +168,8 @@ pub fn check_build(library: &Library, onnx: &Path, options: &BuildOptions) -> Re
     check_options(library, onnx, options)?;
     // TensorRT's parser has no words for a file that is not there.
     let file = onnx.display();
-    std::fs::File::open(onnx).map_err(|e| Error::new(ErrorKind::Io, format!("{file}: cannot be read: {e}")))?;
+    std::fs::File::open(onnx)
+        .map_err(|e| Error::new(ErrorKind::Io, format!("{file}: cannot be read: {e}")).caused_by(e))?;
     parser_entry(library).map(drop)
 }
 
@@ -198,9 +198,8 @@ fn check_options(library: &Library, onnx: &Path, options: &BuildOptions) -> Resu
     }
     if options.fp16 && !library.line().has_fp16 {
         return unsupported(format!(
-            "fp16 was asked for, but {} has no such builder flag: it takes precision from the ONNX file's types; make an \
-             fp16 ONNX with plans/make-fp16.py and build that with --fp16 (in a bundle: name it as `onnx`, with \
-             `precision = \"fp16\"`)",
+            "fp16 was asked for, but {} has no such builder flag: it takes precision from the ONNX file's types; \
+             make an ONNX model of half precision, and build a plan from that",
             library.name()
         ));
     }
@@ -211,7 +210,7 @@ fn check_options(library: &Library, onnx: &Path, options: &BuildOptions) -> Resu
         if !library.line().has_targets {
             return unsupported(format!(
                 "target sm_{major}{minor}: {} builds only for the GPU of this machine; build it on the machine that runs \
-                 it, with target current",
+                 it, for that machine's GPU",
                 library.name()
             ));
         }
@@ -264,7 +263,9 @@ fn run(library: &Arc<Library>, parser: usize, file: &str, told: Told) -> Result<
     let target =
         told.options.target.map_or_else(|| "current".to_owned(), |(major, minor)| format!("sm_{major}{minor}"));
     Err(match (status, stage) {
-        (bindings::TRTSEL_SHIM_MEMORY, _) => Error::new(ErrorKind::Memory, format!("{file}: no memory to build it")),
+        (bindings::TRTSEL_SHIM_MEMORY, _) => {
+            Error::new(ErrorKind::HostMemory, format!("{file}: no memory to build it"))
+        }
         (bindings::TRTSEL_SHIM_UNSUPPORTED, bindings::TRTSEL_SHIM_STAGE_PARSER) => Error::new(
             ErrorKind::Unsupported,
             format!(

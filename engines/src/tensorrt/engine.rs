@@ -5,11 +5,12 @@ use std::sync::Arc;
 use trt_select_cuda::driver::{DeviceBuffer, Stream};
 use trt_select_cuda::pipe::{Network, NetworkTensor};
 
+use super::pinned::{Pinned, PlanSpec, deserialize};
 use super::runtime::{Context, CudaEngine, IoTensor};
-use super::session::{Activation, Pinned, PlanSpec, Session, Shared, Taking, deserialize, enter_at_last};
+use super::shared::{Activation, Shared, Taking, enter_at_last};
 use crate::{DataType, Description, Error, ErrorKind, Memory, TensorInfo};
 
-/// One network of a [`Session`]. Its tensors' addresses are bound once, when its context is made.
+/// One network of a [`Session`](super::Session). Its tensors' addresses are bound once, when its context is made.
 ///
 /// # Threads
 /// It may be moved to another thread between calls.
@@ -53,14 +54,13 @@ impl std::fmt::Debug for TensorrtEngine {
 
 impl TensorrtEngine {
     /// Checks and deserializes a plan and takes memory for its tensors. [`TensorrtEngine::bind`] must follow.
-    pub(super) fn load(session: &Session, spec: &PlanSpec) -> Result<TensorrtEngine, Error> {
-        let shared = Arc::clone(&session.shared);
-        let pinned = Pinned::open(&shared, spec)?;
+    pub(super) fn load(shared: &Arc<Shared>, spec: &PlanSpec) -> Result<TensorrtEngine, Error> {
+        let pinned = Pinned::open(shared, spec)?;
         let plan_bytes = pinned.bytes().len() as u64;
         // Current as long as the engine may be dropped here: TensorRT frees in the context that is current.
-        let _current = session.shared.context.enter()?;
-        let taking = Taking::begin(&session.shared)?;
-        let engine = deserialize(&shared, &pinned, &spec.plan.display().to_string())?;
+        let _current = shared.context.enter()?;
+        let taking = Taking::begin(shared)?;
+        let engine = deserialize(shared, &pinned, &spec.plan.display().to_string())?;
         let weight_bytes = taking.bytes()?;
         drop(taking);
         let mut tensors = Vec::new();
@@ -83,7 +83,7 @@ impl TensorrtEngine {
         let device = shared.context.device();
         let description = Description {
             kind: "tensorrt",
-            version: session.version(),
+            version: shared.version(),
             device: device.name.clone(),
             precision: spec.precision,
             inputs: of(true),
@@ -104,7 +104,7 @@ impl TensorrtEngine {
             weight_bytes,
             context_bytes: 0,
             plan_bytes,
-            shared,
+            shared: Arc::clone(shared),
         })
     }
 
@@ -288,7 +288,7 @@ unsafe impl Network for TensorrtEngine {
                     .all(|(io, t)| tensor_info(io).is_ok_and(|(info, _)| info == t.info));
             if !same {
                 return Err(Error::new(
-                    ErrorKind::Plan,
+                    ErrorKind::PlanMismatch,
                     format!(
                         "{}: expected the plan that was opened, got one with other tensors; open the bundle again",
                         self.spec.plan.display()
@@ -320,7 +320,7 @@ fn pick(tensors: &[Tensor], input: bool, wanted: Option<&str>) -> Result<usize, 
         let expected = wanted.map_or_else(|| format!("one {role}"), |w| format!("an {role} named '{w}'"));
         Error::new(
             ErrorKind::Shape,
-            format!("plan: expected {expected}, got {names:?}; name one of them as `{role}` in bundle.toml"),
+            format!("plan: expected {expected}, got {names:?}; name one of them as the candidate's {role}"),
         )
     })
 }

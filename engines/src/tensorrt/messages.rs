@@ -114,14 +114,14 @@ impl Listener {
         });
         if text.get(..first).is_some_and(tells_of_no_driver) {
             return Error::new(
-                ErrorKind::Driver,
+                ErrorKind::DriverMissing,
                 format!(
                     "{what}: expected an NVIDIA GPU, but no NVIDIA driver was found, or one too old for this TensorRT \
                      ({text}); install the driver, or run it on a machine that has one"
                 ),
             );
         }
-        let kind = if tells_of_no_memory(&text) { ErrorKind::Memory } else { kind };
+        let kind = if tells_of_no_memory(&text) { ErrorKind::DeviceMemory } else { kind };
         let text = if text.is_empty() { "TensorRT gave no reason" } else { &text };
         Error::new(kind, format!("{what} ({text})"))
     }
@@ -213,7 +213,7 @@ mod tests {
         let listener = Listener::begin();
         say(1, c"CUDA initialization failure with error: 35");
         let error = listener.error(ErrorKind::Plan, "x.plan: refused");
-        assert_eq!(error.kind(), ErrorKind::Driver);
+        assert_eq!(error.kind(), ErrorKind::DriverMissing);
         assert!(error.to_string().contains("no NVIDIA driver was found"), "{error}");
         assert!(error.to_string().contains("failure with error: 35"), "{error}");
         let listener = Listener::begin();
@@ -224,10 +224,10 @@ mod tests {
         say(2, c"Unable to determine GPU memory usage");
         say(2, c"CUDA initialization failure with error: 35. Please check your CUDA installation");
         assert_eq!(listener.text(), "", "a warning is no error");
-        assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::Driver);
+        assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::DriverMissing);
         let listener = Listener::begin();
         say(1, c"[allocator.cpp] Error Code 2: OutOfMemory (requested 256 bytes)");
-        assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::Memory);
+        assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::DeviceMemory);
         let listener = Listener::begin();
         let error = listener.error(ErrorKind::Plan, "x.plan: refused");
         assert_eq!(

@@ -70,7 +70,7 @@ impl Runtime {
     /// Makes a runtime. With an allocator, TensorRT takes from it what it keeps on the device.
     ///
     /// # Errors
-    /// [`ErrorKind::Driver`] if there is no NVIDIA driver and this TensorRT says so here already (others say it when a plan
+    /// [`ErrorKind::DriverMissing`] if there is no NVIDIA driver and this TensorRT says so here already (others say it when a plan
     /// is loaded), else [`ErrorKind::LibraryMissing`] with TensorRT's words.
     pub fn new(library: &Arc<Library>, allocator: Option<Arc<dyn Allocator>>) -> Result<Arc<Runtime>, Error> {
         let allocator = allocator.map(Box::new);
@@ -114,8 +114,8 @@ impl Runtime {
     /// Loads a plan. Its bytes are not needed afterwards. `name` is what messages call it.
     ///
     /// # Errors
-    /// [`ErrorKind::Plan`] if TensorRT refuses it, [`ErrorKind::Driver`] if there is no NVIDIA driver, or
-    /// [`ErrorKind::Memory`]; with what TensorRT said about it.
+    /// [`ErrorKind::Plan`] if TensorRT refuses it, [`ErrorKind::DriverMissing`] if there is no NVIDIA driver,
+    /// [`ErrorKind::DeviceMemory`] or [`ErrorKind::HostMemory`]; with what TensorRT said about it.
     pub fn deserialize(self: &Arc<Self>, plan: &[u8], name: &str) -> Result<Arc<CudaEngine>, Error> {
         let table = self.library.table();
         let mut raw = std::ptr::null_mut();
@@ -276,7 +276,7 @@ impl CudaEngine {
     /// Makes an execution context without device memory of its own: see [`Context::set_activation`].
     ///
     /// # Errors
-    /// [`ErrorKind::Memory`] or [`ErrorKind::Plan`], with what TensorRT said about it.
+    /// [`ErrorKind::DeviceMemory`], [`ErrorKind::HostMemory`] or [`ErrorKind::Plan`], with what TensorRT said about it.
     pub fn create_context(self: &Arc<Self>) -> Result<Context, Error> {
         let mut raw = std::ptr::null_mut();
         let listener = Listener::begin();
@@ -341,7 +341,7 @@ impl Context {
     /// Gives it device memory to run in: at least [`CudaEngine::activation_bytes`], aligned to 256.
     ///
     /// # Errors
-    /// [`ErrorKind::Memory`] with what TensorRT said about it.
+    /// [`ErrorKind::DeviceMemory`] with what TensorRT said about it.
     ///
     /// # Safety
     /// The block is device memory of the current CUDA context and stays so until the work enqueued here is done. Nothing
@@ -355,7 +355,7 @@ impl Context {
             return Ok(());
         }
         let what = format!("{}: it refuses {bytes} bytes of device memory to run in", self.name());
-        Err(listener.error(ErrorKind::Memory, &what))
+        Err(listener.error(ErrorKind::DeviceMemory, &what))
     }
 
     /// Binds tensor `index` to device memory. To be done once, at open: some versions take long over it.
@@ -471,7 +471,7 @@ impl fmt::Debug for Context {
 /// The kind of a status that is not success; `refused` where TensorRT said no.
 fn kind_of(status: i32, refused: ErrorKind) -> ErrorKind {
     match status {
-        bindings::TRTSEL_SHIM_MEMORY => ErrorKind::Memory,
+        bindings::TRTSEL_SHIM_MEMORY => ErrorKind::HostMemory,
         bindings::TRTSEL_SHIM_UNSUPPORTED => ErrorKind::Unsupported,
         _ => refused,
     }

@@ -55,7 +55,8 @@ impl Weights {
             Err(e) => Err(Error::new(
                 ErrorKind::Io,
                 format!("{}: expected a readable file, got {e}; check the file and its permissions", path.display()),
-            )),
+            )
+            .caused_by(e)),
         }
     }
 

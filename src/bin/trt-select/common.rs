@@ -217,6 +217,19 @@ pub(crate) fn unwritable(path: &Path, option: &str, e: &std::io::Error) -> Error
     Error::expected(ErrorKind::Io, path.display(), "a file that can be written", e, remedy)
 }
 
+/// An error's line as the command line says it: with the command or option that helps, which the library does not know.
+pub(crate) fn line_of(error: &Error) -> String {
+    let remedy = match error.kind() {
+        ErrorKind::PlanMissing => "trt-select build MODEL.onnx -o PLAN, or trt-select build BUNDLE",
+        ErrorKind::PlanMismatch => "trt-select build BUNDLE builds for this machine, with --target for another GPU",
+        ErrorKind::Plan => "trt-select build BUNDLE --force",
+        ErrorKind::DriverMissing | ErrorKind::DeviceMissing => "--engine tract needs none",
+        ErrorKind::DeviceMemory => "--maxResident keeps fewer weights on the GPU",
+        _ => return error.to_string(),
+    };
+    format!("{error} ({remedy})")
+}
+
 /// Says something on stderr. Whether anyone hears it is no matter.
 pub(crate) fn say(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");

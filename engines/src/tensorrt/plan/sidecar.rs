@@ -1,4 +1,4 @@
-//! The sidecar of a plan: `X.plan.json` beside `X.plan`, written by `trt-select build`, says what the plan was built from, for
+//! The sidecar of a plan: `X.plan.json` beside `X.plan`, written with it ([`write`]), says what the plan was built from, for
 //! what, and its SHA-256.
 //!
 //! ```json
@@ -32,7 +32,7 @@
 //! | `built_at`, `build_seconds`, `by` | when (UTC), in what time, and by which release |
 //! | `check` | SHA-256 of this file's text without this key |
 //!
-//! A sidecar is a record and no place for settings: one that is not, byte for byte, what `build` wrote is refused.
+//! A sidecar is a record and no place for settings: one that is not, byte for byte, what [`write`] wrote is refused.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -42,8 +42,11 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use trt_select_base::file::Draft;
 
-use super::plan::{Capabilities, PlanFile, PlanHeader, same, sha256};
-use super::{Edition, Version};
+use super::Capabilities;
+use super::file::PlanFile;
+use super::hash::sha256;
+use super::header::PlanHeader;
+use crate::tensorrt::{Edition, Version};
 use crate::{Error, ErrorKind, Precision};
 
 /// The version of the sidecar's form that this release reads and writes.
@@ -52,7 +55,7 @@ pub const FORMAT: u32 = 1;
 /// Largest sidecar that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 
-const REBUILD: &str = "build the plan again: trt-select build --force";
+const REBUILD: &str = "build the plan again";
 
 /// What is known of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,7 +162,7 @@ pub fn path_of(plan: &Path) -> PathBuf {
     }
 }
 
-/// Whether these bytes are a sidecar as far as their keys tell, whole or damaged: something that `build` may replace.
+/// Whether these bytes are a sidecar as far as their keys tell, whole or damaged: something that may be replaced with a new one.
 pub fn resembles(bytes: &[u8]) -> bool {
     const KEYS: [&str; 8] = [
         "sha256",
@@ -183,10 +186,10 @@ impl Sidecar {
     pub fn new(plan: &[u8], built: &Built<'_>) -> Result<Sidecar, Error> {
         let name = built.onnx.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let header = PlanHeader::parse(Path::new("the plan built"), plan)
-            .map_err(|e| Error::new(ErrorKind::Build, format!("{}: {e}", built.onnx.display())))?;
+            .map_err(|e| e.within(built.onnx.display()).with_kind(ErrorKind::Build))?;
         // The header knows best, where it tells.
         let (edition, version) = (header.edition, header.version.unwrap_or(built.version));
-        if edition != built.edition || !same(version, built.version) {
+        if edition != built.edition || !version.is_same(built.version) {
             let line = format!(
                 "{}: expected a plan of {} {}, got one of {edition} {version} from it; check the library",
                 built.onnx.display(),
@@ -221,18 +224,18 @@ impl Sidecar {
     /// - [`ErrorKind::Plan`] if it is not, byte for byte, a sidecar as this release writes them.
     pub fn read(plan: &Path) -> Result<Option<Sidecar>, Error> {
         let path = path_of(plan);
-        let unreadable = |e: &dyn std::fmt::Display| {
+        let unreadable = |e: io::Error| {
             let line = format!("{}: expected a readable file, got {e}; check it, or remove it", path.display());
-            Error::new(ErrorKind::Io, line)
+            Error::new(ErrorKind::Io, line).caused_by(e)
         };
         let bytes = match fs::metadata(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(unreadable(&e)),
-            Ok(meta) if !meta.is_file() => return Err(unreadable(&"a folder, a device or a pipe")),
+            Err(e) => return Err(unreadable(e)),
+            Ok(meta) if !meta.is_file() => return Err(unreadable(io::Error::other("a folder, a device or a pipe"))),
             Ok(_) => {
                 let mut bytes = Vec::new();
                 let read = File::open(&path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-                read.map_err(|e| unreadable(&e))?;
+                read.map_err(unreadable)?;
                 bytes
             }
         };
@@ -265,7 +268,7 @@ impl Sidecar {
             serde_json::from_slice(bytes).map_err(|e| wrong("a plan's sidecar in its JSON form", &e))?;
         let sidecar = Sidecar::of(&document).map_err(|(key, got)| wrong(&format!("a value for `{key}`"), &got))?;
         if document.signed().as_bytes() != bytes {
-            return Err(wrong("a sidecar as trt-select build wrote it", &"one that was changed since"));
+            return Err(wrong("a sidecar as it was written with its plan", &"one that was changed since"));
         }
         Ok(sidecar)
     }
@@ -351,7 +354,7 @@ impl Sidecar {
             return differs(format!("{} bytes", self.size_bytes), plan.size_bytes().to_string());
         }
         let version = header.version.unwrap_or(self.version);
-        if header.edition != self.edition || !same(version, self.version) {
+        if header.edition != self.edition || !version.is_same(self.version) {
             return differs(
                 format!("a plan of {} {}", self.edition, self.version),
                 format!("one of {} {version}", header.edition),
@@ -391,24 +394,24 @@ pub fn write(plan: &Path, bytes: &[u8], sidecar: &Sidecar) -> Result<(), Error> 
     let beside = path_of(plan);
     let plan_draft = draft(plan, bytes)?;
     let sidecar_draft = draft(&beside, sidecar.text().as_bytes())?;
-    plan_draft.persist().map_err(|e| unwritable(plan, &e))?;
-    sidecar_draft.persist().map_err(|e| unwritable(&beside, &e))
+    plan_draft.persist().map_err(|e| unwritable(plan, e))?;
+    sidecar_draft.persist().map_err(|e| unwritable(&beside, e))
 }
 
 /// A file that is written, and not in its place yet.
 fn draft(place: &Path, bytes: &[u8]) -> Result<Draft, Error> {
-    let mut draft = Draft::new(place).map_err(|e| unwritable(place, &e))?;
+    let mut draft = Draft::new(place).map_err(|e| unwritable(place, e))?;
     if draft.is_straight() {
-        return Err(unwritable(place, &"a device or a pipe"));
+        return Err(unwritable(place, io::Error::other("a device or a pipe")));
     }
-    draft.write(bytes).map_err(|e| unwritable(place, &e))?;
+    draft.write(bytes).map_err(|e| unwritable(place, e))?;
     Ok(draft)
 }
 
-fn unwritable(path: &Path, e: &dyn std::fmt::Display) -> Error {
+fn unwritable(path: &Path, e: io::Error) -> Error {
     let line =
         format!("{}: expected a file that can be written, got {e}; choose another, or make room", path.display());
-    Error::new(ErrorKind::Io, line)
+    Error::new(ErrorKind::Io, line).caused_by(e)
 }
 
 /// A time as `2026-11-21T10:30:43Z`.
