@@ -35,24 +35,14 @@ impl CandidateSet {
     /// Opens every candidate of a bundle. (The engines run each network once when they open it, so that what they do lazily is
     /// done.) Answers which engine was chosen, and why.
     ///
-    /// [`Kind::Auto`] takes TensorRT where the build has it, every candidate has a plan, and it opens; else what
-    /// [`registry::resolve`] says.
+    /// [`registry::choose`] says in which order engines are tried.
     ///
     /// # Errors
     /// Where an engine, a model or a plan cannot be opened, or models differ in their number of classes.
     pub fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
-        let (set, choice) = match config.engine {
-            Kind::Tensorrt => Gpu::open(bundle, config)?,
-            Kind::Auto if Gpu::may_open(bundle) => match Gpu::open(bundle, config) {
-                Ok(opened) => opened,
-                Err(error) => {
-                    let (set, mut choice) = CandidateSet::on_host(bundle, config)?;
-                    choice.reason = format!("{}; tensorrt: {error}", choice.reason);
-                    (set, choice)
-                }
-            },
-            _ => CandidateSet::on_host(bundle, config)?,
-        };
+        let on_gpu = || Gpu::open(bundle, config).map(|(set, choice)| (set, choice.reason));
+        let on_host = |kind| CandidateSet::on_host(bundle, config, kind);
+        let (set, choice) = registry::choose(config.engine, Gpu::may_open(bundle), on_gpu, on_host)?;
         let classes = set.list.iter().map(Candidate::classes).collect::<Vec<_>>();
         if let Some(at) = classes.iter().position(|&c| c != classes[0]) {
             return Err(Error::expected(
@@ -67,11 +57,10 @@ impl CandidateSet {
         Ok((set, choice))
     }
 
-    fn on_host(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
-        let choice = registry::resolve(config.engine)?;
-        let open = |spec| Candidate::open(bundle, spec, choice.kind, config);
+    fn on_host(bundle: &Bundle, config: &OpenConfig, kind: Kind) -> Result<CandidateSet> {
+        let open = |spec| Candidate::open(bundle, spec, kind, config);
         let list = bundle.candidates.iter().map(open).collect::<Result<Vec<_>>>()?;
-        Ok((CandidateSet { list, gpu: None, threads: config.threads }, choice))
+        Ok(CandidateSet { list, gpu: None, threads: config.threads })
     }
 
     /// Candidates on the GPU that they share.
