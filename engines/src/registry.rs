@@ -63,24 +63,24 @@ impl FromStr for Kind {
     }
 }
 
-/// An engine that this build and this machine have.
+/// An engine that was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Choice {
     /// Which; never [`Kind::Auto`].
     pub kind: Kind,
-    /// Why, in one line for a person: what was chosen, and why not the others.
+    /// Why it was chosen and others were not, in one line for people to read.
     pub reason: String,
 }
 
 impl Choice {
-    /// A choice that was made elsewhere.
+    /// A choice and its reason.
     pub fn new(kind: Kind, reason: String) -> Choice {
         Choice { kind, reason }
     }
 }
 
-/// What an engine needs is here, with a line about it; or it is not, with the reason.
+/// Whether this build and this machine have what an engine needs: a line about it, or the reason why not.
 type Availability = Result<String, Error>;
 
 /// Chooses an engine for the candidates of a bundle and opens them with it. Answers what was opened, and which engine it was and why.
@@ -162,7 +162,7 @@ fn resolve_with(
             }
             (Err(no_ort), tract) => match tract() {
                 Ok(about) => Ok(Choice { kind: Kind::Tract, reason: format!("tract: {about}; {no_ort}") }),
-                // A library that is missing can be put there; a build is what it is.
+                // The kind is that of the missing library: people can install one, but not change how this program was built.
                 Err(no_tract) => Err(Error::new(no_ort.kind(), format!("engine auto: {no_ort}; {no_tract}"))),
             },
         },
@@ -202,7 +202,7 @@ pub fn open_null(inputs: Vec<TensorInfo>, outputs: Vec<TensorInfo>) -> Result<Bo
     Ok(Box::new(NullEngine::new(inputs, outputs)?))
 }
 
-/// The error of an engine that this build does not have.
+/// The error for an engine that is not compiled into this build.
 pub fn not_compiled(kind: Kind) -> Error {
     Error::new(ErrorKind::Unsupported, format!("engine {kind}: not compiled in (build with --features {kind})"))
 }

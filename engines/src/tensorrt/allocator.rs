@@ -27,7 +27,7 @@ impl CountingAllocator {
         }
     }
 
-    /// Device bytes handed out and not given back.
+    /// Device bytes that were handed out and not given back.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }

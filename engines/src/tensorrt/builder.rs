@@ -1,4 +1,4 @@
-//! Plans from ONNX files.
+//! Builds plans from ONNX files.
 
 use std::ffi::{CStr, CString, OsString, c_char, c_void};
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind};
 /// The variable that names the ONNX parser's file.
 pub const PARSER_VARIABLE: &str = "TRT_SELECT_LIBNVONNXPARSER";
 
-/// TensorRT recurses over the network; this is what a main thread has, and more.
+/// TensorRT recurses over the network, so the thread that builds has a larger stack than a main thread has by default.
 const STACK_BYTES: usize = 16 << 20;
 
 /// What to build.
@@ -51,7 +51,7 @@ pub enum Progress {
         /// The step, counted from 0.
         step: u32,
     },
-    /// A phase is over. Not all of its steps need have been told.
+    /// A phase is over. Some of its steps may not have been reported.
     PhaseFinished {
         /// The phase's name.
         phase: String,
@@ -108,9 +108,8 @@ impl fmt::Debug for BuiltPlan {
     }
 }
 
-/// Builds a plan from an ONNX file with the library that [`Library::open`] finds. A batch that the file leaves open
-/// becomes 1. `progress` hears of it on this thread, where the version reports progress (10 and later, RTX); TensorRT's
-/// messages go to `log`.
+/// Builds a plan from an ONNX file with the library that [`Library::open`] finds. A batch that the file leaves open becomes 1. `progress`
+/// is called on this thread, if this version of TensorRT reports progress (10 and later, RTX). TensorRT's messages go to `log`.
 ///
 /// # Errors
 /// - [`ErrorKind::LibraryMissing`] if there is no library that builds, or no ONNX parser beside it;
@@ -143,7 +142,7 @@ pub fn build_plan_with(
         .map_err(|_| Error::new(ErrorKind::Io, format!("{file}: a path with a null byte cannot be read")))?;
     let parser = parser_entry(library)? as usize;
 
-    // TensorRT calls back from threads of its own, `progress` is to hear of it on this one.
+    // TensorRT calls back from threads of its own. A channel brings these events to `progress`, which is called on this thread.
     let (send, receive) = mpsc::channel();
     let told = Told { send, options: *options, path };
     std::thread::scope(|scope| {
@@ -159,28 +158,28 @@ pub fn build_plan_with(
     })
 }
 
-/// Looks for what is known to be missing or refused before a build begins: [`build_plan_with`] does this first. It takes no
-/// time, so that whoever builds several plans can look at all of them before the first.
+/// Looks for whatever can be known to be missing or refused before a build begins. [`build_plan_with`] does this first. It is quick, so
+/// that a program that builds several plans can check all of them before it builds the first.
 ///
 /// # Errors
 /// As [`build_plan`], but for what only the parser and the builder find.
 pub fn check_build(library: &Library, onnx: &Path, options: &BuildOptions) -> Result<(), Error> {
     check_options(library, onnx, options)?;
-    // TensorRT's parser has no words for a file that is not there.
+    // TensorRT's parser does not say that a file is not there.
     let file = onnx.display();
     std::fs::File::open(onnx)
         .map_err(|e| Error::new(ErrorKind::Io, format!("{file}: cannot be read: {e}")).caused_by(e))?;
     parser_entry(library).map(drop)
 }
 
-/// What the build is told, and whom it tells. When it goes, the channel closes.
+/// What a build works on: its options, the model's path, and the channel for its progress, which closes when this is dropped.
 struct Told {
     send: Sender<Progress>,
     options: BuildOptions,
     path: CString,
 }
 
-/// What the shim's callbacks are handed.
+/// Where the shim's callbacks send what they are called with.
 struct Hearers {
     send: Sender<Progress>,
     problems: Sender<String>,
@@ -218,7 +217,7 @@ fn check_options(library: &Library, onnx: &Path, options: &BuildOptions) -> Resu
     Ok(())
 }
 
-/// Builds, on a thread of its own.
+/// Builds a plan. Called on a thread of its own.
 fn run(library: &Arc<Library>, parser: usize, file: &str, told: Told) -> Result<BuiltPlan, Error> {
     let (problems, problems_told) = mpsc::channel();
     let hearers = Hearers { send: told.send, problems };

@@ -2,10 +2,10 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `library` | where TensorRT's library is found, and which ABI line of the shim speaks to it |
+//! | `library` | finds TensorRT's library, and the ABI line of the shim that can call it |
 //! | `runtime` | runtime, deserialized engine and execution context, each keeping alive what it was made from |
 //! | `builder` | plans from ONNX files |
-//! | `messages` | TensorRT's log, and the part of it that belongs in an error |
+//! | `messages` | TensorRT's messages, for the log and for errors |
 //! | [`plan`] | a plan's file and its sidecar: read, and checked before TensorRT sees the plan |
 //! | [`weights`] | whether a model's weights are half precision |
 //! | `session` | TensorRT on one device: opens the plans of a bundle together |
@@ -18,7 +18,7 @@
 //! [`lines()`] tells which. Nothing here links against TensorRT or CUDA.
 
 mod allocator;
-// Made by bindgen, which has its own ideas of names and docs.
+// Made by bindgen, which names and documents items in its own way.
 #[allow(dead_code, missing_docs, non_camel_case_types, unreachable_pub)]
 #[rustfmt::skip]
 mod bindings;
@@ -76,7 +76,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// A branch of TensorRT. Their versions count apart, and neither reads the other's plans.
+/// A product of the TensorRT family. Each counts its versions by itself, and neither reads the other's plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Edition {

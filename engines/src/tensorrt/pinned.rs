@@ -29,11 +29,11 @@ pub struct PlanSpec {
     pub output: Option<String>,
 }
 
-/// A plan's bytes while TensorRT reads them: page-locked, never in a pageable heap buffer.
+/// A plan's bytes while TensorRT reads them. They are page-locked, and never copied to pageable memory.
 pub(super) enum Pinned {
     /// The file's mapping, registered with the driver.
     Mapping { _registered: Registered, file: Arc<PlanFile> },
-    /// A copy in a block of the driver's, where it refused the mapping.
+    /// A copy in page-locked memory, where the driver refused to lock the mapping.
     Block { block: PinnedBuffer, bytes: usize },
 }
 
@@ -45,7 +45,7 @@ impl Pinned {
         }
     }
 
-    /// Whether the file is still what it was when it was checked. A copy does not care.
+    /// Looks that the file has not changed since it was checked. A copy cannot have changed.
     fn check_unchanged(&self) -> Result<(), Error> {
         match self {
             Pinned::Mapping { file, .. } => file.check_unchanged(),
@@ -53,7 +53,7 @@ impl Pinned {
         }
     }
 
-    /// Checks a plan and pins it.
+    /// Checks a plan against its sidecar, the library and the GPU, and page-locks it.
     pub(super) fn open(shared: &Shared, spec: &PlanSpec) -> Result<Pinned, Error> {
         let file = Arc::new(PlanFile::open(&spec.plan)?);
         let sidecar = Sidecar::read(&spec.plan)?;
@@ -84,7 +84,7 @@ impl Pinned {
     }
 }
 
-/// A deserialized plan.
+/// Lets TensorRT deserialize a plan.
 pub(super) fn deserialize(shared: &Shared, pinned: &Pinned, name: &str) -> Result<Arc<CudaEngine>, Error> {
     let Some(runtime) = &shared.runtime else {
         return Err(Error::new(

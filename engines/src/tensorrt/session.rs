@@ -20,7 +20,8 @@ pub struct SessionOptions {
     /// Keep plans in page-locked memory after they were deserialized, so that a candidate that was evicted comes back
     /// without touching the disk.
     pub keep_plans: bool,
-    /// Most device bytes that the candidates' weights may take together; the least recently used go first. `None`: no limit.
+    /// Most device bytes that the candidates' weights may take together. Where they would take more, the candidate that was used least
+    /// recently is evicted first. `None`: no limit.
     pub max_resident_bytes: Option<u64>,
 }
 
@@ -43,7 +44,7 @@ impl Session {
     /// - [`ErrorKind::DriverMissing`] if there is no NVIDIA driver, [`ErrorKind::DeviceMissing`] if there is no such device;
     /// - [`ErrorKind::LibraryMissing`] if no TensorRT library is found, or it is of another ABI line than this build's.
     pub fn open(options: &SessionOptions) -> Result<Session, Error> {
-        // The library first: it says more about what is missing on a machine that has neither.
+        // The library comes first: on a machine that has neither library nor driver, its error says more.
         let library = Library::open()?;
         let context = Context::primary(options.ordinal)?;
         let allocator = Arc::new(CountingAllocator::new(&context));
@@ -62,7 +63,7 @@ impl Session {
         Ok(Session { shared: Arc::new(shared) })
     }
 
-    /// Device bytes that TensorRT holds in all, as its allocator counts them; 0 where this TensorRT takes none.
+    /// Device bytes that TensorRT holds in all, by the count of its allocator; 0 if this version of TensorRT does not use the allocator.
     pub fn allocated_bytes(&self) -> u64 {
         self.shared.allocator.bytes()
     }
@@ -72,7 +73,7 @@ impl Session {
         &self.shared.context
     }
 
-    /// TensorRT's version and library, and the device, in a line for a person.
+    /// TensorRT's version and library, and the device, in a line for people to read.
     pub fn about(&self) -> String {
         let (library, device) = (&self.shared.library, self.shared.context.device());
         let (major, minor) = device.compute_capability;
@@ -90,8 +91,9 @@ impl Session {
         self.shared.version()
     }
 
-    /// Opens plans: checks and deserializes each, then takes one block of activation memory for all, of the largest one's size.
-    /// With a limit on resident bytes, earlier plans make room for later ones; see [`SessionOptions::max_resident_bytes`].
+    /// Opens plans: checks and deserializes each, then allocates one block of activation memory for all, as large as the largest plan
+    /// needs. With a limit on resident bytes, earlier plans are unloaded to make room for later ones; see
+    /// [`SessionOptions::max_resident_bytes`].
     ///
     /// # Errors
     /// - [`ErrorKind::Io`] if a file cannot be read;
@@ -107,7 +109,7 @@ impl Session {
         };
         for spec in specs {
             if let Some(limit) = self.shared.max_resident_bytes {
-                // A plan's size is near that of its weights, which are known only when they are on the device.
+                // How much the weights take is known only once they are on the device. Until then the plan's size is an estimate.
                 let size = std::fs::metadata(&spec.plan).map_or(0, |m| m.len());
                 make_room(&mut engines, limit.saturating_sub(size), &held);
             }

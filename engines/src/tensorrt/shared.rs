@@ -17,20 +17,20 @@ pub(super) struct Shared {
     pub(super) context: Context,
     pub(super) keep_plans: bool,
     pub(super) max_resident_bytes: Option<u64>,
-    /// One plan is deserialized at a time, so that what is allocated meanwhile is known to be its own.
+    /// Held while a plan is deserialized: only one at a time is, so that what is allocated meanwhile is known to belong to that plan.
     pub(super) loading: Mutex<()>,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // TensorRT frees what is on the device in the context that is current.
+        // TensorRT frees its device memory in whichever context is current.
         let _current = enter_at_last(&self.context);
         self.runtime = None;
     }
 }
 
-/// Makes the context current where something is given back and nobody can be told of an error: it is kept, and the call tried
-/// once more.
+/// Makes the context current where something is freed in a `Drop`, which cannot return an error. If that fails, the error is kept for
+/// [`Context::take_error`], and it is tried once more.
 pub(super) fn enter_at_last(context: &Context) -> Option<Entered<'_>> {
     let again = |error| {
         context.keep(error);
@@ -46,10 +46,10 @@ impl Shared {
     }
 }
 
-/// The activation memory that all candidates share: networks on one stream, one after the other.
+/// The activation memory that all candidates share. They can share it because their networks run on one stream, one after the other.
 pub(super) struct Activation {
     block: DeviceBuffer,
-    /// The stream on which it was used first; 0 before.
+    /// The stream on which it was used first; 0 if it was not used yet.
     stream: AtomicU64,
 }
 
@@ -63,7 +63,7 @@ impl Activation {
         &self.block
     }
 
-    /// Claims it for a stream, on which everything has an order; false where it is another's.
+    /// Reserves the memory for a stream, on which all work has an order. False if another stream uses it already.
     pub(super) fn is_for(&self, stream: u64) -> bool {
         match self.stream.compare_exchange(0, stream, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => true,
@@ -72,12 +72,12 @@ impl Activation {
     }
 }
 
-/// Measures the device bytes that TensorRT takes while it lives.
+/// Measures how many device bytes TensorRT takes from its making on.
 pub(super) struct Taking<'a> {
     shared: &'a Shared,
     counted: bool,
     before: u64,
-    /// What others take meanwhile must not be counted.
+    /// Keeps other plans from being deserialized meanwhile: what they take must not be counted here.
     _one_at_a_time: MutexGuard<'a, ()>,
 }
 

@@ -1,10 +1,10 @@
 //! A plan's file: opened, mapped, and read.
 //!
-//! # A file that changes underneath
-//! Whatever is mapped and then cut short kills the reader with SIGBUS; no length that was looked up before can rule that out.
-//! So nothing here but [`PlanFile::bytes`] touches the map: header and hash are read through the file, where a file cut short
-//! is an error like any other. Whoever cannot be sure of the file takes [`PlanFile::read_into`] (into pinned memory, say);
-//! whoever takes the map asks [`PlanFile::check_unchanged`] before and after. [`sidecar::write`](super::sidecar::write) replaces plans by renaming, which
+//! # A file that changes while it is mapped
+//! If a file is cut short while it is mapped, a read past its new end kills the process with SIGBUS, whatever its length was before. So
+//! nothing here but [`PlanFile::bytes`] touches the map: header and hash are read through the file, where a file that was cut short gives
+//! an error. A caller who cannot be sure of the file uses [`PlanFile::read_into`], for example into pinned memory; one who uses the map
+//! calls [`PlanFile::check_unchanged`] before and after. [`sidecar::write`](super::sidecar::write) replaces plans by renaming, which
 //! leaves the old file whole to those that have it open.
 
 use std::fs::{self, File};
@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind};
 /// Largest plan that is taken, in bytes.
 pub const MAX_PLAN_BYTES: u64 = 64 << 30;
 
-/// A plan's file: open, looked at, and mapped. Dropping it unmaps it.
+/// A plan's file: opened, its header read, and mapped. Dropping it unmaps it.
 #[derive(Debug)]
 pub struct PlanFile {
     path: PathBuf,
@@ -41,7 +41,7 @@ impl PlanFile {
     /// - [`ErrorKind::Plan`] if it is empty, larger than [`MAX_PLAN_BYTES`], cut short, or no plan.
     pub fn open(path: &Path) -> Result<PlanFile, Error> {
         let unreadable = |e: io::Error| unreadable(path, e);
-        // Before it is opened: opening a pipe would wait for a writer.
+        // This comes before the file is opened, because opening a pipe would wait for a writer.
         let found = fs::metadata(path).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => Error::new(
                 ErrorKind::PlanMissing,
@@ -74,18 +74,18 @@ impl PlanFile {
             let remedy = format_args!("copy it whole, or {REBUILD}").to_string();
             return Err(refused(ErrorKind::Plan, path, format!("{told} bytes, as its header says"), got, remedy));
         }
-        // SAFETY: the map is read only through `bytes`, whose documentation hands on what is asked of a map: that nobody
-        // changes the file while it is used. Nothing in this crate writes into a plan that is in place.
+        // SAFETY: the map is read only through `bytes`, whose documentation passes the condition of a map on to the caller: nobody may
+        // change the file while the map is used. Nothing in this crate writes into a plan that is in its place.
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
         Ok(PlanFile { path: path.to_path_buf(), file, map, modified: meta.modified().ok(), header })
     }
 
-    /// Where it was opened.
+    /// The path by which it was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What its first bytes say.
+    /// Its header.
     pub fn header(&self) -> &PlanHeader {
         &self.header
     }
@@ -95,13 +95,13 @@ impl PlanFile {
         self.map.len() as u64
     }
 
-    /// The plan, mapped. Touching a page of it that the file no longer has kills the process (SIGBUS): see the module's text
-    /// on files that change, and [`PlanFile::read_into`], which cannot.
+    /// The plan, mapped. If the file was cut short, reading a page that it no longer has kills the process (SIGBUS).
+    /// [`PlanFile::read_into`] gives an error instead.
     pub fn bytes(&self) -> &[u8] {
         &self.map
     }
 
-    /// Reads the whole plan through the file into `block`, which has its size: for memory that is pinned already.
+    /// Reads the whole plan through the file into `block`, which must have its size. For memory that is page-locked already.
     ///
     /// # Errors
     /// - [`ErrorKind::Plan`] if `block` is of another size, or the file was cut short meanwhile;
@@ -123,7 +123,7 @@ impl PlanFile {
         hash(&self.file, Some(self.size_bytes())).map_err(|e| changed_or(&self.path, e))
     }
 
-    /// Whether the open file still has the size and the time of change that it had when it was opened.
+    /// Looks that the open file still has the size and the time of change that it had when it was opened.
     ///
     /// # Errors
     /// [`ErrorKind::Plan`] if it has not.

@@ -10,7 +10,7 @@ use trt_select_base::text::hex;
 use super::unreadable;
 use crate::Error;
 
-/// Fills `block` from the file, without moving anyone's position in it.
+/// Fills `block` from the file at an offset. The file's own position does not move.
 pub(super) fn read_at(file: &File, block: &mut [u8], at: u64) -> io::Result<()> {
     #[cfg(unix)]
     return std::os::unix::fs::FileExt::read_exact_at(file, block, at);
@@ -23,7 +23,7 @@ pub(super) fn read_at(file: &File, block: &mut [u8], at: u64) -> io::Result<()> 
     }
 }
 
-/// SHA-256 of a file in small hexadecimal digits. With `len`, exactly so many bytes; else to its end.
+/// SHA-256 of a file in small hexadecimal digits: of its first `len` bytes, or of all of it.
 pub(super) fn hash(file: &File, len: Option<u64>) -> io::Result<String> {
     let len = match len {
         Some(len) => len,

@@ -84,7 +84,8 @@ impl PlanHeader {
         }
         let mask = u64_at(head, 32);
         let known = |&(bit, _): &(usize, (u32, u32))| mask >> bit & 1 == 1;
-        // A bit that we do not know names a GPU that we do not know: then the header says nothing that can be held against.
+        // A bit that is not in our table stands for a GPU that we do not know. The list of GPUs would be incomplete, so none is given, and
+        // nothing is checked against it.
         let told = mask != 0 && mask >> RTX_CAPABILITIES.len() == 0;
         let named = RTX_CAPABILITIES.into_iter().enumerate().filter(known).map(|(_, capability)| capability);
         Ok(PlanHeader {
@@ -142,13 +143,13 @@ impl PlanHeader {
         })
     }
 
-    /// Minor version of the TensorRT 8 that wrote it, where only the serialization number tells.
+    /// Minor version of the TensorRT 8 that wrote the plan, where only the serialization number tells it.
     pub(super) fn old_minor(&self) -> Option<u32> {
         let number = self.serialization?;
         SERIALIZATIONS.iter().find(|(known, _)| *known == number).map(|&(_, minor)| minor)
     }
 
-    /// Product and version in words.
+    /// The product and version that wrote the plan, in words.
     pub(super) fn made_by(&self) -> String {
         match (self.version, self.serialization, self.old_minor()) {
             (Some(version), ..) => format!("{} {version}", self.edition),

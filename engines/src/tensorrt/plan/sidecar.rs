@@ -32,7 +32,7 @@
 //! | `built_at`, `build_seconds`, `by` | when (UTC), in what time, and by which release |
 //! | `check` | SHA-256 of this file's text without this key |
 //!
-//! A sidecar is a record and no place for settings: one that is not, byte for byte, what [`write`] wrote is refused.
+//! A sidecar is a record, not a place for settings: one that is not, byte for byte, what [`write`] wrote is refused.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -57,7 +57,7 @@ const MAX_BYTES: u64 = 64 << 10;
 
 const REBUILD: &str = "build the plan again";
 
-/// What is known of a plan.
+/// What a plan was built from, by what, and for what.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Sidecar {
@@ -87,7 +87,7 @@ pub struct Sidecar {
     pub by: String,
 }
 
-/// What a sidecar is made of, beside the plan itself.
+/// What a sidecar records beside the plan itself.
 #[derive(Clone, Debug)]
 pub struct Built<'a> {
     /// Product that built the plan.
@@ -106,7 +106,7 @@ pub struct Built<'a> {
     pub took: Duration,
 }
 
-/// The file, in the order of its keys.
+/// The file's JSON object, in the order of its keys.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -129,13 +129,13 @@ struct Document {
 
 impl Document {
     fn text(&self) -> String {
-        // Numbers and strings always have a JSON form: a build time that has none was refused or made finite before.
+        // Serializing numbers and strings cannot fail. (A number that JSON cannot express, such as an infinite build time, is refused before.)
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         text
     }
 
-    /// The text with its check.
+    /// The file's text, with its check filled in.
     fn signed(mut self) -> String {
         self.check = String::new();
         self.check = sha256(self.text().as_bytes());
@@ -143,9 +143,10 @@ impl Document {
     }
 }
 
-/// Where the sidecar of a plan lies: `.json` is added to the plan's name. Where that is a link, it is the name of the file
-/// that the link leads to, so that the sidecar is the same by every name; but one that stands beside the link, and none beside
-/// the file, is taken there (stores that name files by their content link plan and sidecar one by one). Nothing need be there.
+/// Where the sidecar of a plan lies: at the plan's name with `.json` added. If the plan is a link, the name is that of the file that the
+/// link leads to, so that a plan has one sidecar whatever name it is reached by. There is one exception, for stores that name files by
+/// their content and link plan and sidecar one by one: a sidecar beside the link is taken if there is none beside the file. The path is
+/// given whether or not a sidecar is there.
 pub fn path_of(plan: &Path) -> PathBuf {
     let beside = |plan: &Path| {
         let mut path = plan.as_os_str().to_owned();
@@ -162,7 +163,7 @@ pub fn path_of(plan: &Path) -> PathBuf {
     }
 }
 
-/// Whether these bytes are a sidecar as far as their keys tell, whole or damaged: something that may be replaced with a new one.
+/// Whether these bytes look like a sidecar, whole or damaged, judged by their keys: something that may be replaced with a new one.
 pub fn resembles(bytes: &[u8]) -> bool {
     const KEYS: [&str; 8] = [
         "sha256",
@@ -187,7 +188,7 @@ impl Sidecar {
         let name = built.onnx.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let header = PlanHeader::parse(Path::new("the plan built"), plan)
             .map_err(|e| e.within(built.onnx.display()).with_kind(ErrorKind::Build))?;
-        // The header knows best, where it tells.
+        // Where the header names edition and version, it is more reliable than the caller.
         let (edition, version) = (header.edition, header.version.unwrap_or(built.version));
         if edition != built.edition || !version.is_same(built.version) {
             let line = format!(
@@ -254,7 +255,7 @@ impl Sidecar {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(wrong("a plan's sidecar", &"a file larger than 64 KiB"));
         }
-        // The version first: another form may have other keys.
+        // The format's number is read first: files of another format may have other keys.
         #[derive(Deserialize)]
         struct Head {
             format: u32,
@@ -336,8 +337,7 @@ impl Sidecar {
         .signed()
     }
 
-    /// Holds the plan against what this says of it: size, product, version, GPUs, and SHA-256, for which all of the plan is
-    /// read.
+    /// Compares the plan with this record: size, product, version, GPUs, and SHA-256, for which the whole plan is read.
     ///
     /// # Errors
     /// - [`ErrorKind::Plan`] if one of them differs;
@@ -373,7 +373,7 @@ impl Sidecar {
     }
 }
 
-/// Numbers with dots between them, written as they are by `Display`.
+/// `N` numbers with dots between them, such as `10.3.0.26`; `None` for any other text.
 fn numbers<const N: usize>(text: &str) -> Option<[u32; N]> {
     let mut numbers = [0; N];
     let mut parts = text.split('.');
@@ -383,10 +383,11 @@ fn numbers<const N: usize>(text: &str) -> Option<[u32; N]> {
     parts.next().is_none().then_some(numbers)
 }
 
-/// Puts a plan and its sidecar into their places: both are written beside them and brought to the disk first, then renamed, the
-/// plan before its sidecar. What was there before stays whole until then, and is there still if this fails. (A crash between
-/// the two renames leaves a new plan with an old sidecar, which is refused by its SHA-256.) A place that is a link stays one:
-/// what it points to is replaced; only a link to nothing is replaced itself. The sidecar goes where [`path_of`] says.
+/// Puts a plan and its sidecar into their places. Both are first written to files beside their places and brought to the disk; then they
+/// are renamed, the plan before its sidecar. Files that were there before stay whole until then, and stay there if this fails. (A crash
+/// between the two renames leaves a new plan with an old sidecar, which is refused because its SHA-256 differs.) A place that is a link
+/// stays one: the file that it leads to is replaced. Only a link that leads nowhere is replaced itself. [`path_of`] says where the sidecar
+/// goes.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] if one of them cannot be written.

@@ -32,7 +32,7 @@ impl Here {
     }
 }
 
-/// Something worth a line in the log that hinders nobody.
+/// Something about a plan that is worth a line in the log and does not keep it from running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice(String);
 
@@ -42,9 +42,9 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Whether a plan can run here, as far as header and sidecar tell: product, version, GPU, and, where there is a sidecar, size,
-/// SHA-256, and that `onnx` (where it is there) is still the model that the plan was built from. Reads the whole plan if there
-/// is a sidecar.
+/// Checks whether a plan can run here, as far as header and sidecar tell: its product, version and GPU; and, if there is a sidecar, its
+/// size, its SHA-256, and that `onnx` (if that file is there) is still the model that the plan was built from. With a sidecar, the whole
+/// plan is read.
 ///
 /// # Errors
 /// - [`ErrorKind::PlanMismatch`], in one line that names the plan, what was expected, what was found, and the remedy;
@@ -86,7 +86,7 @@ pub fn check(
     Ok(notices)
 }
 
-/// Product and version.
+/// Checks product and version. Gives a notice where something could not be checked.
 fn check_version(
     plan: &PlanFile,
     sidecar: Option<&Sidecar>,
@@ -108,7 +108,7 @@ fn check_version(
     if header.edition != here.edition {
         return wrong(rebuild);
     }
-    // The header does not tell in plans of TensorRT 8.5 and older; the sidecar does.
+    // Plans of TensorRT 8.5 and older do not have their version in the header. The sidecar has it.
     let Some(version) = header.version.or(sidecar.map(|sidecar| sidecar.version)) else {
         return match header.old_minor() {
             _ if here.version.major != 8 => wrong(rebuild),
@@ -121,7 +121,8 @@ fn check_version(
         };
     };
     if here.lean {
-        // Lean libraries run plans that were built to be version-compatible, by the same major version, no newer than they.
+        // A lean library runs only plans that were built to be version-compatible by a library of its major version and not newer than
+        // itself.
         let remedy = "build a version-compatible plan (trtexec --versionCompatible --excludeLeanRuntime), or use the full library";
         if version.major != here.version.major || version.is_newer_than(here.version) || compatible == Some(false) {
             return wrong(remedy);
@@ -139,7 +140,7 @@ fn check_version(
     wrong(rebuild)
 }
 
-/// The GPU.
+/// Checks the GPU.
 fn check_capability(plan: &PlanFile, sidecar: Option<&Sidecar>, here: &Here) -> Result<(), Error> {
     let Some(gpu) = here.compute_capability else { return Ok(()) };
     let told = [Some(&plan.header().compute_capabilities), sidecar.map(|sidecar| &sidecar.compute_capabilities)];
