@@ -41,15 +41,15 @@ impl Gpu {
     /// Opens the plans of a bundle.
     pub(crate) fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
         let gpu = &config.gpu;
-        let options = SessionOptions {
-            ordinal: gpu.ordinal,
-            keep_plans: gpu.keep_plans,
-            max_resident_bytes: gpu.max_resident_bytes,
-        };
+        let options = SessionOptions::default()
+            .ordinal(gpu.ordinal)
+            .keep_plans(gpu.keep_plans)
+            .max_resident_bytes(gpu.max_resident_bytes);
         let session = Session::open(&options)?;
         let engines =
             session.open_plans(&bundle.candidates.iter().map(|c| plan_spec(bundle, c)).collect::<Vec<_>>())?;
-        let options = PipeOptions { frame_memory: gpu.frame_memory, frame_bytes: gpu.frame_bytes, timing: gpu.timing };
+        let options =
+            PipeOptions::default().frame_memory(gpu.frame_memory).frame_bytes(gpu.frame_bytes).timing(gpu.timing);
         let pipe = Pipe::new(session.context(), &options)?;
         let reason = format!("tensorrt: {}; {}", session.about(), pipe.frame_memory().reason);
         let mut gpu = Gpu { pipe, session, max_resident_bytes: gpu.max_resident_bytes, begun: false, clock: 0, reason };

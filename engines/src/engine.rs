@@ -106,7 +106,14 @@ pub struct Description {
 }
 
 /// How to open a model.
+///
+/// ```
+/// use trt_select_engines::{OpenOptions, Precision};
+/// let options = OpenOptions::default().threads(2).precision(Precision::Fp16);
+/// assert_eq!((options.threads, options.precision), (2, Precision::Fp16));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenOptions {
     /// Threads that work on one inference, the caller's included; at least 1.
     pub threads: usize,
@@ -117,6 +124,20 @@ pub struct OpenOptions {
 impl Default for OpenOptions {
     fn default() -> Self {
         OpenOptions { threads: 1, precision: Precision::Fp32 }
+    }
+}
+
+impl OpenOptions {
+    /// Sets how many threads work on one inference, the caller's included.
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Self {
+        OpenOptions { threads, ..self }
+    }
+
+    /// Sets the arithmetic that the model's file was made for.
+    #[must_use]
+    pub fn precision(self, precision: Precision) -> Self {
+        OpenOptions { precision, ..self }
     }
 }
 

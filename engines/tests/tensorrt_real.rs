@@ -75,7 +75,7 @@ fn fashion(name: &str) -> PathBuf {
 }
 
 fn sm_80() -> BuildOptions {
-    BuildOptions { target: Some((8, 0)), ..BuildOptions::default() }
+    BuildOptions::default().target(Some((8, 0)))
 }
 
 fn one_line(error: &Error) -> String {
@@ -193,13 +193,13 @@ fn what_the_version_cannot_build_is_said_before_it_tries() {
         eprintln!("{error}");
         (error.kind(), one_line(&error))
     };
-    let (kind, text) = refused(BuildOptions { fp16: true, ..sm_80() });
+    let (kind, text) = refused(sm_80().fp16(true));
     assert_eq!(kind, ErrorKind::Unsupported, "{text}");
     for part in ["no such builder flag", "an ONNX model of half precision"] {
         assert!(text.contains(part), "{text}");
     }
     for target in [(8, 7), (9, 0), (12, 34), (4, 2)] {
-        let (kind, text) = refused(BuildOptions { target: Some(target), ..BuildOptions::default() });
+        let (kind, text) = refused(BuildOptions::default().target(Some(target)));
         assert_eq!(kind, ErrorKind::Unsupported, "{text}");
         assert!(text.contains("target"), "{text}");
     }
@@ -208,7 +208,7 @@ fn what_the_version_cannot_build_is_said_before_it_tries() {
         assert_eq!(kind, ErrorKind::DriverMissing, "{text}");
         assert!(text.contains("no NVIDIA driver was found"), "{text}");
     }
-    let workspace = BuildOptions { workspace_bytes: Some(64 << 20), ..sm_80() };
+    let workspace = sm_80().workspace_bytes(Some(64 << 20));
     build_plan_with(&library, &onnx, &workspace, &mut |_| ()).expect("a limit that suffices");
 }
 

@@ -507,7 +507,7 @@ fn lanes_and_pipes_refuse_what_would_read_elsewhere() {
 
     with_doubles("lanes_and_pipes_refuse_what_would_read_elsewhere", &[], |_| {
         let context = Context::primary(0).expect("a device");
-        let options = PipeOptions { frame_bytes: 64, ..PipeOptions::default() };
+        let options = PipeOptions::default().frame_bytes(64);
         let [mut pipe, mut other] = [0, 1].map(|_| Pipe::new(&context, &options).expect("a pipe"));
         let network = Nothing(DeviceBuffer::zeroed(&context, 64).unwrap(), DeviceBuffer::zeroed(&context, 8).unwrap());
         let tables = [[0.0; 256]];

@@ -38,7 +38,15 @@ use frame::misuse;
 use memory::FrameBuffers;
 
 /// How to open a pipe.
+///
+/// ```
+/// use trt_select_cuda::FrameMemory;
+/// use trt_select_cuda::pipe::PipeOptions;
+/// let options = PipeOptions::default().frame_memory(FrameMemory::Mapped).timing(true);
+/// assert_eq!(options.frame_bytes, 1920 * 1080 * 4);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PipeOptions {
     /// Where frames from the host go.
     pub frame_memory: FrameMemory,
@@ -51,6 +59,26 @@ pub struct PipeOptions {
 impl Default for PipeOptions {
     fn default() -> Self {
         PipeOptions { frame_memory: FrameMemory::Auto, frame_bytes: 1920 * 1080 * 4, timing: false }
+    }
+}
+
+impl PipeOptions {
+    /// Sets where frames from the host go.
+    #[must_use]
+    pub fn frame_memory(self, frame_memory: FrameMemory) -> Self {
+        PipeOptions { frame_memory, ..self }
+    }
+
+    /// Sets the room for a packed frame that is allocated at open, in bytes.
+    #[must_use]
+    pub fn frame_bytes(self, frame_bytes: usize) -> Self {
+        PipeOptions { frame_bytes, ..self }
+    }
+
+    /// Sets whether times are measured by events.
+    #[must_use]
+    pub fn timing(self, timing: bool) -> Self {
+        PipeOptions { timing, ..self }
     }
 }
 

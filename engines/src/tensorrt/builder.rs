@@ -19,7 +19,14 @@ pub const PARSER_VARIABLE: &str = "TRT_SELECT_LIBNVONNXPARSER";
 const STACK_BYTES: usize = 16 << 20;
 
 /// What to build.
+///
+/// ```
+/// use trt_select_engines::tensorrt::BuildOptions;
+/// let options = BuildOptions::default().target(Some((8, 6))).workspace_bytes(Some(64 << 20));
+/// assert_eq!((options.target, options.fp16), (Some((8, 6)), false));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BuildOptions {
     /// The compute capability to build for, e.g. `(8, 0)`; `None` is that of this machine's GPU. Only RTX builds for
     /// another GPU than this machine's.
@@ -29,6 +36,26 @@ pub struct BuildOptions {
     pub fp16: bool,
     /// The most scratch memory on the device, in bytes; `None` leaves it to TensorRT.
     pub workspace_bytes: Option<u64>,
+}
+
+impl BuildOptions {
+    /// Sets the compute capability to build for; `None` is that of this machine's GPU.
+    #[must_use]
+    pub fn target(self, target: Option<(u32, u32)>) -> Self {
+        BuildOptions { target, ..self }
+    }
+
+    /// Sets whether layers may run in half precision.
+    #[must_use]
+    pub fn fp16(self, fp16: bool) -> Self {
+        BuildOptions { fp16, ..self }
+    }
+
+    /// Sets the most scratch memory on the device, in bytes; `None` leaves it to TensorRT.
+    #[must_use]
+    pub fn workspace_bytes(self, workspace_bytes: Option<u64>) -> Self {
+        BuildOptions { workspace_bytes, ..self }
+    }
 }
 
 /// How far a build is. Phases nest, and several may be under way.

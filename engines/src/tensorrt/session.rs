@@ -13,7 +13,19 @@ use super::shared::{Activation, Shared};
 use crate::{Error, ErrorKind};
 
 /// How to open a session.
+///
+/// ```
+/// use trt_select_engines::tensorrt::{Session, SessionOptions};
+///
+/// let options = SessionOptions::default().keep_plans(true).max_resident_bytes(Some(256 << 20));
+/// // On a machine without TensorRT or without a GPU the error says what is missing.
+/// match Session::open(&options) {
+///     Ok(session) => println!("{}", session.about()),
+///     Err(error) => eprintln!("{:?}: {error}", error.kind()),
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionOptions {
     /// Which device, as CUDA counts them.
     pub ordinal: u32,
@@ -23,6 +35,26 @@ pub struct SessionOptions {
     /// Most device bytes that the candidates' weights may take together. Where they would take more, the candidate that was used least
     /// recently is evicted first. `None`: no limit.
     pub max_resident_bytes: Option<u64>,
+}
+
+impl SessionOptions {
+    /// Sets which device is used, as CUDA counts them.
+    #[must_use]
+    pub fn ordinal(self, ordinal: u32) -> Self {
+        SessionOptions { ordinal, ..self }
+    }
+
+    /// Sets whether plans stay in page-locked memory after they were deserialized.
+    #[must_use]
+    pub fn keep_plans(self, keep_plans: bool) -> Self {
+        SessionOptions { keep_plans, ..self }
+    }
+
+    /// Sets the most device bytes that the candidates' weights may take together; `None`: no limit.
+    #[must_use]
+    pub fn max_resident_bytes(self, max_resident_bytes: Option<u64>) -> Self {
+        SessionOptions { max_resident_bytes, ..self }
+    }
 }
 
 /// TensorRT on one device. Clones share it.

@@ -225,7 +225,8 @@ fn prepare(args: &Args, library: &Library, gpu: (u32, u32), job: &Job, half: boo
              `precision = \"fp16\"`)",
         ));
     }
-    let options = BuildOptions { target, fp16, workspace_bytes: args.workspace.map(|mib| u64::from(mib) << 20) };
+    let workspace_bytes = args.workspace.map(|mib| u64::from(mib) << 20);
+    let options = BuildOptions::default().target(target).fp16(fp16).workspace_bytes(workspace_bytes);
     check_build(library, &job.onnx, &options)?;
     places::writable(args, &job.plan)?;
     Ok(Todo::Build { options, onnx_sha256 })
