@@ -107,27 +107,7 @@ impl TractEngine {
         let typed = tract_onnx::tract_hir::infer::InferenceModelExt::into_typed(parsed.model).map_err(refused)?;
         check_sizes(path, &typed)?;
         let typed = typed.into_optimized().map_err(refused)?;
-        let outputs = outputs
-            .iter()
-            .enumerate()
-            .map(|(index, name)| {
-                let fact = typed.output_fact(index).map_err(refused)?;
-                let extents: Vec<Extent> = fact.shape.iter().map(extent_of_dim).collect();
-                // An open batch was fixed with the inputs; an extent that is still open depends on the data.
-                if let Some(open) = extents.iter().find(|e| matches!(e, Extent::Open(_))) {
-                    return Err(Error::new(
-                        ErrorKind::Shape,
-                        format!(
-                            "{}: output `{name}` has an extent that depends on the data ({open}), expected fixed ones; export \
-                             the model without the operator that makes it (such as NonMaxSuppression)",
-                            path.display()
-                        ),
-                    ));
-                }
-                let element = format!("{:?}", fact.datum_type).to_lowercase();
-                model::tensor_info(path, Role::Output, name, &element, &extents)
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
+        let outputs = output_infos(path, &typed, &outputs)?;
 
         // The plan itself is told to use one thread. Otherwise tract reads a global setting behind a mutex for every matrix product.
         let run_options = RunOptions { executor: Some(multithread::Executor::SingleThread), ..RunOptions::default() };
@@ -261,6 +241,32 @@ fn take_inputs(path: &Path, graph: &mut pb::GraphProto) -> Result<Vec<TensorInfo
         graph.value_info.clear();
     }
     Ok(infos)
+}
+
+/// The descriptions of the outputs, whose names are those of the file.
+fn output_infos(path: &Path, typed: &TypedModel, names: &[String]) -> Result<Vec<TensorInfo>, Error> {
+    let refused = |e: TractError| refused(path, &e);
+    names
+        .iter()
+            .enumerate()
+            .map(|(index, name)| {
+                let fact = typed.output_fact(index).map_err(refused)?;
+                let extents: Vec<Extent> = fact.shape.iter().map(extent_of_dim).collect();
+                // An open batch was fixed with the inputs; an extent that is still open depends on the data.
+                if let Some(open) = extents.iter().find(|e| matches!(e, Extent::Open(_))) {
+                    return Err(Error::new(
+                        ErrorKind::Shape,
+                        format!(
+                            "{}: output `{name}` has an extent that depends on the data ({open}), expected fixed ones; export \
+                             the model without the operator that makes it (such as NonMaxSuppression)",
+                            path.display()
+                        ),
+                    ));
+                }
+                let element = format!("{:?}", fact.datum_type).to_lowercase();
+                model::tensor_info(path, Role::Output, name, &element, &extents)
+            })
+            .collect::<Result<Vec<_>, Error>>()
 }
 
 /// Refuses a model with operators that tract lacks. The error names all of them.

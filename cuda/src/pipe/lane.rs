@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bytemuck::Zeroable;
 
-use super::spec::{Axes, AxisTables, LaneInput, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor};
+use super::spec::{
+    Axes, AxisTables, LaneInput, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor, Preprocessing,
+};
 use super::{AnyFrame, FeatureGroups, HostFrame, Kernels, Patience, Pipe};
 use crate::driver::{Context, DeviceBuffer, Error, ErrorKind, Event, GraphExec, PinnedBuffer, Stream};
 use crate::{
@@ -20,6 +22,39 @@ struct AxisMemory {
     device: DeviceBuffer,
     /// The frame size that the tables are for.
     size_px: (u32, u32),
+}
+
+impl AxisMemory {
+    /// Takes room for the tables of `outputs` output samples on both axes together.
+    fn new(context: &Context, outputs: usize) -> Result<AxisMemory, Error> {
+        let bytes = outputs * size_of::<AxisWindow>() + 2 * 4 * (4 * AXIS_SIDE_PX + 4 * outputs);
+        Ok(AxisMemory {
+            staging: PinnedBuffer::new(context, bytes, false)?,
+            device: DeviceBuffer::new(context, bytes)?,
+            size_px: (0, 0),
+        })
+    }
+}
+
+/// Looks that frames are preprocessed to as many elements as the network's input has, and copies the tables of what a byte becomes to the
+/// device.
+fn check_and_copy(
+    context: &Context,
+    preprocessing: &Preprocessing<'_>,
+    input: &NetworkTensor<'_>,
+) -> Result<DeviceBuffer, Error> {
+    let Preprocessing { width_px, height_px, tables, .. } = preprocessing;
+    let elements = *width_px as usize * *height_px as usize * tables.len();
+    if elements != input.len || ![1, 3].contains(&tables.len()) {
+        return Err(Error::new(
+            ErrorKind::Misuse,
+            "lane",
+            format!("lane: expected an input of {} elements, got {elements}; give the network's size", input.len),
+        ));
+    }
+    let mut copy = DeviceBuffer::new(context, size_of_val(*tables))?;
+    copy.write(0, bytemuck::cast_slice(tables))?;
+    Ok(copy)
 }
 
 /// One candidate on the device. It owns its network.
@@ -93,28 +128,8 @@ impl<N: Network> Lane<N> {
         let (mut normalise, mut axes, mut tensor) = (None, None, None);
         match spec.input {
             LaneInput::Frame(p) => {
-                if p.width_px as usize * p.height_px as usize * p.tables.len() != input.len
-                    || ![1, 3].contains(&p.tables.len())
-                {
-                    return Err(Error::new(
-                        ErrorKind::Misuse,
-                        "lane",
-                        format!(
-                            "lane: expected an input of {} elements, got {}; give the network's size",
-                            input.len,
-                            p.width_px as usize * p.height_px as usize * p.tables.len()
-                        ),
-                    ));
-                }
-                let mut tables = DeviceBuffer::new(context, size_of_val(p.tables))?;
-                tables.write(0, bytemuck::cast_slice(p.tables))?;
-                let outputs = (p.width_px + p.height_px) as usize;
-                let bytes = outputs * size_of::<AxisWindow>() + 2 * 4 * (4 * AXIS_SIDE_PX + 4 * outputs);
-                axes = Some(AxisMemory {
-                    staging: PinnedBuffer::new(context, bytes, false)?,
-                    device: DeviceBuffer::new(context, bytes)?,
-                    size_px: (0, 0),
-                });
+                let tables = check_and_copy(context, &p, &input)?;
+                axes = Some(AxisMemory::new(context, (p.width_px + p.height_px) as usize)?);
                 params.preprocess = PreprocessParams {
                     tables: tables.address(),
                     output: input.buffer.address(),

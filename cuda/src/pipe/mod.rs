@@ -102,6 +102,25 @@ pub struct FeatureGroups {
     pub grid: Option<Grid>,
 }
 
+impl FeatureGroups {
+    /// Refuses a grid that does not lie inside of the frame.
+    fn check(&self, frame: &AnyFrame<'_>) -> Result<(), Error> {
+        let Some(grid) = &self.grid else { return Ok(()) };
+        let (width, height) = frame.size_px();
+        let cells = |side: u32| (side / grid.scale.max(1)).max(1);
+        if grid.scale == 0
+            || !(1..=cells(width)).contains(&grid.width)
+            || !(1..=cells(height)).contains(&grid.height)
+            || grid.width * grid.height > kernels::MAX_CELLS
+        {
+            return Err(misuse(
+                "grid: expected cells inside of the frame, 19200 at most, got others; see features::GridSize",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Times of a frame's way to its features, in milliseconds, by the device's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BeginTimes {
@@ -252,19 +271,7 @@ impl Pipe {
     pub fn begin(&mut self, frame: &AnyFrame<'_>, groups: FeatureGroups) -> Result<(), Error> {
         self.settle()?;
         self.awaited = FeatureGroups::default();
-        if let Some(grid) = &groups.grid {
-            let (width, height) = frame.size_px();
-            let cells = |side: u32| (side / grid.scale.max(1)).max(1);
-            if grid.scale == 0
-                || !(1..=cells(width)).contains(&grid.width)
-                || !(1..=cells(height)).contains(&grid.height)
-                || grid.width * grid.height > kernels::MAX_CELLS
-            {
-                return Err(misuse(
-                    "grid: expected cells inside of the frame, 19200 at most, got others; see features::GridSize",
-                ));
-            }
-        }
+        groups.check(frame)?;
         if self.dirty {
             // SAFETY: the scratch is ours, of that size, and no work is under way.
             unsafe { self.stream.set_bytes_async(self.scratch.address(), 0, self.scratch.bytes())? };
@@ -298,6 +305,17 @@ impl Pipe {
             timing.copied = copied;
             timing.uploaded.record(&self.stream)?;
         }
+        self.launch_features(groups)?;
+        if let Some(timing) = &self.timing {
+            timing.done.record(&self.stream)?;
+        }
+        self.awaited = groups;
+        self.patience = Patience::default();
+        Ok(())
+    }
+
+    /// Enqueues the feature kernels asked for, on the frame that `desc` describes.
+    fn launch_features(&mut self, groups: FeatureGroups) -> Result<(), Error> {
         self.sequence += 1;
         let grid = groups.grid.unwrap_or_default();
         let mut params = FeaturesParams {
@@ -324,11 +342,6 @@ impl Pipe {
             // SAFETY: as above.
             unsafe { self.kernels.grid.launch(&self.stream, [1, 1, 1], [kernels::GRID_BLOCK, 1, 1], 0, &mut args)? };
         }
-        if let Some(timing) = &self.timing {
-            timing.done.record(&self.stream)?;
-        }
-        self.awaited = groups;
-        self.patience = Patience::default();
         Ok(())
     }
 
