@@ -41,7 +41,7 @@ pub fn differs_from(trained_for: &TrainedFor, set: &CandidateSet) -> Option<Stri
     }
     (!differences.is_empty()).then(|| {
         format!(
-            "premodel: expected what it was trained for: {}; its costs may not hold here: run trt-select profile and train anew",
+            "premodel: expected what it was trained for: {}; its costs may not hold here: profile it here and train anew",
             differences.join("; ")
         )
     })

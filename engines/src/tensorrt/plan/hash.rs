@@ -50,7 +50,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// of the model's file alone.
 ///
 /// # Errors
-/// [`ErrorKind::Io`] if it is no regular file or cannot be read.
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) if it is no regular file or cannot be read.
 pub fn sha256_of_file(path: &Path) -> Result<String, Error> {
     let unreadable = |e: io::Error| unreadable(path, e);
     if !fs::metadata(path).map_err(unreadable)?.is_file() {

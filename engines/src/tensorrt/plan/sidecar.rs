@@ -1,4 +1,4 @@
-//! The sidecar of a plan: `X.plan.json` beside `X.plan`, written with it ([`write`]), says what the plan was built from, for
+//! The sidecar of a plan: `X.plan.json` beside `X.plan`, written with it ([`write()`]), says what the plan was built from, for
 //! what, and its SHA-256.
 //!
 //! ```json
@@ -32,7 +32,7 @@
 //! | `built_at`, `build_seconds`, `by` | when (UTC), in what time, and by which release |
 //! | `check` | SHA-256 of this file's text without this key |
 //!
-//! A sidecar is a record, not a place for settings: one that is not, byte for byte, what [`write`] wrote is refused.
+//! A sidecar is a record, not a place for settings: one that is not, byte for byte, what [`write()`] wrote is refused.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
