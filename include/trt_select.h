@@ -304,6 +304,11 @@ typedef struct trtsel_selector trtsel_selector;
 typedef int32_t trtsel_status;
 
 /**
+ * Who can do something about a status: a `TRTSEL_GROUP_` number. Numbers are only ever added.
+ */
+typedef int32_t trtsel_group;
+
+/**
  * What a selector is made of. The texts live until the selector is closed.
  */
 typedef struct trtsel_info {
@@ -894,7 +899,7 @@ typedef struct trtsel_answer {
 #define TRTSEL_PREMODEL 14
 
 /**
- * An engine or its library is missing, not compiled in, or failed; or no candidate works.
+ * An engine failed, or no candidate works.
  */
 #define TRTSEL_ENGINE 15
 
@@ -912,6 +917,91 @@ typedef struct trtsel_answer {
  * An error of a kind that has no number of its own.
  */
 #define TRTSEL_ERROR 18
+
+/**
+ * TensorRT or ONNX Runtime is not on this machine, or not of a version that will do.
+ */
+#define TRTSEL_LIBRARY_MISSING 19
+
+/**
+ * There is no NVIDIA driver on this machine, or one that is too old.
+ */
+#define TRTSEL_DRIVER_MISSING 20
+
+/**
+ * There is an NVIDIA driver, but no such GPU.
+ */
+#define TRTSEL_DEVICE_MISSING 21
+
+/**
+ * The GPU faulted. Only a new process can use it again.
+ */
+#define TRTSEL_DEVICE_LOST 22
+
+/**
+ * The GPU has no more memory for what was asked for.
+ */
+#define TRTSEL_DEVICE_MEMORY 23
+
+/**
+ * The host has no more memory, or none that can be page-locked.
+ */
+#define TRTSEL_HOST_MEMORY 24
+
+/**
+ * A limit that the caller set (`max_resident_bytes`) leaves no room for what was asked for.
+ */
+#define TRTSEL_LIMIT 25
+
+/**
+ * The operating system does not let this process do what was asked for.
+ */
+#define TRTSEL_DENIED 26
+
+/**
+ * There is no plan where a candidate's plan should be.
+ */
+#define TRTSEL_PLAN_MISSING 27
+
+/**
+ * A plan was made for another TensorRT or another GPU, or from another model than the one beside it.
+ */
+#define TRTSEL_PLAN_MISMATCH 28
+
+/**
+ * A plan is damaged, or TensorRT refuses it.
+ */
+#define TRTSEL_PLAN 29
+
+/**
+ * A model could not be understood, or its tensors are not what they must be.
+ */
+#define TRTSEL_MODEL 30
+
+/**
+ * No failure: `TRTSEL_OK` and `TRTSEL_PENDING`.
+ */
+#define TRTSEL_GROUP_NONE 0
+
+/**
+ * The same call may succeed later, or once memory is free.
+ */
+#define TRTSEL_GROUP_RETRY 1
+
+/**
+ * The caller asked for something that cannot be done: the program, its files or its settings have to change.
+ */
+#define TRTSEL_GROUP_CALLER 2
+
+/**
+ * Something on the machine is missing, broken or forbidden: a file, a library, a driver, a GPU, a right.
+ */
+#define TRTSEL_GROUP_ENVIRONMENT 3
+
+/**
+ * A defect of this library: report it.
+ */
+#define TRTSEL_GROUP_DEFECT 4
 
 #ifdef __cplusplus
 extern "C" {
@@ -943,6 +1033,12 @@ const char *trtsel_status_name(trtsel_status status);
  * `trtsel_selector_error` and its like.
  */
 const char *trtsel_status_message(trtsel_status status);
+
+/**
+ * Who can do something about a status: a `TRTSEL_GROUP_` number. A number that is no status is the caller's mistake. Any thread; does not
+ * allocate.
+ */
+trtsel_group trtsel_status_group(trtsel_status status);
 
 /**
  * Writes what the selector is made of. Any thread, at any time; does not allocate.

@@ -39,6 +39,8 @@ struct error {
 
     /* The status's name, a static text. */
     const char* name() const noexcept { return trtsel_status_name(status); }
+    /* Who can do something about it: a TRTSEL_GROUP_ number. */
+    trtsel_group group() const noexcept { return trtsel_status_group(status); }
 };
 
 #ifdef TRTSEL_EXCEPTIONS
@@ -48,6 +50,8 @@ class exception : public std::runtime_error {
   public:
     explicit exception(const error& e) : std::runtime_error(e.text), status_(e.status) {}
     trtsel_status status() const noexcept { return status_; }
+    /* Who can do something about it: a TRTSEL_GROUP_ number. */
+    trtsel_group group() const noexcept { return trtsel_status_group(status_); }
 
   private:
     trtsel_status status_;

@@ -147,7 +147,7 @@ impl Candidate {
                     "add the ONNX, or use an engine that runs plans",
                 )
             })?;
-            let options = OpenOptions { threads: config.threads, precision: spec.precision };
+            let options = OpenOptions::default().threads(config.threads).precision(spec.precision);
             registry::open(kind, path, &spec.name, &options)?
         };
         Candidate::new(&spec.name, engine, preprocess, spec.scores, spec.input.as_deref(), spec.output.as_deref())

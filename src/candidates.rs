@@ -60,13 +60,14 @@ impl CandidateSet {
     /// Opens every candidate of a bundle. (The engines run each network once when they open it, so that what they do lazily is
     /// done.) Answers which engine was chosen, and why.
     ///
-    /// [`Kind::Auto`] takes TensorRT where the build has it, every candidate has a plan, and it opens; else what
-    /// [`registry::resolve`] says.
+    /// [`registry::choose`] says in which order engines are tried.
     ///
     /// # Errors
     /// Where an engine, a model or a plan cannot be opened, or models differ in their number of classes.
     pub fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
-        let (set, choice) = CandidateSet::open_on(bundle, config)?;
+        let on_host = |kind| CandidateSet::open_on_host(bundle, config, kind);
+        let (set, choice) =
+            registry::choose(config.engine, has_plans(bundle), || CandidateSet::open_on_gpu(bundle, config), on_host)?;
         let first = &set.list[0];
         if let Some(other) = set.list.iter().find(|c| c.classes() != first.classes()) {
             return Err(Error::expected(
@@ -82,33 +83,21 @@ impl CandidateSet {
     }
 
     #[cfg(feature = "tensorrt")]
-    fn open_on(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
-        use crate::backend::gpu::Gpu;
-        let on_gpu = || {
-            let (gpu, choice) = Gpu::open(bundle, config)?;
-            Ok((CandidateSet::new(gpu.infos(), Box::new(gpu)), choice))
-        };
-        match config.engine {
-            Kind::Tensorrt => on_gpu(),
-            Kind::Auto if Gpu::may_open(bundle) => on_gpu().or_else(|error: Error| {
-                let (set, mut choice) = CandidateSet::open_on_host(bundle, config)?;
-                choice.reason = format!("{}; tensorrt: {error}", choice.reason);
-                Ok((set, choice))
-            }),
-            _ => CandidateSet::open_on_host(bundle, config),
-        }
+    fn open_on_gpu(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, String)> {
+        let gpu = crate::backend::gpu::Gpu::open(bundle, config)?;
+        let reason = gpu.about().to_owned();
+        Ok((CandidateSet::new(gpu.infos(), Box::new(gpu)), reason))
     }
 
     #[cfg(not(feature = "tensorrt"))]
-    fn open_on(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
-        CandidateSet::open_on_host(bundle, config)
+    fn open_on_gpu(_: &Bundle, _: &OpenConfig) -> Result<(CandidateSet, String)> {
+        Err(registry::not_compiled(Kind::Tensorrt).into())
     }
 
-    fn open_on_host(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
-        let choice = registry::resolve(config.engine)?;
-        let open = |spec| Candidate::open(bundle, spec, choice.kind, config);
+    fn open_on_host(bundle: &Bundle, config: &OpenConfig, kind: Kind) -> Result<CandidateSet> {
+        let open = |spec| Candidate::open(bundle, spec, kind, config);
         let list = bundle.candidates.iter().map(open).collect::<Result<Vec<_>>>()?;
-        Ok((CandidateSet::on_host(list, config.threads), choice))
+        Ok(CandidateSet::on_host(list, config.threads))
     }
 
     fn on_host(list: Vec<Candidate>, threads: usize) -> CandidateSet {
@@ -223,4 +212,9 @@ impl CandidateSet {
             device,
         })
     }
+}
+
+/// Whether TensorRT is worth trying: the build has it, and every candidate has a plan's file.
+fn has_plans(bundle: &Bundle) -> bool {
+    cfg!(feature = "tensorrt") && bundle.candidates.iter().all(|c| c.plan_path(bundle).is_file())
 }

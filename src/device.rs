@@ -39,7 +39,7 @@ pub fn differs_from(trained_for: &TrainedFor, candidate: &CandidateInfo, device:
     }
     (!differences.is_empty()).then(|| {
         format!(
-            "premodel: expected what it was trained for: {}; its costs may not hold here: run trt-select profile and train anew",
+            "premodel: expected what it was trained for: {}; its costs may not hold here: profile it here and train anew",
             differences.join("; ")
         )
     })

@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 
-/// What went wrong, for code that wants to tell cases apart.
+use trt_select_base::cause::Cause;
+use trt_select_base::text::one_line;
+use trt_select_engines::ErrorKind as EngineErrorKind;
+
+/// What went wrong, for code that wants to tell cases apart. [`ErrorKind::group`] says who can do something about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -14,7 +18,7 @@ pub enum ErrorKind {
     Bundle,
     /// A premodel could not be understood, or does not fit what it is used with.
     Premodel,
-    /// An engine or its library is missing, or failed.
+    /// An engine failed, or no candidate works.
     Engine,
     /// A frame or tensor handed in cannot be taken.
     Input,
@@ -24,19 +28,119 @@ pub enum ErrorKind {
     Data,
     /// An input's deadline passed before any candidate had run.
     Deadline,
+    /// TensorRT or ONNX Runtime is not on this machine, or not of a version that will do.
+    LibraryMissing,
+    /// There is no NVIDIA driver on this machine, or one that is too old.
+    DriverMissing,
+    /// There is an NVIDIA driver, but no such GPU.
+    DeviceMissing,
+    /// The GPU faulted. Only a new process can use it again.
+    DeviceLost,
+    /// The GPU has no more memory for what was asked for.
+    DeviceMemory,
+    /// The host has no more memory, or none that can be page-locked.
+    HostMemory,
+    /// A limit that the caller set (`max_resident_bytes`) leaves no room for what was asked for.
+    Limit,
+    /// The operating system does not let this process do what was asked for.
+    Denied,
+    /// There is no plan where a candidate's plan should be.
+    PlanMissing,
+    /// A plan was made for another TensorRT or another GPU, or from another model than the one beside it.
+    PlanMismatch,
+    /// A plan is damaged, or TensorRT refuses it.
+    Plan,
+    /// A model could not be understood, or its tensors are not what they must be.
+    Model,
+    /// This build or this engine does not have what was asked for.
+    Unsupported,
 }
 
-/// One line: the object, what was expected, what was found, what to do.
+/// Who can do something about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorGroup {
+    /// The same call may succeed later, or once memory is free: nothing is wrong with the program, its files or the machine.
+    Retry,
+    /// The caller asked for something that cannot be done: the program, its files or its settings have to change.
+    Caller,
+    /// Something on the machine is missing, broken or forbidden: a file, a library, a driver, a GPU, a right.
+    Environment,
+}
+
+impl ErrorKind {
+    /// Every kind, in the order of their declaration.
+    pub const ALL: [ErrorKind; 21] = [
+        ErrorKind::Io,
+        ErrorKind::Bundle,
+        ErrorKind::Premodel,
+        ErrorKind::Engine,
+        ErrorKind::Input,
+        ErrorKind::Usage,
+        ErrorKind::Data,
+        ErrorKind::Deadline,
+        ErrorKind::LibraryMissing,
+        ErrorKind::DriverMissing,
+        ErrorKind::DeviceMissing,
+        ErrorKind::DeviceLost,
+        ErrorKind::DeviceMemory,
+        ErrorKind::HostMemory,
+        ErrorKind::Limit,
+        ErrorKind::Denied,
+        ErrorKind::PlanMissing,
+        ErrorKind::PlanMismatch,
+        ErrorKind::Plan,
+        ErrorKind::Model,
+        ErrorKind::Unsupported,
+    ];
+
+    /// Who can do something about an error of this kind.
+    ///
+    /// ```
+    /// use trt_select::error::{ErrorGroup, ErrorKind};
+    /// assert_eq!(ErrorKind::DeviceMemory.group(), ErrorGroup::Retry);
+    /// assert_eq!(ErrorKind::LibraryMissing.group(), ErrorGroup::Environment);
+    /// ```
+    pub const fn group(self) -> ErrorGroup {
+        match self {
+            ErrorKind::Deadline | ErrorKind::DeviceMemory | ErrorKind::HostMemory => ErrorGroup::Retry,
+            ErrorKind::Bundle
+            | ErrorKind::Premodel
+            | ErrorKind::Input
+            | ErrorKind::Usage
+            | ErrorKind::Data
+            | ErrorKind::Limit
+            | ErrorKind::Model
+            | ErrorKind::Unsupported => ErrorGroup::Caller,
+            ErrorKind::Io
+            | ErrorKind::Engine
+            | ErrorKind::LibraryMissing
+            | ErrorKind::DriverMissing
+            | ErrorKind::DeviceMissing
+            | ErrorKind::DeviceLost
+            | ErrorKind::Denied
+            | ErrorKind::PlanMissing
+            | ErrorKind::PlanMismatch
+            | ErrorKind::Plan => ErrorGroup::Environment,
+        }
+    }
+}
+
+/// One line: the object, what was expected, what was found, what to do. Its kind is for code, and its
+/// [`source`](std::error::Error::source) the error below it, where there is one.
 ///
 /// ```
 /// use trt_select::error::{Error, ErrorKind};
 /// let e = Error::expected(ErrorKind::Bundle, "bundle.toml:3: `format`", "1", "2", "use a release that reads format 2");
 /// assert_eq!(e.to_string(), "bundle.toml:3: `format`: expected 1, got 2; use a release that reads format 2");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Error {
     kind: ErrorKind,
     message: Cow<'static, str>,
+    #[source]
+    cause: Option<Cause>,
 }
 
 /// What the crate's fallible calls give.
@@ -46,12 +150,12 @@ impl Error {
     /// An error of a kind with its line. Line breaks and control characters in it are replaced, so that it stays one
     /// line whatever a library or a file name put into it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error { kind, message: Cow::Owned(one_line(message.into())) }
+        Error { kind, message: Cow::Owned(one_line(message.into()).into_owned()), cause: None }
     }
 
     /// An error whose line is known at compile time: nothing is allocated, so it may be made on the hot path.
     pub const fn from_static(kind: ErrorKind, message: &'static str) -> Self {
-        Error { kind, message: Cow::Borrowed(message) }
+        Error { kind, message: Cow::Borrowed(message), cause: None }
     }
 
     /// The line from its four parts: `object: expected X, got Y; remedy`.
@@ -63,6 +167,19 @@ impl Error {
         remedy: impl Display,
     ) -> Self {
         Error::new(kind, format!("{object}: expected {expected}, got {got}; {remedy}"))
+    }
+
+    /// The same error with the one that caused it.
+    #[must_use]
+    pub fn caused_by(self, cause: impl Into<Cause>) -> Self {
+        Error { cause: Some(cause.into()), ..self }
+    }
+
+    /// The same error of an object that the line does not name yet, such as a candidate: `object: line`.
+    #[must_use]
+    pub fn within(self, object: impl Display) -> Self {
+        let line = format!("{object}: {}", self.message);
+        Error { message: Cow::Owned(one_line(line).into_owned()), ..self }
     }
 
     /// What went wrong.
@@ -81,32 +198,6 @@ impl Error {
     }
 }
 
-/// Lines joined by `; `, other control characters escaped.
-fn one_line(message: String) -> String {
-    if !message.contains(char::is_control) {
-        return message;
-    }
-    let lines: Vec<&str> =
-        message.split(['\n', '\r']).map(|line| line.trim_matches([' ', ';'])).filter(|line| !line.is_empty()).collect();
-    let mut out = String::with_capacity(message.len());
-    for c in lines.join("; ").chars() {
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-impl Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}
-
 #[cfg(feature = "tensorrt")]
 impl From<trt_select_cuda::driver::Error> for Error {
     fn from(error: trt_select_cuda::driver::Error) -> Self {
@@ -117,10 +208,23 @@ impl From<trt_select_cuda::driver::Error> for Error {
 impl From<trt_select_engines::Error> for Error {
     fn from(error: trt_select_engines::Error) -> Self {
         let kind = match error.kind() {
-            trt_select_engines::ErrorKind::Io => ErrorKind::Io,
+            EngineErrorKind::Io => ErrorKind::Io,
+            EngineErrorKind::LibraryMissing => ErrorKind::LibraryMissing,
+            EngineErrorKind::DriverMissing => ErrorKind::DriverMissing,
+            EngineErrorKind::DeviceMissing => ErrorKind::DeviceMissing,
+            EngineErrorKind::DeviceLost => ErrorKind::DeviceLost,
+            EngineErrorKind::DeviceMemory => ErrorKind::DeviceMemory,
+            EngineErrorKind::HostMemory => ErrorKind::HostMemory,
+            EngineErrorKind::Limit => ErrorKind::Limit,
+            EngineErrorKind::Denied => ErrorKind::Denied,
+            EngineErrorKind::PlanMissing => ErrorKind::PlanMissing,
+            EngineErrorKind::PlanMismatch => ErrorKind::PlanMismatch,
+            EngineErrorKind::Plan => ErrorKind::Plan,
+            EngineErrorKind::Model | EngineErrorKind::Shape => ErrorKind::Model,
+            EngineErrorKind::Unsupported => ErrorKind::Unsupported,
             _ => ErrorKind::Engine,
         };
-        Error::new(kind, error.to_string())
+        Error::new(kind, error.to_string()).caused_by(error)
     }
 }
 
@@ -139,18 +243,35 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_has_a_group() {
+        for (at, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert!(!ErrorKind::ALL[..at].contains(&kind), "{kind:?} stands there twice");
+        }
+        for group in [ErrorGroup::Retry, ErrorGroup::Caller, ErrorGroup::Environment] {
+            assert!(ErrorKind::ALL.iter().any(|kind| kind.group() == group), "{group:?}");
+        }
+    }
+
+    #[test]
     fn engine_errors_keep_their_line() {
         use trt_select_engines as engines;
         for (kind, ours) in [
             (engines::ErrorKind::Io, ErrorKind::Io),
-            (engines::ErrorKind::LibraryMissing, ErrorKind::Engine),
-            (engines::ErrorKind::Model, ErrorKind::Engine),
-            (engines::ErrorKind::Shape, ErrorKind::Engine),
+            (engines::ErrorKind::LibraryMissing, ErrorKind::LibraryMissing),
+            (engines::ErrorKind::DriverMissing, ErrorKind::DriverMissing),
+            (engines::ErrorKind::DeviceMemory, ErrorKind::DeviceMemory),
+            (engines::ErrorKind::PlanMissing, ErrorKind::PlanMissing),
+            (engines::ErrorKind::PlanMismatch, ErrorKind::PlanMismatch),
+            (engines::ErrorKind::Plan, ErrorKind::Plan),
+            (engines::ErrorKind::Model, ErrorKind::Model),
+            (engines::ErrorKind::Shape, ErrorKind::Model),
             (engines::ErrorKind::Run, ErrorKind::Engine),
         ] {
             let e = Error::from(engines::Error::new(kind, "net.onnx: expected a model, got nothing; export it again"));
             assert_eq!(e.kind(), ours);
             assert_eq!(e.message(), "net.onnx: expected a model, got nothing; export it again");
+            let source = std::error::Error::source(&e).and_then(|s| s.downcast_ref::<engines::Error>());
+            assert_eq!(source.map(engines::Error::kind), Some(kind));
         }
     }
 }

@@ -78,7 +78,7 @@ pub use trt_select_train as train;
 pub use candidate::{Candidate, CandidateInfo};
 pub use candidates::{CandidateSet, Run, TimedFeatures};
 pub use config::{GpuConfig, OpenConfig};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorGroup, ErrorKind, Result};
 pub use frame::{Frame, FrameError};
 pub use input::Input;
 pub use selector::{InFlight, Outcome, Selector, SignalSlot, read_premodel};

@@ -13,8 +13,9 @@ pub const CLIP_DARK: u8 = 32;
 /// A pixel whose grey is at or above this counts as bright.
 pub const CLIP_BRIGHT: u8 = 224;
 
-/// What one walk over a frame leaves behind. Every implementation (scalar, SIMD, CUDA) fills it with the same numbers,
-/// bit for bit; one host function derives the signals from it. The order is part of the ABI.
+/// The integers that one walk over a frame adds up. Every implementation of the walk (scalar, SIMD, CUDA) fills it with the same
+/// numbers, bit for bit, and one function on the host computes the features from them. The order of the fields is part of the ABI that
+/// the kernels share with the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Accumulators {

@@ -29,12 +29,24 @@ impl Format {
     /// Every format, in the order of its number.
     pub const ALL: [Format; 6] = [Format::Rgb8, Format::Bgr8, Format::Rgba8, Format::Gray8, Format::Nv12, Format::Yuyv];
 
-    /// Whether pixels carry luma and chroma, so that [`Matrix`] and [`Range`] matter.
+    /// Whether pixels are luma and chroma, so that their colours depend on [`Matrix`] and [`Range`].
+    ///
+    /// ```
+    /// use trt_select_cuda::Format;
+    /// assert!(Format::Nv12.is_yuv() && !Format::Rgb8.is_yuv());
+    /// ```
     pub const fn is_yuv(self) -> bool {
         matches!(self, Format::Nv12 | Format::Yuyv)
     }
 
     /// Fewest bytes that one row of plane 0 takes, for a width in pixels.
+    ///
+    /// ```
+    /// use trt_select_cuda::Format;
+    /// assert_eq!(Format::Rgb8.row_bytes(5), 15);
+    /// // Two pixels share four bytes; the last one of an odd row has a group of its own.
+    /// assert_eq!(Format::Yuyv.row_bytes(5), 12);
+    /// ```
     pub const fn row_bytes(self, width: u32) -> u64 {
         let w = width as u64;
         match self {
@@ -94,12 +106,13 @@ pub enum Range {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FrameMemory {
-    /// Device memory; on integrated devices, where host and device share their chips, whichever measures faster.
+    /// Device memory. On integrated devices, where host and device share their memory chips, both ways are measured when the pipe is
+    /// opened, and the faster one is taken.
     #[default]
     Auto,
     /// A copy to device memory.
     Device,
-    /// Mapped host memory: no copy by the device, and on some boards no cache between it and the kernels.
+    /// Mapped host memory, which kernels read in place: the device copies nothing, but on some boards reads it without a cache.
     Mapped,
 }
 
@@ -126,8 +139,22 @@ impl FromStr for FrameMemory {
     }
 }
 
-/// A frame as kernels and C see it: addresses, strides, numbers. No lifetime, nothing checked: the safe form is
-/// `trt_select::Frame`.
+/// A frame as kernels and C see it: addresses, strides, numbers. It has no lifetime, and nobody has checked it; `trt_select::Frame` is
+/// the safe form.
+///
+/// ```
+/// use trt_select_cuda::{Format, FrameDesc};
+///
+/// let (width_px, height_px) = (640, 480);
+/// let desc = FrameDesc {
+///     width_px,
+///     height_px,
+///     stride0_bytes: Format::Rgb8.row_bytes(width_px),
+///     format: Format::Rgb8 as u32,
+///     ..FrameDesc::default()
+/// };
+/// assert_eq!(desc.stride0_bytes, 3 * 640);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct FrameDesc {

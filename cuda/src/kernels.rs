@@ -1,6 +1,6 @@
 //! The kernels: their PTX, their names, and how they are launched.
 //!
-//! Plain constants; they need no driver. A test compares them with what the kernels' sources say of themselves.
+//! They are plain constants and need no driver. A test compares them with the constants in the kernels' sources.
 //!
 //! | kernel | argument | block | grid |
 //! | --- | --- | --- | --- |
@@ -9,11 +9,11 @@
 //! | [`PREPROCESS`] | device address of [`PreprocessParams`](crate::PreprocessParams) | [`PREPROCESS_BLOCK`] | [`preprocess_grid`] |
 //! | [`SIGNALS`] | device address of [`SignalsParams`](crate::SignalsParams) | [`SIGNALS_BLOCK`] | 1 |
 //!
-//! Blocks and the grids that are one number extend along x; no kernel takes dynamic shared memory.
+//! A block, or a grid, that is given as one number extends along x. No kernel uses dynamic shared memory.
 //!
 //! # What runs at once
-//! The two feature kernels share a scratch of [`SCRATCH_BYTES`] and a record, of which each has its own part: they may run
-//! at once. Two launches of the same one on the same scratch may not; on one stream they never do.
+//! The two feature kernels are given the same scratch of [`SCRATCH_BYTES`] and the same record, and each uses a part of its own, so they
+//! may run at the same time. Two launches of the same kernel on the same scratch must run one after the other, as they do on one stream.
 
 /// The kernels as PTX (ISA 6.0, for sm_53 and everything later), as `cuda/kernels/build-ptx` made it.
 pub const PTX: &str = include_str!("../kernels/kernels.ptx");
@@ -40,12 +40,12 @@ pub const PREPROCESS_BLOCK: u32 = 256;
 pub const SIGNALS_BLOCK: u32 = 256;
 
 /// Bytes of device memory that [`FeaturesParams::scratch`](crate::FeaturesParams::scratch) points to, at a multiple of 8.
-/// The host zeroes them once; every kernel leaves behind what the next launch needs. After a launch that was cut short
-/// (a failed or destroyed context) they must be zeroed again.
+/// The host zeroes them once; each kernel leaves its part as the next launch expects it. After a launch that did not come to its end
+/// (because the context failed or was destroyed) the host must zero them again.
 pub const SCRATCH_BYTES: usize = WHOLE_SCRATCH_BYTES + MAX_CELLS as usize * (4 + 4 + 2);
 /// Most cells of the grid that [`FEATURES_GRID`] works on.
 pub const MAX_CELLS: u32 = 19_200;
-/// The part at the beginning of the scratch that [`FEATURES_WHOLE`] uses, in bytes. The rest is [`FEATURES_GRID`]'s.
+/// Bytes at the beginning of the scratch that [`FEATURES_WHOLE`] uses; [`FEATURES_GRID`] uses the rest.
 pub const WHOLE_SCRATCH_BYTES: usize = 256;
 
 /// Width in pixels of the part of the tensor that one block of [`PREPROCESS`] makes.
@@ -55,11 +55,18 @@ pub const PREPROCESS_TILE_HEIGHT: u32 = 16;
 
 /// Pixels of a row that a thread of [`FEATURES_WHOLE`] takes at a time.
 const UNIT_PX: u32 = 16;
-/// Blocks of [`FEATURES_WHOLE`] that a multiprocessor holds at once where registers are scarcest.
+/// Blocks of [`FEATURES_WHOLE`] that a multiprocessor can hold at once, on the GPUs with the fewest registers.
 const WHOLE_BLOCKS_PER_MULTIPROCESSOR: u32 = 4;
 
-/// Blocks of [`FEATURES_WHOLE`] for a frame of this size in pixels on a device of this many multiprocessors: as many as
-/// have something to do, and no more than run at once. Any number of blocks from 1 on gives the same sums.
+/// How many blocks of [`FEATURES_WHOLE`] to launch for a frame of this size in pixels, on a device of this many multiprocessors: as many
+/// as find work, but no more than the device can run at once. The sums are the same for any number of blocks from 1 on.
+///
+/// ```
+/// use trt_select_cuda::kernels::whole_grid;
+/// // A small frame keeps 5 blocks busy; a large one as many as 2 multiprocessors hold.
+/// assert_eq!(whole_grid(160, 120, 16), 5);
+/// assert_eq!(whole_grid(1920, 1080, 2), 8);
+/// ```
 pub const fn whole_grid(width: u32, height: u32, multiprocessors: u32) -> u32 {
     let units = width.div_ceil(UNIT_PX) as u64 * height as u64;
     let busy = units.div_ceil(WHOLE_BLOCK as u64);
@@ -68,8 +75,8 @@ pub const fn whole_grid(width: u32, height: u32, multiprocessors: u32) -> u32 {
     if blocks == 0 { 1 } else { blocks as u32 }
 }
 
-/// The grid of [`PREPROCESS`] for a tensor of this size in pixels. The frame does not matter, so that a graph can be
-/// replayed on frames of any size.
+/// The grid of [`PREPROCESS`] for a tensor of this size in pixels. It does not depend on the frame, so that a graph that was captured
+/// once can be replayed on frames of any size.
 pub const fn preprocess_grid(width: u32, height: u32) -> [u32; 3] {
     [width.div_ceil(PREPROCESS_TILE_WIDTH), height.div_ceil(PREPROCESS_TILE_HEIGHT), 1]
 }

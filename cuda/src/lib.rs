@@ -1,7 +1,7 @@
 //! The CUDA room: what host code and kernels share.
 //!
 //! - Plain-data descriptors: how a frame lies in memory ([`FrameDesc`]), the integer accumulators that every implementation
-//!   of the features fills ([`Accumulators`]), what kernels are told and tell ([`FeaturesParams`] and the rest). They are
+//!   of the features fills ([`Accumulators`]), the kernels' arguments and results ([`FeaturesParams`] and the rest). They are
 //!   `#[repr(C)]` without padding, so that a kernel, a C caller and the scalar reference read the same bytes.
 //! - [`kernels`]: the kernels' PTX, names and launch geometry.
 //! - Feature `driver`: module `driver`, the thin layer over the CUDA driver, and module `pipe`, a frame's way over the device.

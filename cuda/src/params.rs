@@ -1,6 +1,6 @@
-//! What kernels are told, and what they tell: plain data whose layout is part of the kernels' ABI.
+//! The kernels' arguments, and the records that kernels fill: plain data whose layout is part of the kernels' ABI.
 //!
-//! `kernels/params.cuh` has the same structures for the kernels; a test holds their sizes and offsets together.
+//! `kernels/params.cuh` declares the same structures for the kernels; a test compares sizes and offsets of both.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -19,7 +19,7 @@ pub struct FeaturesParams {
     pub scratch: u64,
     /// Device address of the [`FeaturesRecord`] to fill.
     pub record: u64,
-    /// What the kernel writes into its sequence word when the record holds this frame's numbers; never 0.
+    /// The number that the kernel writes into its sequence word once the record holds this frame's sums; never 0.
     pub sequence: u64,
     /// Pixels per cell of the grid, in both axes.
     pub grid_scale: u32,
@@ -31,7 +31,7 @@ pub struct FeaturesParams {
     pub reserved: u32,
 }
 
-/// What the feature kernels leave, in memory that the host reads while they run.
+/// What the feature kernels write, in memory that the host reads while they run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct FeaturesRecord {
@@ -43,7 +43,7 @@ pub struct FeaturesRecord {
     pub grid_sequence: u64,
 }
 
-/// The input samples that one output sample of an axis is made of.
+/// Which input samples of an axis one output sample is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct AxisWindow {
@@ -65,7 +65,7 @@ pub struct AxisParams {
     pub windows: u64,
     /// Device address of the weights, i32 with 22 fraction bits.
     pub weights: u64,
-    /// Outputs are inputs, shifted by `offset`: no tables are read.
+    /// 1: each output is the input at its place plus `offset`, and no tables are read.
     pub is_copy: u32,
     /// First output that is wanted, counted in outputs of the whole resized axis; used where `is_copy`.
     pub offset: u32,
@@ -109,7 +109,7 @@ pub struct SignalsParams {
     pub probabilities: u64,
     /// Device address of the [`SignalsRecord`] to fill.
     pub record: u64,
-    /// What the kernel writes into the sequence word; never 0.
+    /// The number that the kernel writes into the sequence word once the record is complete; never 0.
     pub sequence: u64,
     /// Number of scores, at least 1.
     pub count: u32,
@@ -121,7 +121,7 @@ pub struct SignalsParams {
     pub reserved: u32,
 }
 
-/// What the signals kernel leaves, in memory that the host reads.
+/// What the signals kernel writes, in memory that the host reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct SignalsRecord {
@@ -133,9 +133,9 @@ pub struct SignalsRecord {
     pub margin: f32,
     /// Entropy over the logarithm of the number of classes.
     pub entropy: f32,
-    /// 1: every score was what it must be; 0: the other fields mean nothing.
+    /// 1: every score was a finite number (of probabilities: in their range); 0: the other fields mean nothing.
     pub valid: u32,
-    /// How many entries of the next two hold something: the smaller of [`TOP_K`] and the number of classes.
+    /// How many entries of the next two fields are filled: the smaller of [`TOP_K`] and the number of classes.
     pub top_k: u32,
     /// Classes of the largest probabilities, largest first; of equals, the smaller number first.
     pub top_classes: [u32; TOP_K],

@@ -81,7 +81,11 @@ fn with_context(context: &Context) -> Result<()> {
 
 fn is_the_error(error: &Error, code: i32, text: &str) {
     assert_eq!(error.code(), code, "{text}: {error}");
-    let kind = if code == 9999 { ErrorKind::UnknownResult } else { ErrorKind::Call };
+    let kind = match code {
+        9999 => ErrorKind::UnknownResult,
+        719 => ErrorKind::ContextLost,
+        _ => ErrorKind::Call,
+    };
     assert_eq!(error.kind(), kind, "{text}: {error}");
     assert!(!error.to_string().contains('\n'), "{text}: {error}");
     assert!(error.to_string().starts_with(error.call()), "{text}: {error}");

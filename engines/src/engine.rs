@@ -1,8 +1,13 @@
-//! The trait, and the words it speaks in.
+//! The trait that engines implement, and the types of its arguments and results.
 
 use crate::Error;
 
 /// Type of a tensor's elements.
+///
+/// ```
+/// use trt_select_engines::DataType;
+/// assert_eq!((DataType::F16.name(), DataType::F16.size_bytes()), ("f16", 2));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DataType {
@@ -55,6 +60,12 @@ impl Precision {
 }
 
 /// Name, type and shape of one input or output.
+///
+/// ```
+/// use trt_select_engines::{DataType, TensorInfo};
+/// let image = TensorInfo { name: "image".into(), data_type: DataType::F32, shape: vec![1, 3, 224, 224] };
+/// assert_eq!(image.len(), 150_528);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorInfo {
     /// Its name in the network.
@@ -77,7 +88,7 @@ impl TensorInfo {
     }
 }
 
-/// What an engine says of itself.
+/// What an engine is, and which tensors its network has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// The engine's kind: `tract`, `ort`, `null`.
@@ -86,7 +97,7 @@ pub struct Description {
     pub version: String,
     /// Where it runs, e.g. `cpu, 1 thread`.
     pub device: String,
-    /// Its arithmetic.
+    /// The arithmetic that it computes in.
     pub precision: Precision,
     /// Inputs, in the network's order.
     pub inputs: Vec<TensorInfo>,
@@ -95,7 +106,14 @@ pub struct Description {
 }
 
 /// How to open a model.
+///
+/// ```
+/// use trt_select_engines::{OpenOptions, Precision};
+/// let options = OpenOptions::default().threads(2).precision(Precision::Fp16);
+/// assert_eq!((options.threads, options.precision), (2, Precision::Fp16));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenOptions {
     /// Threads that work on one inference, the caller's included; at least 1.
     pub threads: usize,
@@ -109,52 +127,66 @@ impl Default for OpenOptions {
     }
 }
 
-/// Memory that an engine holds, as far as it can tell.
+impl OpenOptions {
+    /// Sets how many threads work on one inference, the caller's included.
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Self {
+        OpenOptions { threads, ..self }
+    }
+
+    /// Sets the arithmetic that the model's file was made for.
+    #[must_use]
+    pub fn precision(self, precision: Precision) -> Self {
+        OpenOptions { precision, ..self }
+    }
+}
+
+/// Memory that an engine holds, as far as its library tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// Host bytes: weights and IO buffers.
     pub host_bytes: u64,
-    /// Page-locked host bytes: plans that are kept.
+    /// Page-locked host bytes: plans that are kept in memory.
     pub pinned_bytes: u64,
     /// Device bytes: weights and IO tensors.
     pub device_bytes: u64,
-    /// Device bytes needed only while it runs, which engines of one selector share.
+    /// Device bytes that are needed only while the network runs. All engines of one selector share one block for them.
     pub activation_bytes: u64,
 }
 
-/// What became of enqueued work.
+/// Whether enqueued work is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completion {
     /// The outputs hold the result.
     Done,
-    /// The outputs are not to be read before [`Engine::ready`] says so.
+    /// The work goes on. The outputs must not be read before [`Engine::ready`] answers true.
     Pending,
 }
 
-/// One network, ready to run on the host. It owns its input and output buffers, whose addresses never change: they are
-/// bound once, at open.
+/// One network, ready to run on the host. It owns its input and output buffers. Their addresses never change, since most libraries bind
+/// them to the network once, when it is opened.
 ///
 /// # Pending work
-/// After an `enqueue` that answered [`Completion::Pending`], inputs must not be written and nothing more may be enqueued
-/// until [`Engine::ready`] has said true or failed: the tensors are in use.
+/// After an `enqueue` that answered [`Completion::Pending`] the tensors are in use: inputs must not be written and nothing more may be
+/// enqueued until [`Engine::ready`] has answered true or an error.
 ///
 /// # Threads
 /// An engine may be moved to another thread between calls; `&mut self` keeps two threads from using it at once.
 pub trait Engine: Send {
-    /// What it is, and its tensors.
+    /// What the engine is, and its tensors.
     fn description(&self) -> &Description;
 
     /// Memory that it holds.
     fn memory(&self) -> Memory;
 
-    /// The buffer of input `index`: elements in the network's order, without gaps.
+    /// The buffer of input `index`, for the caller to fill: its elements in the network's order, without gaps.
     ///
     /// # Panics
     /// If there is no such input.
     fn input(&mut self, index: usize) -> &mut [f32];
 
-    /// The buffer of output `index`. Between an `enqueue` that answered [`Completion::Pending`] and the [`Engine::ready`]
-    /// that says true, its contents are unspecified.
+    /// The buffer of output `index`. Its contents are unspecified from an `enqueue` that answered [`Completion::Pending`] until
+    /// [`Engine::ready`] has answered true.
     ///
     /// # Panics
     /// If there is no such output.

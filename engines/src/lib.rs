@@ -4,17 +4,17 @@
 //! | --- | --- | --- | --- |
 //! | tract | `tract` | `tract` | nothing: it is built in |
 //! | ONNX Runtime | `ort` | `ort` | its shared library, 1.17 or newer, opened with `dlopen` |
-//! | none | [`null`] | always | nothing; its answers are whatever the caller set |
+//! | none | [`null`] | always | nothing: it runs no network and answers what the caller has set |
 //! | TensorRT | `tensorrt` | `tensorrt` | its shared library and an NVIDIA driver, opened with `dlopen` |
 //!
-//! TensorRT's networks are no [`Engine`]: their tensors lie on the device, and the lanes of `trt_select_cuda::pipe` fill and
+//! TensorRT's networks do not implement [`Engine`]: their tensors lie on the device, where the lanes of `trt_select_cuda::pipe` fill and
 //! read them.
 //!
-//! [`registry`] chooses among them by name. Every engine that reads ONNX takes the same models, and refuses the others in
-//! the same words: inputs and outputs of f32, extents fixed, but for a batch left open, which becomes 1.
+//! [`registry`] chooses among them by name. Every engine that reads ONNX takes the same models: inputs and outputs of f32 and of fixed
+//! extents, except that the batch may be left open, which then becomes 1. All of them refuse other models with the same words.
 //!
-//! Opening a model reads, optimises and allocates, and runs it once. After that [`Engine::enqueue`] adds nothing to what
-//! the library itself does: no allocation, no lock, no log line, no file.
+//! Opening a model reads and optimises it, allocates its memory and runs it once. After that [`Engine::enqueue`] does nothing beside the
+//! library's own work: it makes no allocation of its own, takes no lock, logs nothing and opens no file.
 
 mod engine;
 mod error;

@@ -1,4 +1,4 @@
-//! What all engines that read ONNX ask of a model before they take it, in the same words.
+//! The checks that every engine that reads ONNX makes on a model before it takes it, so that all of them refuse with the same words.
 
 use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,14 +6,14 @@ use std::path::Path;
 
 use crate::{DataType, Error, ErrorKind, OpenOptions, TensorInfo};
 
-/// The most bytes that one tensor may take. A larger one comes from a damaged file, and asking for the memory would end the
+/// The most bytes that one tensor may take. A larger tensor comes from a damaged file, and the attempt to allocate it would end the
 /// process.
 pub(crate) const MAX_TENSOR_BYTES: usize = 1 << 32;
 
-/// Longest piece of a library's message that goes into ours, in bytes.
+/// Longest part of a library's message that is taken over into ours, in bytes.
 const MAX_DETAIL_BYTES: usize = 400;
 
-/// What a model says of one extent of a tensor.
+/// One extent of a tensor, as the model's file gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
     Fixed(usize),
@@ -47,9 +47,9 @@ impl fmt::Display for Role {
     }
 }
 
-/// Size of the file in bytes, which is not zero.
+/// Size of the file in bytes. An empty file is refused.
 pub(crate) fn check_file(path: &Path) -> Result<u64, Error> {
-    let metadata = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
+    let metadata = std::fs::metadata(path).map_err(|e| unreadable(path, e))?;
     if !metadata.is_file() {
         return Err(Error::new(
             ErrorKind::Io,
@@ -66,11 +66,12 @@ pub(crate) fn check_file(path: &Path) -> Result<u64, Error> {
 }
 
 /// The error for a file that cannot be read.
-pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+pub(crate) fn unreadable(path: &Path, error: std::io::Error) -> Error {
     Error::new(
         ErrorKind::Io,
         format!("{}: expected a readable ONNX file, got: {error}; check the path and its permissions", path.display()),
     )
+    .caused_by(error)
 }
 
 /// Refuses options that no engine can honour.
@@ -81,8 +82,8 @@ pub(crate) fn check_options(options: &OpenOptions) -> Result<(), Error> {
     Ok(())
 }
 
-/// The description of a tensor that holds `element` (f32 is the only one taken) and whose extents are fixed, but for a
-/// batch left open, which counts as 1.
+/// The description of a tensor of elements of type `element`, of which only f32 is taken. All extents must be fixed, except that the
+/// first one, the batch, may be left open: it becomes 1.
 pub(crate) fn tensor_info(
     path: &Path,
     role: Role,
@@ -160,15 +161,15 @@ pub(crate) fn detail(message: &str) -> &str {
     message[..end].trim_end()
 }
 
-/// Runs `work` on a model, and turns a panic of the library within it into an error. The panic hook has then printed its
-/// line, unless the program set another.
+/// Runs `work` on a model, and turns a panic of the library in it into an error. The panic hook has printed its line by then, unless the
+/// program has set another hook.
 pub(crate) fn guard<T>(
     kind: ErrorKind,
     path: &Path,
     library: &str,
     work: impl FnOnce() -> Result<T, Error>,
 ) -> Result<T, Error> {
-    // The callers drop, or rebuild, whatever `work` may have left half done.
+    // Unwinding is safe here: callers drop, or make anew, whatever `work` has left half done.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()

@@ -1,8 +1,6 @@
-//! An engine without a network: it answers what it was told to. For tests, and for measuring what the selector itself
-//! costs.
+//! An engine without a network: it answers what the caller has set. For tests, and for measuring how long the selector itself takes.
 //!
-//! Nothing of it allocates, locks or blocks after [`NullEngine::new`], as long as the function given to
-//! [`NullEngine::set_function`] does not.
+//! After [`NullEngine::new`] it does not allocate, lock or block, unless the function given to [`NullEngine::set_function`] does.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,9 +13,10 @@ type Function = Box<dyn FnMut(&[Box<[f32]>], &mut [Box<[f32]>]) + Send>;
 
 /// The engine without a network.
 ///
-/// Its outputs are zeros, or what [`set_output`](NullEngine::set_output) or [`set_function`](NullEngine::set_function)
-/// said. Work can be made to fail or to take its time. Where a real engine leaves an output's contents unspecified (after
-/// a failure, and while work is pending), this one fills it with NaN, so that whoever reads it then is found out.
+/// Its outputs are zeros, or what was set by [`set_output`](NullEngine::set_output) or is computed by the function of
+/// [`set_function`](NullEngine::set_function). Its work can be made to fail or to stay pending. Where a real engine leaves an output's
+/// contents unspecified (after a failure, and while work is pending), this one fills it with NaN, so that a test notices code that reads
+/// the output then.
 ///
 /// ```
 /// use trt_select_engines::null::NullEngine;
@@ -33,26 +32,26 @@ type Function = Box<dyn FnMut(&[Box<[f32]>], &mut [Box<[f32]>]) + Send>;
 pub struct NullEngine {
     description: Description,
     inputs: Vec<Box<[f32]>>,
-    /// What the next enqueue will answer.
+    /// The outputs' contents after the next enqueue.
     answers: Vec<Box<[f32]>>,
     outputs: Vec<Box<[f32]>>,
-    /// Whether `outputs` hold `answers`, so that an enqueue need not copy.
+    /// Whether `outputs` hold a copy of `answers` already, so that an enqueue need not copy.
     current: bool,
     function: Option<Function>,
-    /// Enqueues that are to fail, by number.
+    /// The numbers of the enqueues that are to fail, each with its error.
     failures: Vec<(u64, Error)>,
     polls_per_enqueue: u32,
-    /// Polls that the work under way will answer with false; none when there is no such work.
+    /// How many more polls of the pending work will be answered with false; `None` if no work is pending.
     polls_left: Option<u32>,
-    /// What the work under way will fail with.
+    /// The error that the pending work will end with.
     pending_failure: Option<Error>,
-    /// Whether failures show in `ready` rather than in `enqueue`.
+    /// Whether failures are reported by `ready` rather than by `enqueue`.
     fail_late: bool,
     enqueues: Arc<AtomicU64>,
 }
 
 impl NullEngine {
-    /// An engine with these inputs and outputs, all buffers zero.
+    /// An engine with these inputs and outputs; all buffers are zero.
     ///
     /// # Errors
     /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if a tensor is not of type f32.
@@ -89,7 +88,7 @@ impl NullEngine {
         })
     }
 
-    /// Sets what output `index` answers, from the next [`enqueue`](Engine::enqueue) on.
+    /// Sets the contents of output `index` from the next [`enqueue`](Engine::enqueue) on.
     ///
     /// # Panics
     /// If there is no such output, or its length is another.
@@ -109,24 +108,36 @@ impl NullEngine {
         self.failures.push((number, error));
     }
 
-    /// Whether failures show at the end of the work, in [`ready`](Engine::ready), rather than in
-    /// [`enqueue`](Engine::enqueue). Only work that is pending can fail late; see [`set_polls`](NullEngine::set_polls).
+    /// Sets whether failures are reported when the work ends, by [`ready`](Engine::ready), rather than by [`enqueue`](Engine::enqueue).
+    /// Only work that is pending can fail late; see [`set_polls`](NullEngine::set_polls).
     pub fn set_fail_late(&mut self, late: bool) {
         self.fail_late = late;
     }
 
-    /// Makes every enqueue from now on answer [`Completion::Pending`], and the `polls` calls of [`ready`](Engine::ready)
-    /// that follow answer false. With 0, work is done when `enqueue` returns.
+    /// Makes every enqueue from now on answer [`Completion::Pending`], and the next `polls` calls of [`ready`](Engine::ready) answer
+    /// false. With 0, work is done when `enqueue` returns.
+    ///
+    /// ```
+    /// use trt_select_engines::null::NullEngine;
+    /// use trt_select_engines::{Completion, DataType, Engine, TensorInfo};
+    ///
+    /// let tensor = |name: &str| TensorInfo { name: name.into(), data_type: DataType::F32, shape: vec![1, 2] };
+    /// let mut engine = NullEngine::new(vec![tensor("in")], vec![tensor("out")])?;
+    /// engine.set_polls(1);
+    /// assert_eq!(engine.enqueue()?, Completion::Pending);
+    /// assert_eq!((engine.ready()?, engine.ready()?), (false, true));
+    /// # Ok::<(), trt_select_engines::Error>(())
+    /// ```
     pub fn set_polls(&mut self, polls: u32) {
         self.polls_per_enqueue = polls;
     }
 
-    /// Enqueues since it was made, failed ones too.
+    /// How many enqueues there were since the engine was made, failed ones included.
     pub fn enqueues(&self) -> u64 {
         self.enqueues.load(Ordering::Relaxed)
     }
 
-    /// The counter behind [`enqueues`](NullEngine::enqueues), to be read when the engine has been given away.
+    /// The counter behind [`enqueues`](NullEngine::enqueues), for tests that give the engine away.
     pub fn counter(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.enqueues)
     }

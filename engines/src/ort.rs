@@ -1,10 +1,10 @@
-//! ONNX Runtime, opened with `dlopen` when the first model is. See [`find()`] for where its library is looked for.
+//! ONNX Runtime. Its library is opened with `dlopen` when the first model is; [`find()`] says where it is looked for.
 //!
-//! There is one ONNX Runtime in a process: the first successful [`find()`] or [`OrtEngine::open`] decides which, and later
-//! ones use the same, whatever `ORT_DYLIB_PATH` says by then. It is never unloaded.
+//! A process has one ONNX Runtime. The first [`find()`] or [`OrtEngine::open`] that succeeds decides which; later ones use the same, even
+//! if `ORT_DYLIB_PATH` has changed by then. It is never unloaded.
 //!
-//! What it costs beside the network itself: nothing. Inputs and outputs are bound once, at open, to buffers of this engine.
-//! The library allocates through C++ for every inference; of Rust's allocator nothing is asked.
+//! Beside running the network, the engine does nothing: inputs and outputs are bound to its buffers once, at open. The library allocates in
+//! every inference, through C++; nothing is allocated in Rust.
 
 mod find;
 
@@ -35,7 +35,7 @@ pub struct OrtEngine {
     description: Description,
     memory: Memory,
     path: Arc<Path>,
-    /// Binds the tensors below to the session, once.
+    /// Binds the tensors below to the session. Made once, at open.
     binding: IoBinding,
     session: Session,
     inputs: Vec<Tensor<f32>>,
@@ -43,12 +43,11 @@ pub struct OrtEngine {
 }
 
 impl OrtEngine {
-    /// Reads, optimises and runs once (on zeros) the ONNX model at `path`. Inputs and outputs must be f32 and of fixed
-    /// shape, but for a batch that is left open, which becomes 1. An output whose extents the file does not tell has those
-    /// of that first run.
+    /// Reads and optimises the ONNX model at `path`, and runs it once on zeros. Inputs and outputs must be f32 and of fixed shape, except
+    /// that the batch may be left open: it becomes 1. If the file does not tell an output's extents, those of that first run are taken.
     ///
-    /// With `options.threads` of 1 everything runs on the calling thread. More are a pool of this engine's own, whose
-    /// threads sleep, and do not spin, while there is nothing to do.
+    /// With `options.threads` of 1 everything runs on the calling thread. With more, the engine has a pool of threads, which sleep, and do
+    /// not spin, while there is nothing to do.
     ///
     /// # Errors
     /// - [`ErrorKind::LibraryMissing`] if there is no ONNX Runtime; see [`find()`];
@@ -62,8 +61,8 @@ impl OrtEngine {
         let runtime = runtime()?;
         let mut engine =
             model::guard(ErrorKind::Model, path, "the crate ort", || Self::build(runtime, path, file_bytes, options))?;
-        // What fails only while running is found here, and the first inference of the caller is as fast as the next.
-        engine.enqueue().map_err(|e| Error::new(ErrorKind::Model, e.to_string()))?;
+        // This run finds what fails only while running, and makes the caller's first inference as fast as later ones.
+        engine.enqueue().map_err(|e| e.with_kind(ErrorKind::Model))?;
         Ok(engine)
     }
 
@@ -74,7 +73,7 @@ impl OrtEngine {
         model::check_count(path, session.inputs().len(), session.outputs().len())?;
         let inputs = tensor_infos(path, Role::Input, session.inputs())?;
 
-        // A batch that is known beforehand lets the library plan its memory; without a name it cannot be told.
+        // The library can plan its memory if it knows the batch beforehand. It is told by the batch's name; one without a name stays open.
         let mut batches: Vec<String> = session.inputs().iter().filter_map(open_batch).collect();
         batches.sort_unstable();
         batches.dedup();
@@ -136,8 +135,8 @@ impl Engine for OrtEngine {
         &self.description
     }
 
-    /// The weights, for which the model file's size stands, and the IO buffers. What the library allocates for intermediate
-    /// tensors, and for weights that it laid out anew, it does not tell.
+    /// The weights, taken to be of the model file's size, and the IO buffers. The library does not tell what it allocates for intermediate
+    /// tensors and for weights in another layout.
     fn memory(&self) -> Memory {
         self.memory
     }
@@ -150,10 +149,10 @@ impl Engine for OrtEngine {
         self.outputs[index].extract_tensor().1
     }
 
-    /// Runs the network on the calling thread (and its pool's, if it has one); `stream` has no meaning here.
+    /// Runs the network on the calling thread, and on those of its pool if it has one.
     fn enqueue(&mut self) -> Result<Completion, Error> {
         let session = self.session.ptr().cast_mut();
-        // `Session::run_binding` would do the same, and then gather outputs that are known, with allocations of its own.
+        // `Session::run_binding` would do the same, but then collect the outputs, which are known here, with allocations of its own.
         // SAFETY: session and binding belong together, and neither is in use elsewhere: both are only ours, behind
         // `&mut self`. The tensors that the binding refers to are ours too, so they live. Null stands for no run options.
         let result = unsafe {
@@ -170,14 +169,14 @@ impl Engine for OrtEngine {
     }
 }
 
-/// The library, loaded by whoever comes first.
+/// The library. The first call loads it.
 fn runtime() -> Result<&'static Runtime, Error> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     static LOADING: Mutex<()> = Mutex::new(());
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime);
     }
-    // The environment may be made only once in a process, so two threads must not both try.
+    // The environment may be made only once in a process, so only one thread at a time may try.
     let _loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime);
@@ -199,8 +198,8 @@ fn runtime() -> Result<&'static Runtime, Error> {
     Ok(RUNTIME.get_or_init(|| Runtime { found, environment }))
 }
 
-/// Passes the library's messages on. What it calls an error comes back as one too, and its warnings are about the making of
-/// models, not about their use: neither is for a user's eyes by default.
+/// Passes the library's messages on to `log`, at lower levels: what the library logs as an error it also returns as one, and its warnings
+/// are for those who make models, not for those who use them.
 fn forward(level: LogLevel, _category: &str, _id: &str, location: &str, message: &str) {
     let level = match level {
         LogLevel::Fatal => log::Level::Error,
@@ -214,7 +213,7 @@ fn forward(level: LogLevel, _category: &str, _id: &str, location: &str, message:
 /// A session's settings.
 fn builder(runtime: &Runtime, options: &OpenOptions) -> Result<SessionBuilder, ::ort::Error> {
     let builder = Session::builder(&runtime.environment)?;
-    // A minimal build of the library refuses to optimise, and runs all the same.
+    // A minimal build of the library refuses to optimise, but runs models all the same.
     let builder = builder.with_optimization_level(GraphOptimizationLevel::All).unwrap_or_else(|e| e.recover());
     let builder = builder
         .with_intra_threads(options.threads)?
@@ -243,7 +242,7 @@ fn bind(
     Ok((binding, output_tensors))
 }
 
-/// What the outputs are. What the file leaves open is taken from a run on zeros.
+/// The outputs' descriptions. Extents that the file leaves open are taken from a run on zeros.
 fn output_infos(
     path: &Path,
     session: &mut Session,
@@ -253,7 +252,7 @@ fn output_infos(
 ) -> Result<Vec<TensorInfo>, Error> {
     let told: Vec<Vec<Extent>> = session.outputs().iter().map(extents).collect();
     let is_open = |extents: &[Extent]| extents.iter().any(|e| matches!(e, Extent::Open(_)));
-    // Types first: a run cannot help there.
+    // Types are checked first: no run can change them.
     for (outlet, extents) in session.outputs().iter().zip(&told) {
         let fixed: &[Extent] = if is_open(extents) { &[] } else { extents };
         model::tensor_info(path, Role::Output, outlet.name(), &element(outlet), fixed)?;

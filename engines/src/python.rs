@@ -1,4 +1,4 @@
-//! Asking Python where a package lies, for libraries that come in wheels.
+//! Asks Python where a package is installed. Some libraries are distributed as Python packages (wheels).
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Prints the folder of a package without importing it. The current folder is not searched: a folder there that happens to
-/// have the package's name must not be loaded from.
+/// Prints the folder of a package without importing it. The current folder is not searched, since a folder there that happens to have
+/// the package's name must not be loaded from.
 const CODE: &str = "\
 import sys
 sys.path = [p for p in sys.path if p]
@@ -16,7 +16,7 @@ spec = importlib.util.find_spec(sys.argv[1])
 print((spec.submodule_search_locations or [''])[0] if spec else '')
 ";
 
-/// The folder of a Python package, which is not imported. The error is a clause for a larger sentence.
+/// The folder of a Python package, which is not imported. The error is a part of a sentence that the caller completes.
 pub(crate) fn package_folder(python: &OsStr, package: &str, timeout: Duration) -> Result<PathBuf, String> {
     let name = python.display();
     let mut child = Command::new(python)
@@ -32,7 +32,7 @@ pub(crate) fn package_folder(python: &OsStr, package: &str, timeout: Duration) -
             Ok(Some(status)) => break status,
             Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
             Ok(None) => {
-                // It may have ended by itself meanwhile: then there is nothing to kill.
+                // If it has ended by itself meanwhile, these fail, and nothing is left to do.
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(format!("{name} did not answer within {} ms", timeout.as_millis()));

@@ -1,8 +1,8 @@
-//! What keeps the operating system from getting between a frame and its answer: memory that is never paged out, a core of one's own,
-//! a real-time priority; and how often it got between all the same.
+//! Settings that keep the operating system from delaying an answer: memory that is never paged out, a core for one thread, a real-time
+//! priority. And counts of how often the system interrupted the thread all the same.
 //!
-//! Each is for the calling thread, or the process, and each is the caller's to ask for: trt-select itself never changes how a process
-//! runs. Ask after opening and warming up, so that what the engines start for themselves keeps its own ways.
+//! Each setting holds for the calling thread or for the process. trt-select itself never makes them: the caller does, after it has opened
+//! and warmed up the selector, so that threads that engines have started keep their own settings.
 //!
 //! Linux only; elsewhere every call but [`usage`] is an error.
 
@@ -23,6 +23,13 @@ pub struct Usage {
 
 impl Usage {
     /// What was added since an earlier reading.
+    ///
+    /// ```
+    /// use trt_select_engines::realtime::usage;
+    /// let before = usage();
+    /// let pages = vec![1_u8; 1 << 20];
+    /// println!("{} page faults for {} bytes", usage().since(before).minor_faults, pages.len());
+    /// ```
     #[must_use]
     pub fn since(self, earlier: Usage) -> Usage {
         Usage {
@@ -34,13 +41,13 @@ impl Usage {
     }
 }
 
-/// Keeps all memory of the process, what it takes later included, from being paged out (`mlockall`).
+/// Keeps all memory of the process, now and later, from being paged out (`mlockall`).
 ///
 /// # Errors
-/// [`ErrorKind::Memory`] where the process may not lock as much: the line names its limit.
+/// [`ErrorKind::Denied`] where the process may not lock as much: the line names its limit.
 #[cfg(target_os = "linux")]
 pub fn lock_memory() -> Result<(), Error> {
-    // SAFETY: takes two flags, and touches no memory of ours.
+    // SAFETY: the call takes two flags and changes no memory of ours.
     if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } == 0 {
         return Ok(());
     }
@@ -54,7 +61,7 @@ pub fn lock_memory() -> Result<(), Error> {
         _ => "unknown".to_owned(),
     };
     Err(Error::new(
-        ErrorKind::Memory,
+        ErrorKind::Denied,
         format!(
             "memory lock: expected room for the whole process, got {reason} at a limit (RLIMIT_MEMLOCK) of {limit}; raise it \
              (ulimit -l unlimited, or memlock in limits.conf) or give CAP_IPC_LOCK"
@@ -65,7 +72,7 @@ pub fn lock_memory() -> Result<(), Error> {
 /// Keeps the calling thread, and threads that it starts later, on one core (`sched_setaffinity`). Cores count from 0.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] where there is no such core, or the process may not use it.
+/// [`ErrorKind::Denied`] where there is no such core, or the process may not use it.
 #[cfg(target_os = "linux")]
 pub fn pin_to_core(core: usize) -> Result<(), Error> {
     // SAFETY: a set of cores is plain bits, for which all zeros is the empty set.
@@ -81,18 +88,18 @@ pub fn pin_to_core(core: usize) -> Result<(), Error> {
     }
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     Err(Error::new(
-        ErrorKind::Unsupported,
+        ErrorKind::Denied,
         format!(
             "core {core}: expected one that this process may use, of which there are {cores}, got another; name one of them (taskset -cp $$ lists them)"
         ),
     ))
 }
 
-/// Gives the calling thread a real-time priority, 1 to 99 (`SCHED_FIFO`): no thread of a lower one takes its core. Such a thread
-/// must wait now and then: [`poll`](crate::Engine::ready)ing without end keeps all others off its core.
+/// Gives the calling thread a real-time priority, 1 to 99 (`SCHED_FIFO`): no thread of a lower priority takes its core from it. Such a
+/// thread must wait now and then. If it [polls](crate::Engine::ready) without end, no other thread ever runs on its core.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] where the process may not, or the priority is none.
+/// [`ErrorKind::Denied`] where the process may not do this, or there is no such priority.
 #[cfg(target_os = "linux")]
 pub fn set_priority(priority: u8) -> Result<(), Error> {
     // SAFETY: plain numbers, for which zero is a value.
@@ -104,7 +111,7 @@ pub fn set_priority(priority: u8) -> Result<(), Error> {
     }
     let reason = std::io::Error::last_os_error();
     Err(Error::new(
-        ErrorKind::Unsupported,
+        ErrorKind::Denied,
         format!(
             "real-time priority {priority}: expected SCHED_FIFO at 1 to 99, got {reason}; give CAP_SYS_NICE, or raise RLIMIT_RTPRIO \
              (ulimit -r 99, or rtprio in limits.conf)"

@@ -1,4 +1,7 @@
 //! Choosing an engine at run time, by name, and opening models with it.
+//!
+//! [`choose`] is the one place that says in which order engines are tried and why one was taken. The engines that run a single model on
+//! the host come after TensorRT, which opens all candidates of a bundle together; [`resolve_host`] is that second part alone.
 
 use std::fmt;
 use std::path::Path;
@@ -11,7 +14,8 @@ use crate::{Engine, Error, ErrorKind, OpenOptions, TensorInfo};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The fastest that this machine can run: ONNX Runtime if its library is found, else tract.
+    /// The fastest that this machine can run: TensorRT if every candidate has a plan and all of them open, else ONNX Runtime if its
+    /// library is found, else tract. See [`choose`].
     #[default]
     Auto,
     /// tract, built in.
@@ -59,33 +63,85 @@ impl FromStr for Kind {
     }
 }
 
-/// An engine that this build and this machine have.
+/// An engine that was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Choice {
     /// Which; never [`Kind::Auto`].
     pub kind: Kind,
-    /// Why, in one line for a person: what was chosen, and why not the others.
+    /// Why it was chosen and others were not, in one line for people to read.
     pub reason: String,
 }
 
 impl Choice {
-    /// A choice that was made elsewhere.
+    /// A choice and its reason.
     pub fn new(kind: Kind, reason: String) -> Choice {
         Choice { kind, reason }
     }
 }
 
-/// What an engine needs is here, with a line about it; or it is not, with the reason.
+/// Whether this build and this machine have what an engine needs: a line about it, or the reason why not.
 type Availability = Result<String, Error>;
 
-/// Settles which engine to use. For [`Kind::Ort`] and [`Kind::Auto`] this looks for ONNX Runtime's library, which may take
-/// tens of milliseconds the first time (see `ort::find`).
+/// Chooses an engine for the candidates of a bundle and opens them with it. Answers what was opened, and which engine it was and why.
+///
+/// | asked for | what is done |
+/// | --- | --- |
+/// | [`Kind::Auto`] | where every candidate has a plan (`has_plans`), `open_tensorrt`; without plans, or where that fails, `open_host` with ONNX Runtime if its library is found, else with tract |
+/// | [`Kind::Tensorrt`] | `open_tensorrt`, whether or not there are plans: its error says which one is missing |
+/// | any other | `open_host` with it |
+///
+/// Trying is the only way to know whether TensorRT will do: driver, library, GPU and every plan have to fit. So `open_tensorrt` opens the
+/// candidates; beside them it gives the reason for people to read. An automatic choice that had to do without TensorRT says in its
+/// reason what TensorRT's error was.
+///
+/// ```
+/// use trt_select_engines::registry::{Kind, choose};
+/// use trt_select_engines::{Error, ErrorKind};
+///
+/// let no_driver = || Err(Error::new(ErrorKind::DriverMissing, "NVIDIA driver: expected libcuda.so.1, got none"));
+/// let (opened, choice) = choose(Kind::Null, true, no_driver, |kind| Ok(format!("two candidates on {kind}")))?;
+/// assert_eq!((opened.as_str(), choice.kind), ("two candidates on null", Kind::Null));
+/// # Ok::<(), Error>(())
+/// ```
 ///
 /// # Errors
-/// - [`ErrorKind::Unsupported`] if the engine asked for is not compiled in, or not part of this version;
+/// That of `open_tensorrt` where TensorRT was asked for, those of [`resolve_host`], and that of `open_host`.
+pub fn choose<T, E: From<Error> + fmt::Display>(
+    kind: Kind,
+    has_plans: bool,
+    open_tensorrt: impl FnOnce() -> Result<(T, String), E>,
+    open_host: impl FnOnce(Kind) -> Result<T, E>,
+) -> Result<(T, Choice), E> {
+    let mut no_tensorrt = None;
+    if kind == Kind::Tensorrt || (kind == Kind::Auto && has_plans) {
+        match open_tensorrt() {
+            Ok((opened, reason)) => return Ok((opened, Choice { kind: Kind::Tensorrt, reason })),
+            Err(error) if kind == Kind::Tensorrt => return Err(error),
+            Err(error) => no_tensorrt = Some(error),
+        }
+    }
+    let mut choice = resolve_host(kind)?;
+    if let Some(error) = no_tensorrt {
+        choice.reason = format!("{}; tensorrt: {error}", choice.reason);
+    }
+    Ok((open_host(choice.kind)?, choice))
+}
+
+/// Settles which engine runs single models on the host. For [`Kind::Ort`] and [`Kind::Auto`] this looks for ONNX Runtime's library,
+/// which may take tens of milliseconds the first time (see `ort::find`).
+///
+/// ```
+/// use trt_select_engines::registry::{Kind, resolve_host};
+/// let choice = resolve_host(Kind::Null)?;
+/// assert_eq!(choice.reason, "null: asked for; it runs no network");
+/// # Ok::<(), trt_select_engines::Error>(())
+/// ```
+///
+/// # Errors
+/// - [`ErrorKind::Unsupported`] if the engine asked for is not compiled in, or runs no single models on the host;
 /// - [`ErrorKind::LibraryMissing`] if its library is not on this machine.
-pub fn resolve(kind: Kind) -> Result<Choice, Error> {
+pub fn resolve_host(kind: Kind) -> Result<Choice, Error> {
     resolve_with(kind, ort, tract)
 }
 
@@ -106,21 +162,21 @@ fn resolve_with(
             }
             (Err(no_ort), tract) => match tract() {
                 Ok(about) => Ok(Choice { kind: Kind::Tract, reason: format!("tract: {about}; {no_ort}") }),
-                // A library that is missing can be put there; a build is what it is.
+                // The kind is that of the missing library: people can install one, but not change how this program was built.
                 Err(no_tract) => Err(Error::new(no_ort.kind(), format!("engine auto: {no_ort}; {no_tract}"))),
             },
         },
     }
 }
 
-/// Opens the model of the candidate `name` with an engine; [`Kind::Auto`] is resolved first. The line of an error begins
-/// with the candidate's name.
+/// Opens the model of the candidate `name` with an engine that runs on the host; [`Kind::Auto`] is the one that [`resolve_host`] names.
+/// The line of an error begins with the candidate's name.
 ///
 /// # Errors
-/// Those of [`resolve`], and those of the engine's own `open`. [`Kind::Null`] runs no model:
+/// Those of [`resolve_host`], and those of the engine's own `open`. [`Kind::Null`] runs no model:
 /// [`ErrorKind::Unsupported`]; see [`open_null`].
 pub fn open(kind: Kind, path: &Path, name: &str, options: &OpenOptions) -> Result<Box<dyn Engine>, Error> {
-    let kind = if kind == Kind::Auto { resolve(kind)?.kind } else { kind };
+    let kind = if kind == Kind::Auto { resolve_host(kind)?.kind } else { kind };
     let opened = match kind {
         #[cfg(feature = "tract")]
         Kind::Tract => crate::tract::TractEngine::open(path, options).map(|e| Box::new(e) as Box<dyn Engine>),
@@ -132,10 +188,10 @@ pub fn open(kind: Kind, path: &Path, name: &str, options: &OpenOptions) -> Resul
         )),
         other => {
             let _ = options;
-            Err(resolve(other).err().unwrap_or_else(|| not_compiled(other)))
+            Err(resolve_host(other).err().unwrap_or_else(|| not_compiled(other)))
         }
     };
-    opened.map_err(|e| Error::new(e.kind(), format!("{name}: {e}")))
+    opened.map_err(|e| e.within(name))
 }
 
 /// Opens an engine that runs no network and answers zeros.
@@ -146,7 +202,7 @@ pub fn open_null(inputs: Vec<TensorInfo>, outputs: Vec<TensorInfo>) -> Result<Bo
     Ok(Box::new(NullEngine::new(inputs, outputs)?))
 }
 
-/// The error of an engine that this build does not have.
+/// The error for an engine that is not compiled into this build.
 pub fn not_compiled(kind: Kind) -> Error {
     Error::new(ErrorKind::Unsupported, format!("engine {kind}: not compiled in (build with --features {kind})"))
 }
@@ -211,6 +267,31 @@ mod tests {
             resolve_with(Kind::Auto, missing, || Err(not_compiled(Kind::Tract))).expect_err("nothing to run it");
         assert_eq!(neither.kind(), ErrorKind::LibraryMissing);
         assert!(neither.to_string().contains("--features tract"), "{neither}");
+    }
+
+    #[test]
+    fn tensorrt_comes_first_where_there_are_plans_and_it_opens() {
+        let ours = |reason: &str| Ok::<_, Error>(("on the GPU", reason.to_owned()));
+        let unasked = || -> Result<(&str, String), Error> { panic!("not to be tried") };
+        let fails = || Err::<(&str, String), _>(Error::new(ErrorKind::DriverMissing, "no driver"));
+        let host = |kind: Kind| Ok::<_, Error>(if kind == Kind::Null { "null" } else { "on the host" });
+
+        let (opened, choice) = choose(Kind::Auto, true, || ours("tensorrt: here"), host).expect("it opens");
+        assert_eq!((opened, choice), ("on the GPU", Choice::new(Kind::Tensorrt, "tensorrt: here".to_owned())));
+        // Whoever asks for TensorRT gets it or its error, with plans or without.
+        for has_plans in [true, false] {
+            assert!(choose(Kind::Tensorrt, has_plans, || ours("asked for"), host).is_ok());
+            let error = choose(Kind::Tensorrt, has_plans, fails, host).expect_err("nothing takes its place");
+            assert_eq!(error.kind(), ErrorKind::DriverMissing);
+        }
+        // Other engines that are asked for are not replaced by it.
+        assert_eq!(choose(Kind::Null, true, unasked, host).expect("null").0, "null");
+        if cfg!(feature = "tract") {
+            assert_eq!(choose(Kind::Auto, false, unasked, host).expect("a host's engine").0, "on the host");
+            let (opened, choice) = choose(Kind::Auto, true, fails, host).expect("a host's engine");
+            assert_eq!(opened, "on the host");
+            assert!(choice.reason.ends_with("; tensorrt: no driver"), "{}", choice.reason);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! tract: an ONNX interpreter in Rust, built into the program. It runs on the calling thread, alone.
 //!
-//! What it costs beside the network itself: nothing on the way in, since tract reads the input buffer where it lies, and one
-//! copy of each output on the way out. tract allocates for every inference; the number is constant.
+//! Beside running the network, the engine only copies each output once; tract reads the input buffers in place. tract itself allocates in
+//! every inference, always the same number of times.
 
 use std::fmt;
 use std::path::Path;
@@ -15,8 +15,8 @@ use tract_onnx::tract_core::ops::konst::Const;
 use crate::model::{self, Extent, Role};
 use crate::{Completion, Description, Engine, Error, ErrorKind, Memory, OpenOptions, TensorInfo};
 
-/// Version of the crate `tract-onnx`, which says it nowhere itself. `Cargo.toml` asks for exactly this one, and a test
-/// compares the two.
+/// Version of the crate `tract-onnx`, which does not tell its version itself. `Cargo.toml` asks for exactly this one; a test compares the
+/// two.
 const TRACT_VERSION: &str = "0.23.9";
 
 /// A network run by tract.
@@ -25,21 +25,21 @@ pub struct TractEngine {
     memory: Memory,
     path: Arc<Path>,
     plan: Arc<TypedSimplePlan>,
-    /// Kept from run to run: making one anew costs more than a small network's layer. None after a failure.
+    /// The state of a run, kept for the next one: making a new one takes longer than a layer of a small network. `None` after a failure.
     state: Option<TypedSimpleState>,
-    /// Whether an operator carries something over from one run to the next (recurrent networks). Every inference here
-    /// starts afresh, so such a network gets a new state each time.
+    /// Whether an operator carries values over from one run to the next, as recurrent networks do. Inferences must not depend on each
+    /// other, so such a network gets a new state for each.
     stateful: bool,
-    /// Between runs nobody else holds these, so that `Arc::get_mut` gives them.
+    /// While no run is under way, the only references are these, so that `Arc::get_mut` succeeds.
     inputs: Vec<Arc<Tensor>>,
     outputs: Vec<Box<[f32]>>,
 }
 
 impl TractEngine {
-    /// Reads, optimises and runs once (on zeros) the ONNX model at `path`. Inputs and outputs must be f32 and of fixed
-    /// shape, but for a batch that is left open, which becomes 1.
+    /// Reads and optimises the ONNX model at `path`, and runs it once on zeros. Inputs and outputs must be f32 and of fixed shape, except
+    /// that the batch may be left open: it becomes 1.
     ///
-    /// `options.threads` beyond 1 is reported in the log and otherwise has no effect: tract uses the calling thread only.
+    /// tract uses the calling thread only. If `options.threads` is more than 1, that is said in the log and has no other effect.
     ///
     /// # Errors
     /// - [`ErrorKind::Io`] if the file cannot be read;
@@ -47,19 +47,19 @@ impl TractEngine {
     /// - [`ErrorKind::Shape`] if a tensor is not f32, or an extent other than the batch is left open;
     /// - [`ErrorKind::Unsupported`] if `options.threads` is 0.
     ///
-    /// tract panics on some damaged files. Such a panic ends here, as an [`ErrorKind::Model`], after the program's panic
-    /// hook has printed it; a program built with `panic = "abort"` ends instead.
+    /// tract panics on some damaged files. Such a panic becomes an [`ErrorKind::Model`], after the program's panic hook has printed it. A
+    /// program that was built with `panic = "abort"` ends instead.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<TractEngine, Error> {
         model::check_options(options)?;
         let file_bytes = model::check_file(path)?;
         if options.threads > 1 {
             log::warn!("{}: tract runs on 1 thread, not on {}", path.display(), options.threads);
         }
-        let bytes = std::fs::read(path).map_err(|e| model::unreadable(path, &e))?;
+        let bytes = std::fs::read(path).map_err(|e| model::unreadable(path, e))?;
         let mut engine =
             model::guard(ErrorKind::Model, path, "tract", || Self::build(path, &bytes, file_bytes, options))?;
-        // What fails only while running is found here, and the first inference of the caller is as fast as the next.
-        engine.enqueue().map_err(|e| Error::new(ErrorKind::Model, e.to_string()))?;
+        // This run finds what fails only while running, and makes the caller's first inference as fast as later ones.
+        engine.enqueue().map_err(|e| e.with_kind(ErrorKind::Model))?;
         Ok(engine)
     }
 
@@ -93,7 +93,7 @@ impl TractEngine {
         model::check_count(path, inputs.len(), outputs.len())?;
         check_operators(path, &onnx, graph)?;
 
-        // Weights kept in files of their own lie beside the model.
+        // Weights may lie in files of their own, beside the model.
         let folder = path.parent().and_then(Path::to_str);
         let refused = |e: TractError| refused(path, &e);
         let parsed = onnx.parse(&proto, folder).map_err(refused)?;
@@ -107,29 +107,9 @@ impl TractEngine {
         let typed = tract_onnx::tract_hir::infer::InferenceModelExt::into_typed(parsed.model).map_err(refused)?;
         check_sizes(path, &typed)?;
         let typed = typed.into_optimized().map_err(refused)?;
-        let outputs = outputs
-            .iter()
-            .enumerate()
-            .map(|(index, name)| {
-                let fact = typed.output_fact(index).map_err(refused)?;
-                let extents: Vec<Extent> = fact.shape.iter().map(extent_of_dim).collect();
-                // An open batch has been fixed on the way in; what is open here depends on the data.
-                if let Some(open) = extents.iter().find(|e| matches!(e, Extent::Open(_))) {
-                    return Err(Error::new(
-                        ErrorKind::Shape,
-                        format!(
-                            "{}: output `{name}` has an extent that depends on the data ({open}), expected fixed ones; export \
-                             the model without the operator that makes it (such as NonMaxSuppression)",
-                            path.display()
-                        ),
-                    ));
-                }
-                let element = format!("{:?}", fact.datum_type).to_lowercase();
-                model::tensor_info(path, Role::Output, name, &element, &extents)
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
+        let outputs = output_infos(path, &typed, &outputs)?;
 
-        // One thread, said to the plan itself: tract otherwise asks a global, behind a mutex, for every matrix product.
+        // The plan itself is told to use one thread. Otherwise tract reads a global setting behind a mutex for every matrix product.
         let run_options = RunOptions { executor: Some(multithread::Executor::SingleThread), ..RunOptions::default() };
         let plan = TypedSimplePlan::new_with_options(typed, &run_options).map_err(refused)?;
         let state = TypedSimpleState::new(&plan).map_err(refused)?;
@@ -164,7 +144,7 @@ impl TractEngine {
     }
 
     fn run(&mut self) -> TractResult<()> {
-        // Out of `self` while it runs, so that whatever goes wrong leaves none behind.
+        // The state is taken out of `self` while it is used, so that none is left behind if the run fails or panics.
         let mut state = match self.state.take() {
             Some(state) => state,
             None => TypedSimpleState::new(&self.plan)?,
@@ -175,7 +155,7 @@ impl TractEngine {
             output.copy_from_slice(result.try_as_plain_ram()?.as_slice::<f32>()?);
         }
         drop(results);
-        // A state that still holds an input would keep the caller from writing the next one.
+        // A state that still held an input would keep the caller from writing the next one, so such a state is dropped.
         if !self.stateful && self.inputs.iter_mut().all(|input| Arc::get_mut(input).is_some()) {
             self.state = Some(state);
         }
@@ -194,8 +174,8 @@ impl Engine for TractEngine {
         &self.description
     }
 
-    /// The weights as tract holds them (at least the model file's size), and the IO buffers. Intermediate tensors are left
-    /// out: tract allocates them while it runs.
+    /// The weights as tract holds them (at least the model file's size), and the IO buffers. Intermediate tensors are not counted: tract
+    /// allocates them while it runs.
     fn memory(&self) -> Memory {
         self.memory
     }
@@ -210,7 +190,7 @@ impl Engine for TractEngine {
         &self.outputs[index]
     }
 
-    /// Runs the network on the calling thread; `stream` has no meaning here. A panic of tract becomes an error.
+    /// Runs the network on the calling thread. A panic of tract becomes an error.
     fn enqueue(&mut self) -> Result<Completion, Error> {
         let path = Arc::clone(&self.path);
         model::guard(ErrorKind::Run, &path, "tract", || {
@@ -226,7 +206,7 @@ impl Engine for TractEngine {
     }
 }
 
-/// The graph's inputs (without those that are weights). An open batch becomes 1, in the graph too.
+/// The graph's inputs, without those that are weights. An open batch becomes 1, also in the graph itself.
 fn take_inputs(path: &Path, graph: &mut pb::GraphProto) -> Result<Vec<TensorInfo>, Error> {
     let mut infos = Vec::new();
     let mut batches: Vec<String> = Vec::new();
@@ -257,13 +237,39 @@ fn take_inputs(path: &Path, graph: &mut pb::GraphProto) -> Result<Vec<TensorInfo
         }
     }
     if !batches.is_empty() {
-        // What the exporter noted within the graph may speak of the open batch; tract infers all of it anew.
+        // The exporter's notes on intermediate tensors may still name the open batch. tract infers these shapes anew.
         graph.value_info.clear();
     }
     Ok(infos)
 }
 
-/// Refuses operators that tract lacks, all of them in one line.
+/// The descriptions of the outputs, whose names are those of the file.
+fn output_infos(path: &Path, typed: &TypedModel, names: &[String]) -> Result<Vec<TensorInfo>, Error> {
+    let refused = |e: TractError| refused(path, &e);
+    names
+        .iter()
+            .enumerate()
+            .map(|(index, name)| {
+                let fact = typed.output_fact(index).map_err(refused)?;
+                let extents: Vec<Extent> = fact.shape.iter().map(extent_of_dim).collect();
+                // An open batch was fixed with the inputs; an extent that is still open depends on the data.
+                if let Some(open) = extents.iter().find(|e| matches!(e, Extent::Open(_))) {
+                    return Err(Error::new(
+                        ErrorKind::Shape,
+                        format!(
+                            "{}: output `{name}` has an extent that depends on the data ({open}), expected fixed ones; export \
+                             the model without the operator that makes it (such as NonMaxSuppression)",
+                            path.display()
+                        ),
+                    ));
+                }
+                let element = format!("{:?}", fact.datum_type).to_lowercase();
+                model::tensor_info(path, Role::Output, name, &element, &extents)
+            })
+            .collect::<Result<Vec<_>, Error>>()
+}
+
+/// Refuses a model with operators that tract lacks. The error names all of them.
 fn check_operators(path: &Path, onnx: &tract_onnx::Onnx, graph: &pb::GraphProto) -> Result<(), Error> {
     let mut missing: Vec<&str> =
         graph.node.iter().map(|n| &*n.op_type).filter(|op| !onnx.op_register.0.contains_key(*op)).collect();
@@ -282,7 +288,7 @@ fn check_operators(path: &Path, onnx: &tract_onnx::Onnx, graph: &pb::GraphProto)
     ))
 }
 
-/// Refuses a model with a tensor that no machine would hold: asking for the memory would end the process.
+/// Refuses a model with a tensor that is too large for any machine: the attempt to allocate it would end the process.
 fn check_sizes(path: &Path, typed: &TypedModel) -> Result<(), Error> {
     for node in typed.nodes() {
         for output in &node.outputs {
@@ -355,7 +361,7 @@ fn element_name(number: i32) -> String {
     }
 }
 
-/// Bytes of the constants that the plan holds in plain form.
+/// Bytes of the plan's constants, which are the weights.
 fn weight_bytes(model: &TypedModel) -> u64 {
     let constants = model.nodes().iter().filter_map(|node| node.op_as::<Const>());
     constants.map(|c| (c.val().volume() * c.val().datum_type().size_of()) as u64).sum()

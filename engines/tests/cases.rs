@@ -150,7 +150,7 @@ fn many_engines_open_at_once() {
 #[test]
 fn more_threads_give_the_same_answers() {
     for kind in onnx_engines() {
-        let options = trt_select_engines::OpenOptions { threads: 2, ..Default::default() };
+        let options = trt_select_engines::OpenOptions::default().threads(2);
         let path = support::model("two_in_two_out.onnx");
         let mut engine = trt_select_engines::registry::open(kind, &path, "two", &options).expect("a model to run");
         input(&mut *engine, 0).fill(3.0);
@@ -159,7 +159,7 @@ fn more_threads_give_the_same_answers() {
         let expected = if kind == Kind::Ort { "cpu, 2 threads" } else { "cpu, 1 thread" };
         assert_eq!(engine.description().device, expected);
 
-        let none = trt_select_engines::OpenOptions { threads: 0, ..Default::default() };
+        let none = trt_select_engines::OpenOptions::default().threads(0);
         let error = trt_select_engines::registry::open(kind, &path, "two", &none).err().expect("refused");
         assert!(error.to_string().contains("at least 1"), "{error}");
     }

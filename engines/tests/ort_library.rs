@@ -39,7 +39,7 @@ fn a_file_that_is_no_library() {
 fn child_without_a_library() {
     for _ in 0..2 {
         let find = ort::find().expect_err("no library");
-        let resolve = registry::resolve(Kind::Ort).expect_err("no library");
+        let resolve = registry::resolve_host(Kind::Ort).expect_err("no library");
         let path = model("classifier.onnx");
         let open = ort::OrtEngine::open(&path, &OpenOptions::default()).expect_err("no library");
         for error in [find, resolve, open] {
@@ -47,7 +47,7 @@ fn child_without_a_library() {
             assert!(error.to_string().starts_with("ORT_DYLIB_PATH="), "{error}");
         }
     }
-    let auto = registry::resolve(Kind::Auto);
+    let auto = registry::resolve_host(Kind::Auto);
     if cfg!(feature = "tract") {
         let choice = auto.expect("tract");
         assert_eq!(choice.kind, Kind::Tract);
@@ -73,7 +73,7 @@ fn child_with_a_library() {
     let found = ort::find().expect("the library that the variable names");
     assert_eq!(found.how, How::Variable);
     assert_eq!(ort::find().as_ref(), Ok(&found));
-    let choice = registry::resolve(Kind::Auto).expect("ort");
+    let choice = registry::resolve_host(Kind::Auto).expect("ort");
     assert_eq!(choice.kind, Kind::Ort);
     assert!(choice.reason.contains(&found.version) && choice.reason.contains("ORT_DYLIB_PATH"), "{}", choice.reason);
 

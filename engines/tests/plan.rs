@@ -108,12 +108,24 @@ impl Place {
     }
 }
 
-/// One line of the kind that names the plan (or its sidecar), what was expected and got, and a remedy.
+/// A damaged plan's line: see [`refused_as`].
 #[track_caller]
 fn refused<T: std::fmt::Debug>(result: Result<T, Error>, parts: &[&str]) -> Error {
+    refused_as(ErrorKind::Plan, result, parts)
+}
+
+/// The line of a plan that is whole, but for another library, GPU or model: see [`refused_as`].
+#[track_caller]
+fn mismatch<T: std::fmt::Debug>(result: Result<T, Error>, parts: &[&str]) -> Error {
+    refused_as(ErrorKind::PlanMismatch, result, parts)
+}
+
+/// One line of the kind that names the plan (or its sidecar), what was expected and got, and a remedy.
+#[track_caller]
+fn refused_as<T: std::fmt::Debug>(kind: ErrorKind, result: Result<T, Error>, parts: &[&str]) -> Error {
     let error = result.expect_err("to be refused");
     let line = error.to_string();
-    assert_eq!(error.kind(), ErrorKind::Plan, "{line}");
+    assert_eq!(error.kind(), kind, "{line}");
     assert!(!line.contains('\n') && line.contains("net.plan") && line.contains("; "), "{line}");
     assert!(line.contains(": expected ") && line.contains(", got "), "{line}");
     for part in parts {
@@ -154,7 +166,7 @@ fn without_a_sidecar_the_header_is_checked_and_said_so() {
     let notices = place.look(&here(Edition::Rtx, RTX)).unwrap();
     assert_eq!(notices.len(), 1);
     assert!(notices[0].to_string().contains("net.plan: no sidecar beside it"), "{}", notices[0]);
-    refused(place.look(&here(Edition::Enterprise, TEN)), &["TensorRT 10.3.0.26", "TensorRT-RTX 1.7.1.116"]);
+    mismatch(place.look(&here(Edition::Enterprise, TEN)), &["TensorRT 10.3.0.26", "TensorRT-RTX 1.7.1.116"]);
 }
 
 #[test]
@@ -162,8 +174,8 @@ fn another_product_version_or_gpu_is_refused_by_name() {
     let place = Place::rtx();
     let library = "/opt/lib/libnvinfer-of-test.so";
     let of = |edition, major, minor, patch, build| here(edition, Version { major, minor, patch, build });
-    let trt = "trt-select build";
-    refused(place.look(&of(Edition::Enterprise, 11, 4, 0, 106)), &["TensorRT 11.4.0.106", library, trt]);
+    let remedy = "build it with this library";
+    mismatch(place.look(&of(Edition::Enterprise, 11, 4, 0, 106)), &["TensorRT 11.4.0.106", library, remedy]);
     for older_or_newer in [
         of(Edition::Rtx, 1, 6, 1, 120),
         of(Edition::Rtx, 1, 8, 0, 1),
@@ -171,23 +183,23 @@ fn another_product_version_or_gpu_is_refused_by_name() {
         of(Edition::Rtx, 2, 7, 1, 116),
     ] {
         let theirs = older_or_newer.version.to_string();
-        refused(place.look(&older_or_newer), &["1.7.1.116", &theirs, library, trt]);
+        mismatch(place.look(&older_or_newer), &["1.7.1.116", &theirs, library, remedy]);
     }
     // A library that does not tell its build number is held to the other three.
     assert_eq!(place.look(&of(Edition::Rtx, 1, 7, 1, 0)), Ok(vec![]));
-    refused(place.look(&of(Edition::Rtx, 1, 7, 0, 0)), &["1.7.1.116"]);
+    mismatch(place.look(&of(Edition::Rtx, 1, 7, 0, 0)), &["1.7.1.116"]);
     for gpu in [(9, 0), (8, 6), (7, 5), (12, 0)] {
         let other = Here { compute_capability: Some(gpu), ..here(Edition::Rtx, RTX) };
         let name = format!("{}.{}", gpu.0, gpu.1);
-        refused(place.look(&other), &["compute capability", &name, "8.0", "--target current"]);
+        mismatch(place.look(&other), &["compute capability", &name, "8.0", "build it on this machine"]);
     }
     let unknown = Here { compute_capability: None, ..here(Edition::Rtx, RTX) };
     assert_eq!(place.look(&unknown), Ok(vec![]));
     // In a TensorRT plan the sidecar alone tells the GPU.
     let place = Place::new(&enterprise_plan(TEN), Edition::Enterprise, TEN);
     let other = Here { compute_capability: Some((8, 7)), ..here(Edition::Enterprise, TEN) };
-    refused(place.look(&other), &["8.7", "8.0"]);
-    refused(place.look(&of(Edition::Enterprise, 10, 4, 0, 26)), &["10.3.0.26", "10.4.0.26"]);
+    mismatch(place.look(&other), &["8.7", "8.0"]);
+    mismatch(place.look(&of(Edition::Enterprise, 10, 4, 0, 26)), &["10.3.0.26", "10.4.0.26"]);
     fs::remove_file(place.sidecar()).unwrap();
     assert_eq!(place.look(&other).map(|notices| notices.len()), Ok(1));
 }
@@ -200,7 +212,7 @@ fn lean_libraries_take_version_compatible_plans_of_their_major_version() {
         Here { lean: true, ..here(Edition::Enterprise, version) }
     };
     // Ours are not built to be version-compatible, and their sidecars say so.
-    refused(place.look(&lean(3)), &["TensorRT lean 10.3.0.26", "--versionCompatible"]);
+    mismatch(place.look(&lean(3)), &["TensorRT lean 10.3.0.26", "--versionCompatible"]);
     let mut sidecar = Sidecar::read(&place.plan).unwrap().unwrap();
     sidecar.version_compatible = true;
     fs::write(place.sidecar(), sidecar.text()).unwrap();
@@ -213,16 +225,16 @@ fn lean_libraries_take_version_compatible_plans_of_their_major_version() {
         assert_eq!(place.look(&library).map(|n| n.len()), Ok(notices), "{library:?}");
     }
     let newer = here(Edition::Enterprise, Version { minor: 2, ..TEN });
-    refused(place.look(&newer), &["10.2.0.26"]);
-    refused(place.look(&Here { lean: true, ..newer }), &["10.2.0.26"]);
+    mismatch(place.look(&newer), &["10.2.0.26"]);
+    mismatch(place.look(&Here { lean: true, ..newer }), &["10.2.0.26"]);
     let other_major = here(Edition::Enterprise, Version { major: 11, ..TEN });
-    refused(place.look(&other_major), &["11.3.0.26"]);
-    refused(place.look(&Here { lean: true, ..other_major }), &["11.3.0.26"]);
+    mismatch(place.look(&other_major), &["11.3.0.26"]);
+    mismatch(place.look(&Here { lean: true, ..other_major }), &["11.3.0.26"]);
     // Without a sidecar nobody knows: it is taken, and said.
     fs::remove_file(place.sidecar()).unwrap();
     let notices = place.look(&lean(9)).unwrap();
     assert!(notices.iter().any(|n| n.to_string().contains("only if it was built to be version-compatible")));
-    refused(place.look(&lean(2)), &["10.2.0.26"]);
+    mismatch(place.look(&lean(2)), &["10.2.0.26"]);
 }
 
 #[test]
@@ -239,15 +251,15 @@ fn plans_of_tensorrt_8_are_known_by_their_serialization_number() {
         for other in [2, 4, 5, 6] {
             if other != minor {
                 let ours = format!("TensorRT 8.{minor} (serialization {serialization})");
-                refused(look(serialization, &eight(other)), &[&ours, &format!("8.{other}.1.8")]);
+                mismatch(look(serialization, &eight(other)), &[&ours, &format!("8.{other}.1.8")]);
             }
         }
-        refused(look(serialization, &here(Edition::Enterprise, TEN)), &["10.3.0.26"]);
-        refused(look(serialization, &here(Edition::Rtx, RTX)), &["TensorRT-RTX"]);
+        mismatch(look(serialization, &here(Edition::Enterprise, TEN)), &["10.3.0.26"]);
+        mismatch(look(serialization, &here(Edition::Rtx, RTX)), &["TensorRT-RTX"]);
     }
     let notices = look(211, &eight(4)).unwrap();
     assert!(notices.iter().any(|n| n.to_string().contains("211 is not known")), "{notices:?}");
-    refused(look(211, &here(Edition::Enterprise, TEN)), &["serialization 211"]);
+    mismatch(look(211, &here(Edition::Enterprise, TEN)), &["serialization 211"]);
 }
 
 #[test]
@@ -269,9 +281,12 @@ fn what_is_no_plan_is_said_to_be_what_it_is() {
     other[4] = 1;
     refused(open(&other), &["bytes 4-7", "0x1"]);
     refused(open(&enterprise_plan(Version { major: 0, ..TEN })), &["0.3.0.26"]);
-    for (missing, part) in [(dir.path().join("none.plan"), "no such file"), (dir.path().to_path_buf(), "a folder")] {
+    for (missing, part, kind) in [
+        (dir.path().join("none.plan"), "no such file", ErrorKind::PlanMissing),
+        (dir.path().to_path_buf(), "a folder", ErrorKind::Io),
+    ] {
         let error = PlanFile::open(&missing).expect_err("refused");
-        assert_eq!(error.kind(), ErrorKind::Io);
+        assert_eq!(error.kind(), kind);
         assert!(error.to_string().contains(part), "{error}");
     }
     #[cfg(unix)]
@@ -360,7 +375,8 @@ fn header_bits_that_matter_are_refused_without_a_sidecar() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1 << bit;
             fs::write(&place.plan, &damaged).unwrap();
-            refused(place.look(&here), &[]);
+            let version = (24..28).contains(&at);
+            refused_as(if version { ErrorKind::PlanMismatch } else { ErrorKind::Plan }, place.look(&here), &[]);
         }
     }
     // The GPU. No bit at all, or one that nobody knows, says nothing that can be held against the plan.
@@ -384,12 +400,12 @@ fn a_sidecar_that_lies_is_refused() {
         fs::write(place.sidecar(), sidecar.text()).unwrap();
         place.look(&here)
     };
-    refused(lie(&|s| s.size_bytes += 1), &["5001 bytes", "net.plan.json", "--force"]);
+    refused(lie(&|s| s.size_bytes += 1), &["5001 bytes", "net.plan.json", "build the plan again"]);
     refused(lie(&|s| s.edition = Edition::Enterprise), &["a plan of TensorRT 1.7.1.116"]);
     refused(lie(&|s| s.version.build = 117), &["1.7.1.117", "1.7.1.116"]);
     refused(lie(&|s| s.compute_capabilities = vec![(9, 0)]), &["[9.0]", "[8.0]"]);
     refused(lie(&|s| s.sha256 = sha256(b"other")), &["SHA-256"]);
-    refused(lie(&|s| s.onnx_sha256 = sha256(b"other")), &["net.onnx as it is now"]);
+    mismatch(lie(&|s| s.onnx_sha256 = sha256(b"other")), &["net.onnx as it is now"]);
     assert_eq!(lie(&|_| ()), Ok(vec![]));
 }
 
@@ -397,7 +413,7 @@ fn a_sidecar_that_lies_is_refused() {
 fn a_changed_model_asks_for_a_new_plan() {
     let place = Place::rtx();
     fs::write(&place.onnx, "another model").unwrap();
-    refused(place.look(&here(Edition::Rtx, RTX)), &["net.onnx as it is now", "built from it as it was at 20"]);
+    mismatch(place.look(&here(Edition::Rtx, RTX)), &["net.onnx as it is now", "built from it as it was at 20"]);
 }
 
 #[test]

@@ -432,7 +432,7 @@ fn every_call_that_can_fail_fails_once_and_the_next_try_works() {
                         // Asked for at open, and again for each tensor that is bound or shaped.
                         "getIOTensorName" => error.kind(),
                         "createInferRuntime" => ErrorKind::LibraryMissing,
-                        "setDeviceMemoryV2" => ErrorKind::Memory,
+                        "setDeviceMemoryV2" => ErrorKind::DeviceMemory,
                         "setTensorAddress" | "enqueueV3" => ErrorKind::Run,
                         "setInputShape" | "contextGetTensorShape" => ErrorKind::Shape,
                         _ => ErrorKind::Plan,
@@ -489,7 +489,7 @@ fn memory_that_cannot_be_had_is_told_as_such() {
             let allocator = Counted { empty: true, ..Counted::default() };
             let runtime = Runtime::new(&double.library, Some(Arc::new(allocator))).expect("a runtime");
             let error = runtime.deserialize(&small(double).bytes(), "toy").expect_err("no memory");
-            assert_eq!(error.kind(), ErrorKind::Memory, "{error}");
+            assert_eq!(error.kind(), ErrorKind::DeviceMemory, "{error}");
             assert!(error.to_string().contains("out of memory"), "{error}");
         });
         checked(double, || {
@@ -501,7 +501,7 @@ fn memory_that_cannot_be_had_is_told_as_such() {
             for error in unsafe {
                 [context.set_activation(block.address(), 4095), context.set_activation(block.address() + 8, 4096)]
             } {
-                assert_eq!(error.expect_err("refused").kind(), ErrorKind::Memory);
+                assert_eq!(error.expect_err("refused").kind(), ErrorKind::DeviceMemory);
             }
             let error = context.set_input_shape(0, &[2, 3, 4, 4]).expect_err("a batch of two");
             assert_eq!(error.kind(), ErrorKind::Shape, "{error}");

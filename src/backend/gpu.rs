@@ -11,7 +11,6 @@ use trt_select_cuda::pipe::{
     AnyFrame, Axes, AxisTables, FeatureGroups, Grid, HostFrame, Lane, LaneInput, LaneSpec, Network, Pipe, PipeOptions,
     Preprocessing,
 };
-use trt_select_engines::registry::{Choice, Kind};
 use trt_select_engines::tensorrt::{PlanSpec, Session, SessionOptions, TensorrtEngine};
 use trt_select_engines::{Completion, Memory};
 use trt_select_premodel::{Board, CandidateId, Scores, Summary};
@@ -43,17 +42,17 @@ pub struct Gpu {
 
 impl Gpu {
     /// Opens the plans of a bundle.
-    pub(crate) fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(Gpu, Choice)> {
+    pub(crate) fn open(bundle: &Bundle, config: &OpenConfig) -> Result<Gpu> {
         let gpu = &config.gpu;
-        let options = SessionOptions {
-            ordinal: gpu.ordinal,
-            keep_plans: gpu.keep_plans,
-            max_resident_bytes: gpu.max_resident_bytes,
-        };
+        let options = SessionOptions::default()
+            .ordinal(gpu.ordinal)
+            .keep_plans(gpu.keep_plans)
+            .max_resident_bytes(gpu.max_resident_bytes);
         let session = Session::open(&options)?;
         let engines =
             session.open_plans(&bundle.candidates.iter().map(|c| plan_spec(bundle, c)).collect::<Vec<_>>())?;
-        let options = PipeOptions { frame_memory: gpu.frame_memory, frame_bytes: gpu.frame_bytes, timing: gpu.timing };
+        let options =
+            PipeOptions::default().frame_memory(gpu.frame_memory).frame_bytes(gpu.frame_bytes).timing(gpu.timing);
         let pipe = Pipe::new(session.context(), &options)?;
         let reason = format!("tensorrt: {}; {}", session.about(), pipe.frame_memory().reason);
         let mut candidates = Vec::with_capacity(engines.len());
@@ -66,22 +65,13 @@ impl Gpu {
             gpu.make_room(at)?;
             let candidate = &mut gpu.candidates[at];
             let name = &candidate.name;
-            candidate
-                .lane
-                .prepare(&mut gpu.pipe)
-                .map_err(Error::from)
-                .map_err(|e| Error::new(e.kind(), format!("candidate {name}: {e}")))?;
+            let prepared = candidate.lane.prepare(&mut gpu.pipe).map_err(Error::from);
+            prepared.map_err(|e| e.within(format_args!("candidate {name}")))?;
             if let Some(why) = candidate.graph_refused() {
                 log::warn!("candidate {name}: no CUDA graph, its work is enqueued part by part: {why}");
             }
         }
-        let choice = Choice::new(Kind::Tensorrt, gpu.reason.clone());
-        Ok((gpu, choice))
-    }
-
-    /// Whether it is worth trying: every candidate has a plan's file.
-    pub(crate) fn may_open(bundle: &Bundle) -> bool {
-        bundle.candidates.iter().all(|c| c.plan_path(bundle).is_file())
+        Ok(gpu)
     }
 
     /// What the candidates say of themselves, in the order of their ids.

@@ -8,72 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::log;
 use super::status::{Fail, TRTSEL_BUSY, TRTSEL_NULL_POINTER, TRTSEL_PANIC, TRTSEL_POISONED, trtsel_status};
+use super::text::{Text, write_text};
 
 /// What a call on a handle gives: a status that is no failure, or the failure.
 pub(super) type Called = Result<trtsel_status, Fail>;
-
-/// Room for a line of text that always ends with a NUL.
-pub(super) struct Text {
-    bytes: [u8; Text::BYTES],
-    len: usize,
-}
-
-impl Text {
-    pub(super) const BYTES: usize = 1024;
-
-    pub(super) const fn new() -> Text {
-        Text { bytes: [0; Text::BYTES], len: 0 }
-    }
-
-    pub(super) fn set(&mut self, line: &str) {
-        self.len = 0;
-        self.push(line);
-    }
-
-    fn push(&mut self, line: &str) {
-        let end = fitting(line, Text::BYTES - 1 - self.len);
-        self.bytes[self.len..self.len + end].copy_from_slice(&line.as_bytes()[..end]);
-        self.len += end;
-        self.bytes[self.len] = 0;
-    }
-
-    pub(super) fn as_ptr(&self) -> *const c_char {
-        self.bytes.as_ptr().cast()
-    }
-}
-
-impl std::fmt::Write for Text {
-    fn write_str(&mut self, line: &str) -> std::fmt::Result {
-        self.push(line);
-        Ok(())
-    }
-}
-
-/// How many bytes of a text, up to a border of its characters, fit into a room of so many.
-pub(super) fn fitting(line: &str, room: usize) -> usize {
-    let mut end = line.len().min(room);
-    while !line.is_char_boundary(end) {
-        end -= 1;
-    }
-    end
-}
-
-/// Writes a text to the caller's buffer, cut to what fits, with a NUL behind it. Nothing is written to a NULL buffer or one of no
-/// bytes.
-///
-/// # Safety
-/// `buffer` is NULL, or `bytes` bytes may be written there.
-pub(super) unsafe fn write_text(line: &str, buffer: *mut c_char, bytes: usize) {
-    if buffer.is_null() || bytes == 0 {
-        return;
-    }
-    let end = fitting(line, bytes - 1);
-    // SAFETY: `end` is less than `bytes`, all of which the caller lets us write; a text of ours is not in his buffer.
-    unsafe {
-        std::ptr::copy_nonoverlapping(line.as_ptr(), buffer.cast(), end);
-        buffer.add(end).write(0);
-    }
-}
 
 /// What a panic said.
 fn panic_text(payload: Box<dyn Any + Send>) -> String {
@@ -254,6 +192,9 @@ pub(super) unsafe fn error<H: Handle>(handle: *const H) -> *const c_char {
     }
 }
 
+/// The line of an output that has nowhere to go.
+pub(super) const NO_OUTPUT: &str = "output: expected an address, got NULL; give it";
+
 /// Looks that outputs have somewhere to go.
 pub(super) fn wanted<T>(output: *mut T, line: &'static str) -> Result<*mut T, Fail> {
     if output.is_null() { Err(Fail::new(TRTSEL_NULL_POINTER, line)) } else { Ok(output) }
@@ -280,22 +221,4 @@ fn test_panic() {
 #[unsafe(no_mangle)]
 pub extern "C" fn trtsel_test_panic(calls: u32) {
     PANIC_IN.store(calls, Ordering::Relaxed);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_cut_between_characters() {
-        assert_eq!((fitting("aé", 3), fitting("aé", 2), fitting("aé", 1), fitting("", 5)), (3, 1, 1, 0));
-        let mut text = Text::new();
-        text.set(&"é".repeat(2000));
-        assert_eq!(text.len, Text::BYTES - 2);
-        assert_eq!(text.bytes[text.len], 0);
-        let mut buffer = [0x55_u8; 8];
-        // SAFETY: less than the buffer has.
-        unsafe { write_text("abcdé", buffer.as_mut_ptr().cast(), 6) };
-        assert_eq!(&buffer, b"abcd\0\x55\x55\x55");
-    }
 }

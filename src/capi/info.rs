@@ -4,15 +4,10 @@ use std::ffi::{CString, c_char};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use trt_select_engines::registry::{Choice, Kind};
-use trt_select_premodel::CandidateId;
 
-use super::boundary::wanted;
-use super::options::{
-    TRTSEL_ENGINE_AUTO, TRTSEL_ENGINE_NULL, TRTSEL_ENGINE_ORT, TRTSEL_ENGINE_TENSORRT, TRTSEL_ENGINE_TRACT, name,
-};
-use super::selector::{Inside, NO_OUTPUT, trtsel_selector};
-use super::sized::{Output, Sized_};
-use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK, trtsel_status};
+use super::boundary::{NO_OUTPUT, wanted};
+use super::sized::Sized_;
+use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK};
 use crate::bundle::Bundle;
 use crate::candidate::CandidateInfo;
 use crate::selector::Selector;
@@ -83,24 +78,24 @@ unsafe impl Sized_ for trtsel_memory {
 
 /// What is told of a selector while another thread may be inside it.
 pub(super) struct Info {
-    engine: Kind,
-    reason: CString,
-    device: CString,
+    pub(super) engine: Kind,
+    pub(super) reason: CString,
+    pub(super) device: CString,
     pub(super) candidates: Vec<CString>,
-    labels: Vec<CString>,
+    pub(super) labels: Vec<CString>,
     pub(super) classes: usize,
     /// What a reload changes. Inputs never look at it, so that nobody who infers waits for this lock.
     of_premodel: RwLock<OfPremodel>,
 }
 
-struct OfPremodel {
+pub(super) struct OfPremodel {
     /// Names of own signals by their slots. Only ever added to: texts that were given away stay where they are.
-    signals: Vec<CString>,
+    pub(super) signals: Vec<CString>,
     /// Whether the premodel in use knows the signal.
-    is_known: Vec<bool>,
-    reads_features: bool,
-    is_baked: bool,
-    worst_case_ns: f64,
+    pub(super) is_known: Vec<bool>,
+    pub(super) reads_features: bool,
+    pub(super) is_baked: bool,
+    pub(super) worst_case_ns: f64,
 }
 
 /// A text for C; a NUL inside would end it early and is left out.
@@ -146,53 +141,12 @@ impl Info {
         of.worst_case_ns = premodel.worst_case_ns();
     }
 
-    fn of_premodel(&self) -> RwLockReadGuard<'_, OfPremodel> {
+    pub(super) fn of_premodel(&self) -> RwLockReadGuard<'_, OfPremodel> {
         self.of_premodel.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn engine_number(kind: Kind) -> u32 {
-    match kind {
-        Kind::Tensorrt => TRTSEL_ENGINE_TENSORRT,
-        Kind::Ort => TRTSEL_ENGINE_ORT,
-        Kind::Tract => TRTSEL_ENGINE_TRACT,
-        Kind::Null => TRTSEL_ENGINE_NULL,
-        _ => TRTSEL_ENGINE_AUTO,
-    }
-}
-
-/// Writes what the selector is made of. Any thread, at any time; does not allocate.
-///
-/// # Safety
-/// `selector` is NULL or open, `info` NULL or a struct of its `struct_size`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_selector_info(
-    selector: *const trtsel_selector,
-    info: *mut trtsel_info,
-) -> trtsel_status {
-    // SAFETY: the caller's promise.
-    unsafe {
-        trtsel_selector::look(selector, |selector| {
-            let (from, of) = (&selector.info, selector.info.of_premodel());
-            Output::new(info)?.write(&trtsel_info {
-                struct_size: 0,
-                engine: engine_number(from.engine),
-                candidate_count: from.candidates.len() as u32,
-                class_count: from.classes as u32,
-                label_count: from.labels.len() as u32,
-                signal_count: of.signals.len() as u32,
-                reads_features: of.reads_features.into(),
-                is_baked: of.is_baked.into(),
-                engine_reason: from.reason.as_ptr(),
-                device: from.device.as_ptr(),
-                worst_case_ns: of.worst_case_ns,
-            });
-            Ok(TRTSEL_OK)
-        })
-    }
-}
-
-const NO_SUCH: Fail =
+pub(super) const NO_SUCH: Fail =
     Fail::new(TRTSEL_NOT_FOUND, "name: expected a number of the bundle's, got another; see trtsel_info");
 
 /// Gives a text that lives as long as its handle.
@@ -205,128 +159,4 @@ pub(super) unsafe fn give_name(from: Option<&CString>, to: *mut *const c_char) -
     // SAFETY: the caller's promise; NULL was refused.
     unsafe { to.write(from.as_ptr()) };
     Ok(TRTSEL_OK)
-}
-
-/// The name of a candidate; `TRTSEL_NOT_FOUND` past the last. It lives until the selector is closed. Any thread, at any time; does not
-/// allocate.
-///
-/// # Safety
-/// `selector` is NULL or open, `name` NULL or writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_selector_candidate_name(
-    selector: *const trtsel_selector,
-    candidate: u32,
-    name: *mut *const c_char,
-) -> trtsel_status {
-    // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::look(selector, |s| give_name(s.info.candidates.get(candidate as usize), name)) }
-}
-
-/// The label of a class; `TRTSEL_NOT_FOUND` past the last, and where the bundle has no labels. It lives until the selector is closed. Any
-/// thread, at any time; does not allocate.
-///
-/// # Safety
-/// `selector` is NULL or open, `label` NULL or writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_selector_label(
-    selector: *const trtsel_selector,
-    class_index: u32,
-    label: *mut *const c_char,
-) -> trtsel_status {
-    // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::look(selector, |s| give_name(s.info.labels.get(class_index as usize), label)) }
-}
-
-/// The name of one of the caller's own signals, by its slot; `TRTSEL_NOT_FOUND` past the last. It lives until the selector is closed. Any
-/// thread, at any time; does not allocate.
-///
-/// # Safety
-/// `selector` is NULL or open, `name` NULL or writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_selector_signal_name(
-    selector: *const trtsel_selector,
-    slot: u32,
-    name: *mut *const c_char,
-) -> trtsel_status {
-    // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::look(selector, |s| give_name(s.info.of_premodel().signals.get(slot as usize), name)) }
-}
-
-/// The slot of one of the caller's own signals, by its name without `signal.`; `TRTSEL_NOT_FOUND` where the premodel has none of
-/// that name. Any thread, at any time; does not allocate.
-///
-/// # Safety
-/// `selector` is NULL or open, `signal` NULL or a text, `slot` NULL or writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_selector_signal_slot(
-    selector: *const trtsel_selector,
-    signal: *const c_char,
-    slot: *mut u32,
-) -> trtsel_status {
-    let work = |selector: &trtsel_selector| {
-        let slot = wanted(slot, NO_OUTPUT)?;
-        // SAFETY: the caller's promise.
-        let wanted = unsafe { name(signal)? };
-        let of = selector.info.of_premodel();
-        let mut known = of.signals.iter().zip(&of.is_known);
-        let at = known.position(|(name, is_known)| *is_known && name.as_bytes() == wanted.as_bytes());
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { slot.write(at.ok_or(NO_SUCH)? as u32) };
-        Ok(TRTSEL_OK)
-    };
-    // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::look(selector, work) }
-}
-
-/// Bytes that one candidate holds, or `TRTSEL_MEMORY_SHARED`, or `TRTSEL_MEMORY_SUM`. `TRTSEL_NOT_FOUND` for other numbers. What is not counted:
-/// the driver's context and loaded code, the libraries' own host memory, the features' host workspace, what TensorRT takes past its
-/// allocator. One call at a time; allocates nothing.
-///
-/// # Safety
-/// `selector` is NULL or open, `memory` NULL or a struct of its `struct_size`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_selector_memory(
-    selector: *mut trtsel_selector,
-    candidate: u32,
-    memory: *mut trtsel_memory,
-) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
-        // SAFETY: the caller's promise.
-        let output = unsafe { Output::new(memory)? };
-        let set = inside.selector.set();
-        let of = |at: usize| {
-            let m = set.memory(CandidateId(at as u8));
-            trtsel_memory {
-                host_bytes: m.host_bytes,
-                pinned_bytes: m.pinned_bytes,
-                device_bytes: m.device_bytes,
-                activation_bytes: m.activation_bytes,
-                ..trtsel_memory::default()
-            }
-        };
-        let count = set.as_slice().len();
-        let all = || (0..count).map(of);
-        let shared = || {
-            let shared = set.shared_memory();
-            let activation_bytes = all().map(|m| m.activation_bytes).max().unwrap_or(0);
-            let device_bytes = shared.device_bytes + shared.library_bytes + activation_bytes;
-            let pinned_bytes = shared.pinned_bytes;
-            trtsel_memory { pinned_bytes, device_bytes, activation_bytes, ..trtsel_memory::default() }
-        };
-        let bytes = match candidate {
-            TRTSEL_MEMORY_SHARED => shared(),
-            TRTSEL_MEMORY_SUM => all().fold(shared(), |sum, m| trtsel_memory {
-                host_bytes: sum.host_bytes + m.host_bytes,
-                pinned_bytes: sum.pinned_bytes + m.pinned_bytes,
-                device_bytes: sum.device_bytes + m.device_bytes,
-                ..sum
-            }),
-            number if (number as usize) < count => of(number as usize),
-            _ => return Err(NO_SUCH),
-        };
-        output.write(&bytes);
-        Ok(TRTSEL_OK)
-    };
-    // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
 }

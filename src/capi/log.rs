@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_void};
 use std::fmt::Write;
 use std::sync::Once;
 
-use super::boundary::Text;
+use super::text::Text;
 
 /// Nothing is logged.
 pub const TRTSEL_LOG_OFF: u32 = 0;

@@ -38,11 +38,13 @@ pub mod info;
 pub mod log;
 pub mod options;
 pub mod outcome;
+pub mod queries;
 pub mod result;
 pub mod selector;
 mod sized;
 pub mod statistics;
 pub mod status;
+mod text;
 pub mod version;
 
 // A handle's size is the address size in all structs; smaller machines have never been looked at.

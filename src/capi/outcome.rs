@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use trt_select_premodel::CandidateId;
 
-use super::boundary::{wanted, write_text};
+use super::boundary::wanted;
 use super::result::trtsel_summary;
 use super::selector::{Inside, NO_OUTPUT, trtsel_selector};
 use super::sized::Output;
@@ -12,6 +12,7 @@ use super::status::{
     Fail, TRTSEL_BUFFER_TOO_SMALL, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_OK, TRTSEL_WRONG_STATE,
     trtsel_status,
 };
+use super::text::write_text;
 use crate::error::Error;
 
 /// The class probabilities behind the last result, borrowed: valid until the next submit, infer, warm-up, reset or close.

@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::time::{Duration, Instant};
 
+pub(super) use super::boundary::NO_OUTPUT;
 use super::boundary::{self, Called, Guarded, Handle, wanted};
 use super::frame::{input, tensor, trtsel_frame};
 use super::info::Info;
@@ -58,7 +59,6 @@ const NO_RESULT: Fail = Fail::new(
     TRTSEL_WRONG_STATE,
     "selector: expected a result before this call, got none; infer or wait for one first",
 );
-pub(super) const NO_OUTPUT: &str = "output: expected an address, got NULL; give it";
 
 impl trtsel_selector {
     /// A call that may change the selector.

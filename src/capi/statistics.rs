@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use trt_select_premodel::{Answer, CandidateId, MAX_CANDIDATES};
 
-use super::selector::trtsel_selector;
-use super::sized::{Output, Sized_};
-use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK, trtsel_status};
+use super::sized::Sized_;
 use crate::selector::Outcome;
 
 /// Buckets of the histogram of latencies.
@@ -239,7 +237,21 @@ impl Statistics {
         }
     }
 
-    fn snapshot(&self) -> trtsel_statistics {
+    /// The counts of one candidate.
+    pub(super) fn of_candidate(&self, candidate: usize) -> trtsel_candidate_statistics {
+        let c = &self.candidates[candidate];
+        trtsel_candidate_statistics {
+            struct_size: 0,
+            reserved: 0,
+            runs: c.runs.get(),
+            failures: c.failures.get(),
+            answers: c.answers.get(),
+            fed_back: c.fed_back.get(),
+            right: c.right.get(),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> trtsel_statistics {
         trtsel_statistics {
             struct_size: 0,
             reserved: 0,
@@ -264,73 +276,5 @@ impl Statistics {
             compute_sum_ns: self.compute.get(),
             latency_histogram: std::array::from_fn(|at| self.histogram[at].get()),
         }
-    }
-}
-
-/// Writes what the selector has done so far. Each number is whole; while another thread infers, they may be of one input
-/// more or less than each other. Any thread, at any time; does not allocate.
-///
-/// # Safety
-/// `selector` is NULL or open, `statistics` NULL or a struct of its `struct_size`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_selector_statistics(
-    selector: *const trtsel_selector,
-    statistics: *mut trtsel_statistics,
-) -> trtsel_status {
-    // SAFETY: the caller's promise.
-    unsafe {
-        trtsel_selector::look(selector, |selector| {
-            let output = Output::new(statistics)?;
-            output.write(&selector.statistics.snapshot());
-            Ok(TRTSEL_OK)
-        })
-    }
-}
-
-/// Writes what one candidate has done so far, as `trtsel_selector_statistics`; `TRTSEL_NOT_FOUND` where there is none of that number.
-/// Any thread, at any time; does not allocate.
-///
-/// # Safety
-/// As `trtsel_selector_statistics`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_selector_candidate_statistics(
-    selector: *const trtsel_selector,
-    candidate: u32,
-    statistics: *mut trtsel_candidate_statistics,
-) -> trtsel_status {
-    // SAFETY: the caller's promise.
-    unsafe {
-        trtsel_selector::look(selector, |selector| {
-            let output = Output::new(statistics)?;
-            if candidate as usize >= selector.info.candidates.len() {
-                return Err(Fail::new(TRTSEL_NOT_FOUND, "candidate: expected one of the bundle's, got another number"));
-            }
-            let c = &selector.statistics.candidates[candidate as usize];
-            output.write(&trtsel_candidate_statistics {
-                struct_size: 0,
-                reserved: 0,
-                runs: c.runs.get(),
-                failures: c.failures.get(),
-                answers: c.answers.get(),
-                fed_back: c.fed_back.get(),
-                right: c.right.get(),
-            });
-            Ok(TRTSEL_OK)
-        })
-    }
-}
-
-/// Sets all counts to 0. One call at a time; does not allocate.
-///
-/// # Safety
-/// `selector` is NULL or open.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_selector_reset_statistics(selector: *mut trtsel_selector) -> trtsel_status {
-    // SAFETY: the caller's promise.
-    unsafe {
-        trtsel_selector::enter(selector, |selector, _| {
-            selector.statistics.reset();
-            Ok(TRTSEL_OK)
-        })
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::c_char;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorGroup, ErrorKind};
 
 /// What a call answers: 0 for success, `TRTSEL_PENDING` for "not yet", else what went wrong. Numbers are only ever added; code
 /// must take one that it does not know for a failure.
@@ -39,7 +39,7 @@ pub const TRTSEL_IO: trtsel_status = 12;
 pub const TRTSEL_BUNDLE: trtsel_status = 13;
 /// A premodel could not be understood, or does not fit.
 pub const TRTSEL_PREMODEL: trtsel_status = 14;
-/// An engine or its library is missing, not compiled in, or failed; or no candidate works.
+/// An engine failed, or no candidate works.
 pub const TRTSEL_ENGINE: trtsel_status = 15;
 /// A frame or tensor cannot be taken.
 pub const TRTSEL_INPUT: trtsel_status = 16;
@@ -48,8 +48,47 @@ pub const TRTSEL_UNSUPPORTED: trtsel_status = 17;
 /// An error of a kind that has no number of its own.
 pub const TRTSEL_ERROR: trtsel_status = 18;
 
+/// TensorRT or ONNX Runtime is not on this machine, or not of a version that will do.
+pub const TRTSEL_LIBRARY_MISSING: trtsel_status = 19;
+/// There is no NVIDIA driver on this machine, or one that is too old.
+pub const TRTSEL_DRIVER_MISSING: trtsel_status = 20;
+/// There is an NVIDIA driver, but no such GPU.
+pub const TRTSEL_DEVICE_MISSING: trtsel_status = 21;
+/// The GPU faulted. Only a new process can use it again.
+pub const TRTSEL_DEVICE_LOST: trtsel_status = 22;
+/// The GPU has no more memory for what was asked for.
+pub const TRTSEL_DEVICE_MEMORY: trtsel_status = 23;
+/// The host has no more memory, or none that can be page-locked.
+pub const TRTSEL_HOST_MEMORY: trtsel_status = 24;
+/// A limit that the caller set (`max_resident_bytes`) leaves no room for what was asked for.
+pub const TRTSEL_LIMIT: trtsel_status = 25;
+/// The operating system does not let this process do what was asked for.
+pub const TRTSEL_DENIED: trtsel_status = 26;
+/// There is no plan where a candidate's plan should be.
+pub const TRTSEL_PLAN_MISSING: trtsel_status = 27;
+/// A plan was made for another TensorRT or another GPU, or from another model than the one beside it.
+pub const TRTSEL_PLAN_MISMATCH: trtsel_status = 28;
+/// A plan is damaged, or TensorRT refuses it.
+pub const TRTSEL_PLAN: trtsel_status = 29;
+/// A model could not be understood, or its tensors are not what they must be.
+pub const TRTSEL_MODEL: trtsel_status = 30;
+
+/// Who can do something about a status: a `TRTSEL_GROUP_` number. Numbers are only ever added.
+pub type trtsel_group = i32;
+
+/// No failure: `TRTSEL_OK` and `TRTSEL_PENDING`.
+pub const TRTSEL_GROUP_NONE: trtsel_group = 0;
+/// The same call may succeed later, or once memory is free.
+pub const TRTSEL_GROUP_RETRY: trtsel_group = 1;
+/// The caller asked for something that cannot be done: the program, its files or its settings have to change.
+pub const TRTSEL_GROUP_CALLER: trtsel_group = 2;
+/// Something on the machine is missing, broken or forbidden: a file, a library, a driver, a GPU, a right.
+pub const TRTSEL_GROUP_ENVIRONMENT: trtsel_group = 3;
+/// A defect of this library: report it.
+pub const TRTSEL_GROUP_DEFECT: trtsel_group = 4;
+
 /// Name and sentence of each status, in the order of the numbers; both end with a NUL.
-const TABLE: [(&str, &str); 19] = [
+const TABLE: [(&str, &str); 31] = [
     ("TRTSEL_OK\0", "done\0"),
     ("TRTSEL_PENDING\0", "the input is still under way\0"),
     ("TRTSEL_DEADLINE\0", "the deadline passed before any candidate had run\0"),
@@ -65,10 +104,22 @@ const TABLE: [(&str, &str); 19] = [
     ("TRTSEL_IO\0", "a file or folder is missing or cannot be read\0"),
     ("TRTSEL_BUNDLE\0", "the bundle does not say what it must\0"),
     ("TRTSEL_PREMODEL\0", "the premodel cannot be understood or does not fit\0"),
-    ("TRTSEL_ENGINE\0", "an engine is missing or failed\0"),
+    ("TRTSEL_ENGINE\0", "an engine failed, or no candidate works\0"),
     ("TRTSEL_INPUT\0", "the frame or tensor cannot be taken\0"),
     ("TRTSEL_UNSUPPORTED\0", "this build does not have what was asked for\0"),
     ("TRTSEL_ERROR\0", "an error of another kind\0"),
+    ("TRTSEL_LIBRARY_MISSING\0", "TensorRT or ONNX Runtime is not on this machine, or not of a version that will do\0"),
+    ("TRTSEL_DRIVER_MISSING\0", "there is no NVIDIA driver, or one that is too old\0"),
+    ("TRTSEL_DEVICE_MISSING\0", "there is no such GPU\0"),
+    ("TRTSEL_DEVICE_LOST\0", "the GPU faulted; only a new process can use it again\0"),
+    ("TRTSEL_DEVICE_MEMORY\0", "the GPU has no more memory\0"),
+    ("TRTSEL_HOST_MEMORY\0", "the host has no more memory, or none that can be page-locked\0"),
+    ("TRTSEL_LIMIT\0", "a limit that the caller set is too low\0"),
+    ("TRTSEL_DENIED\0", "the operating system does not allow it\0"),
+    ("TRTSEL_PLAN_MISSING\0", "a plan is not there\0"),
+    ("TRTSEL_PLAN_MISMATCH\0", "a plan is for another TensorRT, GPU or model\0"),
+    ("TRTSEL_PLAN\0", "a plan is damaged, or TensorRT refuses it\0"),
+    ("TRTSEL_MODEL\0", "a model cannot be understood, or its tensors do not fit\0"),
 ];
 
 fn entry(status: trtsel_status) -> Option<&'static (&'static str, &'static str)> {
@@ -87,6 +138,52 @@ pub extern "C" fn trtsel_status_name(status: trtsel_status) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn trtsel_status_message(status: trtsel_status) -> *const c_char {
     entry(status).map_or("a status that this version does not know\0", |(_, message)| message).as_ptr().cast()
+}
+
+/// Who can do something about a status: a `TRTSEL_GROUP_` number. A number that is no status is the caller's mistake. Any thread; does not
+/// allocate.
+#[unsafe(no_mangle)]
+pub extern "C" fn trtsel_status_group(status: trtsel_status) -> trtsel_group {
+    match status {
+        TRTSEL_OK | TRTSEL_PENDING => TRTSEL_GROUP_NONE,
+        TRTSEL_BUSY => TRTSEL_GROUP_RETRY,
+        TRTSEL_PANIC | TRTSEL_POISONED => TRTSEL_GROUP_DEFECT,
+        // Statuses of the C ABI's own rules are the caller's; so is a number that is none.
+        _ => ErrorKind::ALL.into_iter().find(|&kind| number(kind) == status).map_or(TRTSEL_GROUP_CALLER, |kind| {
+            match kind.group() {
+                ErrorGroup::Retry => TRTSEL_GROUP_RETRY,
+                ErrorGroup::Caller => TRTSEL_GROUP_CALLER,
+                ErrorGroup::Environment => TRTSEL_GROUP_ENVIRONMENT,
+            }
+        }),
+    }
+}
+
+/// The status of an error's kind.
+const fn number(kind: ErrorKind) -> trtsel_status {
+    match kind {
+        ErrorKind::Io => TRTSEL_IO,
+        ErrorKind::Bundle => TRTSEL_BUNDLE,
+        ErrorKind::Premodel => TRTSEL_PREMODEL,
+        ErrorKind::Engine => TRTSEL_ENGINE,
+        ErrorKind::Input => TRTSEL_INPUT,
+        ErrorKind::Usage => TRTSEL_WRONG_STATE,
+        ErrorKind::Deadline => TRTSEL_DEADLINE,
+        ErrorKind::Data => TRTSEL_ERROR,
+        ErrorKind::LibraryMissing => TRTSEL_LIBRARY_MISSING,
+        ErrorKind::DriverMissing => TRTSEL_DRIVER_MISSING,
+        ErrorKind::DeviceMissing => TRTSEL_DEVICE_MISSING,
+        ErrorKind::DeviceLost => TRTSEL_DEVICE_LOST,
+        ErrorKind::DeviceMemory => TRTSEL_DEVICE_MEMORY,
+        ErrorKind::HostMemory => TRTSEL_HOST_MEMORY,
+        ErrorKind::Limit => TRTSEL_LIMIT,
+        ErrorKind::Denied => TRTSEL_DENIED,
+        ErrorKind::PlanMissing => TRTSEL_PLAN_MISSING,
+        ErrorKind::PlanMismatch => TRTSEL_PLAN_MISMATCH,
+        ErrorKind::Plan => TRTSEL_PLAN,
+        ErrorKind::Model => TRTSEL_MODEL,
+        ErrorKind::Unsupported => TRTSEL_UNSUPPORTED,
+    }
 }
 
 /// Why a call did not succeed.
@@ -109,17 +206,7 @@ impl Fail {
 
 impl From<Error> for Fail {
     fn from(error: Error) -> Fail {
-        let status = match error.kind() {
-            ErrorKind::Io => TRTSEL_IO,
-            ErrorKind::Bundle => TRTSEL_BUNDLE,
-            ErrorKind::Premodel => TRTSEL_PREMODEL,
-            ErrorKind::Engine => TRTSEL_ENGINE,
-            ErrorKind::Input => TRTSEL_INPUT,
-            ErrorKind::Usage => TRTSEL_WRONG_STATE,
-            ErrorKind::Deadline => TRTSEL_DEADLINE,
-            ErrorKind::Data => TRTSEL_ERROR,
-        };
-        Fail { status, message: error.into_message() }
+        Fail { status: number(error.kind()), message: error.into_message() }
     }
 }
 
@@ -140,9 +227,35 @@ mod tests {
         }
         assert_eq!(text(trtsel_status_name(TRTSEL_ERROR)), "TRTSEL_ERROR");
         assert_eq!(text(trtsel_status_name(TRTSEL_POISONED)), "TRTSEL_POISONED");
+        assert_eq!(text(trtsel_status_name(TRTSEL_MODEL)), "TRTSEL_MODEL");
         for unknown in [-1, TABLE.len() as i32, i32::MAX, i32::MIN] {
             assert_eq!(text(trtsel_status_name(unknown)), "TRTSEL_UNKNOWN");
             assert!(!text(trtsel_status_message(unknown)).is_empty());
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_number_and_every_number_a_group() {
+        for (at, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            let status = number(kind);
+            assert!((TRTSEL_DEADLINE..TABLE.len() as i32).contains(&status), "{kind:?}");
+            assert!(ErrorKind::ALL[..at].iter().all(|&other| number(other) != status), "{kind:?}");
+        }
+        for (status, group) in [
+            (TRTSEL_OK, TRTSEL_GROUP_NONE),
+            (TRTSEL_PENDING, TRTSEL_GROUP_NONE),
+            (TRTSEL_BUSY, TRTSEL_GROUP_RETRY),
+            (TRTSEL_DEADLINE, TRTSEL_GROUP_RETRY),
+            (TRTSEL_DEVICE_MEMORY, TRTSEL_GROUP_RETRY),
+            (TRTSEL_NULL_POINTER, TRTSEL_GROUP_CALLER),
+            (TRTSEL_BUNDLE, TRTSEL_GROUP_CALLER),
+            (TRTSEL_LIBRARY_MISSING, TRTSEL_GROUP_ENVIRONMENT),
+            (TRTSEL_PLAN_MISMATCH, TRTSEL_GROUP_ENVIRONMENT),
+            (TRTSEL_PANIC, TRTSEL_GROUP_DEFECT),
+            (TRTSEL_POISONED, TRTSEL_GROUP_DEFECT),
+            (i32::MAX, TRTSEL_GROUP_CALLER),
+        ] {
+            assert_eq!(trtsel_status_group(status), group, "{status}");
         }
     }
 }

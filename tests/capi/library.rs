@@ -179,9 +179,11 @@ impl Compiler {
             .arg(source)
             .arg(library)
             .args(NATIVE)
-            .arg("-o")
-            .arg(&out);
-        run(&mut command);
+            .arg("-o");
+        // Renamed when it is whole: another test, perhaps in a process of its own, may be starting the same program.
+        let part = out.with_extension(std::process::id().to_string());
+        run(command.arg(&part));
+        std::fs::rename(&part, &out).expect("renamed");
         out
     }
 }

@@ -19,6 +19,7 @@ mod misuse;
 mod packaging;
 mod ros2;
 mod speed;
+mod statuses;
 mod tools;
 #[path = "../tensorrt/toy.rs"]
 #[allow(dead_code, reason = "its other users are tests/tensorrt")]

@@ -76,9 +76,8 @@ fn accumulators_equal_the_reference_bit_for_bit() {
     let Some(context) = context() else { return };
     let mut random = Random::new(7);
     let mut workspace = Workspace::new();
-    let mut pipes = [FrameMemory::Device, FrameMemory::Mapped].map(|frame_memory| {
-        Pipe::new(&context, &PipeOptions { frame_memory, ..PipeOptions::default() }).expect("a pipe")
-    });
+    let mut pipes = [FrameMemory::Device, FrameMemory::Mapped]
+        .map(|frame_memory| Pipe::new(&context, &PipeOptions::default().frame_memory(frame_memory)).expect("a pipe"));
     for n in 0..frames_to_try() {
         let picture = Picture::random(&mut random, n);
         let frame = picture.frame();
@@ -248,7 +247,7 @@ fn lanes_preprocess_as_the_cpu_does_by_graph_and_part_by_part() {
 #[test]
 fn lanes_take_tensors_and_report_scores_that_are_none() {
     let Some(context) = context() else { return };
-    let mut pipe = Pipe::new(&context, &PipeOptions { timing: true, ..PipeOptions::default() }).expect("a pipe");
+    let mut pipe = Pipe::new(&context, &PipeOptions::default().timing(true)).expect("a pipe");
     let spec = LaneSpec { input: LaneInput::Tensor, logits: false, graph: true };
     let mut lane = Lane::new(&pipe, Copying::new(&context, 10, false), &spec).expect("a lane");
     lane.prepare(&mut pipe).expect("a first run");
@@ -280,7 +279,7 @@ fn lanes_take_tensors_and_report_scores_that_are_none() {
 fn features_against_a_device_copy() {
     use trt_select::cuda::driver::Event;
     let Some(context) = context() else { return };
-    let mut pipe = Pipe::new(&context, &PipeOptions { timing: true, ..PipeOptions::default() }).expect("a pipe");
+    let mut pipe = Pipe::new(&context, &PipeOptions::default().timing(true)).expect("a pipe");
     let stream = Stream::new(&context).expect("a stream");
     let (start, end) = (Event::new(&context, true).expect("an event"), Event::new(&context, true).expect("an event"));
     for (width, height) in [(640_u32, 480_u32), (1280, 720), (1920, 1080), (3840, 2160)] {

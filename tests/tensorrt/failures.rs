@@ -1,6 +1,6 @@
 //! Every call of the driver and of TensorRT that open and infer make fails once.
 
-use trt_select::Outcome;
+use trt_select::{ErrorGroup, ErrorKind, Outcome};
 
 use super::doubles::{Doubles, with_doubles};
 use super::frames::Picture;
@@ -119,6 +119,23 @@ const MAY_BE_QUIET: [(&str, u64); 4] = [
     ("cuMemHostRegister_v2", 3),
     ("cuCtxPushCurrent_v2", 3),
 ];
+
+/// An error of a device without memory says so by its kind, and its sources lead to the driver's own error.
+#[test]
+fn a_device_without_memory_is_told_as_such() {
+    with_doubles("failures::a_device_without_memory_is_told_as_such", &[], |doubles| {
+        use std::error::Error as _;
+        doubles.cuda.fail("cuMemAlloc_v2", 1, 2);
+        let error = open(doubles).map(|_| ()).expect_err("no memory");
+        assert_eq!((error.kind(), error.kind().group()), (ErrorKind::DeviceMemory, ErrorGroup::Retry), "{error}");
+        let sources = std::iter::successors(error.source(), |&e| e.source());
+        let driver = sources.filter_map(|e| e.downcast_ref::<trt_select::cuda::driver::Error>()).next();
+        assert_eq!(driver.map(|e| (e.call(), e.code())), Some(("cuMemAlloc_v2", 2)));
+        doubles.cuda.reset();
+        assert!(open(doubles).is_ok(), "the same call succeeds once there is memory");
+        doubles.assert_all_freed_but_misuse("");
+    });
+}
 
 #[test]
 fn every_call_of_tensorrt_may_fail_once() {

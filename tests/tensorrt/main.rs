@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use trt_select::backend::gpu::GpuCandidate;
 use trt_select::bundle::{Bundle, Scores};
 use trt_select::engines::registry::Kind;
-use trt_select::{Candidate, ErrorKind, GpuConfig, OpenConfig, Outcome, Selector};
+use trt_select::{Candidate, ErrorGroup, ErrorKind, GpuConfig, OpenConfig, Outcome, Selector};
 
 use doubles::{Doubles, with_doubles};
 use frames::{Picture, Random};
@@ -295,7 +295,7 @@ fn evicted_candidates_come_back() {
         }
         let gpu = GpuConfig::default().max_resident_bytes(Some(bytes[2] - 1));
         let error = open_with(doubles, &config().gpu(gpu)).expect_err("no room for the largest");
-        assert_eq!(error.kind(), ErrorKind::Engine);
+        assert_eq!((error.kind(), error.kind().group()), (ErrorKind::Limit, ErrorGroup::Caller));
         assert!(error.to_string().contains("max_resident_bytes"), "{error}");
         doubles.assert_all_freed();
     });
@@ -510,7 +510,7 @@ fn lanes_and_pipes_refuse_what_would_read_elsewhere() {
 
     with_doubles("lanes_and_pipes_refuse_what_would_read_elsewhere", &[], |_| {
         let context = Context::primary(0).expect("a device");
-        let options = PipeOptions { frame_bytes: 64, ..PipeOptions::default() };
+        let options = PipeOptions::default().frame_bytes(64);
         let [mut pipe, mut other] = [0, 1].map(|_| Pipe::new(&context, &options).expect("a pipe"));
         let network = Nothing(DeviceBuffer::zeroed(&context, 64).unwrap(), DeviceBuffer::zeroed(&context, 8).unwrap());
         let tables = [[0.0; 256]];

@@ -14,7 +14,7 @@ fn damaged_plans_never_reach_an_answer() {
         let refused = |bytes: &[u8], what: &str| {
             std::fs::write(&path, bytes).expect("written");
             let error = open(doubles).map(|_| ()).expect_err(what);
-            assert!(matches!(error.kind(), ErrorKind::Engine | ErrorKind::Io), "{what}: {error}");
+            assert!(matches!(error.kind(), ErrorKind::Plan | ErrorKind::PlanMismatch), "{what}: {error}");
             assert!(error.to_string().contains("middle") && !error.to_string().contains('\n'), "{what}: {error}");
             doubles.assert_all_freed_but_misuse(what);
         };

@@ -10,7 +10,7 @@ use cudarc::driver::sys::{CUctx_st, CUdevice, CUdevice_attribute};
 use super::table::{Table, call, check};
 use super::{Driver, Error, ErrorKind, Raw, Result};
 
-/// What a device is.
+/// A device's properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeviceInfo {
@@ -30,7 +30,7 @@ pub struct DeviceInfo {
     pub total_bytes: u64,
 }
 
-/// What the objects of one [`Context::primary`] hold, by kind.
+/// How much memory the objects hold that were made with one [`Context::primary`] and its clones, by kind of memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Allocated {
@@ -127,8 +127,8 @@ impl Context {
         Ok(Context { inner: Arc::new(Inner { driver, raw, cu_device, device, counts, error }) })
     }
 
-    /// Makes this context current in the calling thread until the guard is dropped; what was current before is current
-    /// again then. Objects of this layer need no such call: it is for other libraries (TensorRT) that use what is current.
+    /// Makes this context current in the calling thread until the guard is dropped; then the one before is current again. Objects of
+    /// this layer do so themselves: this is for other libraries (TensorRT), which use whichever context is current.
     ///
     /// Does not allocate.
     ///
@@ -141,7 +141,7 @@ impl Context {
         Ok(Entered { context: self, of_this_thread: PhantomData })
     }
 
-    /// What device this is.
+    /// The device's properties.
     #[must_use]
     pub fn device(&self) -> &DeviceInfo {
         &self.inner.device
@@ -175,7 +175,7 @@ impl Context {
     /// # Errors
     /// The call's, or that of work that was enqueued earlier.
     pub fn synchronize(&self) -> Result<()> {
-        // SAFETY: no rules.
+        // SAFETY: the call has no precondition but a current context.
         self.with(|table| unsafe { call!(table, cuCtxSynchronize()) })
     }
 
@@ -185,13 +185,13 @@ impl Context {
         self.inner.driver.has_graphs()
     }
 
-    /// The first error since the last call of this function that no caller could be given: of a `Drop`, or of a context that
-    /// could not be popped. Locks; not for the hot path.
+    /// The first error since the last call of this function that could not be returned to a caller: one in a `Drop`, or one while the
+    /// context before was put back. Takes a lock: not for the hot path.
     pub fn take_error(&self) -> Option<Error> {
         self.inner.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// What the objects made with this context and its clones hold at this moment, as the layer itself has counted.
+    /// How much memory the objects made with this context and its clones hold now, by the layer's own count.
     #[must_use]
     pub fn allocated(&self) -> Allocated {
         let counts = &self.inner.counts;
@@ -220,15 +220,15 @@ impl Context {
         &self.inner.driver.table
     }
 
-    /// Does something with the context current.
+    /// Runs `work` while this context is current in the calling thread.
     #[inline]
     pub(super) fn with<T>(&self, work: impl FnOnce(&'static Table) -> Result<T>) -> Result<T> {
         let _entered = self.enter()?;
         work(self.table())
     }
 
-    /// Makes a call that must be made, whatever happens, so that nothing leaks: the push is tried twice. Gives the call's
-    /// result; an error of the first push is kept.
+    /// Makes a call without which something would leak. If the context cannot be made current, that is tried once more, and the first
+    /// error is kept for [`Context::take_error`]. Gives the call's result.
     pub(super) fn insist(&self, name: &'static str, work: impl FnOnce(&'static Table) -> c_int) -> Result<()> {
         let entered = self.enter().or_else(|error| {
             self.keep(error);
@@ -238,17 +238,17 @@ impl Context {
         check(name, work(self.table()))
     }
 
-    /// As [`Context::insist`], for `Drop`: the error is kept.
+    /// As [`Context::insist`], for `Drop`, which cannot return an error: it is kept.
     ///
-    /// A call that destroys something and fails has destroyed it all the same: the driver gives the errors of earlier work
-    /// there. So it is not tried again.
+    /// A call that destroys something is not tried again when it fails: it reports errors of earlier work and has destroyed the object
+    /// all the same.
     pub(super) fn release(&self, name: &'static str, work: impl FnOnce(&'static Table) -> c_int) {
         if let Err(error) = self.insist(name, work) {
             self.keep(error);
         }
     }
 
-    /// Keeps an error that no caller can be given, for [`Context::take_error`]. The first one stays.
+    /// Keeps an error that cannot be returned to a caller, for [`Context::take_error`]. While one is kept, later ones are dropped.
     pub fn keep(&self, error: Error) {
         self.inner.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
@@ -271,7 +271,7 @@ impl Drop for Inner {
         if let Err(error) = check(name, unsafe { release(self.cu_device) }) {
             self.driver.store(error);
         }
-        // What nobody has asked for yet would be lost with the context.
+        // An error that is still kept here would be lost with the context, so the driver keeps it from now on.
         if let Some(error) = self.error.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             self.driver.store(error);
         }
@@ -293,7 +293,7 @@ impl Drop for Entered<'_> {
         // SAFETY: pops what `enter` pushed in this thread (the guard cannot leave it).
         let first = unsafe { call!(table, cuCtxPopCurrent_v2(&mut popped)) };
         if let Err(error) = first {
-            // A pop that failed has changed nothing. The caller's context is to be current again, so it is tried once more.
+            // The pop failed, so our context is still current in this thread. The caller's must be current again: try once more.
             self.context.keep(error);
             // SAFETY: as above.
             if let Err(error) = unsafe { call!(table, cuCtxPopCurrent_v2(&mut popped)) } {

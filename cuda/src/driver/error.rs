@@ -1,6 +1,7 @@
 //! One error type for the driver layer.
 
-use std::fmt;
+use trt_select_base::cause::Cause;
+use trt_select_base::text::one_line;
 
 use super::names::result_name;
 
@@ -19,8 +20,12 @@ pub enum ErrorKind {
     SymbolMissing,
     /// There is a driver but no such GPU.
     NoDevice,
-    /// A call failed for want of memory, of the device or of the host.
+    /// The device has no more memory for what was asked for.
     OutOfMemory,
+    /// The host has no more memory that can be page-locked.
+    OutOfHostMemory,
+    /// The GPU faulted, and everything in its context is lost: only a new process can use it again.
+    ContextLost,
     /// A call failed.
     Call,
     /// A call gave a result that this version does not know.
@@ -32,18 +37,37 @@ pub enum ErrorKind {
 }
 
 /// One line: the object, what was expected, what was found, what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use trt_select_cuda::driver::{Context, ErrorKind};
+///
+/// // On a machine without a GPU the error says so: nothing panics.
+/// match Context::primary(0) {
+///     Ok(context) => println!("{}", context.device().name),
+///     Err(error) if error.kind() == ErrorKind::LibraryMissing => println!("no NVIDIA driver: {error}"),
+///     Err(error) => println!("{} failed with {}: {error}", error.call(), error.code()),
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Error {
     kind: ErrorKind,
     call: &'static str,
     code: i32,
     message: String,
+    #[source]
+    cause: Option<Cause>,
 }
 
 impl Error {
-    /// An error that no call gave. `call` names what was asked for.
+    /// An error that no call of the driver gave. `call` names what was asked for.
     pub(crate) fn new(kind: ErrorKind, call: &'static str, message: impl AsRef<str>) -> Self {
-        Error { kind, call, code: 0, message: one_line(message.as_ref()) }
+        Error { kind, call, code: 0, message: one_line(message.as_ref()).into_owned(), cause: None }
+    }
+
+    /// The same error with the one that caused it.
+    pub(super) fn caused_by(self, cause: impl Into<Cause>) -> Self {
+        Error { cause: Some(cause.into()), ..self }
     }
 
     /// The error for a result other than 0.
@@ -52,11 +76,14 @@ impl Error {
         Error::of_call_about(call, code, "", "")
     }
 
-    /// The same, with what the call was about (` of 64 bytes`) and what else the driver said.
+    /// As [`Error::of_call`], with what the call was about (`about`, such as ` of 64 bytes`) and what the driver wrote in its log
+    /// (`said`).
     #[cold]
     pub(super) fn of_call_about(call: &'static str, code: i32, about: &str, said: &str) -> Self {
         let kind = match code {
+            OUT_OF_MEMORY if call.starts_with("cuMemHost") => ErrorKind::OutOfHostMemory,
             OUT_OF_MEMORY => ErrorKind::OutOfMemory,
+            code if is_lost(code) => ErrorKind::ContextLost,
             // NO_DEVICE, INVALID_DEVICE
             100 | 101 => ErrorKind::NoDevice,
             _ if result_name(code).is_none() => ErrorKind::UnknownResult,
@@ -66,7 +93,7 @@ impl Error {
             Some(name) => format!("{call}{about}: expected success, got {name} ({code})"),
             None => format!("{call}{about}: expected success, got result {code}, which this version does not know"),
         };
-        let said = one_line(said);
+        let said = one_line(said.trim());
         if !said.is_empty() {
             message.push_str(" (");
             message.push_str(&said);
@@ -76,7 +103,7 @@ impl Error {
             message.push_str("; ");
             message.push_str(remedy);
         }
-        Error { kind, call, code, message }
+        Error { kind, call, code, message, cause: None }
     }
 
     /// What went wrong.
@@ -98,13 +125,10 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
+/// Results after which nothing in the context works any more: illegal addresses, timeouts, traps.
+fn is_lost(code: i32) -> bool {
+    matches!(code, 214 | 220 | 700 | 702 | 710 | 714..=719)
 }
-
-impl std::error::Error for Error {}
 
 /// What to do about a result, where there is something to do.
 fn remedy(code: i32) -> Option<&'static str> {
@@ -113,23 +137,17 @@ fn remedy(code: i32) -> Option<&'static str> {
         3 | 4 => "the process is ending, or the driver was not initialised; call it earlier",
         34 => "this is the toolkit's stub of the driver; put the directory of the driver's own library first",
         46 => "another process holds the GPU, or its compute mode forbids this one; see nvidia-smi -q",
-        100 => "no GPU is visible; see nvidia-smi and CUDA_VISIBLE_DEVICES, or use --engine tract",
+        100 => "no GPU is visible; see nvidia-smi and CUDA_VISIBLE_DEVICES, or use an engine that needs no GPU",
         101 => "ask for a smaller device number",
-        // Illegal address, timeouts, traps: the context is lost.
-        214 | 220 | 700 | 702 | 710 | 714..=719 => "the context is lost; restart the process",
+        code if is_lost(code) => "the context is lost; restart the process",
         // No binary, invalid PTX, unknown PTX version.
         209 | 218 | 222 => "update the driver",
         802 | 999 => "see the system's log for what the driver says",
         803 | 804 => "the driver's library and its kernel module differ in version; reboot, or install one driver",
-        900..=908 => "do without graphs (--noCudaGraph), or leave calls that a capture forbids out of it",
+        900..=908 => "do without graphs, or leave calls that a capture forbids out of it",
         _ if result_name(code).is_none() => "see the header of the driver's CUDA version",
         _ => return None,
     })
-}
-
-/// Several lines as one. Libraries answer with several lines; ours is one.
-pub(super) fn one_line(text: &str) -> String {
-    text.split(['\n', '\r', '\0']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -146,6 +164,8 @@ mod tests {
             "cuMemAlloc_v2 of 64 bytes: expected success, got CUDA_ERROR_OUT_OF_MEMORY (2); free memory, or use fewer or \
              smaller candidates"
         );
+        assert_eq!(Error::of_call("cuMemHostAlloc", 2).kind(), ErrorKind::OutOfHostMemory);
+        assert_eq!(Error::of_call("cuStreamQuery", 700).kind(), ErrorKind::ContextLost);
         let error = Error::of_call("cuStreamQuery", 9999);
         assert_eq!(error.kind(), ErrorKind::UnknownResult);
         assert!(error.to_string().contains("got result 9999, which this version does not know"), "{error}");

@@ -6,7 +6,7 @@ use super::error::NOT_READY;
 use super::table::{call, check};
 use super::{Context, Raw, Result, Stream};
 
-/// A point in the order of a stream's work, to be asked for or waited for.
+/// A point in the order of a stream's work. The host can ask whether the work before it is done, or wait for it.
 pub struct Event {
     context: Context,
     raw: Raw<CUevent_st>,
@@ -36,7 +36,8 @@ impl Event {
         self.raw.0
     }
 
-    /// Marks this point of a stream of the same context. What was recorded before is forgotten. Does not allocate.
+    /// Marks the end of what is enqueued so far on a stream of the same context. The event forgets what it marked before. Does not
+    /// allocate.
     ///
     /// # Errors
     /// The call's.
@@ -46,8 +47,8 @@ impl Event {
         self.context.with(|table| unsafe { call!(table, cuEventRecord(self.raw.0, stream.handle())) })
     }
 
-    /// Marks this point of a stream that is not ours: a `CUstream` (or `cudaStream_t`) as a number, 0 for the default stream.
-    /// Does not allocate.
+    /// As [`Event::record`], on a stream that another library made: a `CUstream` (or `cudaStream_t`) as a number, 0 for the default
+    /// stream. Does not allocate.
     ///
     /// # Errors
     /// The call's.
@@ -60,8 +61,7 @@ impl Event {
         self.context.with(|table| unsafe { call!(table, cuEventRecord(self.raw.0, stream as CUstream)) })
     }
 
-    /// Makes a stream that is not ours wait for what this event has recorded so far. The host does not wait; nothing is
-    /// allocated.
+    /// Makes a stream that another library made wait for the work that this event marks. The host does not wait; nothing is allocated.
     ///
     /// # Errors
     /// The call's.
@@ -74,7 +74,7 @@ impl Event {
         self.context.with(|table| unsafe { call!(table, cuStreamWaitEvent(stream as CUstream, self.raw.0, 0)) })
     }
 
-    /// Whether what was recorded is done; also true where nothing was. Never blocks; does not allocate.
+    /// Whether the work that this event marks is done; true as well if it marks none. Never blocks; does not allocate.
     ///
     /// # Errors
     /// The call's, or that of work that was enqueued earlier.
@@ -88,7 +88,7 @@ impl Event {
         }
     }
 
-    /// Blocks until what was recorded is done.
+    /// Blocks until the work that this event marks is done.
     ///
     /// # Errors
     /// The call's, or that of work that was enqueued earlier.

@@ -9,14 +9,14 @@ use cudarc::driver::sys::{CUgraph_st, CUgraphExec_st};
 use super::table::check;
 use super::{Context, Error, ErrorKind, Raw, Result, Stream};
 
-/// The error where the driver has no graphs.
+/// The error of a driver that has no graphs.
 #[cold]
 pub(super) fn no_graphs() -> Error {
-    let message = "CUDA graphs: expected a driver that has them, got one without; do without graphs (--noCudaGraph)";
+    let message = "CUDA graphs: expected a driver that has them, got one without; do without graphs";
     Error::new(ErrorKind::Unsupported, "cuGraphInstantiate", message)
 }
 
-/// What a stream has captured.
+/// The work that a stream has captured.
 ///
 /// Can be sent to another thread but not shared: the driver does not guard it.
 pub struct Graph {
@@ -26,12 +26,12 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Takes a graph's handle, which goes with the object.
+    /// Takes over a graph's handle: it is destroyed with the object.
     pub(super) fn from_raw(context: Context, raw: *mut CUgraph_st) -> Graph {
         Graph { context, raw: Raw(raw), not_shared: PhantomData }
     }
 
-    /// Makes the graph ready to be launched. The result does not need the graph any longer.
+    /// Makes the graph ready to be launched. The graph is not needed afterwards.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the driver has no graphs; the call's, with what the driver wrote about it.
@@ -88,7 +88,8 @@ pub struct GraphExec {
 }
 
 impl GraphExec {
-    /// Enqueues all that was captured. A launch waits for the one before it, on whatever stream. Does not allocate.
+    /// Enqueues all the work of the graph. A launch waits for the launch before it, also where that is on another stream. Does not
+    /// allocate.
     ///
     /// # Errors
     /// The call's, or that of work that was enqueued earlier.

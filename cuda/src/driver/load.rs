@@ -4,8 +4,8 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libloading::Library;
+use trt_select_base::text::one_line;
 
-use super::error::one_line;
 use super::table::{Table, call};
 use super::{Error, ErrorKind, Result};
 
@@ -45,7 +45,7 @@ impl Driver {
         let (library, name) = open_library()?;
         // SAFETY: the user or the system says that this is the driver; it is never closed (below).
         let table = unsafe { Table::load(&library) };
-        // A driver that was opened stays: its threads and its destructors do not survive an unload.
+        // The library is never closed: the driver's threads and destructors would still run code of it.
         std::mem::forget(library);
         let table = table.map_err(|symbol| {
             let message = format!(
@@ -64,7 +64,7 @@ impl Driver {
         Ok(Driver { table, version, path, error: Mutex::new(None) })
     }
 
-    /// The newest CUDA version that the driver speaks: major, minor.
+    /// The newest CUDA version that the driver supports: major, minor.
     #[must_use]
     pub fn version(&self) -> (i32, i32) {
         self.version
@@ -93,8 +93,8 @@ impl Driver {
         Ok(u32::try_from(count).unwrap_or(0))
     }
 
-    /// The first error since the last call of this function that occurred when a context was let go. Errors of objects in a
-    /// context are told by [`super::Context::take_error`].
+    /// The first error since the last call of this function that occurred while a context was released. Errors of objects in a context
+    /// are given by [`super::Context::take_error`].
     pub fn take_error(&self) -> Option<Error> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -112,36 +112,39 @@ impl std::fmt::Debug for Driver {
 }
 
 fn open_library() -> Result<(Library, String)> {
-    const REMEDY: &str = "install the driver, or use --engine tract";
-    let missing = |expected: &str, why: &str| {
+    const REMEDY: &str = "install the driver, or use an engine that needs no GPU";
+    let missing = |expected: &str, cause: libloading::Error| {
+        let why = loader_says(&cause);
         let message = format!("NVIDIA driver: expected {expected}, got none ({}); {REMEDY}", one_line(why));
-        Error::new(ErrorKind::LibraryMissing, "dlopen", message)
+        Error::new(ErrorKind::LibraryMissing, "dlopen", message).caused_by(cause)
     };
     if let Some(named) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
         let name = named.to_string_lossy().into_owned();
         // SAFETY: opening a library runs its initialisers; this is the one that the user named as the driver.
         return match unsafe { Library::new(&named) } {
             Ok(library) => Ok((library, name)),
-            Err(error) => Err(missing(&format!("{name} (from {VARIABLE})"), &loader_says(&error))),
+            Err(error) => Err(missing(&format!("{name} (from {VARIABLE})"), error)),
         };
     }
     const SONAME: &str = "libcuda.so.1";
+    // SAFETY: opening a library runs its initialisers; the system's loader says that this is the driver.
+    let first = match unsafe { Library::new(SONAME) } {
+        Ok(library) => return Ok((library, SONAME.to_owned())),
+        Err(error) => error,
+    };
     // SAFETY: it opens the libraries that the system knows by the driver's names, and closes them again.
     let present = unsafe { cudarc::driver::sys::is_culib_present() };
     let others = if present { cudarc::get_lib_name_candidates("cuda") } else { Vec::new() };
-    let mut reason = String::new();
-    for name in std::iter::once(SONAME.to_owned()).chain(others) {
-        // SAFETY: as above; the system's loader says that this is the driver.
-        match unsafe { Library::new(&name) } {
-            Ok(library) => return Ok((library, name)),
-            Err(error) if reason.is_empty() => reason = loader_says(&error),
-            Err(_) => {}
+    for name in others {
+        // SAFETY: as above.
+        if let Ok(library) = unsafe { Library::new(&name) } {
+            return Ok((library, name));
         }
     }
-    Err(missing(SONAME, &reason))
+    Err(missing(SONAME, first))
 }
 
-/// The loader's own words are the source of libloading's.
+/// What the system's loader said: libloading keeps it as the source of its own error.
 fn loader_says(error: &libloading::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }

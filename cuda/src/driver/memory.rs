@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::table::call;
 use super::{Context, Error, ErrorKind, Result};
 
-/// The error for a block of no bytes, which the driver would refuse less clearly.
+/// The error for a block of no bytes. The driver's own would be less clear.
 pub(super) fn no_bytes(call: &'static str) -> Error {
     Error::new(ErrorKind::Misuse, call, format!("{call}: expected at least 1 byte, got 0; ask for what is needed"))
 }
@@ -28,7 +28,7 @@ pub struct DeviceBuffer {
 }
 
 impl DeviceBuffer {
-    /// A block whose contents are whatever was there.
+    /// A block with unspecified contents.
     ///
     /// # Errors
     /// [`ErrorKind::Misuse`] for no bytes; [`ErrorKind::OutOfMemory`]; the call's.
@@ -57,7 +57,7 @@ impl DeviceBuffer {
         context.with(|table| {
             // SAFETY: the block is ours and of that size.
             unsafe { call!(table, cuMemsetD8_v2(buffer.address, 0, bytes)) }?;
-            // The call does not wait for the device, and our streams do not wait for the default stream.
+            // cuMemsetD8 returns before the device is done, and our streams do not wait for the default stream that it runs on.
             // SAFETY: null is the default stream.
             unsafe { call!(table, cuStreamSynchronize(std::ptr::null_mut())) }
         })?;
@@ -82,8 +82,8 @@ impl DeviceBuffer {
         &self.context
     }
 
-    /// Copies host memory into the block from `offset` on, and blocks until it is there. It does not wait for work on
-    /// streams: whatever uses these bytes must be done.
+    /// Copies host memory into the block from `offset` on, and blocks until it is there. It does not wait for work on streams: the
+    /// caller has made sure that no such work still uses these bytes.
     ///
     /// # Errors
     /// [`ErrorKind::Misuse`] where the range does not lie in the block; the call's.
@@ -96,14 +96,14 @@ impl DeviceBuffer {
         self.context.with(|table| {
             // SAFETY: the ranges are checked.
             unsafe { call!(table, cuMemcpyHtoD_v2(destination, source.as_ptr().cast::<c_void>(), source.len())) }?;
-            // The call gives the source back before the device has the bytes, and our streams do not wait for the default one.
+            // cuMemcpyHtoD may return before the bytes are on the device, and our streams do not wait for the default stream that it runs on.
             // SAFETY: null is the default stream.
             unsafe { call!(table, cuStreamSynchronize(std::ptr::null_mut())) }
         })
     }
 
-    /// Copies the block from `offset` on into host memory, and blocks until it is there. It does not wait for work on
-    /// streams: whatever writes these bytes must be done.
+    /// Copies the block from `offset` on into host memory, and blocks until it is there. It does not wait for work on streams: the
+    /// caller has made sure that no such work still writes these bytes.
     ///
     /// # Errors
     /// [`ErrorKind::Misuse`] where the range does not lie in the block; the call's.

@@ -20,7 +20,7 @@ impl Drop for Inner {
     }
 }
 
-/// Kernels that the driver has compiled. Kept until it and the last of its functions are gone.
+/// Kernels that the driver has compiled. They stay loaded until this object and the last [`Function`] of it are dropped.
 pub struct Module {
     inner: Arc<Inner>,
 }
@@ -39,7 +39,7 @@ impl Module {
         let mut log = [0 as c_char; 4096];
         let mut options =
             [CUjit_option::CU_JIT_ERROR_LOG_BUFFER as c_int, CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES as c_int];
-        // Values are pointers, or numbers in a pointer's place. The driver writes the log's size into the second one.
+        // Each value is a pointer, or a number in the place of one. The driver writes the size of its log into the second.
         let mut values = [log.as_mut_ptr().cast::<c_void>(), std::ptr::without_provenance_mut::<c_void>(log.len())];
         let mut raw = std::ptr::null_mut();
         let entered = context.enter()?;

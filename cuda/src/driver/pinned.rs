@@ -16,9 +16,9 @@ use super::{Context, Error, ErrorKind, Result};
 
 /// A block of page-locked host memory, zeroed, aligned to 256 bytes at least; where it is *mapped*, kernels read and write it too.
 ///
-/// While the device may write it, the host must not hold slices of it ([`PinnedBuffer::as_slice`]): it reads with
-/// [`PinnedBuffer::load_u64`] and [`PinnedBuffer::read_pod`]. Whoever enqueues such work promises so (those calls are
-/// `unsafe`). It is never write-combined: the host reads it at full speed.
+/// While the device may write it, the host must not hold slices of it ([`PinnedBuffer::as_slice`]), and reads it by
+/// [`PinnedBuffer::load_u64`] and [`PinnedBuffer::read_pod`] instead. The calls that enqueue such work are `unsafe`, since their caller
+/// promises this. The memory is never write-combined, so the host reads it at full speed.
 ///
 /// Dropping it frees it; work that uses it must be done by then.
 pub struct PinnedBuffer {
@@ -81,7 +81,7 @@ impl PinnedBuffer {
         self.pointer.as_ptr()
     }
 
-    /// The same, for those who write.
+    /// The host's address of the block, for writing.
     #[must_use]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.pointer.as_ptr()
@@ -193,10 +193,10 @@ impl Drop for PinnedBuffer {
     }
 }
 
-/// Memory that something of this process can give: a mapped file, a vector.
+/// The owner of memory that is to be page-locked where it is: a mapped file, a vector.
 pub type Owner = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
-/// Somebody else's memory, page-locked for as long as this lives. The owner is kept alive.
+/// Memory of another owner, page-locked for as long as this lives. The owner is kept alive.
 pub struct Registered {
     context: Context,
     owner: Owner,
@@ -213,8 +213,8 @@ impl Registered {
     /// Page-locks the owner's bytes, for reading where the driver knows that flag (CUDA 11.1; a read-only file mapping cannot be
     /// registered otherwise on most machines).
     ///
-    /// A refusal is ordinary (the system's limit on locked memory, a driver that does not lock file mappings): fall back to
-    /// a [`PinnedBuffer`].
+    /// Many machines refuse this (the system limits locked memory; some drivers do not lock file mappings): copy into a
+    /// [`PinnedBuffer`] then.
     ///
     /// # Errors
     /// [`ErrorKind::Misuse`] for no bytes; the call's.

@@ -1,4 +1,4 @@
-//! Streams, and what is enqueued on them without a kernel.
+//! Streams, and the work on them that needs no kernel: copies, fills, captures.
 
 use std::ffi::{c_int, c_void};
 
@@ -11,7 +11,7 @@ use super::{Context, Error, ErrorKind, Event, Graph, Raw, Result};
 
 /// A stream of its own, which does not wait for the legacy default stream.
 ///
-/// Dropping it does not wait: work that is enqueued is still done.
+/// Dropping it does not wait. The work that is enqueued is done all the same.
 pub struct Stream {
     context: Context,
     raw: Raw<CUstream_st>,
@@ -69,8 +69,7 @@ impl Stream {
         }
     }
 
-    /// What is enqueued from here on waits for what the event has recorded so far. The host does not wait; nothing is
-    /// allocated.
+    /// Work that is enqueued from here on waits for the work that the event marks now. The host does not wait; nothing is allocated.
     ///
     /// # Errors
     /// The call's.
@@ -80,10 +79,10 @@ impl Stream {
         self.context.with(|table| unsafe { call!(table, cuStreamWaitEvent(self.raw.0, event.handle(), 0)) })
     }
 
-    /// What is enqueued from here on is not done but written into a graph, until [`Stream::end_capture`] in the same thread.
-    /// Other threads may use CUDA meanwhile (`CU_STREAM_CAPTURE_MODE_THREAD_LOCAL`); this one must not allocate, synchronise,
-    /// copy with blocking calls or drop buffers (a block dropped here is lost to the driver, and the error is kept: see
-    /// [`Context::take_error`]). [`Stream::capture`] cannot forget the end.
+    /// From here until [`Stream::end_capture`], in the same thread, work that is enqueued is not run but written into a graph. Other
+    /// threads may use CUDA meanwhile (`CU_STREAM_CAPTURE_MODE_THREAD_LOCAL`). This thread must not allocate, synchronise, copy with
+    /// blocking calls, or drop buffers: the driver refuses to free a block during a capture, so the block leaks, and the error is kept
+    /// for [`Context::take_error`]. [`Stream::capture`] ends the capture by itself.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the driver has no graphs; the call's.
@@ -104,11 +103,11 @@ impl Stream {
         let mut raw: CUgraph = std::ptr::null_mut();
         // SAFETY: the stream is alive; the call writes one handle.
         let ended = self.context.insist("cuStreamEndCapture", |_| unsafe { end(self.raw.0, &mut raw) });
-        // A handle that came with an error is freed all the same.
+        // The driver may give a handle together with an error; it is destroyed then, too.
         let graph = (!raw.is_null()).then(|| Graph::from_raw(self.context.clone(), raw));
         ended?;
         graph.ok_or_else(|| {
-            let message = "cuStreamEndCapture: expected a graph, got none; do without graphs (--noCudaGraph)";
+            let message = "cuStreamEndCapture: expected a graph, got none; do without graphs";
             Error::new(ErrorKind::Call, "cuStreamEndCapture", message)
         })
     }

@@ -136,13 +136,13 @@ impl Table {
     }
 }
 
-/// A result as an error, or nothing.
+/// A result of the driver as ours: 0 is success.
 #[inline]
 pub(super) fn check(call: &'static str, code: c_int) -> Result<()> {
     if code == 0 { Ok(()) } else { Err(Error::of_call(call, code)) }
 }
 
-/// Makes a required call and checks its result. Stands in an unsafe block: the driver's own rules are to be kept.
+/// Makes a required call and checks its result. It has to stand in an unsafe block, whose author keeps the driver's own rules.
 macro_rules! call {
     ($table:expr, $name:ident($($arg:expr),* $(,)?)) => {
         $crate::driver::table::check(stringify!($name), ($table.$name)($($arg),*))

@@ -6,10 +6,10 @@ use crate::{Format, FrameDesc};
 /// Longest side of a frame in pixels, as everywhere in trt-select.
 const MAX_SIDE_PX: u32 = 32_767;
 
-/// A frame in host memory: its planes, and how they lie. `desc`'s addresses are not read.
+/// A frame in host memory: its planes and their layout. The addresses in `desc` are not used.
 #[derive(Clone, Copy, Debug)]
 pub struct HostFrame<'a> {
-    /// Plane 0, and plane 1 (empty where the format has one plane), from their first row's first byte on.
+    /// Plane 0 and plane 1 (empty if the format has one plane), each from the first byte of its first row on.
     pub planes: [&'a [u8]; 2],
     /// Sizes, strides, format.
     pub desc: FrameDesc,
@@ -26,7 +26,8 @@ impl DeviceFrame {
     /// A frame whose planes are where `desc` says.
     ///
     /// # Errors
-    /// Where the description contradicts itself: an unknown format, no pixels, a stride shorter than a row, no plane.
+    /// [`ErrorKind::Misuse`] where the description contradicts itself: an unknown format, no pixels, a stride shorter than a row, a plane
+    /// without an address.
     ///
     /// # Safety
     /// The planes' addresses must be readable by the device in the primary context, for as many bytes as sizes and strides
@@ -41,8 +42,8 @@ impl DeviceFrame {
         Ok(DeviceFrame { desc, after: None })
     }
 
-    /// The same frame, which is complete when the work that was enqueued on the stream before the submit is done. Without
-    /// it, the frame must be complete before the submit.
+    /// The same frame, still being written by work that was enqueued on `stream` before the submit: the kernels wait for that work.
+    /// Without this call, the frame must be complete before the submit.
     ///
     /// # Safety
     /// `stream` must be a `CUstream` (or `cudaStream_t`) of the device's primary context that lives until the submit has
@@ -51,18 +52,18 @@ impl DeviceFrame {
         DeviceFrame { after: Some(stream), ..self }
     }
 
-    /// How it lies.
+    /// Its description: addresses, strides, size, format.
     pub fn desc(&self) -> &FrameDesc {
         &self.desc
     }
 
-    /// The stream that its writer works on.
+    /// The stream whose work completes the frame, if there is one.
     pub(super) fn stream(&self) -> Option<u64> {
         self.after
     }
 }
 
-/// What the pipe takes.
+/// A frame in either place.
 #[derive(Clone, Copy, Debug)]
 pub enum AnyFrame<'a> {
     /// In host memory: it is copied before `begin` returns.
@@ -109,8 +110,8 @@ pub(super) fn check(desc: &FrameDesc) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where a frame's planes go when they are packed: rows at a stride of a multiple of 64 bytes, so that kernels may load 16
-/// bytes at once.
+/// The layout of a packed frame: the rows of both planes, one after the other, at strides that are multiples of 64 bytes, so that kernels
+/// may load 16 bytes at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packing {
     /// Bytes of a row that hold pixels, per plane.
@@ -146,7 +147,7 @@ impl Packing {
         }
     }
 
-    /// Copies the planes' rows to where they go.
+    /// Copies the planes' rows to their places in `out`.
     pub(super) fn pack(&self, frame: &HostFrame<'_>, out: &mut [u8]) -> Result<(), Error> {
         const SHORT: &str =
             "frame: expected planes of as many bytes as strides and sizes say, got fewer; give whole planes";

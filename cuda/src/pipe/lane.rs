@@ -6,25 +6,60 @@ use std::sync::Arc;
 
 use bytemuck::Zeroable;
 
-use super::spec::{Axes, AxisTables, LaneInput, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor};
+use super::spec::{
+    Axes, AxisTables, LaneInput, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor, Preprocessing,
+};
 use super::{AnyFrame, FeatureGroups, HostFrame, Kernels, Patience, Pipe};
 use crate::driver::{Context, DeviceBuffer, Error, ErrorKind, Event, GraphExec, PinnedBuffer, Stream};
 use crate::{
     AxisParams, AxisWindow, Format, FrameDesc, LaneParams, PreprocessParams, SignalsParams, SignalsRecord, kernels,
 };
 
-/// The tables of one frame size, as they lie on the device.
+/// The tables of a resize from one frame size, with the memory on the host that they are copied from.
 struct AxisMemory {
-    /// Windows of columns, windows of rows, weights of columns, weights of rows.
+    /// In this order: windows of columns, windows of rows, weights of columns, weights of rows.
     staging: PinnedBuffer,
     device: DeviceBuffer,
-    /// The frame size that they are of.
+    /// The frame size that the tables are for.
     size_px: (u32, u32),
+}
+
+impl AxisMemory {
+    /// Takes room for the tables of `outputs` output samples on both axes together.
+    fn new(context: &Context, outputs: usize) -> Result<AxisMemory, Error> {
+        let bytes = outputs * size_of::<AxisWindow>() + 2 * 4 * (4 * AXIS_SIDE_PX + 4 * outputs);
+        Ok(AxisMemory {
+            staging: PinnedBuffer::new(context, bytes, false)?,
+            device: DeviceBuffer::new(context, bytes)?,
+            size_px: (0, 0),
+        })
+    }
+}
+
+/// Looks that frames are preprocessed to as many elements as the network's input has, and copies the tables of what a byte becomes to the
+/// device.
+fn check_and_copy(
+    context: &Context,
+    preprocessing: &Preprocessing<'_>,
+    input: &NetworkTensor<'_>,
+) -> Result<DeviceBuffer, Error> {
+    let Preprocessing { width_px, height_px, tables, .. } = preprocessing;
+    let elements = *width_px as usize * *height_px as usize * tables.len();
+    if elements != input.len || ![1, 3].contains(&tables.len()) {
+        return Err(Error::new(
+            ErrorKind::Misuse,
+            "lane",
+            format!("lane: expected an input of {} elements, got {elements}; give the network's size", input.len),
+        ));
+    }
+    let mut copy = DeviceBuffer::new(context, size_of_val(*tables))?;
+    copy.write(0, bytemuck::cast_slice(tables))?;
+    Ok(copy)
 }
 
 /// One candidate on the device. It owns its network.
 pub struct Lane<N: Network> {
-    // Dropped in this order, after `Drop::drop` has waited for the stream: the graph before what it uses.
+    // `Drop::drop` waits for the stream; then the fields are dropped in this order, the graph before the memory that it uses.
     graph: Option<GraphExec>,
     network: N,
     params: LaneParams,
@@ -39,9 +74,9 @@ pub struct Lane<N: Network> {
     kernels: Arc<Kernels>,
     stream: Arc<Stream>,
     context: Context,
-    /// The frame that `params` name; 0: none.
+    /// The number of the frame that `params` describe; 0 if there is none.
     loaded: u64,
-    /// A launch whose end the host has not seen.
+    /// A launch was enqueued, and the host has not seen its end.
     launched: bool,
     wants_graph: bool,
     refused: Option<String>,
@@ -57,11 +92,11 @@ impl<N: Network> std::fmt::Debug for Lane<N> {
     }
 }
 
-/// Room for axis tables taken at open: enough for frames of this many pixels a side.
+/// At open, room is taken for the axis tables of frames of up to this many pixels a side.
 const AXIS_SIDE_PX: usize = 1920;
 
 impl<N: Network> Lane<N> {
-    /// A lane of a pipe: takes all its memory. [`Lane::prepare`] must follow before the first launch.
+    /// Makes a lane for frames of this pipe and allocates all its memory. [`Lane::prepare`] must be called before the first launch.
     ///
     /// # Errors
     /// Where the driver refuses memory, or the network's tensors are not of the sizes that the spec gives.
@@ -93,28 +128,8 @@ impl<N: Network> Lane<N> {
         let (mut normalise, mut axes, mut tensor) = (None, None, None);
         match spec.input {
             LaneInput::Frame(p) => {
-                if p.width_px as usize * p.height_px as usize * p.tables.len() != input.len
-                    || ![1, 3].contains(&p.tables.len())
-                {
-                    return Err(Error::new(
-                        ErrorKind::Misuse,
-                        "lane",
-                        format!(
-                            "lane: expected an input of {} elements, got {}; give the network's size",
-                            input.len,
-                            p.width_px as usize * p.height_px as usize * p.tables.len()
-                        ),
-                    ));
-                }
-                let mut tables = DeviceBuffer::new(context, size_of_val(p.tables))?;
-                tables.write(0, bytemuck::cast_slice(p.tables))?;
-                let outputs = (p.width_px + p.height_px) as usize;
-                let bytes = outputs * size_of::<AxisWindow>() + 2 * 4 * (4 * AXIS_SIDE_PX + 4 * outputs);
-                axes = Some(AxisMemory {
-                    staging: PinnedBuffer::new(context, bytes, false)?,
-                    device: DeviceBuffer::new(context, bytes)?,
-                    size_px: (0, 0),
-                });
+                let tables = check_and_copy(context, &p, &input)?;
+                axes = Some(AxisMemory::new(context, (p.width_px + p.height_px) as usize)?);
                 params.preprocess = PreprocessParams {
                     tables: tables.address(),
                     output: input.buffer.address(),
@@ -164,8 +179,8 @@ impl<N: Network> Lane<N> {
         })
     }
 
-    /// Runs the network once on a grey frame and captures its graph. A refused capture is no error: see
-    /// [`Lane::graph_refused`].
+    /// Runs the network once on a grey frame and captures its graph. It is no error if the capture is refused: the lane then works
+    /// without a graph, and [`Lane::graph_refused`] says why.
     ///
     /// # Errors
     /// What the network or the driver reported of the run.
@@ -195,20 +210,21 @@ impl<N: Network> Lane<N> {
         self.stream.synchronize()?;
         self.launched = false;
         pipe.seen_all();
-        // The tables were those of a copy; a frame of the same size may still want others.
+        // The tables that were loaded copy a frame of the tensor's own size. A real frame of that size may be cropped and need others,
+        // so the next frame has to bring its tables.
         if let Some(axes) = &mut self.axes {
             axes.size_px = (0, 0);
         }
         Ok(())
     }
 
-    /// Whether [`Lane::load_frame`] wants the axes' tables for the pipe's frame: its size is another than the last one's.
+    /// Whether [`Lane::load_frame`] needs tables for the pipe's frame, because its size is not that of the last frame that was loaded.
     pub fn wants_axes(&self, pipe: &Pipe) -> bool {
         let size = (pipe.desc().width_px, pipe.desc().height_px);
         self.axes.as_ref().is_some_and(|axes| axes.size_px != size)
     }
 
-    /// Takes the pipe's frame as the next input. `axes` is not read where [`Lane::wants_axes`] says no.
+    /// Makes the pipe's frame the next input. `axes` is used only if [`Lane::wants_axes`] says that it is needed.
     ///
     /// # Errors
     /// [`ErrorKind::Misuse`] where the lane takes tensors, or wants axes and has none; what the driver reported of the copy.
@@ -230,7 +246,7 @@ impl<N: Network> Lane<N> {
             return Ok(());
         }
         if self.launched {
-            // Its kernel reads the tables.
+            // The launch that is still under way reads the tables that are replaced below.
             self.stream.synchronize()?;
             self.launched = false;
         }
@@ -258,7 +274,7 @@ impl<N: Network> Lane<N> {
         ];
         let bytes = parts.iter().map(|p| p.len()).sum::<usize>();
         if bytes > memory.device.bytes() {
-            // A larger frame than any before.
+            // The tables of this frame are larger than any before.
             let staging = PinnedBuffer::new(&self.context, bytes, false)?;
             (memory.staging, memory.device) = (staging, DeviceBuffer::new(&self.context, bytes)?);
         }
@@ -289,7 +305,7 @@ impl<N: Network> Lane<N> {
         Ok(())
     }
 
-    /// Whether this is the pipe that the lane was made for: they share a stream, and so an order.
+    /// Looks that this is the pipe that the lane was made for. Both enqueue on one stream, so that their work has an order.
     fn check_pipe(&self, pipe: &Pipe) -> Result<(), Error> {
         if Arc::ptr_eq(&self.stream, pipe.stream()) {
             return Ok(());
@@ -301,10 +317,10 @@ impl<N: Network> Lane<N> {
         ))
     }
 
-    /// The tensor to write the next input into; empty where the lane takes frames. Waits for a launch under way.
+    /// The tensor that the caller writes the next input into; empty if the lane takes frames. Waits for a launch that is under way.
     ///
     /// # Errors
-    /// Where that wait fails: the device may still read the tensor.
+    /// What the driver reported of that wait. The device may still be reading the tensor then.
     pub fn tensor_mut(&mut self) -> Result<&mut [f32], Error> {
         if self.launched {
             self.stream.synchronize()?;
@@ -314,7 +330,7 @@ impl<N: Network> Lane<N> {
         Ok(self.tensor.as_mut().map_or(&mut [], |t| bytemuck::cast_slice_mut(&mut t.as_mut_slice()[..bytes])))
     }
 
-    /// Enqueues one run on the input that was loaded: the graph, or its parts one by one.
+    /// Enqueues one run on the input that was loaded: as a graph, or part by part.
     ///
     /// # Errors
     /// What the network or the driver reported; [`ErrorKind::Misuse`] where the frame that was loaded is no longer the pipe's.
@@ -332,7 +348,7 @@ impl<N: Network> Lane<N> {
         if !self.is_resident() {
             self.network.restore()?;
             if let Err(error) = self.warm_up_and_capture() {
-                // So that the next launch begins from the start, and not without a graph.
+                // The network goes from the device again, so that the next launch restores it and captures the graph anew.
                 wait_at_last(&self.stream, &self.context);
                 self.network.evict()?;
                 return Err(error);
@@ -356,7 +372,7 @@ impl<N: Network> Lane<N> {
         Ok(())
     }
 
-    /// What the last launch said, once it is there; the probabilities are copied to `probabilities`. Never blocks.
+    /// The result of the last launch, once it has arrived; `None` before. The probabilities are copied to `probabilities`. Never blocks.
     ///
     /// # Errors
     /// What the driver reports of the work under way.
@@ -392,7 +408,7 @@ impl<N: Network> Lane<N> {
         self.timing.is_some()
     }
 
-    /// Gives back the network's device memory; the next launch takes it again, which takes as long as loading does.
+    /// Frees the network's device memory. The next launch allocates and fills it again, which takes as long as loading the plan does.
     ///
     /// # Errors
     /// What the network or the driver reported.
@@ -416,7 +432,7 @@ impl<N: Network> Lane<N> {
         self.graph.is_some()
     }
 
-    /// Why there is no graph, where one was wanted.
+    /// Why there is no graph, if one was wanted.
     pub fn graph_refused(&self) -> Option<&str> {
         self.refused.as_deref()
     }
@@ -426,7 +442,7 @@ impl<N: Network> Lane<N> {
         &self.network
     }
 
-    /// Bytes that the lane holds beside its network.
+    /// Bytes that the lane itself holds, without its network.
     pub fn memory(&self) -> LaneMemory {
         let device = |b: &Option<DeviceBuffer>| b.as_ref().map_or(0, |b| b.bytes() as u64);
         let axes = self.axes.as_ref().map_or((0, 0), |a| (a.device.bytes() as u64, a.staging.bytes() as u64));
@@ -438,13 +454,13 @@ impl<N: Network> Lane<N> {
         }
     }
 
-    /// Writes the parameters of the next launch to where the first copy reads them.
+    /// Writes the parameters of the next launch to the block that the first copy of the launch reads.
     fn stage(&mut self) {
         self.params.signals.sequence += 1;
         self.staged.as_mut_slice()[..size_of::<LaneParams>()].copy_from_slice(bytemuck::bytes_of(&self.params));
     }
 
-    /// Everything that one run enqueues, in order; what the graph is captured from.
+    /// Enqueues the parts of one run in order. The graph is captured from these calls.
     fn enqueue_parts(&mut self) -> Result<(), N::Error> {
         // SAFETY: both blocks have room for the parameters and live until the lane has waited for the stream; the host writes
         // the staged block only when no launch is under way.
@@ -488,7 +504,8 @@ impl<N: Network> Lane<N> {
         Ok(())
     }
 
-    /// One run part by part, then the capture. What a network does on its first run, it has then done.
+    /// Runs the network once part by part and then captures its graph. A network may allocate on its first run, which a capture forbids;
+    /// so that run comes before the capture.
     fn warm_up_and_capture(&mut self) -> Result<(), N::Error> {
         self.stage();
         self.enqueue_parts()?;
@@ -521,8 +538,8 @@ impl<N: Network> Drop for Lane<N> {
     }
 }
 
-/// Waits for work before its memory is freed. Whatever happens, nobody can be told here: the error is kept, and a failed call is
-/// tried once more.
+/// Waits for a stream's work before the memory that it uses is freed. This is called in `Drop`, which cannot return an error: errors are
+/// kept for [`Context::take_error`], and a wait that failed is tried once more.
 pub(super) fn wait_at_last(stream: &Stream, context: &Context) {
     for _ in 0..2 {
         match stream.synchronize() {

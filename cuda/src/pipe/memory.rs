@@ -7,7 +7,7 @@ use super::{AnyFrame, FeatureGroups, Pipe};
 use crate::driver::{Context, DeviceBuffer, Error, Event, PinnedBuffer, Stream};
 use crate::{Format, FrameDesc, FrameMemory};
 
-/// What was chosen, and why.
+/// Where frames from the host go, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameMemoryChoice {
     /// [`FrameMemory::Device`] or [`FrameMemory::Mapped`].
@@ -41,8 +41,8 @@ impl FrameBuffers {
         (self.device.as_ref().map_or(0, |d| d.bytes() as u64), self.staging.bytes() as u64)
     }
 
-    /// Packs a frame and enqueues its copy, if there is to be one; answers whether there is. `begun` is recorded before the
-    /// copy. The stream must have come past earlier uploads.
+    /// Packs a frame and, unless kernels read it in place, enqueues its copy to the device. Gives the packed frame's description, and
+    /// whether there is a copy. `begun` is recorded before the copy. The stream must be done with earlier uploads.
     pub(super) fn upload(
         &mut self,
         context: &Context,
@@ -53,8 +53,8 @@ impl FrameBuffers {
         super::frame::check(&frame.desc)?;
         let packing = Packing::of(&frame.desc)?;
         if packing.bytes > self.staging.bytes() {
-            // A frame larger than any before. The new blocks are taken before the old ones go, so that a refusal leaves
-            // the pipe as it was.
+            // This frame is larger than any before. The new blocks are allocated before the old ones are freed, so that the pipe is
+            // as it was if the driver refuses.
             let staging = PinnedBuffer::new(context, packing.bytes, true)?;
             let device = self.device.as_ref().map(|_| DeviceBuffer::new(context, packing.bytes)).transpose()?;
             (self.staging, self.device) = (staging, device);
@@ -73,7 +73,7 @@ impl FrameBuffers {
     }
 }
 
-/// Settles [`FrameMemory::Auto`].
+/// Decides for [`FrameMemory::Auto`]: by the kind of device, and on integrated ones by measuring both ways.
 pub(super) fn choose(pipe: &mut Pipe, asked: FrameMemory) -> Result<(), Error> {
     if asked != FrameMemory::Auto {
         return Ok(());
@@ -112,7 +112,7 @@ fn median_us(pipe: &mut Pipe) -> Result<f64, Error> {
     };
     let frame = AnyFrame::Host(HostFrame { planes: [&pixels, &[]], desc });
     let mut times = Vec::new();
-    // The first rounds load code and wake the device.
+    // The first rounds are not counted: the driver loads code in them, and the device raises its clock.
     for round in 0..12 {
         let start = Instant::now();
         pipe.begin(&frame, FeatureGroups { whole: true, grid: None })?;

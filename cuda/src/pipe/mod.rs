@@ -4,13 +4,13 @@
 //! begin ─► caller's stream ─► upload ─► feature kernels ─► record ─► poll_features        (Pipe)
 //! load, launch ─► parameters ─► preprocess ─► network ─► signals ─► record ─► poll        (Lane; a CUDA graph)
 //! ```
-//! Everything runs in order on the pipe's one stream. Kernels write what the host decides by into mapped memory and fence
-//! it system-wide before a sequence word, so that looking for a result is a load, not a driver call.
+//! Everything runs in order on the pipe's one stream. Kernels write their results into mapped host memory, and after them, behind a
+//! system-wide fence, a sequence word. So the host finds out whether a result is there by reading memory, without a call of the driver.
 //!
 //! # Soundness
-//! Memory that enqueued work uses belongs to a [`Pipe`] or a [`Lane`], both of which wait for the stream before they let go
-//! of it; a network's own memory is promised by the unsafe trait [`Network`], the caller's frame by
-//! [`DeviceFrame::new`]. Host frames are copied before `begin` returns.
+//! Memory that enqueued work uses belongs to a [`Pipe`] or a [`Lane`], and both wait for the stream before they free it. A network's
+//! own memory lives as long as the author of the unsafe trait [`Network`] promises, a caller's frame on the device as long as the caller
+//! of [`DeviceFrame::new`] does. Frames on the host are copied before `begin` returns.
 //!
 //! # After open
 //! `begin`, `load`, `launch` and both polls allocate nothing, on the host or the device, unless a frame is larger than
@@ -38,19 +38,47 @@ use frame::misuse;
 use memory::FrameBuffers;
 
 /// How to open a pipe.
+///
+/// ```
+/// use trt_select_cuda::FrameMemory;
+/// use trt_select_cuda::pipe::PipeOptions;
+/// let options = PipeOptions::default().frame_memory(FrameMemory::Mapped).timing(true);
+/// assert_eq!(options.frame_bytes, 1920 * 1080 * 4);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PipeOptions {
     /// Where frames from the host go.
     pub frame_memory: FrameMemory,
     /// Room for a packed frame that is taken at open, in bytes; a larger frame takes more when it comes.
     pub frame_bytes: usize,
-    /// Measure what events can tell: times of the copy and of the device's work.
+    /// Measure the times of the copy and of the device's work by events.
     pub timing: bool,
 }
 
 impl Default for PipeOptions {
     fn default() -> Self {
         PipeOptions { frame_memory: FrameMemory::Auto, frame_bytes: 1920 * 1080 * 4, timing: false }
+    }
+}
+
+impl PipeOptions {
+    /// Sets where frames from the host go.
+    #[must_use]
+    pub fn frame_memory(self, frame_memory: FrameMemory) -> Self {
+        PipeOptions { frame_memory, ..self }
+    }
+
+    /// Sets the room for a packed frame that is allocated at open, in bytes.
+    #[must_use]
+    pub fn frame_bytes(self, frame_bytes: usize) -> Self {
+        PipeOptions { frame_bytes, ..self }
+    }
+
+    /// Sets whether times are measured by events.
+    #[must_use]
+    pub fn timing(self, timing: bool) -> Self {
+        PipeOptions { timing, ..self }
     }
 }
 
@@ -74,6 +102,25 @@ pub struct FeatureGroups {
     pub grid: Option<Grid>,
 }
 
+impl FeatureGroups {
+    /// Refuses a grid that does not lie inside of the frame.
+    fn check(&self, frame: &AnyFrame<'_>) -> Result<(), Error> {
+        let Some(grid) = &self.grid else { return Ok(()) };
+        let (width, height) = frame.size_px();
+        let cells = |side: u32| (side / grid.scale.max(1)).max(1);
+        if grid.scale == 0
+            || !(1..=cells(width)).contains(&grid.width)
+            || !(1..=cells(height)).contains(&grid.height)
+            || grid.width * grid.height > kernels::MAX_CELLS
+        {
+            return Err(misuse(
+                "grid: expected cells inside of the frame, 19200 at most, got others; see features::GridSize",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Times of a frame's way to its features, in milliseconds, by the device's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BeginTimes {
@@ -83,7 +130,7 @@ pub struct BeginTimes {
     pub features_ms: f32,
 }
 
-/// Numbers of frames, from 1.
+/// The number of the next frame, counted from 1 over all pipes of the process.
 static FRAMES: AtomicU64 = AtomicU64::new(1);
 
 /// The kernels, loaded.
@@ -129,13 +176,14 @@ pub struct Pipe {
     stream: Arc<Stream>,
     context: Context,
     desc: FrameDesc,
-    /// Number of the frame that `desc` describes, different for every `begin` of every pipe; 0: none that may be read.
+    /// Number of the frame that `desc` describes, a new one for every `begin` of every pipe; 0 if there is no frame to read.
     frame: u64,
     sequence: u64,
     awaited: FeatureGroups,
-    /// Work may be under way that the host has not seen the end of.
+    /// Work was enqueued, and the host has not seen its end.
     busy: bool,
-    /// A feature kernel may have been cut short: it leaves sums behind that the next one must not find.
+    /// A feature kernel may not have come to its end. Its half-made sums are still in the scratch, which has to be zeroed before the
+    /// next launch.
     dirty: bool,
     patience: Patience,
 }
@@ -214,39 +262,28 @@ impl Pipe {
         }
     }
 
-    /// Starts on a frame: brings it to the device and enqueues the feature kernels asked for. Work of a frame that was
-    /// given up is waited for first. The frame must not be larger than 32767 pixels a side.
+    /// Starts on a frame: brings it to the device and enqueues the feature kernels asked for. If work of an earlier frame is still under
+    /// way, because that frame was given up, this waits for it first. The frame must not be larger than 32767 pixels a side.
     ///
     /// # Errors
-    /// [`ErrorKind::Misuse`] where the frame contradicts itself, else what the driver reported; the next frame may be tried.
+    /// [`ErrorKind::Misuse`] where the frame's description contradicts itself, else what the driver reported. The pipe can be used for the
+    /// next frame.
     pub fn begin(&mut self, frame: &AnyFrame<'_>, groups: FeatureGroups) -> Result<(), Error> {
         self.settle()?;
         self.awaited = FeatureGroups::default();
-        if let Some(grid) = &groups.grid {
-            let (width, height) = frame.size_px();
-            let cells = |side: u32| (side / grid.scale.max(1)).max(1);
-            if grid.scale == 0
-                || !(1..=cells(width)).contains(&grid.width)
-                || !(1..=cells(height)).contains(&grid.height)
-                || grid.width * grid.height > kernels::MAX_CELLS
-            {
-                return Err(misuse(
-                    "grid: expected cells inside of the frame, 19200 at most, got others; see features::GridSize",
-                ));
-            }
-        }
+        groups.check(frame)?;
         if self.dirty {
             // SAFETY: the scratch is ours, of that size, and no work is under way.
             unsafe { self.stream.set_bytes_async(self.scratch.address(), 0, self.scratch.bytes())? };
         }
-        // Until the sums have been seen to arrive.
+        // `poll_features` clears this once it has seen the sums arrive.
         self.dirty = groups.whole || groups.grid.is_some();
         self.frame = 0;
         let begun = self.timing.as_ref().map(|timing| &timing.begun);
         let copied;
         match frame {
             AnyFrame::Host(host) => {
-                // Before the call: a copy that was enqueued by one that then fails is under way too.
+                // Set before the call: if it fails after it has enqueued its copy, that copy is still under way.
                 self.busy = true;
                 (self.desc, copied) = self.frames.upload(&self.context, &self.stream, host, begun)?;
             }
@@ -268,6 +305,17 @@ impl Pipe {
             timing.copied = copied;
             timing.uploaded.record(&self.stream)?;
         }
+        self.launch_features(groups)?;
+        if let Some(timing) = &self.timing {
+            timing.done.record(&self.stream)?;
+        }
+        self.awaited = groups;
+        self.patience = Patience::default();
+        Ok(())
+    }
+
+    /// Enqueues the feature kernels asked for, on the frame that `desc` describes.
+    fn launch_features(&mut self, groups: FeatureGroups) -> Result<(), Error> {
         self.sequence += 1;
         let grid = groups.grid.unwrap_or_default();
         let mut params = FeaturesParams {
@@ -294,15 +342,10 @@ impl Pipe {
             // SAFETY: as above.
             unsafe { self.kernels.grid.launch(&self.stream, [1, 1, 1], [kernels::GRID_BLOCK, 1, 1], 0, &mut args)? };
         }
-        if let Some(timing) = &self.timing {
-            timing.done.record(&self.stream)?;
-        }
-        self.awaited = groups;
-        self.patience = Patience::default();
         Ok(())
     }
 
-    /// The features' sums, once they are there; at once where none were asked for. Never blocks.
+    /// The features' sums, once they have arrived; `None` before. Where no features were asked for, this answers at once. Never blocks.
     ///
     /// # Errors
     /// What the driver reports of the work under way.
@@ -350,14 +393,14 @@ impl Pipe {
         self.busy = true;
     }
 
-    /// Waits for whatever is under way. Returns at once where the host has seen the last result.
+    /// Waits until nothing is under way. Returns at once if the host has seen the last result already.
     ///
     /// # Errors
     /// What the driver reports. The work may go on then, and the next call waits again.
     pub fn settle(&mut self) -> Result<(), Error> {
         if self.busy {
             self.stream.synchronize()?;
-            // Only now: after a wait that failed, the device may still be at work in our memory.
+            // Cleared after the wait, not before: if the wait fails, the device may still be working in our memory.
             self.busy = false;
         }
         Ok(())
@@ -390,18 +433,19 @@ impl Drop for Pipe {
     }
 }
 
-/// When to ask the driver whether the stream has failed: a load of the sequence word costs nothing, a driver call does.
+/// Decides when a poll asks the driver whether the stream has failed or is done. Reading the sequence word costs next to nothing, a call
+/// of the driver about a microsecond, so only some polls make that call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Patience {
     polls: u32,
     over: bool,
 }
 
-/// Polls from one question to the driver to the next.
+/// Every so many polls the driver is asked.
 const POLLS_PER_QUERY: u32 = 16;
 
 impl Patience {
-    /// Asks the driver every few polls, beginning with the first; true when the stream is done.
+    /// Asks the driver in the first poll and in every [`POLLS_PER_QUERY`]-th one after it. True once all work on the stream is done.
     pub(crate) fn is_over(&mut self, stream: &Stream) -> Result<bool, Error> {
         let ask = self.polls.is_multiple_of(POLLS_PER_QUERY);
         self.polls = self.polls.wrapping_add(1);
@@ -411,7 +455,8 @@ impl Patience {
         Ok(self.over)
     }
 
-    /// Fails where the stream is done: whoever asks has just looked, and found nothing.
+    /// Fails if the stream is done. The caller has read the sequence word after [`Patience::is_over`] said so and did not find its
+    /// result; since nothing is left to run, the result will never come.
     pub(crate) fn check(&self, what: &'static str) -> Result<(), Error> {
         if self.over {
             return Err(Error::new(

@@ -1,4 +1,4 @@
-//! What a lane is made of and told: the network, its tensors, its input, a resize.
+//! What a lane is made of: its network with the tensors, its input, and the tables of a resize.
 
 use crate::AxisWindow;
 use crate::driver::{DeviceBuffer, Error, Stream};
@@ -10,7 +10,7 @@ use crate::driver::{DeviceBuffer, Error, Stream};
 /// and stays where it is until [`Network::evict`]; `enqueue` allocates nothing, waits for nothing and may be captured. The tensors'
 /// buffers never change, and neither do what `input` and `output` answer. What `evict` frees is used by no work enqueued after `restore`.
 pub unsafe trait Network: Send {
-    /// What goes wrong with it.
+    /// The error of its calls.
     type Error: From<Error> + std::fmt::Display;
 
     /// The input that the lane fills.
@@ -19,25 +19,25 @@ pub unsafe trait Network: Send {
     /// The output that the lane reads.
     fn output(&self) -> NetworkTensor<'_>;
 
-    /// Puts one run on the stream.
+    /// Enqueues one run on the stream.
     ///
     /// # Errors
-    /// What the library reported; nothing may be left on the stream that writes elsewhere.
+    /// What the library reported. Whatever part of the run was enqueued before the failure must write to the network's own memory only.
     ///
     /// # Safety
     /// The network must live, unevicted, until the work is done, and so must the stream.
     unsafe fn enqueue(&mut self, stream: &Stream) -> Result<(), Self::Error>;
 
-    /// Gives back device memory. The lane has waited for the stream.
+    /// Frees the network's device memory. The lane has waited for the stream before it calls this.
     ///
     /// # Errors
-    /// Where it cannot.
+    /// What the library or the driver reported.
     fn evict(&mut self) -> Result<(), Self::Error>;
 
     /// Whether its device memory is there.
     fn is_resident(&self) -> bool;
 
-    /// Takes device memory again.
+    /// Allocates and fills the network's device memory again.
     ///
     /// # Errors
     /// What the library or the driver reported; it may be tried again.
@@ -70,7 +70,7 @@ pub struct Preprocessing<'a> {
     pub tables: &'a [[f32; 256]],
 }
 
-/// What the lane's network is given.
+/// What the input of a lane's network is.
 #[derive(Clone, Copy, Debug)]
 pub enum LaneInput<'a> {
     /// The pipe's frame, preprocessed.
@@ -79,21 +79,21 @@ pub enum LaneInput<'a> {
     Tensor,
 }
 
-/// What a lane is made for.
+/// How a lane is to work.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneSpec<'a> {
-    /// Its input.
+    /// What the network's input is.
     pub input: LaneInput<'a>,
-    /// Its output holds logits, else probabilities.
+    /// The network's output holds logits; otherwise it holds probabilities.
     pub logits: bool,
-    /// Capture its work as a CUDA graph, where that works.
+    /// Capture the lane's work as a CUDA graph, if driver and network allow it.
     pub graph: bool,
 }
 
 /// One axis of a resize, as the host computed it.
 #[derive(Clone, Copy, Debug)]
 pub struct AxisTables<'a> {
-    /// Outputs are inputs, shifted by `offset`.
+    /// Each output is the input at its place plus `offset`; windows and weights are not read.
     pub is_copy: bool,
     /// First output wanted.
     pub offset: u32,
@@ -104,8 +104,8 @@ pub struct AxisTables<'a> {
 }
 
 impl AxisTables<'_> {
-    /// Whether these tables make `outputs` from a side of that many samples, as the kernel relies on it: every window lies
-    /// inside, has its weights, and begins and ends no earlier than the one before.
+    /// Whether these tables make `outputs` samples from a side of `side` samples, and keep the rules that the kernel relies on: every
+    /// window lies inside of the side, has all its weights, and begins and ends no earlier than the window before it.
     pub(super) fn fits(&self, outputs: u32, side: u32) -> bool {
         if self.is_copy {
             return self.offset.checked_add(outputs).is_some_and(|end| end <= side);

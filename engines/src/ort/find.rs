@@ -1,4 +1,4 @@
-//! Where ONNX Runtime's shared library is.
+//! Finds ONNX Runtime's shared library.
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::fmt;
@@ -70,14 +70,14 @@ impl fmt::Display for Found {
 
 /// Looks for ONNX Runtime's library: the file that `ORT_DYLIB_PATH` names, or else one that the system's loader knows, or
 /// else the one in the Python package `onnxruntime` (`python3` is asked, for 5 seconds at most; the package is not
-/// imported). What is found is opened and asked for its version, so it will load later.
+/// imported). The library is opened and asked for its version, so that it is known to load.
 ///
-/// The first success is kept for the life of the process, since only one ONNX Runtime can be loaded into it: later calls
-/// answer the same, whatever has become of the variable. Threads may call it at once.
+/// What the first successful call found is kept for the life of the process, since a process can load only one ONNX Runtime: later calls
+/// give the same, even if the variable has changed. Several threads may call this at once.
 ///
 /// # Errors
 /// [`ErrorKind::LibraryMissing`] if there is none, or if the file that `ORT_DYLIB_PATH` names is not ONNX Runtime, or older
-/// than 1.17. That file is the user's decision: if it will not do, no other place is searched.
+/// than 1.17. The user chose that file, so if it will not do, no other place is searched.
 pub fn find() -> Result<Found, Error> {
     static FOUND: OnceLock<Found> = OnceLock::new();
     if let Some(found) = FOUND.get() {
@@ -127,12 +127,12 @@ fn absolute(path: &Path) -> PathBuf {
     if path.exists() { std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()) } else { path.to_path_buf() }
 }
 
-/// Opens a library and asks for its version. The error is a clause for a larger sentence.
+/// Opens a library and asks for its version. The error is a part of a sentence that the caller completes.
 fn probe(path: &Path, how: How) -> Result<Found, String> {
     // SAFETY: opening a library runs its initialisers. This file is one that the user or the system says is ONNX Runtime,
     // and running its code is what was asked for; nothing here or elsewhere depends on their order.
     let library = unsafe { Library::new(path) }.map_err(|e| {
-        // The loader's own words are the source of libloading's.
+        // libloading keeps what the system's loader said as the source of its own error.
         let why = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
         if why.contains(&*path.to_string_lossy()) { why } else { format!("{}: {why}", path.display()) }
     })?;
@@ -141,8 +141,7 @@ fn probe(path: &Path, how: How) -> Result<Found, String> {
     let Ok(base) = base.map(|symbol| *symbol) else {
         return Err(format!("{} is not ONNX Runtime (it has no OrtGetApiBase)", path.display()));
     };
-    // What says to be ONNX Runtime stays loaded: the engine needs it, and its threads and thread-local destructors do not
-    // survive an unload.
+    // The library is not closed again: the engine needs it, and its threads and thread-local destructors would still run code of it.
     std::mem::forget(library);
     // SAFETY: `base` has that signature and takes nothing; the library stays loaded.
     let table = unsafe { base() };
@@ -183,7 +182,7 @@ fn file_of(address: usize) -> Option<PathBuf> {
     })
 }
 
-/// The library's file in the Python package. The error is a clause for a larger sentence.
+/// The library's file in the Python package. The error is a part of a sentence that the caller completes.
 fn in_python(python: &OsStr, timeout: Duration) -> Result<PathBuf, String> {
     let folder = python::package_folder(python, "onnxruntime", timeout)?;
     library_in(&folder.join("capi"))

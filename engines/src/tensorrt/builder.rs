@@ -1,4 +1,4 @@
-//! Plans from ONNX files.
+//! Builds plans from ONNX files.
 
 use std::ffi::{CStr, CString, OsString, c_char, c_void};
 use std::fmt;
@@ -15,21 +15,47 @@ use crate::{Error, ErrorKind};
 /// The variable that names the ONNX parser's file.
 pub const PARSER_VARIABLE: &str = "TRT_SELECT_LIBNVONNXPARSER";
 
-/// TensorRT recurses over the network; this is what a main thread has, and more.
+/// TensorRT recurses over the network, so the thread that builds has a larger stack than a main thread has by default.
 const STACK_BYTES: usize = 16 << 20;
 
 /// What to build.
+///
+/// ```
+/// use trt_select_engines::tensorrt::BuildOptions;
+/// let options = BuildOptions::default().target(Some((8, 6))).workspace_bytes(Some(64 << 20));
+/// assert_eq!((options.target, options.fp16), (Some((8, 6)), false));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BuildOptions {
     /// The compute capability to build for, e.g. `(8, 0)`; `None` is that of this machine's GPU. Only RTX builds for
     /// another GPU than this machine's.
     pub target: Option<(u32, u32)>,
     /// Whether layers may run in half precision. Only TensorRT up to 10 has that; later ones, and RTX, take the precision
-    /// from the ONNX file's own types, so that a half-precision model is built without this. (`trt-select build --fp16` sees to
-    /// that.)
+    /// from the ONNX file's own types, so that a half-precision model is built without this.
     pub fp16: bool,
     /// The most scratch memory on the device, in bytes; `None` leaves it to TensorRT.
     pub workspace_bytes: Option<u64>,
+}
+
+impl BuildOptions {
+    /// Sets the compute capability to build for; `None` is that of this machine's GPU.
+    #[must_use]
+    pub fn target(self, target: Option<(u32, u32)>) -> Self {
+        BuildOptions { target, ..self }
+    }
+
+    /// Sets whether layers may run in half precision.
+    #[must_use]
+    pub fn fp16(self, fp16: bool) -> Self {
+        BuildOptions { fp16, ..self }
+    }
+
+    /// Sets the most scratch memory on the device, in bytes; `None` leaves it to TensorRT.
+    #[must_use]
+    pub fn workspace_bytes(self, workspace_bytes: Option<u64>) -> Self {
+        BuildOptions { workspace_bytes, ..self }
+    }
 }
 
 /// How far a build is. Phases nest, and several may be under way.
@@ -52,7 +78,7 @@ pub enum Progress {
         /// The step, counted from 0.
         step: u32,
     },
-    /// A phase is over. Not all of its steps need have been told.
+    /// A phase is over. Some of its steps may not have been reported.
     PhaseFinished {
         /// The phase's name.
         phase: String,
@@ -109,16 +135,15 @@ impl fmt::Debug for BuiltPlan {
     }
 }
 
-/// Builds a plan from an ONNX file with the library that [`Library::open`] finds. A batch that the file leaves open
-/// becomes 1. `progress` hears of it on this thread, where the version reports progress (10 and later, RTX); TensorRT's
-/// messages go to `log`.
+/// Builds a plan from an ONNX file with the library that [`Library::open`] finds. A batch that the file leaves open becomes 1. `progress`
+/// is called on this thread, if this version of TensorRT reports progress (10 and later, RTX). TensorRT's messages go to `log`.
 ///
 /// # Errors
 /// - [`ErrorKind::LibraryMissing`] if there is no library that builds, or no ONNX parser beside it;
 /// - [`ErrorKind::Io`] if the file cannot be read;
 /// - [`ErrorKind::Model`] if the parser refuses it; [`ErrorKind::Shape`] if it leaves another extent than the batch open;
 /// - [`ErrorKind::Unsupported`] if the version has no half precision or no other target;
-/// - [`ErrorKind::Driver`] if it needs a GPU and there is none;
+/// - [`ErrorKind::DriverMissing`] if it needs a GPU and there is none;
 /// - [`ErrorKind::Build`] if the builder refuses it.
 pub fn build_plan(
     onnx: &Path,
@@ -144,7 +169,7 @@ pub fn build_plan_with(
         .map_err(|_| Error::new(ErrorKind::Io, format!("{file}: a path with a null byte cannot be read")))?;
     let parser = parser_entry(library)? as usize;
 
-    // TensorRT calls back from threads of its own, `progress` is to hear of it on this one.
+    // TensorRT calls back from threads of its own. A channel brings these events to `progress`, which is called on this thread.
     let (send, receive) = mpsc::channel();
     let told = Told { send, options: *options, path };
     std::thread::scope(|scope| {
@@ -152,7 +177,7 @@ pub fn build_plan_with(
             .name("trt-build".to_owned())
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, || run(library, parser, &file.to_string(), told))
-            .map_err(|e| Error::new(ErrorKind::Build, format!("{file}: no thread to build it on: {e}")))?;
+            .map_err(|e| Error::new(ErrorKind::Build, format!("{file}: no thread to build it on: {e}")).caused_by(e))?;
         for event in receive {
             progress(&event);
         }
@@ -160,27 +185,28 @@ pub fn build_plan_with(
     })
 }
 
-/// Looks for what is known to be missing or refused before a build begins: [`build_plan_with`] does this first. It takes no
-/// time, so that whoever builds several plans can look at all of them before the first.
+/// Looks for whatever can be known to be missing or refused before a build begins. [`build_plan_with`] does this first. It is quick, so
+/// that a program that builds several plans can check all of them before it builds the first.
 ///
 /// # Errors
 /// As [`build_plan`], but for what only the parser and the builder find.
 pub fn check_build(library: &Library, onnx: &Path, options: &BuildOptions) -> Result<(), Error> {
     check_options(library, onnx, options)?;
-    // TensorRT's parser has no words for a file that is not there.
+    // TensorRT's parser does not say that a file is not there.
     let file = onnx.display();
-    std::fs::File::open(onnx).map_err(|e| Error::new(ErrorKind::Io, format!("{file}: cannot be read: {e}")))?;
+    std::fs::File::open(onnx)
+        .map_err(|e| Error::new(ErrorKind::Io, format!("{file}: cannot be read: {e}")).caused_by(e))?;
     parser_entry(library).map(drop)
 }
 
-/// What the build is told, and whom it tells. When it goes, the channel closes.
+/// What a build works on: its options, the model's path, and the channel for its progress, which closes when this is dropped.
 struct Told {
     send: Sender<Progress>,
     options: BuildOptions,
     path: CString,
 }
 
-/// What the shim's callbacks are handed.
+/// Where the shim's callbacks send what they are called with.
 struct Hearers {
     send: Sender<Progress>,
     problems: Sender<String>,
@@ -198,9 +224,8 @@ fn check_options(library: &Library, onnx: &Path, options: &BuildOptions) -> Resu
     }
     if options.fp16 && !library.line().has_fp16 {
         return unsupported(format!(
-            "fp16 was asked for, but {} has no such builder flag: it takes precision from the ONNX file's types; make an \
-             fp16 ONNX with plans/make-fp16.py and build that with --fp16 (in a bundle: name it as `onnx`, with \
-             `precision = \"fp16\"`)",
+            "fp16 was asked for, but {} has no such builder flag: it takes precision from the ONNX file's types; \
+             make an ONNX model of half precision, and build a plan from that",
             library.name()
         ));
     }
@@ -211,7 +236,7 @@ fn check_options(library: &Library, onnx: &Path, options: &BuildOptions) -> Resu
         if !library.line().has_targets {
             return unsupported(format!(
                 "target sm_{major}{minor}: {} builds only for the GPU of this machine; build it on the machine that runs \
-                 it, with target current",
+                 it, for that machine's GPU",
                 library.name()
             ));
         }
@@ -219,7 +244,7 @@ fn check_options(library: &Library, onnx: &Path, options: &BuildOptions) -> Resu
     Ok(())
 }
 
-/// Builds, on a thread of its own.
+/// Builds a plan. Called on a thread of its own.
 fn run(library: &Arc<Library>, parser: usize, file: &str, told: Told) -> Result<BuiltPlan, Error> {
     let (problems, problems_told) = mpsc::channel();
     let hearers = Hearers { send: told.send, problems };
@@ -264,7 +289,9 @@ fn run(library: &Arc<Library>, parser: usize, file: &str, told: Told) -> Result<
     let target =
         told.options.target.map_or_else(|| "current".to_owned(), |(major, minor)| format!("sm_{major}{minor}"));
     Err(match (status, stage) {
-        (bindings::TRTSEL_SHIM_MEMORY, _) => Error::new(ErrorKind::Memory, format!("{file}: no memory to build it")),
+        (bindings::TRTSEL_SHIM_MEMORY, _) => {
+            Error::new(ErrorKind::HostMemory, format!("{file}: no memory to build it"))
+        }
         (bindings::TRTSEL_SHIM_UNSUPPORTED, bindings::TRTSEL_SHIM_STAGE_PARSER) => Error::new(
             ErrorKind::Unsupported,
             format!(

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use trt_select_cuda::driver::{DeviceBuffer, Stream};
 use trt_select_cuda::pipe::{Network, NetworkTensor};
 
+use super::pinned::{Pinned, PlanSpec, deserialize};
 use super::runtime::{Context, CudaEngine, IoTensor};
-use super::session::{Activation, Pinned, PlanSpec, Session, Shared, Taking, deserialize, enter_at_last};
+use super::shared::{Activation, Shared, Taking, enter_at_last};
 use crate::{DataType, Description, Error, ErrorKind, Memory, TensorInfo};
 
-/// One network of a [`Session`]. Its tensors' addresses are bound once, when its context is made.
+/// One network of a [`Session`](super::Session). Its tensors' addresses are bound once, when its context is made.
 ///
 /// # Threads
 /// It may be moved to another thread between calls.
 pub struct TensorrtEngine {
-    // Dropped in this order: context, engine, then the memory that they use, the plan, and the session last.
+    // The fields are dropped in this order: context, engine, then the memory that they use, the plan, and last what the session shares.
     context: Option<Context>,
     engine: Option<Arc<CudaEngine>>,
     tensors: Vec<Tensor>,
@@ -33,10 +34,10 @@ pub struct TensorrtEngine {
 }
 
 struct Tensor {
-    /// Its index as TensorRT counts them.
+    /// TensorRT's number of the tensor.
     index: usize,
     is_input: bool,
-    /// Its batch was left open and is 1 here.
+    /// Whether the plan leaves its batch open. It is 1 here.
     open_batch: bool,
     info: TensorInfo,
     buffer: DeviceBuffer,
@@ -52,15 +53,15 @@ impl std::fmt::Debug for TensorrtEngine {
 }
 
 impl TensorrtEngine {
-    /// Checks and deserializes a plan and takes memory for its tensors. [`TensorrtEngine::bind`] must follow.
-    pub(super) fn load(session: &Session, spec: &PlanSpec) -> Result<TensorrtEngine, Error> {
-        let shared = Arc::clone(&session.shared);
-        let pinned = Pinned::open(&shared, spec)?;
+    /// Checks and deserializes a plan and allocates its tensors. [`TensorrtEngine::bind`] must be called afterwards.
+    pub(super) fn load(shared: &Arc<Shared>, spec: &PlanSpec) -> Result<TensorrtEngine, Error> {
+        let pinned = Pinned::open(shared, spec)?;
         let plan_bytes = pinned.bytes().len() as u64;
-        // Current as long as the engine may be dropped here: TensorRT frees in the context that is current.
-        let _current = session.shared.context.enter()?;
-        let taking = Taking::begin(&session.shared)?;
-        let engine = deserialize(&shared, &pinned, &spec.plan.display().to_string())?;
+        // Current until this function returns, since the engine may be dropped in it: TensorRT frees its memory in whichever context is
+        // current.
+        let _current = shared.context.enter()?;
+        let taking = Taking::begin(shared)?;
+        let engine = deserialize(shared, &pinned, &spec.plan.display().to_string())?;
         let weight_bytes = taking.bytes()?;
         drop(taking);
         let mut tensors = Vec::new();
@@ -83,7 +84,7 @@ impl TensorrtEngine {
         let device = shared.context.device();
         let description = Description {
             kind: "tensorrt",
-            version: session.version(),
+            version: shared.version(),
             device: device.name.clone(),
             precision: spec.precision,
             inputs: of(true),
@@ -104,11 +105,12 @@ impl TensorrtEngine {
             weight_bytes,
             context_bytes: 0,
             plan_bytes,
-            shared,
+            shared: Arc::clone(shared),
         })
     }
 
-    /// Takes the block that all candidates share; makes the context where the plan is still deserialized.
+    /// Takes the block of activation memory that all candidates share, and makes the execution context, unless the plan was unloaded
+    /// meanwhile.
     pub(super) fn bind(&mut self, activation: Arc<Activation>) -> Result<(), Error> {
         self.activation = Some(activation);
         if self.engine.is_some() { self.make_context() } else { Ok(()) }
@@ -119,7 +121,7 @@ impl TensorrtEngine {
         self.engine.is_some()
     }
 
-    /// Gives back what deserializing took.
+    /// Frees what deserializing the plan allocated.
     pub(super) fn unload(&mut self) {
         let _current = enter_at_last(&self.shared.context);
         self.context = None;
@@ -147,7 +149,7 @@ impl TensorrtEngine {
             }
         }
         for tensor in &self.tensors {
-            // What was open when the plan was read is fixed now, and must be what the buffers were made for.
+            // All extents are fixed now. They must be those that the buffers were allocated for.
             let shape = context.shape(tensor.index)?;
             if shape.len() != tensor.info.shape.len()
                 || shape.iter().zip(&tensor.info.shape).any(|(a, b)| *a != *b as i64)
@@ -165,14 +167,14 @@ impl TensorrtEngine {
             // SAFETY: the buffer has room for the tensor's elements and is dropped after the context.
             unsafe { context.bind(tensor.index, tensor.buffer.address())? };
         }
-        // A context takes memory of its own beside the weights.
+        // A context allocates memory of its own beside the weights.
         self.context_bytes = taking.bytes()?;
         drop(taking);
         self.context = Some(context);
         Ok(())
     }
 
-    /// What it is, and its tensors.
+    /// What the engine is, and its tensors.
     pub fn description(&self) -> &Description {
         &self.description
     }
@@ -184,7 +186,7 @@ impl TensorrtEngine {
         (among(self.input), among(self.output))
     }
 
-    /// Memory that it holds. What TensorRT keeps on the host is not known to us and left out.
+    /// Memory that it holds. TensorRT does not tell what it allocates on the host, so that is not counted.
     pub fn memory(&self) -> Memory {
         let tensors: usize = self.tensors.iter().map(|t| t.buffer.bytes()).sum();
         Memory {
@@ -195,8 +197,8 @@ impl TensorrtEngine {
         }
     }
 
-    /// Device bytes that the plan and its context took: weights, and what TensorRT adds to them. What it takes at the first
-    /// run is not known to be this candidate's.
+    /// Device bytes that the plan and its context took when they were made: the weights and what TensorRT adds to them. What TensorRT
+    /// allocates at the first run is not counted, since it is not known which candidate it belongs to.
     pub fn weight_bytes(&self) -> u64 {
         self.weight_bytes + self.context_bytes
     }
@@ -278,7 +280,7 @@ unsafe impl Network for TensorrtEngine {
             let engine = deserialize(&shared, pinned, &self.spec.plan.display().to_string())?;
             let weight_bytes = taking.bytes()?;
             drop(taking);
-            // The plan may be another one than at open, where its file was not kept.
+            // If the plan was not kept in memory, its file may have been replaced since it was opened.
             let same = engine.tensors().len() == self.tensors.len()
                 && engine.activation_bytes() <= self.activation.as_ref().map_or(0, |a| a.block().bytes() as u64)
                 && engine
@@ -288,7 +290,7 @@ unsafe impl Network for TensorrtEngine {
                     .all(|(io, t)| tensor_info(io).is_ok_and(|(info, _)| info == t.info));
             if !same {
                 return Err(Error::new(
-                    ErrorKind::Plan,
+                    ErrorKind::PlanMismatch,
                     format!(
                         "{}: expected the plan that was opened, got one with other tensors; open the bundle again",
                         self.spec.plan.display()
@@ -297,7 +299,7 @@ unsafe impl Network for TensorrtEngine {
             }
             (self.engine, self.weight_bytes) = (Some(engine), weight_bytes);
         }
-        // Without a context it is of no use, and its weights would be held against the limit unseen.
+        // Without a context the plan is of no use, and `is_resident` would not tell that its weights still take memory: so it is unloaded.
         self.make_context().inspect_err(|_| self.unload())
     }
 }
@@ -306,7 +308,7 @@ fn tensor(tensor: &Tensor) -> NetworkTensor<'_> {
     NetworkTensor { buffer: &tensor.buffer, len: tensor.info.len(), half: tensor.info.data_type == DataType::F16 }
 }
 
-/// The input or the output that is meant: the named one, else the only one.
+/// The input, or the output, of the name `wanted`; without a name, the only one.
 fn pick(tensors: &[Tensor], input: bool, wanted: Option<&str>) -> Result<usize, Error> {
     let candidates: Vec<usize> = (0..tensors.len()).filter(|&i| tensors[i].is_input == input).collect();
     let found = match wanted {
@@ -320,12 +322,12 @@ fn pick(tensors: &[Tensor], input: bool, wanted: Option<&str>) -> Result<usize, 
         let expected = wanted.map_or_else(|| format!("one {role}"), |w| format!("an {role} named '{w}'"));
         Error::new(
             ErrorKind::Shape,
-            format!("plan: expected {expected}, got {names:?}; name one of them as `{role}` in bundle.toml"),
+            format!("plan: expected {expected}, got {names:?}; name one of them as the candidate's {role}"),
         )
     })
 }
 
-/// A tensor as ours; an open batch becomes 1. Answers whether it was open.
+/// A tensor of TensorRT's in our form, and whether its batch was left open. An open batch becomes 1.
 fn tensor_info(io: &IoTensor) -> Result<(TensorInfo, bool), Error> {
     let refuse = |expected: &str, got: String| {
         Err(Error::new(

@@ -1,4 +1,4 @@
-//! Where TensorRT's library is, and which line of the shim speaks to it.
+//! Finds TensorRT's library, and the line of the shim that can call it.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_void};
 use std::fmt;
@@ -33,11 +33,11 @@ const NAMES: &[(Edition, u32, &str)] = &[
     (Edition::Rtx, 1, "libtensorrt_rtx.so.1"),
 ];
 
-/// What a build without any line is told.
+/// The error of a build that has no line at all.
 const NO_LINES: &str = "this build has no shim for any version of it (it found no headers, or no C++ compiler); bring \
     headers (engines/get-tensorrt.sh, or set TENSORRT_INCLUDE_DIR) and build again";
 
-/// One ABI line of TensorRT: the versions that one compilation of the shim can speak to.
+/// One ABI line of TensorRT: the versions whose libraries one compilation of the shim can call.
 #[derive(Clone, Copy)]
 pub struct Line {
     /// Its name, e.g. `TensorRT 10`, `TensorRT-RTX 1`.
@@ -54,7 +54,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// Whether libraries of a version belong to this line.
+    /// Whether libraries of this version belong to this line.
     pub fn speaks(&self, edition: Edition, version: Version) -> bool {
         let generation = |v: Version| (v.major, v.major == 8 && v.minor >= 5);
         let oldest_minor = match (edition, version.major) {
@@ -109,7 +109,7 @@ pub fn lines() -> &'static [Line] {
     })
 }
 
-/// An open library of TensorRT. It is never closed: TensorRT's threads and destructors do not survive that.
+/// An open library of TensorRT. It is never closed: TensorRT's threads and destructors would still run code of it.
 pub struct Library {
     handle: unix::Library,
     path: PathBuf,
@@ -130,8 +130,8 @@ impl Library {
     /// (`python3` is asked, for 5 seconds at most; the package is not imported).
     ///
     /// # Errors
-    /// - [`ErrorKind::LibraryMissing`] if there is none, or none of a version that this build has a line for. The named
-    ///   file is the user's decision: if it will not do, no other place is searched.
+    /// - [`ErrorKind::LibraryMissing`] if there is none, or none of a version that this build has a line for. A file that is named was
+    ///   chosen by the user: if it will not do, no other place is searched.
     /// - [`ErrorKind::Unsupported`] if this build has no line at all.
     pub fn open() -> Result<Arc<Library>, Error> {
         Self::open_in(std::env::var_os(LIBRARY_VARIABLE), NAMES, OsStr::new("python3"))
@@ -185,7 +185,7 @@ impl Library {
                 Err(why) => seen.push(format!("Python: {why}")),
             }
         }
-        // Whoever has only a library of another line wants to know why it is not taken.
+        // If there is a library of another line, the error says why it is not taken.
         for &(edition, major, name) in names {
             if !has_line(edition, major)
                 && let Err(why) = Self::load(Path::new(name))
@@ -204,7 +204,7 @@ impl Library {
         ))
     }
 
-    /// Opens a library and finds the line for it. The error is a clause for a larger sentence.
+    /// Opens a library and finds the line for it. The error is a part of a sentence that the caller completes.
     fn load(path: &Path) -> Result<Library, String> {
         let handle = open_shared(path)?;
         // SAFETY: this is the signature of the symbol in every version's headers.
@@ -258,7 +258,7 @@ impl Library {
         self.line.edition
     }
 
-    /// The line that speaks to it.
+    /// The line of the shim that calls it.
     pub fn line(&self) -> &Line {
         &self.line
     }
@@ -268,7 +268,7 @@ impl Library {
         self.create_builder.is_null()
     }
 
-    /// What messages call it, e.g. `TensorRT 10.3.0.26`.
+    /// Its name in messages, e.g. `TensorRT 10.3.0.26`.
     pub fn name(&self) -> String {
         format!("{} {}", self.edition(), self.version)
     }
@@ -315,8 +315,8 @@ fn names_of_lines() -> String {
     lines().iter().map(|l| l.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Edition and version from what `getInferLibVersion` answers. It counted in hundreds up to 9, and in ten thousands since;
-/// RTX began anew at 1.
+/// Edition and version from the number that `getInferLibVersion` gives. Up to TensorRT 9 the major version is multiplied by 1,000, since
+/// then by 10,000. TensorRT-RTX counts from 1.
 fn decode(number: i32) -> Option<(Edition, Version)> {
     let number = u32::try_from(number).ok()?;
     let parts = |unit: u32, step: u32| Version {
@@ -333,17 +333,17 @@ fn decode(number: i32) -> Option<(Edition, Version)> {
     }
 }
 
-/// Opens a shared library for good. The error is a clause for a larger sentence.
+/// Opens a shared library, never to be closed. The error is a part of a sentence that the caller completes.
 pub(super) fn open_shared(path: &Path) -> Result<unix::Library, String> {
     // SAFETY: opening a library runs its initialisers. This file is one that the user or the system says is TensorRT, and
     // running its code is what was asked for; nothing here or elsewhere depends on their order.
     let opened = unsafe { unix::Library::open(Some(path), unix::RTLD_NOW | unix::RTLD_LOCAL) };
     let library = opened.map_err(|e| {
-        // The loader's own words are the source of libloading's.
+        // libloading keeps what the system's loader said as the source of its own error.
         let why = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
         if why.contains(&*path.to_string_lossy()) { why } else { format!("{}: {why}", path.display()) }
     })?;
-    // One more handle, which nobody closes, keeps the library when the other one goes.
+    // A second handle, which is never closed, keeps the library loaded when the first one is dropped.
     // SAFETY: as above; it is loaded already, so nothing runs.
     let kept = unsafe { unix::Library::open(Some(path), unix::RTLD_NOW | unix::RTLD_LOCAL) };
     std::mem::forget(kept);
@@ -415,7 +415,7 @@ mod tests {
             assert!(line.to_string().contains(&line.header_version.to_string()), "{line}");
             assert!(!line.speaks(line.edition, version(7, 2, 3)), "{line}");
             assert!(!line.speaks(line.edition, version(12, 0, 0)), "{line}");
-            // Of the first lines' half precision there is no more since strong typing.
+            // TensorRT 11 and RTX take types from the model, and have no switch for half precision.
             assert_eq!(line.has_fp16, line.edition == Edition::Enterprise && line.header_version.major < 11, "{line}");
             assert_eq!(line.has_targets, line.edition == Edition::Rtx, "{line}");
             let others = lines().iter().filter(|l| l.speaks(line.edition, line.header_version)).count();

@@ -1,8 +1,8 @@
-//! TensorRT's messages: all of them go to `log`, and the errors among those of one call into that call's error.
+//! TensorRT's messages. All of them go to `log`; errors that TensorRT reports during one of our calls also go into that call's error.
 //!
-//! TensorRT answers null or false, and says why only in its log, which one logger per process takes. A call here listens
-//! on its own thread while it runs, so that it hears neither another thread's messages nor those of an earlier call. What
-//! TensorRT says on threads of its own goes to `log` only.
+//! A call of TensorRT that fails answers null or false and gives the reason only to its logger, of which a process has one. So each of our
+//! calls listens on its own thread while it runs, and hears neither messages of other threads nor those of earlier calls. Messages that
+//! TensorRT sends on threads of its own go to `log` only.
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char};
@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind};
 /// The target of forwarded messages.
 const TARGET: &str = "tensorrt";
 
-/// Bytes of error messages kept for one call. More is cut off: `log` has all of it.
+/// Bytes of error messages that are kept for one call. The rest is cut off; `log` gets all of it.
 const KEPT_BYTES: usize = 2048;
 
 /// Bytes kept of the last warning.
@@ -28,7 +28,7 @@ struct Text<const N: usize> {
 impl<const N: usize> Text<N> {
     const EMPTY: Text<N> = Text { length: 0, bytes: [0; N] };
 
-    /// Adds a message as one more clause, line breaks and other control characters made spaces.
+    /// Adds a message, after a semicolon if there is text already. Line breaks and other control characters become spaces.
     fn add(&mut self, message: &[u8]) {
         let message = message.trim_ascii();
         let separator: &[u8] = if self.length == 0 { b"" } else { b"; " };
@@ -46,7 +46,8 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// Fixed buffers without a destructor, so that listening allocates nothing, not even on a thread's first call.
+/// What one call has heard. Its buffers are of fixed size and have no destructor, so that listening allocates nothing, not even in a
+/// thread's first call.
 struct Heard {
     listening: bool,
     errors: Text<KEPT_BYTES>,
@@ -84,7 +85,7 @@ fn with<R>(act: impl FnOnce(&mut Heard) -> R) -> R {
     })
 }
 
-/// Listens while it lives. Listening does not nest: the inner one would take the outer one's messages.
+/// Listens on this thread until it is dropped. There must be one at a time: an inner listener would take the outer one's messages.
 pub(super) struct Listener(());
 
 impl Listener {
@@ -106,22 +107,22 @@ impl Listener {
 
     /// An error of what TensorRT refused. `what` is the object and the deed, e.g. `nano.plan: TensorRT 10.3.0 refused it`.
     pub(super) fn error(&self, kind: ErrorKind, what: &str) -> Error {
-        // 8.x calls a missing driver a warning, and answers null without any error. Later versions add that there is no
-        // driver to whatever else they say: only their first message is the reason.
+        // TensorRT 8 reports a missing driver as a warning, without any error. Later versions report it after other errors as well; only
+        // their first message is the reason of the failure.
         let (text, first) = with(|heard| match heard.errors.length {
             0 => (heard.warning.to_text(), heard.warning.length),
             _ => (heard.errors.to_text(), heard.first),
         });
         if text.get(..first).is_some_and(tells_of_no_driver) {
             return Error::new(
-                ErrorKind::Driver,
+                ErrorKind::DriverMissing,
                 format!(
                     "{what}: expected an NVIDIA GPU, but no NVIDIA driver was found, or one too old for this TensorRT \
                      ({text}); install the driver, or run it on a machine that has one"
                 ),
             );
         }
-        let kind = if tells_of_no_memory(&text) { ErrorKind::Memory } else { kind };
+        let kind = if tells_of_no_memory(&text) { ErrorKind::DeviceMemory } else { kind };
         let text = if text.is_empty() { "TensorRT gave no reason" } else { &text };
         Error::new(kind, format!("{what} ({text})"))
     }
@@ -133,7 +134,7 @@ impl Drop for Listener {
     }
 }
 
-/// CUDA error 35 is "driver version is insufficient for the runtime", which is also what a machine without a driver says.
+/// CUDA error 35 is "driver version is insufficient for the runtime", which is also reported on a machine without a driver.
 fn tells_of_no_driver(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     ["cudaerror 35", "error: 35", "error 35", "failure 35", "driver version is insufficient", "no cuda-capable device"]
@@ -146,7 +147,7 @@ fn tells_of_no_memory(text: &str) -> bool {
     ["outofmemory", "out of memory", "out_of_memory"].iter().any(|words| lower.contains(words))
 }
 
-/// Takes TensorRT's messages, on whatever thread they come.
+/// TensorRT's logger. It is called on any thread.
 pub(super) extern "C" fn forward(severity: i32, message: *const c_char) {
     if message.is_null() {
         return;
@@ -163,7 +164,7 @@ pub(super) extern "C" fn forward(severity: i32, message: *const c_char) {
     let level = match severity {
         i32::MIN..=bindings::TRTSEL_SHIM_ERROR => log::Level::Error,
         bindings::TRTSEL_SHIM_WARNING => log::Level::Warn,
-        // What TensorRT calls information is dozens of lines for one plan.
+        // TensorRT's information is dozens of lines for one plan, so it is logged as details.
         bindings::TRTSEL_SHIM_INFO => log::Level::Debug,
         _ => log::Level::Trace,
     };
@@ -213,7 +214,7 @@ mod tests {
         let listener = Listener::begin();
         say(1, c"CUDA initialization failure with error: 35");
         let error = listener.error(ErrorKind::Plan, "x.plan: refused");
-        assert_eq!(error.kind(), ErrorKind::Driver);
+        assert_eq!(error.kind(), ErrorKind::DriverMissing);
         assert!(error.to_string().contains("no NVIDIA driver was found"), "{error}");
         assert!(error.to_string().contains("failure with error: 35"), "{error}");
         let listener = Listener::begin();
@@ -224,10 +225,10 @@ mod tests {
         say(2, c"Unable to determine GPU memory usage");
         say(2, c"CUDA initialization failure with error: 35. Please check your CUDA installation");
         assert_eq!(listener.text(), "", "a warning is no error");
-        assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::Driver);
+        assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::DriverMissing);
         let listener = Listener::begin();
         say(1, c"[allocator.cpp] Error Code 2: OutOfMemory (requested 256 bytes)");
-        assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::Memory);
+        assert_eq!(listener.error(ErrorKind::Plan, "x.plan: refused").kind(), ErrorKind::DeviceMemory);
         let listener = Listener::begin();
         let error = listener.error(ErrorKind::Plan, "x.plan: refused");
         assert_eq!(

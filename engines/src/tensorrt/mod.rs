@@ -2,19 +2,23 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `library` | where TensorRT's library is found, and which ABI line of the shim speaks to it |
+//! | `library` | finds TensorRT's library, and the ABI line of the shim that can call it |
 //! | `runtime` | runtime, deserialized engine and execution context, each keeping alive what it was made from |
 //! | `builder` | plans from ONNX files |
-//! | `messages` | TensorRT's log, and the part of it that belongs in an error |
-//! | [`plan`] | a plan's file: mapped, and checked before TensorRT sees it |
-//! | [`sidecar`] | what `trt-select build` writes down beside a plan |
+//! | `messages` | TensorRT's messages, for the log and for errors |
+//! | [`plan`] | a plan's file and its sidecar: read, and checked before TensorRT sees the plan |
 //! | [`weights`] | whether a model's weights are half precision |
-//! | `session`, `engine` | the plans of a bundle on one device, with the memory that they share |
+//! | `session` | TensorRT on one device: opens the plans of a bundle together |
+//! | `shared` | what these plans share: the driver's context, TensorRT's runtime, activation memory |
+//! | `allocator` | where TensorRT takes device memory from, counted |
+//! | `pinned` | a plan in page-locked memory while TensorRT reads it |
+//! | `engine` | one plan with its execution context and its tensors on the device |
 //!
 //! The shim (`engines/tensorrt/`) is compiled for every ABI line whose headers were found when the crate was built:
 //! [`lines()`] tells which. Nothing here links against TensorRT or CUDA.
 
-// Made by bindgen, which has its own ideas of names and docs.
+mod allocator;
+// Made by bindgen, which names and documents items in its own way.
 #[allow(dead_code, missing_docs, non_camel_case_types, unreachable_pub)]
 #[rustfmt::skip]
 mod bindings;
@@ -22,10 +26,11 @@ mod builder;
 mod engine;
 mod library;
 mod messages;
+mod pinned;
 pub mod plan;
 mod runtime;
 mod session;
-pub mod sidecar;
+mod shared;
 pub mod weights;
 
 use std::fmt;
@@ -33,8 +38,10 @@ use std::fmt;
 pub use self::builder::{BuildOptions, BuiltPlan, PARSER_VARIABLE, Progress, build_plan, build_plan_with, check_build};
 pub use self::engine::TensorrtEngine;
 pub use self::library::{LIBRARY_VARIABLE, Library, Line, lines};
+pub use self::pinned::PlanSpec;
+pub use self::plan::sidecar;
 pub use self::runtime::{Allocator, Context, CudaEngine, IoTensor, Runtime};
-pub use self::session::{PlanSpec, Session, SessionOptions};
+pub use self::session::{Session, SessionOptions};
 
 /// A version of TensorRT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +56,19 @@ pub struct Version {
     pub build: u32,
 }
 
+impl Version {
+    /// Whether two numbers name the same version. Some libraries do not tell their build number: it is 0 then, and is not compared. The
+    /// header of a plan holds the last byte of it.
+    pub(crate) fn is_same(self, other: Version) -> bool {
+        let build = self.build == 0 || other.build == 0 || self.build % 256 == other.build % 256;
+        build && (self.major, self.minor, self.patch) == (other.major, other.minor, other.patch)
+    }
+
+    pub(crate) fn is_newer_than(self, other: Version) -> bool {
+        !self.is_same(other) && self > other
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
@@ -56,7 +76,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// A branch of TensorRT. Their versions count apart, and neither reads the other's plans.
+/// A product of the TensorRT family. Each counts its versions by itself, and neither reads the other's plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Edition {

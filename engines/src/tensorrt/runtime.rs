@@ -1,5 +1,5 @@
-//! Runtime, deserialized engine and execution context. Each keeps alive what it was made from, so contexts go before
-//! engines, engines before the runtime.
+//! TensorRT's runtime, deserialized engine and execution context. Each keeps alive what it was made from, so that contexts are destroyed
+//! before engines, and engines before the runtime.
 
 use std::ffi::{CStr, c_void};
 use std::fmt;
@@ -22,17 +22,17 @@ const NO_TENSOR: bindings::trtsel_shim_tensor = bindings::trtsel_shim_tensor {
     extents: [0; MAX_RANK],
 };
 
-/// Device memory for what TensorRT keeps: weights and constants. Called from any thread, also from TensorRT's own.
+/// Gives TensorRT the device memory for weights and constants. Its methods are called on any thread, also on TensorRT's own.
 ///
 /// # Safety
-/// What `allocate` answers is the address of so many bytes of device memory that nothing else uses until `free`: TensorRT
-/// writes there.
+/// The address that `allocate` gives must be that of so many bytes of device memory, which nothing else uses until `free`: TensorRT writes
+/// there.
 pub unsafe trait Allocator: Send + Sync {
-    /// The address of so many bytes, `alignment` (a power of two) dividing it; `None` if there are none.
+    /// The address of `bytes` bytes, a multiple of `alignment` (a power of two); `None` if there is not enough memory.
     fn allocate(&self, bytes: u64, alignment: u64) -> Option<u64>;
 
-    /// Gives back what [`Allocator::allocate`] gave; false if it did not. Work that uses the memory may still be under way
-    /// on the device.
+    /// Takes back a block of [`Allocator::allocate`]; false if the address is not that of one. Work that uses the memory may still be under
+    /// way on the device.
     fn free(&self, address: u64) -> bool;
 }
 
@@ -51,12 +51,12 @@ extern "C" fn release(user: *mut c_void, address: u64) -> i32 {
 /// TensorRT's `IRuntime`.
 ///
 /// # Threads
-/// May be shared: calls that TensorRT does not take from several threads wait for each other.
+/// May be shared: calls that TensorRT does not allow on several threads at once wait for each other.
 pub struct Runtime {
     raw: NonNull<bindings::trtsel_shim_runtime>,
-    /// Held while TensorRT's runtime, or an engine of it, is made or destroyed.
+    /// Held while an engine or a context of this runtime is made or destroyed.
     guard: Mutex<()>,
-    /// A box of its own, so that its address stays.
+    /// In a box, so that its address does not change: TensorRT keeps it.
     allocator: Option<Box<Arc<dyn Allocator>>>,
     library: Arc<Library>,
 }
@@ -67,10 +67,10 @@ unsafe impl Send for Runtime {}
 unsafe impl Sync for Runtime {}
 
 impl Runtime {
-    /// Makes a runtime. With an allocator, TensorRT takes from it what it keeps on the device.
+    /// Makes a runtime. With an allocator, TensorRT takes the device memory for weights and constants from it.
     ///
     /// # Errors
-    /// [`ErrorKind::Driver`] if there is no NVIDIA driver and this TensorRT says so here already (others say it when a plan
+    /// [`ErrorKind::DriverMissing`] if there is no NVIDIA driver and this TensorRT says so here already (others say it when a plan
     /// is loaded), else [`ErrorKind::LibraryMissing`] with TensorRT's words.
     pub fn new(library: &Arc<Library>, allocator: Option<Arc<dyn Allocator>>) -> Result<Arc<Runtime>, Error> {
         let allocator = allocator.map(Box::new);
@@ -111,11 +111,11 @@ impl Runtime {
         self.allocator.is_some()
     }
 
-    /// Loads a plan. Its bytes are not needed afterwards. `name` is what messages call it.
+    /// Deserializes a plan. Its bytes are not needed afterwards. `name` is the plan's name in messages.
     ///
     /// # Errors
-    /// [`ErrorKind::Plan`] if TensorRT refuses it, [`ErrorKind::Driver`] if there is no NVIDIA driver, or
-    /// [`ErrorKind::Memory`]; with what TensorRT said about it.
+    /// [`ErrorKind::Plan`] if TensorRT refuses it, [`ErrorKind::DriverMissing`] if there is no NVIDIA driver,
+    /// [`ErrorKind::DeviceMemory`] or [`ErrorKind::HostMemory`]; with what TensorRT said about it.
     pub fn deserialize(self: &Arc<Self>, plan: &[u8], name: &str) -> Result<Arc<CudaEngine>, Error> {
         let table = self.library.table();
         let mut raw = std::ptr::null_mut();
@@ -136,7 +136,7 @@ impl Runtime {
         let Some(raw) = NonNull::new(raw).filter(|_| status == bindings::TRTSEL_SHIM_OK) else {
             return Err(refused(status, "refused the plan"));
         };
-        // From here on dropping it destroys TensorRT's engine.
+        // From here on, TensorRT's engine is destroyed when this is dropped.
         let mut engine = CudaEngine { raw, tensors: Vec::new(), activation_bytes: 0, runtime: Arc::clone(self) };
         let mut count = 0;
         // SAFETY: the engine is alive, and the out-parameter is one number.
@@ -163,7 +163,7 @@ impl Runtime {
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
-        // The guard protects TensorRT's objects, which a panic of ours does not touch.
+        // The guard protects TensorRT's objects, which are whole even if a thread of ours panicked while it held the guard.
         self.guard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -276,7 +276,7 @@ impl CudaEngine {
     /// Makes an execution context without device memory of its own: see [`Context::set_activation`].
     ///
     /// # Errors
-    /// [`ErrorKind::Memory`] or [`ErrorKind::Plan`], with what TensorRT said about it.
+    /// [`ErrorKind::DeviceMemory`], [`ErrorKind::HostMemory`] or [`ErrorKind::Plan`], with what TensorRT said about it.
     pub fn create_context(self: &Arc<Self>) -> Result<Context, Error> {
         let mut raw = std::ptr::null_mut();
         let listener = Listener::begin();
@@ -338,10 +338,10 @@ impl Context {
         &self.engine
     }
 
-    /// Gives it device memory to run in: at least [`CudaEngine::activation_bytes`], aligned to 256.
+    /// Gives the context device memory to run in: at least [`CudaEngine::activation_bytes`], aligned to 256.
     ///
     /// # Errors
-    /// [`ErrorKind::Memory`] with what TensorRT said about it.
+    /// [`ErrorKind::DeviceMemory`] with what TensorRT said about it.
     ///
     /// # Safety
     /// The block is device memory of the current CUDA context and stays so until the work enqueued here is done. Nothing
@@ -350,15 +350,15 @@ impl Context {
         let listener = Listener::begin();
         // SAFETY: the context is alive, the block is the caller's word.
         let status = unsafe { call!(self.table, context_set_activation(self.raw.as_ptr(), address, bytes)) };
-        // TensorRT answers nothing here, so its log is all there is.
+        // This call of TensorRT returns nothing, so only its log tells whether it failed.
         if status == bindings::TRTSEL_SHIM_OK && listener.text().is_empty() {
             return Ok(());
         }
         let what = format!("{}: it refuses {bytes} bytes of device memory to run in", self.name());
-        Err(listener.error(ErrorKind::Memory, &what))
+        Err(listener.error(ErrorKind::DeviceMemory, &what))
     }
 
-    /// Binds tensor `index` to device memory. To be done once, at open: some versions take long over it.
+    /// Binds tensor `index` to device memory. Some versions of TensorRT take long over this, so it is done once, at open.
     ///
     /// # Errors
     /// [`ErrorKind::Run`] with what TensorRT said about it.
@@ -430,8 +430,8 @@ impl Context {
         Ok(extents[..usize::try_from(rank).unwrap_or(0).min(MAX_RANK)].to_vec())
     }
 
-    /// Enqueues the network on a stream (a `CUstream` as number, not the default stream). On success nothing is allocated
-    /// and no lock is taken here.
+    /// Enqueues the network on a stream (a `CUstream` as number, not the default stream). If it succeeds, this neither allocates nor takes a
+    /// lock itself.
     ///
     /// # Errors
     /// [`ErrorKind::Run`] with what TensorRT said about it.
@@ -468,10 +468,10 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The kind of a status that is not success; `refused` where TensorRT said no.
+/// The error kind of a status of the shim that is not success; `refused` if TensorRT itself refused.
 fn kind_of(status: i32, refused: ErrorKind) -> ErrorKind {
     match status {
-        bindings::TRTSEL_SHIM_MEMORY => ErrorKind::Memory,
+        bindings::TRTSEL_SHIM_MEMORY => ErrorKind::HostMemory,
         bindings::TRTSEL_SHIM_UNSUPPORTED => ErrorKind::Unsupported,
         _ => refused,
     }

@@ -1,8 +1,8 @@
-//! Whether a model's weights are half precision, from its ONNX file alone.
+//! Finds out from an ONNX file alone whether a model's weights are half precision.
 //!
-//! TensorRT-RTX and TensorRT 11 take the type of every tensor from the model ("strong typing") and have no switch for half
-//! precision: there an fp16 plan is one of an fp16 model. So that a plan's precision can be named rightly, this looks at the
-//! types of the model's weights. It walks the protobuf's fields and reads no weight.
+//! TensorRT-RTX and TensorRT 11 take the type of every tensor from the model ("strong typing") and have no switch for half precision: their
+//! fp16 plans are built from fp16 models. So that a plan's precision can be recorded rightly, this looks at the types of the model's
+//! weights. It walks over the protobuf's fields and reads no weight.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::{Error, ErrorKind};
 
-/// Fields on the way: `ModelProto.graph`, `GraphProto.initializer`, `TensorProto.dims` and `.data_type`; and
+/// Numbers of the fields that are followed: `ModelProto.graph`, `GraphProto.initializer`, `TensorProto.dims` and `.data_type`; and
 /// `GraphProto.node`, `NodeProto.attribute`, `AttributeProto.t`, where constants stand.
 const GRAPH: u64 = 7;
 const NODE: u64 = 1;
@@ -24,7 +24,7 @@ const DATA_TYPE: u64 = 2;
 const FLOAT: u64 = 1;
 const FLOAT16: u64 = 10;
 
-/// Elements of a model's weights by type.
+/// How many elements of a model's weights are of which type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weights {
     /// 32-bit floats.
@@ -34,7 +34,7 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Counts the weights of the ONNX model at `path`, those in its subgraphs left out.
+    /// Counts the weights of the ONNX model at `path`, without those in its subgraphs.
     ///
     /// # Errors
     /// - [`ErrorKind::Io`] if the file cannot be read;
@@ -55,7 +55,8 @@ impl Weights {
             Err(e) => Err(Error::new(
                 ErrorKind::Io,
                 format!("{}: expected a readable file, got {e}; check the file and its permissions", path.display()),
-            )),
+            )
+            .caused_by(e)),
         }
     }
 
@@ -85,7 +86,7 @@ struct Walk {
 }
 
 impl Walk {
-    /// Answers how many graphs there are.
+    /// Walks over a model. Gives the number of its graphs.
     fn model(&mut self, end: u64, weights: &mut Weights) -> io::Result<u32> {
         let mut graphs = 0;
         while self.at < end {
@@ -150,7 +151,8 @@ impl Walk {
         Ok(())
     }
 
-    /// The next field. Fixed numbers are passed over; the content of others begins where the walk then stands.
+    /// Reads the next field's head. Numbers of fixed size are skipped. Of a field with content, the walk then stands at the content's first
+    /// byte.
     fn field(&mut self, end: u64) -> io::Result<Field> {
         let key = self.varint()?;
         let field = match key & 7 {

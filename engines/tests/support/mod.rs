@@ -10,7 +10,7 @@ use trt_select_engines::{Engine, Error, OpenOptions};
 pub(crate) fn onnx_engines() -> Vec<Kind> {
     [Kind::Tract, Kind::Ort]
         .into_iter()
-        .filter(|&kind| match registry::resolve(kind) {
+        .filter(|&kind| match registry::resolve_host(kind) {
             Ok(choice) => {
                 eprintln!("{}", choice.reason);
                 true

@@ -1,7 +1,6 @@
 //! What several subcommands share: engine choice, samples, output.
 
 use std::fmt::Display;
-use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind as Io, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use trt_select::cuda::FrameMemory;
 use trt_select::engines::registry::Kind;
 use trt_select::samples::{Buffer, Sample, Samples};
 use trt_select::{Error, ErrorKind, Frame, GpuConfig, Input, OpenConfig, Result, realtime};
+use trt_select_base::file::Draft;
 
 /// Which engine runs the networks.
 #[derive(clap::Args, Clone, Debug)]
@@ -183,52 +183,24 @@ pub(crate) fn progress(len: u64, what: &'static str) -> ProgressBar {
     ProgressBar::with_draw_target(Some(len), target).with_style(style).with_message(what)
 }
 
-/// A file to be written whole or not at all: beside its place first, then renamed. Opened before long work, so that a
-/// place that cannot be written is found at once.
+/// A file to be written whole or not at all. Opened before long work, so that a place that cannot be written is found at once.
 pub(crate) struct Output {
-    path: PathBuf,
-    /// The file beside it; none where the place is a device or a pipe, which is written straight.
-    part: Option<PathBuf>,
-    file: File,
+    draft: Draft,
     option: &'static str,
 }
 
 impl Output {
     /// Opens the place that `option` names.
     pub(crate) fn open(path: &Path, option: &'static str) -> Result<Output> {
-        // A link stays a link: what it points to is replaced.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        let fail = |e| unwritable(&path, option, &e);
-        match std::fs::metadata(&path) {
-            Ok(found) if found.is_dir() => return Err(fail(Io::IsADirectory.into())),
-            Ok(found) if !found.is_file() => {
-                let file = OpenOptions::new().write(true).open(&path).map_err(fail)?;
-                return Ok(Output { path, part: None, file, option });
-            }
-            _ => {}
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let part = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        let file = OpenOptions::new().write(true).create_new(true).open(&part).map_err(fail)?;
-        Ok(Output { path, part: Some(part), file, option })
+        let draft = Draft::new(path).map_err(|e| unwritable(path, option, &e))?;
+        Ok(Output { draft, option })
     }
 
     /// Writes the file and puts it into its place.
     pub(crate) fn write(mut self, text: &str) -> Result<()> {
-        let mut written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.flush());
-        if let (Ok(()), Some(part)) = (&written, &self.part) {
-            written = std::fs::rename(part, &self.path);
-        }
-        written.map_err(|e| unwritable(&self.path, self.option, &e))
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        // After a rename there is nothing of that name: then this does nothing.
-        if let Some(part) = &self.part {
-            let _ = std::fs::remove_file(part);
-        }
+        let place = self.draft.place().to_path_buf();
+        let written = self.draft.write(text.as_bytes()).and_then(|()| self.draft.persist());
+        written.map_err(|e| unwritable(&place, self.option, &e))
     }
 }
 
@@ -236,6 +208,19 @@ impl Drop for Output {
 pub(crate) fn unwritable(path: &Path, option: &str, e: &std::io::Error) -> Error {
     let remedy = format!("choose another with {option}, or make room");
     Error::expected(ErrorKind::Io, path.display(), "a file that can be written", e, remedy)
+}
+
+/// An error's line as the command line says it: with the command or option that helps, which the library does not know.
+pub(crate) fn line_of(error: &Error) -> String {
+    let remedy = match error.kind() {
+        ErrorKind::PlanMissing => "trt-select build MODEL.onnx -o PLAN, or trt-select build BUNDLE",
+        ErrorKind::PlanMismatch => "trt-select build BUNDLE builds for this machine, with --target for another GPU",
+        ErrorKind::Plan => "trt-select build BUNDLE --force",
+        ErrorKind::DriverMissing | ErrorKind::DeviceMissing => "--engine tract needs none",
+        ErrorKind::DeviceMemory => "--maxResident keeps fewer weights on the GPU",
+        _ => return error.to_string(),
+    };
+    format!("{error} ({remedy})")
 }
 
 /// Says something on stderr. Whether anyone hears it is no matter.

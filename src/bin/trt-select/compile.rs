@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use trt_select::{Error, ErrorKind, Result};
+use trt_select_base::{file, text::hex};
 use trt_select_premodel::Premodel;
 use trt_select_premodel::compile::{Options, Style, Target, compile};
 
@@ -51,13 +52,14 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         .map_err(|e| io(&args.premodel, "a premodel", e, "make one with trt-select train"))?;
     let model = Premodel::from_json(&text)
         .map_err(|e| Error::new(ErrorKind::Premodel, format!("{}: {e}", args.premodel.display())))?;
-    let file = args.premodel.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let sha256: String = Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
-    let origin = format!("Compiled by trt-select {} from {file},\nSHA-256 {sha256}.", env!("CARGO_PKG_VERSION"));
+    let name_of_premodel = args.premodel.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let sha256 = hex(&Sha256::digest(text.as_bytes()));
+    let origin =
+        format!("Compiled by trt-select {} from {name_of_premodel},\nSHA-256 {sha256}.", env!("CARGO_PKG_VERSION"));
     let code = compile(&model, &Options { target, style: args.style, name, origin: &origin })
         .map_err(|e| Error::new(ErrorKind::Premodel, format!("{}: {e}", args.premodel.display())))?;
     let write = |path: &Path, text: &str| {
-        std::fs::write(path, text)
+        file::write(path, text.as_bytes())
             .map_err(|e| io(path, "to be written", e, "write to a folder that is there and has room"))
             .and_then(|()| print(&format!("{}\n", path.display())))
     };

@@ -14,6 +14,7 @@ use trt_select::engines::registry::{Choice, Kind};
 use trt_select::features::FEATURES;
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{CandidateInfo, CandidateSet, Error, ErrorKind, Input, OpenConfig, Result};
+use trt_select_base::text::hex;
 use trt_select_premodel::CandidateId;
 use trt_select_train::TopK;
 
@@ -289,7 +290,7 @@ fn headers(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &
         inputs.update(format!("{:?}{:?}", samples.name(i), samples.label(i)));
     }
     let networks = networks(kind, bundle)?;
-    let short = |hash: Sha256| hash.finalize()[..8].iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let short = |hash: Sha256| hex(&hash.finalize()[..8]);
     let first = worker.set.as_slice()[0].description();
     let mut columns = vec!["input".to_owned(), "label".to_owned()];
     if worker.images {

@@ -16,6 +16,9 @@ static void statics(void) {
         CHECK(strlen(trtsel_status_name(status)) > 3 && strlen(trtsel_status_message(status)) > 3);
     }
     CHECK(strcmp(trtsel_status_name(TRTSEL_POISONED), "TRTSEL_POISONED") == 0);
+    CHECK(trtsel_status_group(TRTSEL_OK) == TRTSEL_GROUP_NONE && trtsel_status_group(TRTSEL_BUSY) == TRTSEL_GROUP_RETRY);
+    CHECK(trtsel_status_group(TRTSEL_NULL_POINTER) == TRTSEL_GROUP_CALLER && trtsel_status_group(-7) == TRTSEL_GROUP_CALLER);
+    CHECK(trtsel_status_group(TRTSEL_LIBRARY_MISSING) == TRTSEL_GROUP_ENVIRONMENT);
     CHECK(trtsel_version() ==
           (TRTSEL_VERSION_MAJOR << 16 | TRTSEL_VERSION_MINOR << 8 | TRTSEL_VERSION_PATCH));
     CHECK(strchr(trtsel_version_text(), '.') != NULL);

@@ -19,7 +19,7 @@ use trt_select::{Error, ErrorKind, Result};
 
 use self::places::Place;
 use super::{Args, Target};
-use crate::common::{print, print_json, progress, say};
+use crate::common::{line_of, print, print_json, progress, say};
 
 /// One plan to build.
 struct Job {
@@ -90,7 +90,7 @@ pub(super) fn build(args: &Args) -> Result<()> {
             }
             Err(error) => {
                 if jobs.len() > 1 {
-                    say(format_args!("{}: not built: {error}", job.name));
+                    say(format_args!("{}: not built: {}", job.name, line_of(&error)));
                 }
                 report.push(json!({
                     "name": job.name,
@@ -215,7 +215,18 @@ fn prepare(args: &Args, library: &Library, gpu: (u32, u32), job: &Job, half: boo
     // A builder without a switch for half precision takes the types from the model: one that is half precision is built as it
     // is, and any other is refused.
     let fp16 = job.precision == Precision::Fp16 && (library.line().has_fp16 || !half);
-    let options = BuildOptions { target, fp16, workspace_bytes: args.workspace.map(|mib| u64::from(mib) << 20) };
+    if fp16 && !library.line().has_fp16 {
+        return Err(Error::expected(
+            ErrorKind::Unsupported,
+            job.onnx.display(),
+            format_args!("weights in fp16, which {} takes precision from", library.name()),
+            "weights in fp32",
+            "make an fp16 ONNX with plans/make-fp16.py and build that with --fp16 (in a bundle: name it as `onnx`, with \
+             `precision = \"fp16\"`)",
+        ));
+    }
+    let workspace_bytes = args.workspace.map(|mib| u64::from(mib) << 20);
+    let options = BuildOptions::default().target(target).fp16(fp16).workspace_bytes(workspace_bytes);
     check_build(library, &job.onnx, &options)?;
     places::writable(args, &job.plan)?;
     Ok(Todo::Build { options, onnx_sha256 })
@@ -264,7 +275,7 @@ fn current_capability(library: &Library) -> Result<(u32, u32)> {
             format_args!("none ({e})"),
             "name the GPU to build for, such as --target sm_80",
         )),
-        Err(e) => Err(Error::new(ErrorKind::Engine, e.to_string())),
+        Err(e) => Err(e.into()),
     }
 }
 

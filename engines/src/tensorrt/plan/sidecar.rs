@@ -1,4 +1,4 @@
-//! The sidecar of a plan: `X.plan.json` beside `X.plan`, written by `trt-select build`, says what the plan was built from, for
+//! The sidecar of a plan: `X.plan.json` beside `X.plan`, written with it ([`write()`]), says what the plan was built from, for
 //! what, and its SHA-256.
 //!
 //! ```json
@@ -32,17 +32,21 @@
 //! | `built_at`, `build_seconds`, `by` | when (UTC), in what time, and by which release |
 //! | `check` | SHA-256 of this file's text without this key |
 //!
-//! A sidecar is a record and no place for settings: one that is not, byte for byte, what `build` wrote is refused.
+//! A sidecar is a record, not a place for settings: one that is not, byte for byte, what [`write()`] wrote is refused.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use trt_select_base::file::Draft;
 
-use super::plan::{Capabilities, PlanFile, PlanHeader, same, sha256};
-use super::{Edition, Version};
+use super::Capabilities;
+use super::file::PlanFile;
+use super::hash::sha256;
+use super::header::PlanHeader;
+use crate::tensorrt::{Edition, Version};
 use crate::{Error, ErrorKind, Precision};
 
 /// The version of the sidecar's form that this release reads and writes.
@@ -51,9 +55,9 @@ pub const FORMAT: u32 = 1;
 /// Largest sidecar that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 
-const REBUILD: &str = "build the plan again: trt-select build --force";
+const REBUILD: &str = "build the plan again";
 
-/// What is known of a plan.
+/// What a plan was built from, by what, and for what.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Sidecar {
@@ -83,7 +87,7 @@ pub struct Sidecar {
     pub by: String,
 }
 
-/// What a sidecar is made of, beside the plan itself.
+/// What a sidecar records beside the plan itself.
 #[derive(Clone, Debug)]
 pub struct Built<'a> {
     /// Product that built the plan.
@@ -102,7 +106,7 @@ pub struct Built<'a> {
     pub took: Duration,
 }
 
-/// The file, in the order of its keys.
+/// The file's JSON object, in the order of its keys.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -125,13 +129,13 @@ struct Document {
 
 impl Document {
     fn text(&self) -> String {
-        // Numbers and strings always have a JSON form: a build time that has none was refused or made finite before.
+        // Serializing numbers and strings cannot fail. (A number that JSON cannot express, such as an infinite build time, is refused before.)
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         text
     }
 
-    /// The text with its check.
+    /// The file's text, with its check filled in.
     fn signed(mut self) -> String {
         self.check = String::new();
         self.check = sha256(self.text().as_bytes());
@@ -139,9 +143,10 @@ impl Document {
     }
 }
 
-/// Where the sidecar of a plan lies: `.json` is added to the plan's name. Where that is a link, it is the name of the file
-/// that the link leads to, so that the sidecar is the same by every name; but one that stands beside the link, and none beside
-/// the file, is taken there (stores that name files by their content link plan and sidecar one by one). Nothing need be there.
+/// Where the sidecar of a plan lies: at the plan's name with `.json` added. If the plan is a link, the name is that of the file that the
+/// link leads to, so that a plan has one sidecar whatever name it is reached by. There is one exception, for stores that name files by
+/// their content and link plan and sidecar one by one: a sidecar beside the link is taken if there is none beside the file. The path is
+/// given whether or not a sidecar is there.
 pub fn path_of(plan: &Path) -> PathBuf {
     let beside = |plan: &Path| {
         let mut path = plan.as_os_str().to_owned();
@@ -158,7 +163,7 @@ pub fn path_of(plan: &Path) -> PathBuf {
     }
 }
 
-/// Whether these bytes are a sidecar as far as their keys tell, whole or damaged: something that `build` may replace.
+/// Whether these bytes look like a sidecar, whole or damaged, judged by their keys: something that may be replaced with a new one.
 pub fn resembles(bytes: &[u8]) -> bool {
     const KEYS: [&str; 8] = [
         "sha256",
@@ -182,10 +187,10 @@ impl Sidecar {
     pub fn new(plan: &[u8], built: &Built<'_>) -> Result<Sidecar, Error> {
         let name = built.onnx.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let header = PlanHeader::parse(Path::new("the plan built"), plan)
-            .map_err(|e| Error::new(ErrorKind::Build, format!("{}: {e}", built.onnx.display())))?;
-        // The header knows best, where it tells.
+            .map_err(|e| e.within(built.onnx.display()).with_kind(ErrorKind::Build))?;
+        // Where the header names edition and version, it is more reliable than the caller.
         let (edition, version) = (header.edition, header.version.unwrap_or(built.version));
-        if edition != built.edition || !same(version, built.version) {
+        if edition != built.edition || !version.is_same(built.version) {
             let line = format!(
                 "{}: expected a plan of {} {}, got one of {edition} {version} from it; check the library",
                 built.onnx.display(),
@@ -220,18 +225,18 @@ impl Sidecar {
     /// - [`ErrorKind::Plan`] if it is not, byte for byte, a sidecar as this release writes them.
     pub fn read(plan: &Path) -> Result<Option<Sidecar>, Error> {
         let path = path_of(plan);
-        let unreadable = |e: &dyn std::fmt::Display| {
+        let unreadable = |e: io::Error| {
             let line = format!("{}: expected a readable file, got {e}; check it, or remove it", path.display());
-            Error::new(ErrorKind::Io, line)
+            Error::new(ErrorKind::Io, line).caused_by(e)
         };
         let bytes = match fs::metadata(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(unreadable(&e)),
-            Ok(meta) if !meta.is_file() => return Err(unreadable(&"a folder, a device or a pipe")),
+            Err(e) => return Err(unreadable(e)),
+            Ok(meta) if !meta.is_file() => return Err(unreadable(io::Error::other("a folder, a device or a pipe"))),
             Ok(_) => {
                 let mut bytes = Vec::new();
                 let read = File::open(&path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-                read.map_err(|e| unreadable(&e))?;
+                read.map_err(unreadable)?;
                 bytes
             }
         };
@@ -250,7 +255,7 @@ impl Sidecar {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(wrong("a plan's sidecar", &"a file larger than 64 KiB"));
         }
-        // The version first: another form may have other keys.
+        // The format's number is read first: files of another format may have other keys.
         #[derive(Deserialize)]
         struct Head {
             format: u32,
@@ -264,7 +269,7 @@ impl Sidecar {
             serde_json::from_slice(bytes).map_err(|e| wrong("a plan's sidecar in its JSON form", &e))?;
         let sidecar = Sidecar::of(&document).map_err(|(key, got)| wrong(&format!("a value for `{key}`"), &got))?;
         if document.signed().as_bytes() != bytes {
-            return Err(wrong("a sidecar as trt-select build wrote it", &"one that was changed since"));
+            return Err(wrong("a sidecar as it was written with its plan", &"one that was changed since"));
         }
         Ok(sidecar)
     }
@@ -332,8 +337,7 @@ impl Sidecar {
         .signed()
     }
 
-    /// Holds the plan against what this says of it: size, product, version, GPUs, and SHA-256, for which all of the plan is
-    /// read.
+    /// Compares the plan with this record: size, product, version, GPUs, and SHA-256, for which the whole plan is read.
     ///
     /// # Errors
     /// - [`ErrorKind::Plan`] if one of them differs;
@@ -350,7 +354,7 @@ impl Sidecar {
             return differs(format!("{} bytes", self.size_bytes), plan.size_bytes().to_string());
         }
         let version = header.version.unwrap_or(self.version);
-        if header.edition != self.edition || !same(version, self.version) {
+        if header.edition != self.edition || !version.is_same(self.version) {
             return differs(
                 format!("a plan of {} {}", self.edition, self.version),
                 format!("one of {} {version}", header.edition),
@@ -369,7 +373,7 @@ impl Sidecar {
     }
 }
 
-/// Numbers with dots between them, written as they are by `Display`.
+/// `N` numbers with dots between them, such as `10.3.0.26`; `None` for any other text.
 fn numbers<const N: usize>(text: &str) -> Option<[u32; N]> {
     let mut numbers = [0; N];
     let mut parts = text.split('.');
@@ -379,60 +383,36 @@ fn numbers<const N: usize>(text: &str) -> Option<[u32; N]> {
     parts.next().is_none().then_some(numbers)
 }
 
-/// Puts a plan and its sidecar into their places: both are written beside them and brought to the disk first, then renamed, the
-/// plan before its sidecar. What was there before stays whole until then, and is there still if this fails. (A crash between
-/// the two renames leaves a new plan with an old sidecar, which is refused by its SHA-256.) A place that is a link stays one:
-/// what it points to is replaced; only a link to nothing is replaced itself. The sidecar goes where [`path_of`] says.
+/// Puts a plan and its sidecar into their places. Both are first written to files beside their places and brought to the disk; then they
+/// are renamed, the plan before its sidecar. Files that were there before stay whole until then, and stay there if this fails. (A crash
+/// between the two renames leaves a new plan with an old sidecar, which is refused because its SHA-256 differs.) A place that is a link
+/// stays one: the file that it leads to is replaced. Only a link that leads nowhere is replaced itself. [`path_of`] says where the sidecar
+/// goes.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] if one of them cannot be written.
 pub fn write(plan: &Path, bytes: &[u8], sidecar: &Sidecar) -> Result<(), Error> {
-    let file = |path: PathBuf| path.canonicalize().unwrap_or(path);
-    let (beside, plan) = (file(path_of(plan)), file(plan.to_path_buf()));
-    let plan_part = Part::write(&plan, bytes)?;
-    let sidecar_part = Part::write(&beside, sidecar.text().as_bytes())?;
-    plan_part.rename()?;
-    sidecar_part.rename()
+    let beside = path_of(plan);
+    let plan_draft = draft(plan, bytes)?;
+    let sidecar_draft = draft(&beside, sidecar.text().as_bytes())?;
+    plan_draft.persist().map_err(|e| unwritable(plan, e))?;
+    sidecar_draft.persist().map_err(|e| unwritable(&beside, e))
 }
 
-/// A file beside its place, removed unless it was renamed to it.
-struct Part {
-    part: PathBuf,
-    place: PathBuf,
-}
-
-impl Part {
-    fn write(place: &Path, bytes: &[u8]) -> Result<Part, Error> {
-        let name = place.file_name().unwrap_or_default().to_string_lossy();
-        let part = place.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        if fs::metadata(place).is_ok_and(|found| !found.is_file()) {
-            return Err(unwritable(place, &"a folder, a device or a pipe"));
-        }
-        // One that is there was left by a process of the same number that was killed.
-        let _ = fs::remove_file(&part);
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).open(&part).map_err(|e| unwritable(place, &e))?;
-        let part = Part { part, place: place.to_path_buf() };
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| unwritable(place, &e))?;
-        Ok(part)
+/// A file that is written, and not in its place yet.
+fn draft(place: &Path, bytes: &[u8]) -> Result<Draft, Error> {
+    let mut draft = Draft::new(place).map_err(|e| unwritable(place, e))?;
+    if draft.is_straight() {
+        return Err(unwritable(place, io::Error::other("a device or a pipe")));
     }
-
-    fn rename(self) -> Result<(), Error> {
-        fs::rename(&self.part, &self.place).map_err(|e| unwritable(&self.place, &e))
-    }
+    draft.write(bytes).map_err(|e| unwritable(place, e))?;
+    Ok(draft)
 }
 
-impl Drop for Part {
-    fn drop(&mut self) {
-        // After a rename there is nothing of that name: then this does nothing.
-        let _ = fs::remove_file(&self.part);
-    }
-}
-
-fn unwritable(path: &Path, e: &dyn std::fmt::Display) -> Error {
+fn unwritable(path: &Path, e: io::Error) -> Error {
     let line =
         format!("{}: expected a file that can be written, got {e}; choose another, or make room", path.display());
-    Error::new(ErrorKind::Io, line)
+    Error::new(ErrorKind::Io, line).caused_by(e)
 }
 
 /// A time as `2026-11-21T10:30:43Z`.
