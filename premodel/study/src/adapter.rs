@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
-use trt_select_train::{Goal, Kept, Profile, Settings, Signals, algorithm_1, choose, nested_over, sweep};
+use trt_select_train::{Costs, Goal, Kept, Profile, Settings, Signals, Split, Task, Unit, algorithm_1, nested, sweep};
 
 use super::StudyError;
 use super::outcome::{Group, Outcome};
@@ -16,15 +16,15 @@ const GOAL: Goal = Goal::AtLeastBestSingle { margin: -0.001 };
 
 /// What the baselines read of a profile.
 pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
-    let Some(costs) = profile.cost_vector() else {
+    let Some(costs) = profile.median_costs(Unit::Time) else {
         return Err(StudyError("profile: expected columns CANDIDATE.cost_ns, got none; measure the times".to_string()));
     };
     let n = profile.candidates.len();
     let mut table = Table {
         names: profile.candidates.clone(),
         rewards: profile.rewards.clone(),
-        costs,
-        features_ns: profile.features_cost_ns(),
+        costs: costs.candidates,
+        features_ns: costs.features,
         confidence: vec![Vec::new(); n],
         top5: vec![Vec::new(); n],
         energy_mj: profile.energies_mj().unwrap_or_default(),
@@ -105,13 +105,13 @@ pub(super) struct Ask {
 impl Ask {
     /// Decision programs by the trainer's defaults.
     pub(super) fn programs(folds: usize, seed: u64) -> Ask {
-        let settings = Settings { folds, repeats: 1, seed, goal: Some(GOAL), ..Settings::default() };
+        let settings = Settings::new().folds(folds).repeats(1).seed(seed).goal(GOAL);
         Ask { settings, group: Group::Program, name: "decision program, at least best single" }
     }
 
     /// Trees over image features that run one network.
     pub(super) fn feature_trees(folds: usize, seed: u64) -> Ask {
-        let settings = Settings { max_runs: 1, tests: 3, ..Ask::programs(folds, seed).settings };
+        let settings = Ask::programs(folds, seed).settings.max_runs(1).tests(3);
         Ask { settings, group: Group::FeatureTree, name: "image-features tree, at least best single" }
     }
 }
@@ -124,25 +124,25 @@ pub(super) fn trained(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Trained, StudyError> {
     let start = Instant::now();
-    let costs = profile.cost_vector().unwrap_or_default();
-    let front =
-        sweep(profile, &costs, table.features_ns, &ask.settings, progress).map_err(|e| StudyError(e.to_string()))?;
+    let costs = profile.median_costs(Unit::Time).map_or(Vec::new(), |costs| costs.candidates);
+    let task = Task::new(profile, Costs::time_ns(costs, table.features_ns));
+    let front = sweep(&task, &ask.settings, progress).map_err(|e| StudyError(e.to_string()))?;
     let seconds = start.elapsed().as_secs_f64();
     let points = front.points.iter().map(|p| FrontPoint {
-        lambda_per_ms: p.lambda_per_ms,
+        lambda_per_ms: p.price,
         accuracy: p.reward,
         over_best_single: p.over_best_single,
-        mean_ns: p.cost_ns,
+        mean_ns: p.cost,
         on_front: p.on_front,
     });
-    let point = choose(&front, GOAL).ok();
+    let point = front.meeting(GOAL).ok();
     let premodel = point.and_then(|point| front.premodel(point).ok());
     Ok(Trained { points: points.collect(), premodel, seconds })
 }
 
 /// "At least the best single network", nested: in each fold the program is trained and chosen on the training rows alone,
 /// and judged on the others.
-pub(super) fn nested(
+pub(super) fn nested_programs(
     profile: &Profile,
     table: &Table,
     folds: &[Fold],
@@ -154,8 +154,14 @@ pub(super) fn nested(
         fold.test.iter().for_each(|&row| fold_of[row as usize] = f);
     }
     // Within a fold five parts are enough to choose by.
-    let settings = Settings { folds: ask.settings.folds.min(5), ..ask.settings.clone() };
-    let found = nested_over(profile, profile, &table.costs, table.features_ns, &settings, &[GOAL], &fold_of, progress);
+    let settings = ask.settings.clone().folds(ask.settings.folds.min(5));
+    let found = nested(
+        &Task::new(profile, Costs::time_ns(table.costs.clone(), table.features_ns)),
+        &settings,
+        &[GOAL],
+        Split::Given(&fold_of),
+        progress,
+    );
     let mut outcome = Outcome::empty(table, ask.name.to_string(), ask.group, false);
     let all = table.all();
     for found in found.map_err(|e| StudyError(e.to_string()))? {

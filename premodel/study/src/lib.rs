@@ -39,7 +39,7 @@ pub use features::{Correlations, Dropped, Loss};
 pub use outcome::{ClassScore, Group, Summary};
 pub use overhead::Overhead;
 
-use adapter::{Ask, features_only, kept, nested, trained, walk_ns};
+use adapter::{Ask, features_only, kept, nested_programs, trained, walk_ns};
 use chain::{ALONE, Part, STAGES, chains, classifiers, knn_chain_accuracy};
 use outcome::{Outcome, summarise};
 use table::{Fold, Table, folds};
@@ -210,7 +210,7 @@ pub fn study(profile: &Profile, options: &Options, progress: Progress<'_>) -> Re
             overheads.push(Overhead { selector, decision_ns, training_s: found.seconds });
         }
         fronts.push((ask.group, found.points));
-        outcomes.push(nested(profile, &table, &parts, ask, &|d, of| progress("nested training", d, of))?);
+        outcomes.push(nested_programs(profile, &table, &parts, ask, &|d, of| progress("nested training", d, of))?);
     }
 
     let sample = removal_rows(&table, options.seed);
@@ -413,5 +413,6 @@ fn counts(
 
 /// Reward of the best random mix of two single networks at a mean time.
 pub(crate) fn mix(singles: &[(f64, f64)], mean_ns: f64) -> Option<f64> {
-    trt_select_train::random_mix(singles, mean_ns)
+    let singles: Vec<_> = singles.iter().map(|&(cost, reward)| trt_select_train::Worth { reward, cost }).collect();
+    trt_select_train::random_mix(&singles, mean_ns)
 }

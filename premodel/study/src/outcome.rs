@@ -1,7 +1,7 @@
 //! What a selector did on each row, and what that is worth.
 
 use trt_select_premodel::{CandidateId, Interval, Mask};
-use trt_select_train::{Judged, bootstrap_mean, bootstrap_ratio, percentile, random_mix};
+use trt_select_train::{Judged, bootstrap_mean, bootstrap_ratio, percentile};
 
 use super::table::{NONE, Table};
 
@@ -249,7 +249,7 @@ pub(super) fn summarise(table: &Table, outcome: &Outcome, seed: u64) -> Summary 
         speedup: bootstrap_ratio(&best_costs, &costs, seed),
         p99_ns: percentile(&sorted, 99.0),
         worst_ns: sorted.last().copied().unwrap_or(f64::NAN),
-        random_mix: random_mix(&single_points(table), mean_ns),
+        random_mix: super::mix(&single_points(table), mean_ns),
         top5: top5.map(|top5| mean(&mut top5.into_iter())),
         energy_mj: (!table.energy_mj.is_empty()).then(|| {
             mean(&mut outcome.runs.iter().map(|runs| runs.iter().map(|c| table.energy_mj[c.index()]).sum::<f64>()))

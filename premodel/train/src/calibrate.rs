@@ -1,12 +1,13 @@
-//! Temperatures of candidates, weights of averages, and what an average answers: fitted on some rows, told for all.
+//! Temperatures of candidates, weights of averages, and what an average answers. Temperatures and weights are fitted on the training
+//! rows; what the averages say is computed for all rows.
 //!
 //! ```text
 //! temperature T of a candidate:  argmin_T − Σ_rows ln p_T(true class),   p_T,i = p_i^(1/T) / Σ_j p_j^(1/T)
 //! weights w of a set:            argmin_w − Σ_rows ln Σ_k w_k p_T,k(true class),  w ≥ 0, Σ w = 1
 //! ```
 //! The first is convex in 1/T and is searched by golden section (temperature scaling, Guo et al. 2017); the second is a mixture's
-//! likelihood and is climbed by expectation maximisation, which keeps the weights in bounds by itself. Where a row has no label,
-//! the class that earned the row's reward stands for it.
+//! likelihood, and expectation maximisation finds its maximum without a weight ever leaving its bounds. Where a row has no label,
+//! the answer that earned the largest reward stands for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,17 +16,17 @@ use rayon::prelude::*;
 
 use trt_select_premodel::{CandidateId, Mask};
 
-use super::bins::{BINS, Binned, Class};
-use super::judge::reward_of;
+use super::bins::{BINS, Binned, SignalClass};
 use super::profile::Profile;
+use super::reward::reward_of;
 use super::stats::Rng;
-use super::topk::{Scratch, TopK};
+use super::topk::{Member, Scratch, TopK};
 
-/// Rows that temperatures and weights are fitted on, at most: a handful of numbers needs no more.
+/// At most so many rows are used to fit temperatures and weights: that is plenty for a handful of numbers.
 const FIT_ROWS: usize = 5000;
 
-/// Temperatures are searched in 1/4..=4. Lower ones push so many probabilities to 1 that the sure and the surest can no longer be
-/// told apart.
+/// Temperatures are searched in 1/4..=4. At lower ones so many probabilities become 1 that a sure answer can no longer be told from a
+/// surer one.
 const LEAST_TEMPERATURE: f64 = 0.25;
 
 /// Candidates' temperatures and what averages of them say on every row.
@@ -52,21 +53,29 @@ pub(super) struct Average {
     pub(super) margin: Arc<Binned>,
 }
 
-/// Fits temperatures and weights on `rows`, and tells what the averages of `sets` say on all rows of the profile.
+/// A row to fit on, and the class that the answer should be.
+struct Example {
+    row: usize,
+    class: u32,
+}
+
+/// Fits temperatures and weights on `rows`, and computes what the averages of `sets` say on all rows of the profile.
 pub(super) fn calibrate(profile: &Profile, topk: &TopK, rows: &[u32], sets: &[Mask], seed: u64) -> Calibrated {
     let n = profile.candidates.len();
-    let mut fit: Vec<(u32, u32)> = rows.iter().filter_map(|&r| Some((r, target(profile, r as usize)?))).collect();
-    if fit.len() > FIT_ROWS {
-        Rng::new(seed ^ 0xCA11).shuffle(&mut fit);
-        fit.truncate(FIT_ROWS);
+    let example = |&row: &u32| Some(Example { row: row as usize, class: target(profile, row as usize)? });
+    let mut examples: Vec<Example> = rows.iter().filter_map(example).collect();
+    if examples.len() > FIT_ROWS {
+        Rng::new(seed ^ 0xCA11).shuffle(&mut examples);
+        examples.truncate(FIT_ROWS);
     }
     let temperatures: Vec<f32> =
-        (0..n).into_par_iter().map(|c| temperature(topk, CandidateId(c as u8), &fit)).collect();
+        (0..n).into_par_iter().map(|c| temperature(topk, CandidateId(c as u8), &examples)).collect();
+    // By candidate, then example: the probability that it gave to the true class.
     let truths: Vec<Vec<f64>> = (0..n)
         .into_par_iter()
         .map(|c| {
-            let of = |&(r, t): &(u32, u32)| topk.probability(CandidateId(c as u8), r as usize, t, temperatures[c]);
-            fit.iter().map(|row| f64::from(of(row))).collect()
+            let id = CandidateId(c as u8);
+            examples.iter().map(|e| f64::from(topk.probability(id, e.row, e.class, temperatures[c]))).collect()
         })
         .collect();
     let averages = sets
@@ -79,7 +88,7 @@ pub(super) fn calibrate(profile: &Profile, topk: &TopK, rows: &[u32], sets: &[Ma
     Calibrated { temperatures, averages }
 }
 
-/// The class that a row's answer should be: its label, else what earned the largest reward.
+/// The class that a row's answer should be: its label, else the answer that earned the largest reward, if that is half or more.
 fn target(profile: &Profile, row: usize) -> Option<u32> {
     if let Some(label) = profile.labels[row] {
         return Some(label);
@@ -89,13 +98,14 @@ fn target(profile: &Profile, row: usize) -> Option<u32> {
     (profile.rewards[best][row] >= 0.5).then(|| profile.answers.get(best).map(|a| a[row]))?
 }
 
-fn temperature(topk: &TopK, candidate: CandidateId, fit: &[(u32, u32)]) -> f32 {
-    if fit.is_empty() {
+/// The temperature at which a candidate's probabilities of the true classes are likeliest, by golden section.
+fn temperature(topk: &TopK, candidate: CandidateId, examples: &[Example]) -> f32 {
+    if examples.is_empty() {
         return 1.0;
     }
     let loss = |log_t: f64| -> f64 {
-        let of = |&(r, t): &(u32, u32)| topk.probability(candidate, r as usize, t, log_t.exp() as f32);
-        fit.iter().map(|row| -f64::from(of(row).max(1e-12)).ln()).sum()
+        let of = |e: &Example| topk.probability(candidate, e.row, e.class, log_t.exp() as f32);
+        examples.iter().map(|e| -f64::from(of(e).max(1e-12)).ln()).sum()
     };
     let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
     let (mut low, mut high) = (LEAST_TEMPERATURE.ln(), -LEAST_TEMPERATURE.ln());
@@ -113,7 +123,7 @@ fn temperature(topk: &TopK, candidate: CandidateId, fit: &[(u32, u32)]) -> f32 {
             at_b = loss(b);
         }
     }
-    // Few digits: more would be noise, and a premodel is read by people.
+    // Three decimals: what lies behind them is noise, and people read premodels.
     ((f64::midpoint(low, high).exp() * 1000.0).round() / 1000.0) as f32
 }
 
@@ -122,7 +132,7 @@ fn weights(truths: &[&[f64]]) -> Vec<f32> {
     let n = truths.len();
     let mut weights = vec![1.0 / n as f64; n];
     let rows = truths.first().map_or(0, |t| t.len());
-    // By row, then member. A floor: a member that gave the true class nothing is wrong, not impossible.
+    // By row, then member. A little is added, so that no row is impossible where all members gave the true class nothing.
     let given: Vec<f64> = (0..rows).flat_map(|row| truths.iter().map(move |t| t[row] + 1e-6)).collect();
     if n > 1 && rows > 0 {
         let mut sums = vec![0.0; n];
@@ -142,11 +152,12 @@ fn weights(truths: &[&[f64]]) -> Vec<f32> {
     rounded.iter().map(|w| (w / sum) as f32).collect()
 }
 
+/// What an average says on every row of the profile.
 fn average(profile: &Profile, topk: &TopK, set: Mask, weights: Vec<f32>, temperatures: &[f32]) -> Average {
-    let members: Vec<(CandidateId, f32, f32)> = set
+    let members: Vec<Member> = set
         .iter()
         .zip(&weights)
-        .map(|(candidate, &weight)| (candidate, weight, temperatures[candidate.index()]))
+        .map(|(candidate, &weight)| Member { candidate, weight, temperature: temperatures[candidate.index()] })
         .collect();
     let rows = profile.rows();
     let (mut classes, mut rewards) = (vec![0; rows], vec![0.0; rows]);
@@ -155,14 +166,14 @@ fn average(profile: &Profile, topk: &TopK, set: Mask, weights: Vec<f32>, tempera
     for row in 0..rows {
         let mixture = topk.mixture(row, &members, &mut scratch);
         (classes[row], top1[row], margin[row]) = (mixture.class, mixture.top1, mixture.margin);
-        rewards[row] = reward_of(profile, row, mixture.class, members.iter().map(|m| m.0));
+        rewards[row] = reward_of(profile, row, mixture.class, set.iter());
     }
     Average {
         weights,
         classes: Arc::new(classes),
         rewards: Arc::new(rewards),
-        top1: Arc::new(Binned::new(&top1, set, Class::Confidence, BINS)),
-        margin: Arc::new(Binned::new(&margin, set, Class::Other, BINS)),
+        top1: Arc::new(Binned::new(&top1, set, SignalClass::Confidence, BINS)),
+        margin: Arc::new(Binned::new(&margin, set, SignalClass::Other, BINS)),
     }
 }
 

@@ -12,6 +12,7 @@ use trt_select_train::Profile;
 use crate::common::{EngineArgs, Output, SampleArgs, number, print, print_json, progress, say, unwritable};
 use crate::costs::costs;
 use crate::profile;
+use crate::remedies::of_profile;
 use crate::report::Table;
 
 /// Arguments of `study`.
@@ -50,10 +51,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&args.output).map_err(|e| unwritable(&args.output, "-o", &e))?;
     let path = profile_of(args)?;
     let data = |e: String| Error::new(ErrorKind::Data, e);
-    let mut profile = Profile::read(&path).map_err(|e| data(e.to_string()))?;
+    let mut profile = Profile::read(&path).map_err(|e| of_profile(&e))?;
     if args.costs.is_some() {
-        let (costs_ns, features_ns) = costs(&path, &profile, args.costs.as_deref())?;
-        profile = profile.with_costs(&costs_ns, features_ns);
+        let costs = costs(&path, &profile, args.costs.as_deref())?;
+        profile = profile.with_costs(&costs);
     }
     let options =
         Options { folds: usize::from(args.folds), seed: args.seed, theta: args.theta, features: args.features.clone() };

@@ -4,6 +4,10 @@ use proptest::prelude::*;
 const A: CandidateId = CandidateId(0);
 const B: CandidateId = CandidateId(1);
 
+fn member(candidate: CandidateId, weight: f32, temperature: f32) -> Member {
+    Member { candidate, weight, temperature }
+}
+
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|s| s.to_string()).collect()
 }
@@ -25,9 +29,9 @@ fn dense(table: &TopK, candidate: CandidateId, row: usize) -> Vec<f64> {
 }
 
 /// The mixture as its formula says it.
-fn plain(table: &TopK, row: usize, members: &[(CandidateId, f32, f32)]) -> (Vec<f64>, f64, f64) {
+fn plain(table: &TopK, row: usize, members: &[Member]) -> (Vec<f64>, f64, f64) {
     let mut sum = vec![0.0; table.class_count as usize];
-    for &(c, weight, t) in members {
+    for &Member { candidate: c, weight, temperature: t } in members {
         let mut all = dense(table, c, row);
         if t != 1.0 {
             all.iter_mut().for_each(|p| *p = p.powf(1.0 / f64::from(t)));
@@ -42,7 +46,7 @@ fn plain(table: &TopK, row: usize, members: &[(CandidateId, f32, f32)]) -> (Vec<
     (sum, sorted[0], margin)
 }
 
-fn compare(table: &TopK, row: usize, members: &[(CandidateId, f32, f32)], scratch: &mut Scratch) {
+fn compare(table: &TopK, row: usize, members: &[Member], scratch: &mut Scratch) {
     let (sum, top1, margin) = plain(table, row, members);
     let got = table.mixture(row, members, scratch);
     assert!((f64::from(got.top1) - top1).abs() < 2e-6, "{members:?}: {got:?}, not {top1}");
@@ -56,14 +60,14 @@ fn a_mixture_by_hand() {
     let table = TopK::parse("t", file.as_bytes(), &names(&["x"]), &names(&["a", "b"]), 0).unwrap();
     let mut scratch = Scratch::default();
     // a = .2 .6 .1 .1, b = .0333 .0333 .9 .0333
-    let got = table.mixture(0, &[(A, 0.75, 1.0), (B, 0.25, 1.0)], &mut scratch);
+    let got = table.mixture(0, &[member(A, 0.75, 1.0), member(B, 0.25, 1.0)], &mut scratch);
     assert_eq!(got.class, 1);
     assert!((got.top1 - 0.458_333_3).abs() < 1e-6 && (got.margin - 0.158_333_3).abs() < 1e-6, "{got:?}");
     // At T = 0.5 the squares count: .36 .04 .01 .01 of .42.
-    let got = table.mixture(0, &[(A, 1.0, 0.5)], &mut scratch);
+    let got = table.mixture(0, &[member(A, 1.0, 0.5)], &mut scratch);
     assert!((got.top1 - 0.36 / 0.42).abs() < 1e-6 && (got.margin - 0.32 / 0.42).abs() < 1e-6, "{got:?}");
     // The second class is one that no entry names.
-    let got = table.mixture(0, &[(B, 1.0, 1.0)], &mut scratch);
+    let got = table.mixture(0, &[member(B, 1.0, 1.0)], &mut scratch);
     assert!((got.margin - (0.9 - 0.1 / 3.0)).abs() < 1e-6, "{got:?}");
 }
 
@@ -73,23 +77,23 @@ fn odd_tables() {
     let mut scratch = Scratch::default();
     for row in [0, 1] {
         for t in [0.05, 1.0, 20.0] {
-            let got = one.mixture(row, &[(A, 1.0, t)], &mut scratch);
+            let got = one.mixture(row, &[member(A, 1.0, t)], &mut scratch);
             assert_eq!(got, Top { class: 0, top1: 1.0, margin: 1.0 }, "{row} {t}");
         }
     }
     let empty = TopK::new(2, 4, vec![vec![NONE, NONE]], vec![vec![0.0, 0.0]]).unwrap();
-    assert_eq!(empty.mixture(0, &[(A, 1.0, 3.0)], &mut scratch), Top { class: 0, top1: 0.25, margin: 0.0 });
+    assert_eq!(empty.mixture(0, &[member(A, 1.0, 3.0)], &mut scratch), Top { class: 0, top1: 0.25, margin: 0.0 });
     // Cells that no network gives stay finite.
     for (p, classes) in [(0.0, 1), (0.0, 3), (0.125, 2)] {
         let odd = TopK::new(1, classes, vec![vec![0]], vec![vec![p]]).unwrap();
         for t in [0.05, 1.0, 20.0] {
-            let got = odd.mixture(0, &[(A, 1.0, t)], &mut scratch);
+            let got = odd.mixture(0, &[member(A, 1.0, t)], &mut scratch);
             assert!((0.0..=1.0).contains(&got.top1) && (0.0..=1.0).contains(&got.margin), "{p} {classes} {t}: {got:?}");
         }
     }
     // Of equals the first class, whatever their order in the cell.
     let equal = TopK::new(2, 3, vec![vec![2, 1]], vec![vec![0.5, 0.5]]).unwrap();
-    assert_eq!(equal.mixture(0, &[(A, 1.0, 1.0)], &mut scratch), Top { class: 1, top1: 0.5, margin: 0.0 });
+    assert_eq!(equal.mixture(0, &[member(A, 1.0, 1.0)], &mut scratch), Top { class: 1, top1: 0.5, margin: 0.0 });
     assert!(equal.holds(A, 0, 2, 1) && !equal.holds(A, 0, 1, 1) && equal.holds(A, 0, 1, 5) && !equal.holds(A, 0, 0, 5));
     assert!(!empty.holds(A, 0, NONE, 5));
     for (classes, probabilities) in [
@@ -179,9 +183,9 @@ proptest! {
         let table = TopK::new(4, 9, classes, probabilities).unwrap();
         let mut scratch = Scratch::default();
         let t = if sharp { t } else { [1.0, t[1]] };
-        compare(&table, 0, &[(A, w, t[0]), (B, 1.0 - w, t[1])], &mut scratch);
-        compare(&table, 0, &[(B, 1.0, t[1])], &mut scratch);
-        compare(&table, 0, &[(A, 1.0, 1.0)], &mut scratch);
+        compare(&table, 0, &[member(A, w, t[0]), member(B, 1.0 - w, t[1])], &mut scratch);
+        compare(&table, 0, &[member(B, 1.0, t[1])], &mut scratch);
+        compare(&table, 0, &[member(A, 1.0, 1.0)], &mut scratch);
         assert!(scratch.sums.iter().all(|s| s.is_nan()) && scratch.named.is_empty());
     }
 
