@@ -1,26 +1,30 @@
-//! All that the study asks of the trainer, in one place.
+//! Everything that the study asks of the trainer, in one place.
 
 use std::time::Instant;
 
 use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
-use trt_select_train::{Costs, Goal, Kept, Profile, Settings, Signals, Split, Task, Unit, algorithm_1, nested, sweep};
+use trt_select_train::{
+    Costs, Goal, Kept, Message, Profile, Settings, Signals, Split, Task, Unit, algorithm_1, nested, sweep,
+};
 
-use super::StudyError;
+use super::error::{StudyError, StudyErrorKind};
 use super::outcome::{Group, Outcome};
-use super::table::{Fold, NONE, Table};
+use super::overhead::ns_per_call;
+use super::table::{BaselineTable, Feature, Fold, NONE};
 
 /// Column that says whether the truth is among the five most probable classes.
 const TOP5: &str = "top5";
-/// What the trainer is asked for: `train`'s default.
+/// What the trainer is asked for: as good as the best single network, but for what cannot be told from luck.
 const GOAL: Goal = Goal::AtLeastBestSingle { margin: -0.001 };
 
 /// What the baselines read of a profile.
-pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
+pub(super) fn table(profile: &Profile) -> Result<BaselineTable, StudyError> {
     let Some(costs) = profile.median_costs(Unit::Time) else {
-        return Err(StudyError("profile: expected columns CANDIDATE.cost_ns, got none; measure the times".to_string()));
+        let message = Message::new("profile", "columns CANDIDATE.cost_ns", "none", "measure the times");
+        return Err(StudyError::new(StudyErrorKind::Costs, message));
     };
     let n = profile.candidates.len();
-    let mut table = Table {
+    let mut table = BaselineTable {
         names: profile.candidates.clone(),
         rewards: profile.rewards.clone(),
         costs: costs.candidates,
@@ -33,8 +37,11 @@ pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
     };
     for column in &profile.columns {
         match &column.signal {
-            Signal::Feature(name) => table.features.push((name.clone(), column.values.clone())),
-            Signal::User(name) => table.features.push((format!("signal.{name}"), column.values.clone())),
+            Signal::Feature(name) => table.features.push(Feature { name: name.clone(), values: column.values.clone() }),
+            Signal::User(name) => {
+                let (name, values) = (format!("signal.{name}"), column.values.clone());
+                table.features.push(Feature { name, values });
+            }
             Signal::Candidate(c, CandidateSignal::Top1) => table.confidence[c.index()] = column.values.clone(),
             Signal::Candidate(c, CandidateSignal::Other(name)) if name == TOP5 => {
                 table.top5[c.index()] = column.values.clone();
@@ -66,17 +73,28 @@ fn subset(profile: &Profile, rows: &[u32]) -> Profile {
 }
 
 /// Algorithm 1 on some rows.
-pub(super) fn kept(profile: &Profile, table: &Table, rows: &[u32], theta: f64) -> Vec<Kept> {
+pub(super) fn kept(profile: &Profile, table: &BaselineTable, rows: &[u32], theta: f64) -> Vec<Kept> {
     let mut slim = profile.clone();
     slim.columns.clear();
     algorithm_1(&subset(&slim, rows), &table.costs, theta)
 }
 
+/// The programs of one kind, over a range of prices.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct GroupFront {
+    /// The kind.
+    pub group: Group,
+    /// The programs by mean time, ascending.
+    pub points: Vec<FrontPoint>,
+}
+
 /// One program of a front, judged by the trainer's cross-validation.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FrontPoint {
     /// The price in reward per millisecond; `None` for a single network.
-    pub lambda_per_ms: Option<f64>,
+    pub price: Option<f64>,
     /// Mean reward.
     pub accuracy: f64,
     /// Mean reward less the best single network's.
@@ -119,17 +137,17 @@ impl Ask {
 /// Trains on all rows of a profile.
 pub(super) fn trained(
     profile: &Profile,
-    table: &Table,
+    table: &BaselineTable,
     ask: &Ask,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Trained, StudyError> {
     let start = Instant::now();
     let costs = profile.median_costs(Unit::Time).map_or(Vec::new(), |costs| costs.candidates);
     let task = Task::new(profile, Costs::time_ns(costs, table.features_ns));
-    let front = sweep(&task, &ask.settings, progress).map_err(|e| StudyError(e.to_string()))?;
+    let front = sweep(&task, &ask.settings, progress)?;
     let seconds = start.elapsed().as_secs_f64();
     let points = front.points.iter().map(|p| FrontPoint {
-        lambda_per_ms: p.price,
+        price: p.price,
         accuracy: p.reward,
         over_best_single: p.over_best_single,
         mean_ns: p.cost,
@@ -144,7 +162,7 @@ pub(super) fn trained(
 /// and judged on the others.
 pub(super) fn nested_programs(
     profile: &Profile,
-    table: &Table,
+    table: &BaselineTable,
     folds: &[Fold],
     ask: &Ask,
     progress: &(dyn Fn(usize, usize) + Sync),
@@ -155,18 +173,13 @@ pub(super) fn nested_programs(
     }
     // Within a fold five parts are enough to choose by.
     let settings = ask.settings.clone().folds(ask.settings.folds.min(5));
-    let found = nested(
-        &Task::new(profile, Costs::time_ns(table.costs.clone(), table.features_ns)),
-        &settings,
-        &[GOAL],
-        Split::Given(&fold_of),
-        progress,
-    );
+    let task = Task::new(profile, Costs::time_ns(table.costs.clone(), table.features_ns));
+    let found = nested(&task, &settings, &[GOAL], Split::Given(&fold_of), progress);
     let mut outcome = Outcome::empty(table, ask.name.to_string(), ask.group, false);
     let all = table.all();
-    for found in found.map_err(|e| StudyError(e.to_string()))? {
+    for found in found? {
         for (row, answered) in found.answered.iter().enumerate() {
-            // An average is no candidate's answer: who chose is not judged for it.
+            // An average is no candidate's answer, so it is not compared with the fastest right candidate.
             outcome.answer[row] = match answered {
                 Answer::Candidate(c) => c.0,
                 Answer::Average(_) => NONE,
@@ -191,5 +204,5 @@ pub(super) fn walk_ns(premodel: &Premodel, profile: &Profile) -> Option<f64> {
         while let Request::Run(_) = program.step(&mut walk, row) {}
         walk.node()
     };
-    Some(super::overhead::ns_per_call(&rows, walk))
+    Some(ns_per_call(&rows, walk))
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 use trt_select::{Error, ErrorKind, Result};
 use trt_select_premodel::Interval;
-use trt_select_study::{Group, Options, Study, Summary, study};
+use trt_select_study::{FrontPoint, Group, GroupFront, Options, Study, Summary, study};
 use trt_select_train::Profile;
 
 use crate::common::{EngineArgs, Output, SampleArgs, number, print, print_json, progress, say, unwritable};
@@ -57,7 +57,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         profile = profile.with_costs(&costs);
     }
     let options =
-        Options { folds: usize::from(args.folds), seed: args.seed, theta: args.theta, features: args.features.clone() };
+        Options::new().folds(usize::from(args.folds)).seed(args.seed).theta(args.theta).features(args.features.clone());
     let bar = progress(0, "study");
     let stage = Mutex::new("");
     let tell = |what: &'static str, done: usize, of: usize| {
@@ -135,14 +135,14 @@ fn to_json(study: &Study, profile: &Path, output: &Path) -> Value {
             "macro_precision": s.macro_scores[0], "macro_recall": s.macro_scores[1], "macro_f1": s.macro_scores[2],
         })
     };
-    let front = |(group, points): &(Group, Vec<trt_select_study::FrontPoint>)| {
-        let point = |p: &trt_select_study::FrontPoint| {
+    let front = |front: &GroupFront| {
+        let point = |p: &FrontPoint| {
             json!({
-                "lambda_per_ms": p.lambda_per_ms, "accuracy": p.accuracy, "over_best_single": p.over_best_single,
+                "lambda_per_ms": p.price, "accuracy": p.accuracy, "over_best_single": p.over_best_single,
                 "mean_ms": p.mean_ns / 1e6, "on_front": p.on_front,
             })
         };
-        json!({ "group": group.name(), "points": points.iter().map(point).collect::<Vec<_>>() })
+        json!({ "group": front.group.name(), "points": front.points.iter().map(point).collect::<Vec<_>>() })
     };
     json!({
         "profile": profile.display().to_string(),
