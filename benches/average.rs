@@ -1,5 +1,5 @@
 //! The arithmetic of calibrated averages: one candidate's probabilities at its temperature, the two largest of an average, and
-//! an average from the most probable classes of a profile, as the trainer makes millions of them.
+//! a candidate's probabilities from the most probable classes of a profile. The trainer does these a million times.
 //! `cargo bench --bench average`
 //!
 //! Least and median of many short rounds: what others do on the same cores is in the median.
@@ -64,15 +64,9 @@ fn main() {
         probabilities.push(of_all);
     }
     let table = TopK::new(K, CLASSES as u32, classes, probabilities).expect("cells as they should be");
-    let mut scratch = Scratch::default();
-    for n in 1..=4_u8 {
-        let members: Vec<_> = (0..n)
-            .map(|i| Member { candidate: CandidateId(3 * i), weight: 1.0 / f32::from(n), temperature: 1.3 })
-            .collect();
-        measure(&format!("{n} candidates' {K} most probable, by row"), ROWS / 100, 100, |at| {
-            for row in 100 * at..100 * (at + 1) {
-                black_box(table.mixture(row, black_box(&members), &mut scratch));
-            }
-        });
-    }
+    measure(&format!("{K} most probable, spread over the classes"), ROWS / 100, 100, |at| {
+        for row in 100 * at..100 * (at + 1) {
+            table.spread(CandidateId(0), row, black_box(&mut p));
+        }
+    });
 }

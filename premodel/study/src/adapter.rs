@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
 use trt_select_train::{
-    Costs, Goal, Kept, Message, Profile, Settings, Signals, Split, Task, Unit, algorithm_1, nested, sweep,
+    Costs, Goal, Kept, Message, Profile, ProfileBoard, Settings, Split, Task, Unit, algorithm_1, nested, sweep,
 };
 
 use super::error::{StudyError, StudyErrorKind};
@@ -196,8 +196,8 @@ pub(super) fn nested_programs(
 /// Mean time of a program's decisions for one input in nanoseconds, all its signals given. `None` where the profile lacks
 /// one.
 pub(super) fn walk_ns(premodel: &Premodel, profile: &Profile) -> Option<f64> {
-    let mut signals = Signals::new(premodel, profile)?;
-    let rows: Vec<Vec<f32>> = (0..profile.rows()).map(|row| signals.of(row).to_vec()).collect();
+    let mut board = ProfileBoard::new(premodel, profile)?;
+    let rows: Vec<Vec<f32>> = (0..profile.rows()).map(|row| board.all(premodel, row).to_vec()).collect();
     let program = premodel.program();
     let walk = |row: &Vec<f32>| {
         let mut walk = program.start();

@@ -14,16 +14,20 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use trt_select_premodel::{CandidateId, Mask};
+use trt_select_premodel::{CandidateId, Mask, Top};
 
 use super::bins::{BINS, Binned, SignalClass};
+use super::mixer::{Member, Mixer};
 use super::profile::Profile;
 use super::reward::reward_of;
 use super::stats::Rng;
-use super::topk::{Member, Scratch, TopK};
+use super::topk::TopK;
 
 /// At most so many rows are used to fit temperatures and weights: that is plenty for a handful of numbers.
 const FIT_ROWS: usize = 5000;
+
+/// Rows whose averages one thread makes at a time.
+const CHUNK: usize = 256;
 
 /// Temperatures are searched in 1/4..=4. At lower ones so many probabilities become 1 that a sure answer can no longer be told from a
 /// surer one.
@@ -78,14 +82,39 @@ pub(super) fn calibrate(profile: &Profile, topk: &TopK, rows: &[u32], sets: &[Ma
             examples.iter().map(|e| f64::from(topk.probability(id, e.row, e.class, temperatures[c]))).collect()
         })
         .collect();
-    let averages = sets
+    // By set.
+    let members: Vec<Vec<Member>> = sets
         .par_iter()
-        .map(|&set| {
+        .map(|set| {
             let weights = weights(&set.iter().map(|c| truths[c.index()].as_slice()).collect::<Vec<_>>());
-            (set, Arc::new(average(profile, topk, set, weights, &temperatures)))
+            set.iter().zip(weights).map(|(candidate, weight)| Member { candidate, weight }).collect()
         })
         .collect();
-    Calibrated { temperatures, averages }
+    let tops = tops(topk, &temperatures, &members, profile.rows());
+    let averages = sets.par_iter().zip(&members).zip(tops.into_par_iter());
+    let averages = averages.map(|((&set, members), tops)| (set, Arc::new(average(profile, set, members, &tops))));
+    Calibrated { averages: averages.collect(), temperatures }
+}
+
+/// By set, then row: what the averages say.
+fn tops(topk: &TopK, temperatures: &[f32], members: &[Vec<Member>], rows: usize) -> Vec<Vec<Top>> {
+    let starts: Vec<usize> = (0..rows).step_by(CHUNK).collect();
+    // By chunk of rows, then set: each candidate is calibrated once a row, for all sets.
+    let chunks: Vec<Vec<Vec<Top>>> = starts
+        .into_par_iter()
+        .map(|start| {
+            let mut mixer = Mixer::new(topk, temperatures);
+            let mut tops = vec![Vec::with_capacity(CHUNK); members.len()];
+            for row in start..rows.min(start + CHUNK) {
+                mixer.begin(row);
+                for (tops, members) in tops.iter_mut().zip(members) {
+                    tops.push(mixer.top(members));
+                }
+            }
+            tops
+        })
+        .collect();
+    (0..members.len()).map(|set| chunks.iter().flat_map(|tops| &tops[set]).copied().collect()).collect()
 }
 
 /// The class that a row's answer should be: its label, else the answer that earned the largest reward, if that is half or more.
@@ -152,26 +181,14 @@ fn weights(truths: &[&[f64]]) -> Vec<f32> {
     rounded.iter().map(|w| (w / sum) as f32).collect()
 }
 
-/// What an average says on every row of the profile.
-fn average(profile: &Profile, topk: &TopK, set: Mask, weights: Vec<f32>, temperatures: &[f32]) -> Average {
-    let members: Vec<Member> = set
-        .iter()
-        .zip(&weights)
-        .map(|(candidate, &weight)| Member { candidate, weight, temperature: temperatures[candidate.index()] })
-        .collect();
-    let rows = profile.rows();
-    let (mut classes, mut rewards) = (vec![0; rows], vec![0.0; rows]);
-    let (mut top1, mut margin) = (vec![0.0; rows], vec![0.0; rows]);
-    let mut scratch = Scratch::default();
-    for row in 0..rows {
-        let mixture = topk.mixture(row, &members, &mut scratch);
-        (classes[row], top1[row], margin[row]) = (mixture.class, mixture.top1, mixture.margin);
-        rewards[row] = reward_of(profile, row, mixture.class, set.iter());
-    }
+/// An average from what it says on every row of the profile.
+fn average(profile: &Profile, set: Mask, members: &[Member], tops: &[Top]) -> Average {
+    let reward = |(row, top): (usize, &Top)| reward_of(profile, row, top.class, set.iter());
+    let (top1, margin): (Vec<f32>, Vec<f32>) = tops.iter().map(|top| (top.top1, top.margin)).unzip();
     Average {
-        weights,
-        classes: Arc::new(classes),
-        rewards: Arc::new(rewards),
+        weights: members.iter().map(|member| member.weight).collect(),
+        classes: Arc::new(tops.iter().map(|top| top.class).collect()),
+        rewards: Arc::new(tops.iter().enumerate().map(reward).collect()),
         top1: Arc::new(Binned::new(&top1, set, SignalClass::Confidence, BINS)),
         margin: Arc::new(Binned::new(&margin, set, SignalClass::Other, BINS)),
     }

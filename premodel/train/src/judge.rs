@@ -4,7 +4,7 @@ use trt_select_premodel::{Answer, CandidateId, Interval, Mask, Premodel, Request
 
 use super::Profile;
 use super::costs::Worth;
-use super::signals::Signals;
+use super::profile_board::ProfileBoard;
 use super::stats::{bootstrap_mean, bootstrap_ratio};
 
 /// One candidate used for every input.
@@ -117,22 +117,22 @@ impl Judged {
 /// ```
 pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
     let program = premodel.program();
-    let mut signals = Signals::new(premodel, profile)?;
+    let mut board = ProfileBoard::new(premodel, profile)?;
     let costs = &premodel.trained_for.costs_ns;
     let features = if premodel.reads_features() { premodel.trained_for.features_ns } else { 0.0 };
     let mut judged = Judged::of_none(profile.rows());
     for row in 0..profile.rows() {
-        let values = signals.of(row);
+        board.begin(row);
         let mut walk = program.start();
         let answer = loop {
-            match program.step(&mut walk, values) {
-                Request::Run(_) => {}
+            match program.step(&mut walk, board.values()) {
+                Request::Run(candidate) => board.run(candidate),
                 Request::Answer(answer) => break answer,
                 Request::NoneWorks => return None,
             }
         };
-        judged.rewards[row] = f64::from(signals.reward(answer, row)?);
-        judged.in_top5[row] = signals.in_top5(answer, row)?;
+        judged.rewards[row] = f64::from(board.reward(answer)?);
+        judged.in_top5[row] = board.in_top5(answer);
         judged.ran[row] = walk.ran();
         judged.costs[row] = features + walk.ran().iter().map(|c| costs[c.index()]).sum::<f64>();
         judged.answered[row] = answer;

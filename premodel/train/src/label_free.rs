@@ -5,7 +5,7 @@ use trt_select_premodel::CandidateId;
 use super::Profile;
 use super::costs::Costs;
 use super::error::{Message, ProfileError, ProfileErrorKind};
-use super::topk::{Member, Scratch};
+use super::mixer::{Member, Mixer};
 
 /// Whose answers stand for the truth where there are no labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,13 @@ impl Profile {
             Teacher::Average => {
                 let topk = self.topk.as_ref().ok_or_else(|| missing("a side file of the most probable classes"))?;
                 let members = members_by_cost(self.candidates.len(), costs);
-                let mut scratch = Scratch::default();
-                (0..self.rows()).map(|row| topk.mixture(row, &members, &mut scratch).class).collect()
+                let temperatures = vec![1.0; members.len()];
+                let mut mixer = Mixer::new(topk, &temperatures);
+                let mut class = |row: usize| {
+                    mixer.begin(row);
+                    mixer.top(&members).class
+                };
+                (0..self.rows()).map(&mut class).collect()
             }
         };
         let agreement = |answers: &Vec<u32>| -> Vec<f32> {
@@ -52,12 +57,8 @@ impl Profile {
 
 fn members_by_cost(candidates: usize, costs: &Costs) -> Vec<Member> {
     let sum: f64 = costs.candidates.iter().sum();
-    let member = |c: usize| Member {
-        candidate: CandidateId(c as u8),
-        weight: (costs.candidates[c] / sum) as f32,
-        temperature: 1.0,
-    };
-    (0..candidates).map(member).collect()
+    let weight = |c: usize| (costs.candidates[c] / sum) as f32;
+    (0..candidates).map(|c| Member { candidate: CandidateId(c as u8), weight: weight(c) }).collect()
 }
 
 fn missing(what: &str) -> ProfileError {

@@ -11,7 +11,6 @@
 use std::path::{Path, PathBuf};
 
 use trt_select_premodel::CandidateId;
-use trt_select_premodel::Top;
 use trt_select_premodel::temper::exp;
 
 use super::error::{Message, ProfileError, ProfileErrorKind};
@@ -57,27 +56,6 @@ struct Tail {
     each: f32,
     /// Its logarithm.
     log: f32,
-}
-
-/// A candidate's part in an average.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Member {
-    /// The candidate.
-    pub candidate: CandidateId,
-    /// What its probabilities weigh; the weights of an average add up to 1.
-    pub weight: f32,
-    /// The temperature that its probabilities are taken at.
-    pub temperature: f32,
-}
-
-/// Memory that [`TopK::mixture`] works in. One a thread; any table may use it after any other.
-#[derive(Clone, Debug, Default)]
-pub struct Scratch {
-    /// By class: the sum so far; NaN where no entry named the class. All NaN between calls.
-    sums: Vec<f32>,
-    /// Classes named.
-    named: Vec<u32>,
-    powers: Vec<f32>,
 }
 
 impl TopK {
@@ -182,11 +160,9 @@ impl TopK {
         }
     }
 
-    /// What a candidate gives a class on a row at a temperature.
-    ///
-    /// # Panics
-    /// If there is no such candidate or row.
-    pub fn probability(&self, candidate: CandidateId, row: usize, class: u32, temperature: f32) -> f32 {
+    /// The probability of one class at a temperature: what fitting a temperature asks for many times. It does not spread the
+    /// cell over all classes, and may differ from what the averages use in the last digits.
+    pub(super) fn probability(&self, candidate: CandidateId, row: usize, class: u32, temperature: f32) -> f32 {
         let c = candidate.index();
         let tail = self.tails[c][row];
         let cell = row * self.k..row * self.k + tail.entries as usize;
@@ -219,110 +195,45 @@ impl TopK {
         &self.probabilities
     }
 
+    /// Writes a candidate's probabilities on a row, one a class. What the cell lacks to 1 is spread evenly over the classes that it
+    /// does not name.
+    ///
+    /// ```
+    /// use trt_select_premodel::CandidateId;
+    /// use trt_select_train::TopK;
+    ///
+    /// let table = TopK::new(2, 4, vec![vec![3, 1]], vec![vec![0.5, 0.25]])?;
+    /// let mut probabilities = [0.0; 4];
+    /// table.spread(CandidateId(0), 0, &mut probabilities);
+    /// assert_eq!(probabilities, [0.125, 0.25, 0.125, 0.5]);
+    /// # Ok::<(), trt_select_train::ProfileError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such candidate or row, or not one place a class.
+    pub fn spread(&self, candidate: CandidateId, row: usize, probabilities: &mut [f32]) {
+        assert_eq!(probabilities.len(), self.class_count as usize);
+        let (c, start) = (candidate.index(), row * self.k);
+        let tail = self.tails[c][row];
+        probabilities.fill(tail.each);
+        let cell = start..start + tail.entries as usize;
+        for (&class, &p) in self.classes[c][cell.clone()].iter().zip(&self.probabilities[c][cell]) {
+            probabilities[class as usize] = p;
+        }
+    }
+
+    /// The classes that a cell names, the most probable first.
+    pub(super) fn named(&self, candidate: CandidateId, row: usize) -> &[u32] {
+        let (c, start) = (candidate.index(), row * self.k);
+        &self.classes[c][start..start + self.tails[c][row].entries as usize]
+    }
+
     /// Whether a class is among a candidate's `n` most probable on a row (with label and n = 5: whether it is top-5 right).
     ///
     /// # Panics
     /// If there is no such candidate or row.
     pub fn holds(&self, candidate: CandidateId, row: usize, class: u32, n: usize) -> bool {
         class != NONE && self.classes[candidate.index()][row * self.k..][..n.min(self.k)].contains(&class)
-    }
-
-    /// The weighted average of calibrated probabilities: `members` are (candidate, weight, temperature), as in
-    /// [`Premodel::weights`](trt_select_premodel::Premodel::weights) and
-    /// [`Premodel::temperature`](trt_select_premodel::Premodel::temperature), of distinct candidates. A cell's
-    /// rest is spread evenly over the classes that it does not name, before the temperature is applied.
-    ///
-    /// # Panics
-    /// If there is no such candidate or row.
-    pub fn mixture(&self, row: usize, members: &[Member], scratch: &mut Scratch) -> Top {
-        let floor = self.add_up(row, members, scratch);
-        let Scratch { sums, named, .. } = scratch;
-        // From here on all is above the floor.
-        let (mut class, mut top1, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
-        for &c in named.iter() {
-            let sum = std::mem::replace(&mut sums[c as usize], f32::NAN);
-            if sum > top1 || (sum == top1 && c < class) {
-                second = top1;
-                (class, top1) = (c, sum);
-            } else if sum > second {
-                second = sum;
-            }
-        }
-        if named.is_empty() {
-            top1 = 0.0;
-        }
-        let unnamed = self.class_count as usize - named.len();
-        // No class outside beats all that are named, as each cell spreads at most its last entry (but for rounding).
-        second = match (unnamed, named.len()) {
-            (0, 0 | 1) | (1, 0) => -floor,
-            (0, _) => second,
-            _ => second.max(top1.min(0.0)),
-        };
-        named.clear();
-        Top { class, top1: top1 + floor, margin: top1 - second }
-    }
-
-    /// Whether a class is among the `n` most probable ones of such an average; of equals, the first are. Classes that no entry names
-    /// are not.
-    ///
-    /// # Panics
-    /// As [`TopK::mixture`].
-    pub fn mixture_holds(&self, row: usize, members: &[Member], class: u32, n: usize, scratch: &mut Scratch) -> bool {
-        self.add_up(row, members, scratch);
-        let Scratch { sums, named, .. } = scratch;
-        let own = if named.contains(&class) { sums[class as usize] } else { f32::NAN };
-        let before = named.iter().filter(|&&c| {
-            let sum = sums[c as usize];
-            sum > own || (sum == own && c < class)
-        });
-        let held = !own.is_nan() && before.count() < n;
-        named.iter().for_each(|&c| sums[c as usize] = f32::NAN);
-        named.clear();
-        held
-    }
-
-    /// Leaves in the scratch the classes that are named and their probabilities, less the floor, which every class has and which is
-    /// the answer.
-    fn add_up(&self, row: usize, members: &[Member], scratch: &mut Scratch) -> f32 {
-        let Scratch { sums, named, powers } = scratch;
-        if sums.len() < self.class_count as usize {
-            sums.resize(self.class_count as usize, f32::NAN);
-        }
-        // What a class has that no entry names.
-        let mut floor = 0.0;
-        for &Member { candidate, weight, temperature } in members {
-            let c = candidate.index();
-            let tail = self.tails[c][row];
-            let cell = row * self.k..row * self.k + tail.entries as usize;
-            let (classes, logs) = (&self.classes[c][cell.clone()], &self.logs[c][cell.clone()]);
-            let (scale, each) = if temperature == 1.0 {
-                powers.clear();
-                powers.extend_from_slice(&self.probabilities[c][cell]);
-                (weight, tail.each)
-            } else {
-                // The rest may be more than the first entry, where a file of others' making left out what it should not.
-                let top = logs.first().map_or(tail.log, |log| log.max(tail.log));
-                let rate = 1.0 / temperature;
-                powers.clear();
-                powers.extend(logs.iter().map(|&log| exp((log - top) * rate)));
-                let outside = self.class_count - tail.entries;
-                let each = if tail.each > 0.0 { exp((tail.log - top) * rate) } else { 0.0 };
-                let sum = powers.iter().sum::<f32>() + outside as f32 * each;
-                (weight / sum, each)
-            };
-            let base = scale * each;
-            floor += base;
-            for (&class, &power) in classes.iter().zip(powers.iter()) {
-                let (sum, more) = (&mut sums[class as usize], scale * power - base);
-                if sum.is_nan() {
-                    named.push(class);
-                    *sum = more;
-                } else {
-                    *sum += more;
-                }
-            }
-        }
-        floor
     }
 }
 

@@ -1,11 +1,32 @@
 use super::*;
+use crate::mixer::{Member, Mixer};
 use proptest::prelude::*;
+use trt_select_premodel::Top;
 
 const A: CandidateId = CandidateId(0);
 const B: CandidateId = CandidateId(1);
 
-fn member(candidate: CandidateId, weight: f32, temperature: f32) -> Member {
-    Member { candidate, weight, temperature }
+/// A candidate, its weight and its temperature.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    candidate: CandidateId,
+    weight: f32,
+    temperature: f32,
+}
+
+fn part(candidate: CandidateId, weight: f32, temperature: f32) -> Part {
+    Part { candidate, weight, temperature }
+}
+
+/// The average of some parts on a row.
+fn mixture(table: &TopK, row: usize, parts: &[Part]) -> Top {
+    let mut temperatures = vec![1.0; table.classes.len()];
+    parts.iter().for_each(|part| temperatures[part.candidate.index()] = part.temperature);
+    let members: Vec<Member> =
+        parts.iter().map(|part| Member { candidate: part.candidate, weight: part.weight }).collect();
+    let mut mixer = Mixer::new(table, &temperatures);
+    mixer.begin(row);
+    mixer.top(&members)
 }
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -29,9 +50,9 @@ fn dense(table: &TopK, candidate: CandidateId, row: usize) -> Vec<f64> {
 }
 
 /// The mixture as its formula says it.
-fn plain(table: &TopK, row: usize, members: &[Member]) -> (Vec<f64>, f64, f64) {
+fn plain(table: &TopK, row: usize, members: &[Part]) -> (Vec<f64>, f64, f64) {
     let mut sum = vec![0.0; table.class_count as usize];
-    for &Member { candidate: c, weight, temperature: t } in members {
+    for &Part { candidate: c, weight, temperature: t } in members {
         let mut all = dense(table, c, row);
         if t != 1.0 {
             all.iter_mut().for_each(|p| *p = p.powf(1.0 / f64::from(t)));
@@ -46,9 +67,9 @@ fn plain(table: &TopK, row: usize, members: &[Member]) -> (Vec<f64>, f64, f64) {
     (sum, sorted[0], margin)
 }
 
-fn compare(table: &TopK, row: usize, members: &[Member], scratch: &mut Scratch) {
+fn compare(table: &TopK, row: usize, members: &[Part]) {
     let (sum, top1, margin) = plain(table, row, members);
-    let got = table.mixture(row, members, scratch);
+    let got = mixture(table, row, members);
     assert!((f64::from(got.top1) - top1).abs() < 2e-6, "{members:?}: {got:?}, not {top1}");
     assert!((f64::from(got.margin) - margin).abs() < 2e-6, "{members:?}: {got:?}, not {margin}");
     assert!(sum[got.class as usize] > top1 - 2e-6, "{members:?}: {got:?} in {sum:?}");
@@ -58,42 +79,40 @@ fn compare(table: &TopK, row: usize, members: &[Member], scratch: &mut Scratch) 
 fn a_mixture_by_hand() {
     let file = "# k: 2\n# classes: 4\ninput,a.topk,b.topk\nx,1:0.6 0:0.2,2:0.9\n";
     let table = TopK::parse("t", file.as_bytes(), &names(&["x"]), &names(&["a", "b"]), 0).unwrap();
-    let mut scratch = Scratch::default();
     // a = .2 .6 .1 .1, b = .0333 .0333 .9 .0333
-    let got = table.mixture(0, &[member(A, 0.75, 1.0), member(B, 0.25, 1.0)], &mut scratch);
+    let got = mixture(&table, 0, &[part(A, 0.75, 1.0), part(B, 0.25, 1.0)]);
     assert_eq!(got.class, 1);
     assert!((got.top1 - 0.458_333_3).abs() < 1e-6 && (got.margin - 0.158_333_3).abs() < 1e-6, "{got:?}");
     // At T = 0.5 the squares count: .36 .04 .01 .01 of .42.
-    let got = table.mixture(0, &[member(A, 1.0, 0.5)], &mut scratch);
+    let got = mixture(&table, 0, &[part(A, 1.0, 0.5)]);
     assert!((got.top1 - 0.36 / 0.42).abs() < 1e-6 && (got.margin - 0.32 / 0.42).abs() < 1e-6, "{got:?}");
     // The second class is one that no entry names.
-    let got = table.mixture(0, &[member(B, 1.0, 1.0)], &mut scratch);
+    let got = mixture(&table, 0, &[part(B, 1.0, 1.0)]);
     assert!((got.margin - (0.9 - 0.1 / 3.0)).abs() < 1e-6, "{got:?}");
 }
 
 #[test]
 fn odd_tables() {
     let one = TopK::new(1, 1, vec![vec![0, NONE]], vec![vec![1.0, 0.0]]).unwrap();
-    let mut scratch = Scratch::default();
     for row in [0, 1] {
         for t in [0.05, 1.0, 20.0] {
-            let got = one.mixture(row, &[member(A, 1.0, t)], &mut scratch);
+            let got = mixture(&one, row, &[part(A, 1.0, t)]);
             assert_eq!(got, Top { class: 0, top1: 1.0, margin: 1.0 }, "{row} {t}");
         }
     }
     let empty = TopK::new(2, 4, vec![vec![NONE, NONE]], vec![vec![0.0, 0.0]]).unwrap();
-    assert_eq!(empty.mixture(0, &[member(A, 1.0, 3.0)], &mut scratch), Top { class: 0, top1: 0.25, margin: 0.0 });
+    assert_eq!(mixture(&empty, 0, &[part(A, 1.0, 3.0)]), Top { class: 0, top1: 0.25, margin: 0.0 });
     // Cells that no network gives stay finite.
     for (p, classes) in [(0.0, 1), (0.0, 3), (0.125, 2)] {
         let odd = TopK::new(1, classes, vec![vec![0]], vec![vec![p]]).unwrap();
         for t in [0.05, 1.0, 20.0] {
-            let got = odd.mixture(0, &[member(A, 1.0, t)], &mut scratch);
+            let got = mixture(&odd, 0, &[part(A, 1.0, t)]);
             assert!((0.0..=1.0).contains(&got.top1) && (0.0..=1.0).contains(&got.margin), "{p} {classes} {t}: {got:?}");
         }
     }
     // Of equals the first class, whatever their order in the cell.
     let equal = TopK::new(2, 3, vec![vec![2, 1]], vec![vec![0.5, 0.5]]).unwrap();
-    assert_eq!(equal.mixture(0, &[member(A, 1.0, 1.0)], &mut scratch), Top { class: 1, top1: 0.5, margin: 0.0 });
+    assert_eq!(mixture(&equal, 0, &[part(A, 1.0, 1.0)]), Top { class: 1, top1: 0.5, margin: 0.0 });
     assert!(equal.holds(A, 0, 2, 1) && !equal.holds(A, 0, 1, 1) && equal.holds(A, 0, 1, 5) && !equal.holds(A, 0, 0, 5));
     assert!(!empty.holds(A, 0, NONE, 5));
     for (classes, probabilities) in [
@@ -181,12 +200,10 @@ proptest! {
     ) {
         let (classes, probabilities) = [a, b].into_iter().unzip();
         let table = TopK::new(4, 9, classes, probabilities).unwrap();
-        let mut scratch = Scratch::default();
         let t = if sharp { t } else { [1.0, t[1]] };
-        compare(&table, 0, &[member(A, w, t[0]), member(B, 1.0 - w, t[1])], &mut scratch);
-        compare(&table, 0, &[member(B, 1.0, t[1])], &mut scratch);
-        compare(&table, 0, &[member(A, 1.0, 1.0)], &mut scratch);
-        assert!(scratch.sums.iter().all(|s| s.is_nan()) && scratch.named.is_empty());
+        compare(&table, 0, &[part(A, w, t[0]), part(B, 1.0 - w, t[1])]);
+        compare(&table, 0, &[part(B, 1.0, t[1])]);
+        compare(&table, 0, &[part(A, 1.0, 1.0)]);
     }
 
     #[test]
