@@ -10,7 +10,7 @@ use std::time::Instant;
 use trt_select_premodel::CandidateId;
 use trt_select_premodel::Top;
 use trt_select_premodel::temper::{add_weighted, of_logits, of_probabilities};
-use trt_select_train::{Member, Rng, Scratch, TopK};
+use trt_select_train::{Rng, TopK};
 
 const CLASSES: usize = 1000;
 const ROWS: usize = 50_000;

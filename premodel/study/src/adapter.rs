@@ -14,7 +14,8 @@ use super::table::{BaselineTable, Feature, Fold, NONE};
 
 /// Column that says whether the truth is among the five most probable classes.
 const TOP5: &str = "top5";
-/// What the trainer is asked for: as good as the best single network, but for what cannot be told from luck.
+/// What the trainer is asked for: the cheapest program that loses no more to the best single network than a tenth of a point, which
+/// cannot be told from luck.
 const GOAL: Goal = Goal::AtLeastBestSingle { margin: -0.001 };
 
 /// What the baselines read of a profile.
@@ -171,7 +172,7 @@ pub(super) fn nested_programs(
     for (f, fold) in folds.iter().enumerate() {
         fold.test.iter().for_each(|&row| fold_of[row as usize] = f);
     }
-    // Within a fold five parts are enough to choose by.
+    // To choose a point within a fold, five folds of its training rows are enough.
     let settings = ask.settings.clone().folds(ask.settings.folds.min(5));
     let task = Task::new(profile, Costs::time_ns(table.costs.clone(), table.features_ns));
     let found = nested(&task, &settings, &[GOAL], Split::Given(&fold_of), progress);
@@ -193,8 +194,8 @@ pub(super) fn nested_programs(
     Ok(outcome)
 }
 
-/// Mean time of a program's decisions for one input in nanoseconds, all its signals given. `None` where the profile lacks
-/// one.
+/// Mean time of a program's decisions for one input in nanoseconds; the time to make its signals is not counted. `None` where the
+/// profile lacks one of them.
 pub(super) fn walk_ns(premodel: &Premodel, profile: &Profile) -> Option<f64> {
     let mut board = ProfileBoard::new(premodel, profile)?;
     let rows: Vec<Vec<f32>> = (0..profile.rows()).map(|row| board.all(premodel, row).to_vec()).collect();

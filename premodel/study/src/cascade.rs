@@ -61,8 +61,7 @@ pub(super) fn orders(table: &BaselineTable, among: &[usize]) -> Vec<Order> {
     orders
 }
 
-/// Thresholds of a network: quantiles of its probabilities on some rows, ascending, and the bin of each row: the number of
-/// thresholds below its probability.
+/// The thresholds to choose from for a network, and the bin of each row.
 struct Cuts {
     cuts: Vec<f32>,
     bins: Vec<u8>,
@@ -78,12 +77,12 @@ impl Cuts {
         Cuts { cuts, bins }
     }
 
-    /// The threshold that rows of bin `at` and above pass.
+    /// The threshold that is passed by the rows of bin `at` and of all higher bins.
     fn threshold(&self, at: usize) -> f32 {
         if at == 0 { f32::NEG_INFINITY } else { self.cuts.get(at - 1).copied().unwrap_or(f32::INFINITY) }
     }
 
-    /// Number of choices of a threshold: none passes, all pass, and what lies between.
+    /// Number of thresholds to choose from: the cuts, one that no row passes, and one that all pass.
     fn choices(&self) -> usize {
         self.cuts.len() + 2
     }
@@ -114,7 +113,7 @@ fn threshold_trials(table: &BaselineTable, order: &Order, cuts: &[Option<Cuts>],
             *sum += f64::from(table.rewards[c][row as usize]);
         }
     }
-    // Below a threshold in both directions: prefix sums, exclusive.
+    // `below[at(i, j)]` sums over all rows whose bins lie below i and below j.
     let mut below = vec![[0.0_f64; 4]; (high + 1) * (wide + 1)];
     let at = |i: usize, j: usize| i * (wide + 1) + j;
     for i in 0..high {
@@ -159,7 +158,7 @@ struct Chosen {
     by_price: Vec<Cascade>,
     /// By order, then price.
     by_order: Vec<Vec<Cascade>>,
-    /// The cheapest that is at least as good as the best single network, or that network alone.
+    /// The cheapest cascade that is at least as good as the best single network; where there is none, that network alone.
     at_least: Cascade,
 }
 
@@ -224,7 +223,7 @@ pub struct CascadePoint {
 pub(super) struct Cascades {
     /// By price: the best of all orders, chosen by the training rows of each fold.
     pub(super) by_price: Vec<Outcome>,
-    /// By order and price: of each order the points that none of the same order beats.
+    /// By order and price: of each order the points that no other price of this order beats.
     pub(super) by_order: Vec<CascadePoint>,
     /// The cheapest that is at least as good as the best single network on the training rows.
     pub(super) at_least: Outcome,
@@ -242,7 +241,7 @@ fn unbeaten(points: &[CascadePoint]) -> Vec<CascadePoint> {
     points.iter().enumerate().filter(|&(i, p)| !beaten((i, p))).map(|(_, p)| p.clone()).collect()
 }
 
-/// Judges all cascades of some networks; `done` is told of each fold. `None` where no network has a top-1 probability.
+/// Judges all cascades of some networks; `done` is called after each fold. `None` where no network has a top-1 probability.
 pub(super) fn cascades(
     table: &BaselineTable,
     among: &[usize],

@@ -45,8 +45,8 @@ pub struct Correlations {
     pub kept: Vec<usize>,
 }
 
-/// Drops constant features; then, as long as a pair is correlated beyond [`LIMIT`], takes the closest pair, and of the two
-/// drops the one whose mean |r| to all others that are left is larger (where the means are equal, the later one).
+/// Drops constant features. Then, as long as two features are correlated beyond [`LIMIT`], takes the pair of the largest |r| and
+/// drops the one of the two whose mean |r| to all others that are left is larger (where the means are equal, the later one).
 pub(super) fn correlations(table: &BaselineTable) -> Correlations {
     let values: Vec<&[f32]> = table.features.iter().map(|feature| feature.values.as_slice()).collect();
     let n = values.len();

@@ -87,13 +87,13 @@ pub struct Study {
     pub options: Options,
     /// The profile.
     pub profile: Source,
-    /// Algorithm 1 on all rows, with θ.
+    /// What Algorithm 1 keeps on all rows, with θ.
     pub kept: Vec<Kept>,
-    /// Networks of the chains, in order, when all rows choose them; folds may choose others.
+    /// Networks of the chains in order, as all rows choose them. Folds may choose others.
     pub chain: Vec<CandidateId>,
     /// Folds that chose other networks than those.
     pub other_chains: usize,
-    /// Share of rows for which each candidate is the fastest right one; the last is that of none.
+    /// Share of rows for which each candidate is the fastest right one; the last number is the share for which none is right.
     pub optimal: Vec<f64>,
     /// Every selector: singles, oracle, chains, classifiers, cascades, programs.
     pub selectors: Vec<Summary>,
@@ -103,11 +103,11 @@ pub struct Study {
     pub fronts: Vec<GroupFront>,
     /// Correlations of the features; `None` where the profile has none.
     pub correlations: Option<Correlations>,
-    /// Accuracy lost by each of the chain's features.
+    /// Accuracies without each of the chain's features.
     pub losses: Vec<Loss>,
-    /// Features that survive the correlation test, removed one by one.
+    /// Accuracies while the features that correlation leaves are removed one by one.
     pub greedy: Vec<Loss>,
-    /// Rows that the two were tried on.
+    /// How many rows the removal of features was tried on.
     pub removal_rows: usize,
     /// The effect of the number of networks.
     pub counts: Vec<Count>,

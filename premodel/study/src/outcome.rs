@@ -14,7 +14,7 @@ pub(super) struct Outcome {
     pub(super) reads_features: bool,
     /// The candidate that it foretold to be the fastest right one, or [`NONE`].
     pub(super) choice: Vec<u8>,
-    /// What would have been best of the candidates it may choose from: the fastest right one, or [`NONE`].
+    /// What it should have foretold: of the candidates that it may choose from the fastest right one, or [`NONE`].
     pub(super) truth: Vec<u8>,
     /// The candidate that answered.
     pub(super) answer: Vec<u8>,
@@ -30,13 +30,13 @@ pub(super) struct Outcome {
 pub enum Group {
     /// One network for every input.
     Single,
-    /// Hindsight.
+    /// A choice that knows the truth.
     Oracle,
     /// A chain of three binary classifiers over image features.
     Chain,
     /// One classifier over image features.
     Classifier,
-    /// Networks in a fixed order, left when the top-1 probability is high enough.
+    /// Networks that run in a fixed order until the top-1 probability of one is high enough.
     Cascade,
     /// A decision program over image features that runs one network.
     FeatureTree,
@@ -213,7 +213,7 @@ pub struct Summary {
     pub macro_scores: [f64; 3],
 }
 
-/// The best single network by mean reward over all rows, the cheapest of those as good.
+/// The single network of the largest mean reward over all rows; of equals the cheapest.
 pub(super) fn best_single(table: &BaselineTable) -> usize {
     table.most_capable(&table.all(), &table.all_rows())
 }
@@ -225,7 +225,7 @@ pub(super) fn single_worths(table: &BaselineTable) -> Vec<Worth> {
     table.all().into_iter().map(worth).collect()
 }
 
-/// Sums a selector up. Intervals are paired bootstraps of the seed.
+/// What a selector is worth. Intervals are paired bootstraps of the seed.
 pub(super) fn summarise(table: &BaselineTable, outcome: &Outcome, seed: u64) -> Summary {
     let (rewards, costs) = (outcome.rewards(table), outcome.costs(table));
     let best = best_single(table);

@@ -16,7 +16,7 @@ pub struct Overhead {
     /// Mean time of the decisions for one input in nanoseconds, on one core, image features not included; `None`
     /// where it was not measured.
     pub decision_ns: Option<f64>,
-    /// Time of training on all rows in seconds, threshold search and choice of λ included.
+    /// Time of training on all rows in seconds, threshold search and choice of the price included.
     pub training_s: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Plots of a study as SVG. Text is left to the viewer's fonts: none of the system is asked for.
+//! Plots of a study as SVG. The viewer chooses the fonts, so that this needs none of the system.
 
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -200,7 +200,7 @@ fn landmarks(study: &Study, frame: &Frame, chart: &mut AccuracyChart<'_, '_>) ->
         .draw_series(dots_of(study, Group::Single).into_iter().map(square))?
         .label("single networks")
         .legend(|(x, y)| Rectangle::new([(x + 4, y - 4), (x + 12, y + 4)], BLACK.filled()));
-    // The name stands where the plot has room: to the left of points in its right half.
+    // A name stands to the right of its point, or to the left in the right half of the plot, where it would be cut off.
     let middle = (frame.x.start * frame.x.end).sqrt();
     chart.draw_series(study.of(Group::Single).map(|s| {
         let at = (s.mean_ns / 1e6, 100.0 * s.accuracy.mean);

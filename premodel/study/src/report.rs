@@ -327,7 +327,7 @@ fn selector_rows(study: &Study) -> Rows {
     rows
 }
 
-/// A CSV table for reading: shares as they are, rounded to four digits.
+/// A table for people: numbers with decimals are rounded to four of them.
 fn rounded(rows: Rows) -> Rows {
     let round = |cell: String| match cell.parse::<f64>() {
         Ok(v) if cell.contains('.') => format!("{v:.4}"),
@@ -437,7 +437,7 @@ fn notes(study: &Study, text: &mut String) {
     );
 }
 
-/// The figures that the tables are made for, in a few lines.
+/// The main results in a few lines.
 fn findings(study: &Study) -> String {
     let mut text = String::from("\n");
     if let Some(best) = study.best_single() {
@@ -488,7 +488,7 @@ fn findings(study: &Study) -> String {
     text
 }
 
-/// How often the front's program is better, in a line for each kind.
+/// For each kind of rival one line: how often the front is better, equal and worse.
 fn above(all: &[Beside]) -> String {
     let mut text = String::new();
     for kind in Rival::ALL {

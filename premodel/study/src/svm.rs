@@ -25,7 +25,7 @@ const TOLERANCE: f64 = 1e-3;
 /// How many rows a machine is fitted on at most: time grows with their square. Of larger tables a random sample is taken, by the seed.
 pub(super) const MAX_ROWS: usize = 10_000;
 
-/// One machine a pair of classes; the class of most votes wins.
+/// One machine for each pair of classes. Each votes for one of its two classes, and the class of most votes wins.
 pub(super) struct Machines {
     classes: usize,
     pairs: Vec<Pair>,

@@ -5,7 +5,7 @@ use trt_select_train::Rng;
 /// A class that stands for "no network of the set is right".
 pub(super) const NONE: u8 = u8::MAX;
 
-/// The profile as the baselines read it.
+/// The profile as the baselines read it: plain columns, without the trainer's signals.
 #[derive(Clone, Debug)]
 pub(super) struct BaselineTable {
     pub(super) names: Vec<String>,
@@ -51,7 +51,7 @@ impl BaselineTable {
         rows.iter().map(|&r| f64::from(self.rewards[candidate][r as usize])).sum::<f64>() / rows.len() as f64
     }
 
-    /// Of a set the candidate of the largest mean reward on some rows, the cheapest of those.
+    /// The candidate of a set that has the largest mean reward on some rows; of equals the cheapest.
     ///
     /// # Panics
     /// If the set is empty.
@@ -81,7 +81,7 @@ pub(super) struct Fold {
     pub(super) test: Vec<u32>,
 }
 
-/// Rows in seeded random order, dealt into folds that differ by one row at most.
+/// Deals rows into folds, in random order by the seed. The sizes of the folds differ by one row at most.
 pub(super) fn folds(rows: &[u32], count: usize, seed: u64) -> Vec<Fold> {
     let mut order: Vec<u32> = rows.to_vec();
     Rng::new(seed ^ 0x57D1).shuffle(&mut order);

@@ -1,4 +1,4 @@
-//! The study as a whole: what it must not claim, and that it says the same twice.
+//! The study as a whole: it must not claim a gain where there is none, and the same seed must give the same results.
 
 use std::fmt::Write;
 
@@ -46,8 +46,8 @@ fn random_rewards_promise_nothing() {
     assert!(found.of(Group::Chain).count() == 27 && found.of(Group::Classifier).count() == 4);
     assert!(found.of(Group::Cascade).count() > 10 && found.of(Group::Program).count() == 1);
     let unseen = found.selectors.iter().filter(|s| s.group != Group::Oracle);
-    // One in forty of independent intervals would lie above by luck; these are not independent: so the bound that holds for
-    // all of them together, four standard errors, stands in its place for the figures themselves.
+    // Of 95 % intervals one in forty lies above 0 by luck, and there are many here. So the bound is one that all of them keep
+    // together: four standard errors.
     for s in unseen {
         let standard_error = (s.over_best_single.high - s.over_best_single.low) / 3.92;
         assert!(s.over_best_single.mean <= 4.0 * standard_error + 1e-12, "{}: {:?}", s.name, s.over_best_single);
@@ -82,7 +82,7 @@ fn the_same_seed_gives_the_same_bytes() {
     let text = generated(600, 13, |rng, f, t| [f[0] + 0.2 * t[0] > 0.5, f[1] > 0.4 || t[1] > 0.7, rng.unit() < 0.9]);
     let files = |seed: u64| of(&text, &options().seed(seed)).files().expect("plots can be drawn");
     let (first, second, other) = (files(1), files(1), files(2));
-    // What is measured differs: overhead.csv, and study.md that shows it.
+    // Measured times differ: those of overhead.csv, which study.md shows too.
     let measured = |name: &str| name == "overhead.csv" || name == "study.md";
     for (a, b) in first.iter().zip(&second).filter(|(a, _)| !measured(&a.0)) {
         assert_eq!(a, b, "{}", a.0);

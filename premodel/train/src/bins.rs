@@ -8,7 +8,7 @@ pub(super) const BINS: usize = 64;
 /// What kind of signal a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SignalClass {
-    /// How sure a candidate or an average is of its own answer. The search believes any gain by it.
+    /// How sure a candidate or an average is of its own answer. The search takes any gain by it for real.
     Confidence,
     /// Any other signal that costs nothing to read. Its gain must be significant, as that of a feature.
     Other,
@@ -44,7 +44,7 @@ impl Binned {
             ends.dedup();
         }
         let cuts = ends.windows(2).map(|w| {
-            // The next larger value that occurs, so that the cut lies between two values that do.
+            // The next larger value in the column: the cut lies between two values that occur.
             let next = distinct[distinct.partition_point(|&v| v <= w[0])];
             let middle = ((f64::from(w[0]) + f64::from(next)) / 2.0) as f32;
             if middle < next { middle } else { w[0] }

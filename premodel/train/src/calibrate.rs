@@ -33,7 +33,7 @@ const CHUNK: usize = 256;
 /// surer one.
 const LEAST_TEMPERATURE: f64 = 0.25;
 
-/// Candidates' temperatures and what averages of them say on every row.
+/// The candidates' temperatures, and what the averages of sets of candidates say on every row.
 #[derive(Clone, Debug)]
 pub(super) struct Calibrated {
     /// One a candidate.
@@ -42,7 +42,7 @@ pub(super) struct Calibrated {
     pub(super) averages: BTreeMap<Mask, Arc<Average>>,
 }
 
-/// An average of a set of candidates. The set of one is the candidate, calibrated.
+/// An average of a set of candidates. That of one candidate is the candidate itself at its temperature.
 #[derive(Clone, Debug)]
 pub(super) struct Average {
     /// In the order of ids.
@@ -140,7 +140,7 @@ fn temperature(topk: &TopK, candidate: CandidateId, examples: &[Example]) -> f32
     let (mut low, mut high) = (LEAST_TEMPERATURE.ln(), -LEAST_TEMPERATURE.ln());
     let (mut a, mut b) = (high - golden * (high - low), low + golden * (high - low));
     let (mut at_a, mut at_b) = (loss(a), loss(b));
-    // Fourteen steps leave a thousandth of the range.
+    // After fourteen steps the range is a thousandth of what it was.
     for _ in 0..14 {
         if at_a <= at_b {
             (high, b, at_b) = (b, a, at_a);

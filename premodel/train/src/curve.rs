@@ -13,7 +13,7 @@
 //! A cubic blurs a step. Where a network is right above some confidence and wrong below it, the means of the bins find the
 //! step better; they are the other [`Curve`].
 
-/// How strongly curves are bent back to a constant, in rows.
+/// How strongly curves are drawn towards a constant: as strongly as by so many rows.
 const PENALTY: f64 = 3.0;
 
 /// What one more interval has to gain, in rewards summed over all rows: a test that gains less than half a right answer is not
@@ -95,7 +95,7 @@ pub(super) fn largest(numbers: &[f64]) -> usize {
     best
 }
 
-/// What is taken for the value of an action along a signal.
+/// How the value of an action is estimated along a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Curve {
     /// The penalised cubic.
@@ -104,7 +104,7 @@ pub(super) enum Curve {
     Means,
 }
 
-/// At most `most` intervals, of the largest value by the curves.
+/// The intervals, at most `most`, that have the largest value by the estimates.
 pub(super) fn best_intervals(sums: &Sums, most: usize, curve: Curve) -> Intervals {
     let totals = sums.totals();
     let base = largest(&totals);
@@ -227,12 +227,12 @@ impl<'a> Walk<'a> {
         self.back()
     }
 
-    /// Goes on to a bin: the action stays, or changes to another one for [`CUT_COST`].
+    /// Goes on to a bin: the action stays what it was, or changes to another one, which costs [`CUT_COST`].
     fn step(&mut self, bin: usize) {
         std::mem::swap(&mut self.best, &mut self.before);
         let before = &self.before;
         for changes in 0..self.most {
-            // What a change comes from: the best end with one change fewer.
+            // A change to another action starts from the best sum with one change fewer.
             let changed = changes.checked_sub(1).map(|fewer| {
                 let action = largest(&before[fewer * self.actions..][..self.actions]);
                 (before[fewer * self.actions + action] - CUT_COST, action)

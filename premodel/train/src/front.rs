@@ -31,7 +31,7 @@ pub struct Point {
     pub over_best_single: f64,
     /// Standard error of [`Point::over_best_single`].
     pub over_best_single_se: f64,
-    /// Whether no other point has both more reward and less cost.
+    /// Whether no cheaper point has as much reward.
     pub on_front: bool,
     /// The price, in reward per unit of cost; 0 for a single candidate.
     price_per_unit: f64,
@@ -126,8 +126,8 @@ impl Point {
 }
 
 impl Front {
-    /// Puts the points in order of cost, and marks those that no cheaper one beats. `table` is made from all rows, and `settings`
-    /// say how often the cross-validation was really repeated.
+    /// Puts the points in order of cost, and marks those that no cheaper point equals in reward. `table` is made from all rows;
+    /// `settings` have the number of repeats that was in fact made.
     pub(super) fn new(
         task: &Task<'_>,
         mut points: Vec<Point>,
@@ -167,7 +167,7 @@ impl Front {
     /// The point that meets a goal.
     ///
     /// # Errors
-    /// Of the kind [`TrainErrorKind::Goal`] where none does; it says what the front comes nearest with.
+    /// Of the kind [`TrainErrorKind::Goal`] where no point does; the message says how near the front comes.
     pub fn meeting(&self, goal: Goal) -> Result<&Point, TrainError> {
         let points = || self.points.iter();
         let most = |value: fn(&Point) -> f64| points().map(value).fold(f64::MIN, f64::max);

@@ -1,4 +1,4 @@
-//! What a program is worth on a profile, and what it is measured against.
+//! What a program is worth on a profile, and what it is compared with: single candidates, hindsight, random mix.
 
 use trt_select_premodel::{Answer, CandidateId, Interval, Mask, Premodel, Request};
 
@@ -90,8 +90,8 @@ impl Judged {
     }
 }
 
-/// Walks a premodel over a profile, at the costs that the premodel was trained for. `None` where the profile lacks a signal or a candidate that the
-/// program names.
+/// Walks a premodel over a profile, at the costs that the premodel was trained for. `None` where the profile lacks a candidate that the
+/// program runs, or a signal that it reads.
 ///
 /// Averages are made from [`Profile::topk`], and cannot be judged without it. What a candidate's most probable classes lack to
 /// a probability of 1 is spread evenly over its other classes, so a signal differs a little from what a selector sees. The
@@ -140,7 +140,7 @@ pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
     Some(judged)
 }
 
-/// Each candidate on its own, with the costs given.
+/// What each candidate is worth on its own, at the costs given.
 pub fn singles(profile: &Profile, costs: &[f64]) -> Vec<Single> {
     let mean = |rewards: &Vec<f32>| rewards.iter().map(|&r| f64::from(r)).sum::<f64>() / rewards.len() as f64;
     let each = profile.rewards.iter().zip(costs).enumerate();
@@ -241,8 +241,9 @@ mod tests {
     fn averages_are_judged_from_the_most_probable_classes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("p.csv");
-        // u is sure; v, w, x are averaged, and a class comes out that b answered, that only c answered, that nobody did and the
-        // label is; y too, and nobody and no label; z is too unsure for an average.
+        // On u candidate a is sure. On v, w, x and y an average answers. Its class is what b answered on v, what only c answered on w,
+        // what nobody answered but the label says on x, and what neither anybody answered nor the label says on y. On z the average
+        // is too unsure, and b answers.
         let rows = [
             ("u,2,0.5,2,0,1,0,1", "2:0.75 0:0.25,1:1,1:1"),
             ("v,1,0,0,0.5,1,0.25,2", "0:0.5 1:0.5,1:0.9,2:1"),

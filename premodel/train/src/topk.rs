@@ -5,8 +5,9 @@
 //! with spaces between, the most probable first. Probabilities are those at temperature 1; at most `k` (`# k: 16`) stand in a
 //! cell, and those below 0.000001 may be left out. `# classes: N` is the number of classes.
 //!
-//! What a cell lacks to 1 is taken as spread evenly over the classes that it does not name. Averages made from it are
-//! therefore near those of all probabilities, not equal to them; what differs is the tail.
+//! The probabilities of a cell add up to a little less than 1. The rest is spread evenly over the classes that the cell does not
+//! name, since the file does not say where it belongs. So averages made from the file are near those of all probabilities, and not
+//! equal to them.
 
 use std::path::{Path, PathBuf};
 
@@ -19,9 +20,9 @@ mod parse;
 
 /// The class of an entry that is not there.
 const NONE: u32 = u32::MAX;
-/// More classes than any task has: a number beyond is a mistake, and would cost the memory that it says.
+/// No task has more classes. A larger number in a file is a mistake, and would take gigabytes of memory.
 const MAX_CLASSES: u32 = 1 << 24;
-/// Most entries that a cell may have.
+/// A cell may have so many entries at most.
 const MAX_K: usize = 4096;
 
 /// The most probable classes by candidate, then `row * k + rank`, the most probable first.
@@ -64,8 +65,8 @@ impl TopK {
         profile.with_extension("topk.csv")
     }
 
-    /// A table of its entries, which lie as [`TopK::classes`] and [`TopK::probabilities`] say. `k` is the number of entries of
-    /// a cell, `class_count` that of the classes of the task.
+    /// A table from its entries, in the order that [`TopK::classes`] and [`TopK::probabilities`] describe. `k` is the number of
+    /// entries of a cell, `class_count` that of the classes of the task.
     ///
     /// # Errors
     /// Where lengths differ or are no multiple of `k`, where a cell's classes are not distinct and below `class_count`, or its
@@ -247,7 +248,7 @@ impl Tail {
     }
 }
 
-/// Whether a cell's entries are what they should be; else what was expected.
+/// Checks the entries of a cell; an error says what was expected of them.
 fn check_cell(classes: &[u32], probabilities: &[f32], class_count: u32) -> Result<(), &'static str> {
     let entries = classes.iter().take_while(|&&c| c != NONE).count();
     if classes[entries..].iter().any(|&c| c != NONE) || probabilities[entries..].iter().any(|&p| p != 0.0) {

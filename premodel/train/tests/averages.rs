@@ -15,7 +15,7 @@ fn normal(rng: &mut Rng) -> f64 {
 
 /// Rows of a model: an input has a difficulty d ~ N(0, 1) and a true class; candidate k gives the true class the logit
 /// 2.5 + skill[k] − d + N(0, 0.7) and any other N(0, 1), and says softmax(sharpness[k] · logits). Candidates cost what `costs` says.
-/// With `random` labels the truth is drawn anew, so that nothing says anything.
+/// With `random` labels the labels are drawn anew, so that no signal tells anything about them.
 fn table(rows: usize, seed: u64, skills: &[f64], sharpness: &[f64], costs: &[f64], random: bool) -> Profile {
     let n = skills.len();
     let mut rng = Rng::new(seed);
