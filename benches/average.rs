@@ -1,5 +1,5 @@
 //! The arithmetic of calibrated averages: one candidate's probabilities at its temperature, the two largest of an average, and
-//! an average from the most probable classes of a profile, as the trainer makes millions of them.
+//! a candidate's probabilities from the most probable classes of a profile. The trainer does these a million times.
 //! `cargo bench --bench average`
 //!
 //! Least and median of many short rounds: what others do on the same cores is in the median.
@@ -8,33 +8,14 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use trt_select_premodel::CandidateId;
-use trt_select_premodel::{
-    Top,
-    temper::{add_weighted, of_logits, of_probabilities},
-};
-use trt_select_train::{Scratch, TopK};
+use trt_select_premodel::Top;
+use trt_select_premodel::temper::{add_weighted, of_logits, of_probabilities};
+use trt_select_train::{Rng, TopK};
 
 const CLASSES: usize = 1000;
 const ROWS: usize = 50_000;
 const CANDIDATES: usize = 14;
 const K: usize = 16;
-
-/// A small generator (SplitMix64): the same numbers on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-
-    fn unit(&mut self) -> f32 {
-        self.below(1 << 24) as f32 / (1 << 24) as f32
-    }
-}
 
 /// Prints nanoseconds of one of `parts` calls that a round makes.
 fn measure(name: &str, rounds: usize, parts: usize, mut round: impl FnMut(usize)) {
@@ -51,8 +32,8 @@ fn measure(name: &str, rounds: usize, parts: usize, mut round: impl FnMut(usize)
 }
 
 fn main() {
-    let mut random = Random(1);
-    let logits: Vec<f32> = (0..CLASSES).map(|_| 20.0 * random.unit()).collect();
+    let mut random = Rng::new(1);
+    let logits: Vec<f32> = (0..CLASSES).map(|_| 20.0 * random.unit() as f32).collect();
     let (mut p, mut out) = (vec![0.0; CLASSES], vec![0.0; CLASSES]);
     of_logits(&logits, 1.0, &mut p);
     measure("1000 classes, from logits", 20_000, 1, |_| of_logits(black_box(&logits), 1.3, black_box(&mut out)));
@@ -66,14 +47,14 @@ fn main() {
 
     // Cells of falling probabilities, on classes that candidates share in part.
     let (mut classes, mut probabilities) = (Vec::new(), Vec::new());
-    let starts: Vec<u64> = (0..ROWS).map(|_| random.below(CLASSES as u64)).collect();
+    let starts: Vec<usize> = (0..ROWS).map(|_| random.below(CLASSES)).collect();
     for _ in 0..CANDIDATES {
         let (mut all, mut of_all) = (Vec::with_capacity(ROWS * K), Vec::with_capacity(ROWS * K));
         for start in &starts {
             let mut next = *start + random.below(4);
-            let (mut rest, keep) = (1.0, 0.3 + 0.5 * random.unit());
+            let (mut rest, keep) = (1.0, 0.3 + 0.5 * random.unit() as f32);
             for _ in 0..K {
-                all.push((next % CLASSES as u64) as u32);
+                all.push((next % CLASSES) as u32);
                 of_all.push(rest * keep);
                 rest *= 1.0 - keep;
                 next += 1 + random.below(3);
@@ -83,13 +64,9 @@ fn main() {
         probabilities.push(of_all);
     }
     let table = TopK::new(K, CLASSES as u32, classes, probabilities).expect("cells as they should be");
-    let mut scratch = Scratch::default();
-    for n in 1..=4_u8 {
-        let members: Vec<_> = (0..n).map(|i| (CandidateId(3 * i), 1.0 / f32::from(n), 1.3)).collect();
-        measure(&format!("{n} candidates' {K} most probable, by row"), ROWS / 100, 100, |at| {
-            for row in 100 * at..100 * (at + 1) {
-                black_box(table.mixture(row, black_box(&members), &mut scratch));
-            }
-        });
-    }
+    measure(&format!("{K} most probable, spread over the classes"), ROWS / 100, 100, |at| {
+        for row in 100 * at..100 * (at + 1) {
+            table.spread(CandidateId(0), row, black_box(&mut p));
+        }
+    });
 }

@@ -57,9 +57,9 @@ fn a_side_file_has_the_most_probable_classes() {
     let profile = agree(&path, 20);
     let topk = profile.topk.as_ref().unwrap();
     // Sixteen were asked for, and there are ten.
-    assert_eq!((topk.k, topk.class_count(), topk.classes.len()), (10, 10, profile.candidates.len()));
-    assert!(topk.probabilities.iter().flatten().all(|&p| p == 0.1));
-    assert!(topk.classes.iter().all(|c| c.chunks(10).all(|cell| cell.iter().copied().eq(0..10))));
+    assert_eq!((topk.k(), topk.class_count(), topk.classes().len()), (10, 10, profile.candidates.len()));
+    assert!(topk.probabilities().iter().flatten().all(|&p| p == 0.1));
+    assert!(topk.classes().iter().all(|c| c.chunks(10).all(|cell| cell.iter().copied().eq(0..10))));
     assert!(topk.holds(CandidateId(1), 19, 4, 5) && !topk.holds(CandidateId(1), 19, 5, 5));
 
     let few = dir.path().join("few.csv");
@@ -67,7 +67,7 @@ fn a_side_file_has_the_most_probable_classes() {
     let text = fs::read_to_string(dir.path().join("few.topk.csv")).unwrap();
     assert!(text.contains("\n# k: 2\n") && text.contains("\n# classes: 10\n"), "{text}");
     assert!(lines(&dir.path().join("few.topk.csv")).values().all(|l| l.starts_with("0:0.1 1:0.1,0:0.1 1:0.1")));
-    assert_eq!(agree(&few, 3).topk.unwrap().k, 2);
+    assert_eq!(agree(&few, 3).topk.unwrap().k(), 2);
 
     // Another k is another file, and none at all would leave the two apart.
     for (more, expected) in

@@ -79,7 +79,7 @@ fn goals_and_modes() {
     assert_eq!((&shorter["worst_case_ms"], &shorter["program"]), (&1.0.into(), &"run small\nanswer small\n".into()));
 
     let energy = train(&["--energy", "--margin", "-0.01"]);
-    assert_eq!(energy["candidates"][1]["cost_ms"], 20.0);
+    assert_eq!(energy["candidates"][1]["cost_mj"], 20.0);
 
     let free = train(&["--label-free", "--margin", "-0.01"]);
     assert!(free["chosen"]["mean_ms"].as_f64().unwrap() < 9.5, "{free}");

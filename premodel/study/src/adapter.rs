@@ -1,30 +1,35 @@
-//! All that the study asks of the trainer, in one place.
+//! Everything that the study asks of the trainer, in one place.
 
 use std::time::Instant;
 
 use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
-use trt_select_train::{Goal, Kept, Profile, Settings, Signals, algorithm_1, choose, nested_over, sweep};
+use trt_select_train::{
+    Costs, Goal, Kept, Message, Profile, ProfileBoard, Settings, Split, Task, Unit, algorithm_1, nested, sweep,
+};
 
-use super::StudyError;
+use super::error::{StudyError, StudyErrorKind};
 use super::outcome::{Group, Outcome};
-use super::table::{Fold, NONE, Table};
+use super::overhead::ns_per_call;
+use super::table::{BaselineTable, Feature, Fold, NONE};
 
 /// Column that says whether the truth is among the five most probable classes.
 const TOP5: &str = "top5";
-/// What the trainer is asked for: `train`'s default.
+/// What the trainer is asked for: the cheapest program that loses no more to the best single network than a tenth of a point, which
+/// cannot be told from luck.
 const GOAL: Goal = Goal::AtLeastBestSingle { margin: -0.001 };
 
 /// What the baselines read of a profile.
-pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
-    let Some(costs) = profile.cost_vector() else {
-        return Err(StudyError("profile: expected columns CANDIDATE.cost_ns, got none; measure the times".to_string()));
+pub(super) fn table(profile: &Profile) -> Result<BaselineTable, StudyError> {
+    let Some(costs) = profile.median_costs(Unit::Time) else {
+        let message = Message::new("profile", "columns CANDIDATE.cost_ns", "none", "measure the times");
+        return Err(StudyError::new(StudyErrorKind::Costs, message));
     };
     let n = profile.candidates.len();
-    let mut table = Table {
+    let mut table = BaselineTable {
         names: profile.candidates.clone(),
         rewards: profile.rewards.clone(),
-        costs,
-        features_ns: profile.features_cost_ns(),
+        costs: costs.candidates,
+        features_ns: costs.features,
         confidence: vec![Vec::new(); n],
         top5: vec![Vec::new(); n],
         energy_mj: profile.energies_mj().unwrap_or_default(),
@@ -33,8 +38,11 @@ pub(super) fn table(profile: &Profile) -> Result<Table, StudyError> {
     };
     for column in &profile.columns {
         match &column.signal {
-            Signal::Feature(name) => table.features.push((name.clone(), column.values.clone())),
-            Signal::User(name) => table.features.push((format!("signal.{name}"), column.values.clone())),
+            Signal::Feature(name) => table.features.push(Feature { name: name.clone(), values: column.values.clone() }),
+            Signal::User(name) => {
+                let (name, values) = (format!("signal.{name}"), column.values.clone());
+                table.features.push(Feature { name, values });
+            }
             Signal::Candidate(c, CandidateSignal::Top1) => table.confidence[c.index()] = column.values.clone(),
             Signal::Candidate(c, CandidateSignal::Other(name)) if name == TOP5 => {
                 table.top5[c.index()] = column.values.clone();
@@ -66,17 +74,28 @@ fn subset(profile: &Profile, rows: &[u32]) -> Profile {
 }
 
 /// Algorithm 1 on some rows.
-pub(super) fn kept(profile: &Profile, table: &Table, rows: &[u32], theta: f64) -> Vec<Kept> {
+pub(super) fn kept(profile: &Profile, table: &BaselineTable, rows: &[u32], theta: f64) -> Vec<Kept> {
     let mut slim = profile.clone();
     slim.columns.clear();
     algorithm_1(&subset(&slim, rows), &table.costs, theta)
 }
 
+/// The programs of one kind, over a range of prices.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct GroupFront {
+    /// The kind.
+    pub group: Group,
+    /// The programs by mean time, ascending.
+    pub points: Vec<FrontPoint>,
+}
+
 /// One program of a front, judged by the trainer's cross-validation.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FrontPoint {
     /// The price in reward per millisecond; `None` for a single network.
-    pub lambda_per_ms: Option<f64>,
+    pub price: Option<f64>,
     /// Mean reward.
     pub accuracy: f64,
     /// Mean reward less the best single network's.
@@ -105,13 +124,13 @@ pub(super) struct Ask {
 impl Ask {
     /// Decision programs by the trainer's defaults.
     pub(super) fn programs(folds: usize, seed: u64) -> Ask {
-        let settings = Settings { folds, repeats: 1, seed, goal: Some(GOAL), ..Settings::default() };
+        let settings = Settings::new().folds(folds).repeats(1).seed(seed).goal(GOAL);
         Ask { settings, group: Group::Program, name: "decision program, at least best single" }
     }
 
     /// Trees over image features that run one network.
     pub(super) fn feature_trees(folds: usize, seed: u64) -> Ask {
-        let settings = Settings { max_runs: 1, tests: 3, ..Ask::programs(folds, seed).settings };
+        let settings = Ask::programs(folds, seed).settings.max_runs(1).tests(3);
         Ask { settings, group: Group::FeatureTree, name: "image-features tree, at least best single" }
     }
 }
@@ -119,32 +138,32 @@ impl Ask {
 /// Trains on all rows of a profile.
 pub(super) fn trained(
     profile: &Profile,
-    table: &Table,
+    table: &BaselineTable,
     ask: &Ask,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Trained, StudyError> {
     let start = Instant::now();
-    let costs = profile.cost_vector().unwrap_or_default();
-    let front =
-        sweep(profile, &costs, table.features_ns, &ask.settings, progress).map_err(|e| StudyError(e.to_string()))?;
+    let costs = profile.median_costs(Unit::Time).map_or(Vec::new(), |costs| costs.candidates);
+    let task = Task::new(profile, Costs::time_ns(costs, table.features_ns));
+    let front = sweep(&task, &ask.settings, progress)?;
     let seconds = start.elapsed().as_secs_f64();
     let points = front.points.iter().map(|p| FrontPoint {
-        lambda_per_ms: p.lambda_per_ms,
+        price: p.price,
         accuracy: p.reward,
         over_best_single: p.over_best_single,
-        mean_ns: p.cost_ns,
+        mean_ns: p.cost,
         on_front: p.on_front,
     });
-    let point = choose(&front, GOAL).ok();
+    let point = front.meeting(GOAL).ok();
     let premodel = point.and_then(|point| front.premodel(point).ok());
     Ok(Trained { points: points.collect(), premodel, seconds })
 }
 
 /// "At least the best single network", nested: in each fold the program is trained and chosen on the training rows alone,
 /// and judged on the others.
-pub(super) fn nested(
+pub(super) fn nested_programs(
     profile: &Profile,
-    table: &Table,
+    table: &BaselineTable,
     folds: &[Fold],
     ask: &Ask,
     progress: &(dyn Fn(usize, usize) + Sync),
@@ -153,14 +172,15 @@ pub(super) fn nested(
     for (f, fold) in folds.iter().enumerate() {
         fold.test.iter().for_each(|&row| fold_of[row as usize] = f);
     }
-    // Within a fold five parts are enough to choose by.
-    let settings = Settings { folds: ask.settings.folds.min(5), ..ask.settings.clone() };
-    let found = nested_over(profile, profile, &table.costs, table.features_ns, &settings, &[GOAL], &fold_of, progress);
+    // To choose a point within a fold, five folds of its training rows are enough.
+    let settings = ask.settings.clone().folds(ask.settings.folds.min(5));
+    let task = Task::new(profile, Costs::time_ns(table.costs.clone(), table.features_ns));
+    let found = nested(&task, &settings, &[GOAL], Split::Given(&fold_of), progress);
     let mut outcome = Outcome::empty(table, ask.name.to_string(), ask.group, false);
     let all = table.all();
-    for found in found.map_err(|e| StudyError(e.to_string()))? {
+    for found in found? {
         for (row, answered) in found.answered.iter().enumerate() {
-            // An average is no candidate's answer: who chose is not judged for it.
+            // An average is no candidate's answer, so it is not compared with the fastest right candidate.
             outcome.answer[row] = match answered {
                 Answer::Candidate(c) => c.0,
                 Answer::Average(_) => NONE,
@@ -174,16 +194,16 @@ pub(super) fn nested(
     Ok(outcome)
 }
 
-/// Mean time of a program's decisions for one input in nanoseconds, all its signals given. `None` where the profile lacks
-/// one.
+/// Mean time of a program's decisions for one input in nanoseconds; the time to make its signals is not counted. `None` where the
+/// profile lacks one of them.
 pub(super) fn walk_ns(premodel: &Premodel, profile: &Profile) -> Option<f64> {
-    let mut signals = Signals::new(premodel, profile)?;
-    let rows: Vec<Vec<f32>> = (0..profile.rows()).map(|row| signals.of(row).to_vec()).collect();
+    let mut board = ProfileBoard::new(premodel, profile)?;
+    let rows: Vec<Vec<f32>> = (0..profile.rows()).map(|row| board.all(premodel, row).to_vec()).collect();
     let program = premodel.program();
     let walk = |row: &Vec<f32>| {
         let mut walk = program.start();
         while let Request::Run(_) = program.step(&mut walk, row) {}
         walk.node()
     };
-    Some(super::overhead::ns_per_call(&rows, walk))
+    Some(ns_per_call(&rows, walk))
 }

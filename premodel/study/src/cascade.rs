@@ -1,23 +1,27 @@
-//! Plain confidence cascades: networks in a fixed order, left as soon as the top-1 probability is above a threshold.
+//! Plain confidence cascades: networks run in a fixed order until the top-1 probability of one is above its threshold.
 //!
-//! All ordered pairs and triples of networks. The thresholds are those of the largest mean reward − λ · mean cost on the
-//! training rows of a fold, out of quantiles of the training rows; so each λ gives one cascade a fold, judged on the
-//! fold's test rows.
+//! All ordered pairs and triples of networks are tried. Thresholds are quantiles of the probabilities on the training rows of a
+//! fold; of all combinations, the one of the largest mean reward − price · mean cost on these rows is taken. So each price gives
+//! one cascade a fold, which is judged on the fold's test rows.
 
 use rayon::prelude::*;
 
 use trt_select_premodel::{CandidateId, Mask};
 
 use super::outcome::{Group, Outcome};
-use super::table::{Fold, Table};
+use super::table::{BaselineTable, Fold};
 
-/// Thresholds that are tried for each network of a cascade, beside "always" and "never".
+/// How many thresholds are tried for each network of a cascade, besides "always answer" and "never answer".
 const CUTS: usize = 24;
+
+/// Prices that cascades are fitted for.
+pub(super) const PRICES: usize = 24;
 
 /// Networks in their order, two or three.
 type Order = Vec<usize>;
 
-/// A cascade with thresholds, one for each network but the last: leave where the probability is above it.
+/// A cascade. Every network but the last has a threshold: where its top-1 probability is above it, it answers, and no further
+/// network runs.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cascade {
     pub(super) order: Order,
@@ -26,12 +30,13 @@ pub(super) struct Cascade {
 
 impl Cascade {
     /// How many networks run for a row.
-    pub(super) fn runs(&self, table: &Table, row: usize) -> usize {
+    pub(super) fn runs(&self, table: &BaselineTable, row: usize) -> usize {
         let leave = |(&c, &t): (&usize, &f32)| table.confidence[c][row] > t;
         self.order.iter().zip(&self.thresholds).position(leave).map_or(self.order.len(), |at| at + 1)
     }
 
-    fn record(&self, table: &Table, outcome: &mut Outcome, row: usize, all: &[usize]) {
+    /// Writes down what the cascade does on a row; it may use the networks of `all`.
+    fn record(&self, table: &BaselineTable, outcome: &mut Outcome, row: usize, all: &[usize]) {
         let ran = &self.order[..self.runs(table, row)];
         let answer = ran[ran.len() - 1] as u8;
         outcome.choice[row] = answer;
@@ -42,7 +47,7 @@ impl Cascade {
 }
 
 /// Every ordered pair and triple of the networks that have a top-1 probability; the last of a cascade needs none.
-pub(super) fn orders(table: &Table, among: &[usize]) -> Vec<Order> {
+pub(super) fn orders(table: &BaselineTable, among: &[usize]) -> Vec<Order> {
     let confident = |&c: &usize| !table.confidence[c].is_empty();
     let mut orders = Vec::new();
     for &a in among.iter().filter(|c| confident(c)) {
@@ -56,8 +61,7 @@ pub(super) fn orders(table: &Table, among: &[usize]) -> Vec<Order> {
     orders
 }
 
-/// Thresholds of a network: quantiles of its probabilities on some rows, ascending, and the bin of each row: the number of
-/// thresholds below its probability.
+/// The thresholds to choose from for a network, and the bin of each row.
 struct Cuts {
     cuts: Vec<f32>,
     bins: Vec<u8>,
@@ -73,26 +77,27 @@ impl Cuts {
         Cuts { cuts, bins }
     }
 
-    /// The threshold that rows of bin `at` and above pass.
+    /// The threshold that is passed by the rows of bin `at` and of all higher bins.
     fn threshold(&self, at: usize) -> f32 {
         if at == 0 { f32::NEG_INFINITY } else { self.cuts.get(at - 1).copied().unwrap_or(f32::INFINITY) }
     }
 
-    /// Number of choices of a threshold: none passes, all pass, and what lies between.
+    /// Number of thresholds to choose from: the cuts, one that no row passes, and one that all pass.
     fn choices(&self) -> usize {
         self.cuts.len() + 2
     }
 }
 
-/// What a choice of thresholds does to the training rows: sums of reward and cost, and the place of each threshold.
-struct Setting {
+/// What the networks of an order earn and cost on the training rows, in sums, with thresholds at some places of [`Cuts`].
+struct ThresholdTrial {
     reward: f64,
     cost: f64,
     at: [usize; 2],
 }
 
-/// All settings of an order.
-fn settings(table: &Table, order: &Order, cuts: &[Option<Cuts>], rows: &[u32]) -> Vec<Setting> {
+/// Tries every combination of thresholds of an order. Rows are counted by the bins of their first two networks once; sums over
+/// all rows below a pair of thresholds then are prefix sums.
+fn threshold_trials(table: &BaselineTable, order: &Order, cuts: &[Option<Cuts>], rows: &[u32]) -> Vec<ThresholdTrial> {
     let empty = || Cuts { cuts: Vec::new(), bins: Vec::new() };
     let no_cuts = empty();
     let of = |stage: usize| cuts[order[stage]].as_ref().unwrap_or(&no_cuts);
@@ -108,7 +113,7 @@ fn settings(table: &Table, order: &Order, cuts: &[Option<Cuts>], rows: &[u32]) -
             *sum += f64::from(table.rewards[c][row as usize]);
         }
     }
-    // Below a threshold in both directions: prefix sums, exclusive.
+    // `below[at(i, j)]` sums over all rows whose bins lie below i and below j.
     let mut below = vec![[0.0_f64; 4]; (high + 1) * (wide + 1)];
     let at = |i: usize, j: usize| i * (wide + 1) + j;
     for i in 0..high {
@@ -127,14 +132,14 @@ fn settings(table: &Table, order: &Order, cuts: &[Option<Cuts>], rows: &[u32]) -
         let open = below[at(i, wide)];
         if !three {
             let reward = total[1] - open[1] + open[2];
-            found.push(Setting { reward, cost: total[0] * cost(0) + open[0] * cost(1), at: [i, 0] });
+            found.push(ThresholdTrial { reward, cost: total[0] * cost(0) + open[0] * cost(1), at: [i, 0] });
             continue;
         }
         for j in 0..wide {
             let deep = below[at(i, j)];
             let reward = total[1] - open[1] + open[2] - deep[2] + deep[3];
             let cost = total[0] * cost(0) + open[0] * cost(1) + deep[0] * cost(2);
-            found.push(Setting { reward, cost, at: [i, j] });
+            found.push(ThresholdTrial { reward, cost, at: [i, j] });
         }
     }
     found
@@ -153,11 +158,12 @@ struct Chosen {
     by_price: Vec<Cascade>,
     /// By order, then price.
     by_order: Vec<Vec<Cascade>>,
-    /// The cheapest that is at least as good as the best single network, or that network alone.
+    /// The cheapest cascade that is at least as good as the best single network; where there is none, that network alone.
     at_least: Cascade,
 }
 
-fn choose(table: &Table, orders: &[Order], among: &[usize], fold: &Fold, prices: &[f64]) -> Chosen {
+/// Fits thresholds on the training rows of a fold.
+fn fit_fold(table: &BaselineTable, orders: &[Order], among: &[usize], fold: &Fold, prices: &[f64]) -> Chosen {
     let cuts: Vec<Option<Cuts>> = (0..table.names.len())
         .map(|c| (!table.confidence[c].is_empty()).then(|| Cuts::new(&table.confidence[c], &fold.train)))
         .collect();
@@ -173,11 +179,11 @@ fn choose(table: &Table, orders: &[Order], among: &[usize], fold: &Fold, prices:
     let mut by_price: Vec<Option<(f64, Cascade)>> = vec![None; prices.len()];
     let mut by_order = Vec::with_capacity(orders.len());
     for order in orders {
-        let settings = settings(table, order, &cuts, &fold.train);
+        let trials = threshold_trials(table, order, &cuts, &fold.train);
         let mut of_order = Vec::with_capacity(prices.len());
         for (price, best) in prices.iter().zip(&mut by_price) {
             let mut top = (f64::NEG_INFINITY, [0; 2]);
-            for s in &settings {
+            for s in &trials {
                 let value = s.reward - price * s.cost;
                 if value > top.0 {
                     top = (value, s.at);
@@ -190,7 +196,7 @@ fn choose(table: &Table, orders: &[Order], among: &[usize], fold: &Fold, prices:
             of_order.push(found);
         }
         by_order.push(of_order);
-        for s in &settings {
+        for s in &trials {
             if s.reward >= needed - 1e-9 && s.cost < cheapest.0 {
                 cheapest = (s.cost, cascade(order, s.at));
             }
@@ -201,11 +207,12 @@ fn choose(table: &Table, orders: &[Order], among: &[usize], fold: &Fold, prices:
 
 /// One cascade order at one price, judged by cross-validation.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct CascadePoint {
     /// The networks in their order.
     pub order: Vec<CandidateId>,
     /// Price in reward per nanosecond.
-    pub lambda_per_ns: f64,
+    pub price_per_ns: f64,
     /// Mean reward.
     pub accuracy: f64,
     /// Mean time of an answer.
@@ -216,13 +223,14 @@ pub struct CascadePoint {
 pub(super) struct Cascades {
     /// By price: the best of all orders, chosen by the training rows of each fold.
     pub(super) by_price: Vec<Outcome>,
-    /// By order and price: of each order the points that none of the same order beats.
+    /// By order and price: of each order the points that no other price of this order beats.
     pub(super) by_order: Vec<CascadePoint>,
     /// The cheapest that is at least as good as the best single network on the training rows.
     pub(super) at_least: Outcome,
 }
 
-/// The points that no other one beats in one of reward and time and equals in the other; of equals the first.
+/// The points without those that another point beats: has as much reward in as little time, and more of the one or less of the
+/// other. Of equal points the first stays.
 fn unbeaten(points: &[CascadePoint]) -> Vec<CascadePoint> {
     let beaten = |(i, p): (usize, &CascadePoint)| {
         points.iter().enumerate().any(|(j, q)| {
@@ -233,9 +241,9 @@ fn unbeaten(points: &[CascadePoint]) -> Vec<CascadePoint> {
     points.iter().enumerate().filter(|&(i, p)| !beaten((i, p))).map(|(_, p)| p.clone()).collect()
 }
 
-/// Judges all cascades of some networks; `done` is told of each fold. `None` where no network has a top-1 probability.
+/// Judges all cascades of some networks; `done` is called after each fold. `None` where no network has a top-1 probability.
 pub(super) fn cascades(
-    table: &Table,
+    table: &BaselineTable,
     among: &[usize],
     folds: &[Fold],
     prices: &[f64],
@@ -248,7 +256,7 @@ pub(super) fn cascades(
     let chosen: Vec<Chosen> = folds
         .par_iter()
         .map(|fold| {
-            let chosen = choose(table, &orders, among, fold, prices);
+            let chosen = fit_fold(table, &orders, among, fold, prices);
             done();
             chosen
         })
@@ -269,7 +277,7 @@ pub(super) fn cascades(
         .par_iter()
         .enumerate()
         .map(|(o, order)| {
-            let point = |(p, &lambda_per_ns): (usize, &f64)| {
+            let point = |(p, &price_per_ns): (usize, &f64)| {
                 let (mut reward, mut cost) = (0.0, 0.0);
                 for (fold, chosen) in folds.iter().zip(&chosen) {
                     let cascade = &chosen.by_order[o][p];
@@ -280,7 +288,7 @@ pub(super) fn cascades(
                     }
                 }
                 let order = order.iter().map(|&c| CandidateId(c as u8)).collect();
-                CascadePoint { order, lambda_per_ns, accuracy: reward / tested, mean_ns: cost / tested }
+                CascadePoint { order, price_per_ns, accuracy: reward / tested, mean_ns: cost / tested }
             };
             unbeaten(&prices.iter().enumerate().map(point).collect::<Vec<_>>())
         })
@@ -313,7 +321,7 @@ mod tests {
     }
 
     /// 400 rows: net0 is right exactly where its probability is above 0.6; net1 always is.
-    fn told_by_confidence() -> Table {
+    fn told_by_confidence() -> BaselineTable {
         let mut rng = Rng::new(4);
         let confidence: Vec<f32> = (0..400).map(|_| rng.unit() as f32).collect();
         let right: Vec<f32> = confidence.iter().map(|&c| f32::from(c > 0.6)).collect();
@@ -333,7 +341,7 @@ mod tests {
         let rows: Vec<u32> = (0..200).step_by(2).collect();
         let cuts: Vec<Option<Cuts>> = table.confidence.iter().map(|v| Some(Cuts::new(v, &rows))).collect();
         for order in [vec![0, 1, 2], vec![2, 0, 1], vec![1, 2]] {
-            for s in settings(&table, &order, &cuts, &rows) {
+            for s in threshold_trials(&table, &order, &cuts, &rows) {
                 let thresholds = order[..order.len() - 1].iter().zip(s.at);
                 let thresholds = thresholds.map(|(&c, at)| cuts[c].as_ref().unwrap().threshold(at)).collect();
                 let cascade = Cascade { order: order.clone(), thresholds };
@@ -367,7 +375,7 @@ mod tests {
 
     #[test]
     fn points_that_are_beaten_go() {
-        let point = |accuracy, mean_ns| CascadePoint { order: Vec::new(), lambda_per_ns: 0.0, accuracy, mean_ns };
+        let point = |accuracy, mean_ns| CascadePoint { order: Vec::new(), price_per_ns: 0.0, accuracy, mean_ns };
         let points = [point(0.5, 1.0), point(0.5, 2.0), point(0.6, 2.0), point(0.6, 2.0), point(0.4, 0.5)];
         assert_eq!(unbeaten(&points), [point(0.5, 1.0), point(0.6, 2.0), point(0.4, 0.5)]);
     }

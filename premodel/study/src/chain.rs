@@ -1,22 +1,24 @@
 //! The papers' premodel: classifiers over image features choose one network before any has run.
 //!
-//! A chain asks of its networks in order, by one binary classifier each, whether this one should run; the first yes decides.
-//! Stage `i` is trained on the rows whose fastest right network is not one of the stages before it, and says yes to those
-//! for which it is this one. Where every stage says no, no network is expected to be right, and the chain's most capable
-//! one on the training rows answers. A single classifier chooses between the same networks and "none" at once.
+//! A chain has one stage for each of its networks: a binary classifier that says whether this network should run. The first
+//! stage that says yes decides. A stage is trained on the rows whose fastest right network is none of the stages before it,
+//! and should say yes where it is its own. Where every stage says no, no network is expected to be right, and the network
+//! answers that was the most capable one on the training rows. A single classifier chooses between the same networks and
+//! "none" at once.
 
 use rayon::prelude::*;
 
 use trt_select_premodel::{CandidateId, Mask};
 
-use super::classify::{Kind, fit};
+use super::classify::{ClassifierKind, fit};
 use super::outcome::{Group, Outcome};
-use super::table::{Fold, NONE, Scaled, Table};
+use super::table::{BaselineTable, Fold, NONE, Scaled};
 
 /// The kinds that chains are made of.
-pub(super) const STAGES: [Kind; 3] = [Kind::Knn, Kind::Tree, Kind::Svm];
+pub(super) const STAGES: [ClassifierKind; 3] = [ClassifierKind::Knn, ClassifierKind::Tree, ClassifierKind::Svm];
 /// The kinds that stand alone.
-pub(super) const ALONE: [Kind; 4] = [Kind::Knn, Kind::Tree, Kind::Svm, Kind::Bayes];
+pub(super) const ALONE: [ClassifierKind; 4] =
+    [ClassifierKind::Knn, ClassifierKind::Tree, ClassifierKind::Svm, ClassifierKind::Bayes];
 
 /// A fold together with the networks that its training rows chose, in the chain's order.
 #[derive(Clone, Debug)]
@@ -25,27 +27,56 @@ pub(super) struct Part {
     pub(super) set: Vec<usize>,
 }
 
-/// For the stages of a chain the rows to train on and whether each is a yes.
-pub(super) fn stage_rows(table: &Table, set: &[usize], train: &[u32]) -> Vec<(Vec<usize>, Vec<usize>)> {
+/// What a stage of a chain is trained on.
+#[derive(Debug, PartialEq)]
+pub(super) struct StageRows {
+    /// Places among the training rows.
+    pub(super) rows: Vec<usize>,
+    /// For each of them 1 for a yes, else 0.
+    pub(super) is_own: Vec<usize>,
+}
+
+/// What the stages of a chain are trained on.
+pub(super) fn stage_rows(table: &BaselineTable, set: &[usize], train: &[u32]) -> Vec<StageRows> {
     let labels: Vec<u8> = train.iter().map(|&row| table.fastest_right(set, row as usize)).collect();
     let stage = |at: usize| {
         let before = &set[..at];
-        let open: Vec<usize> = (0..train.len()).filter(|&i| !before.contains(&usize::from(labels[i]))).collect();
-        let yes = open.iter().map(|&i| usize::from(usize::from(labels[i]) == set[at])).collect();
-        (open, yes)
+        let rows: Vec<usize> = (0..train.len()).filter(|&i| !before.contains(&usize::from(labels[i]))).collect();
+        let is_own = rows.iter().map(|&i| usize::from(usize::from(labels[i]) == set[at])).collect();
+        StageRows { rows, is_own }
     };
     (0..set.len()).map(stage).collect()
 }
 
+/// Scaled features of a part's training rows and test rows.
+struct PartFeatures {
+    train: Scaled,
+    test: Scaled,
+}
+
+impl PartFeatures {
+    fn new(table: &BaselineTable, features: &[usize], fold: &Fold) -> PartFeatures {
+        PartFeatures {
+            train: Scaled::new(table, features, &fold.train, &fold.train),
+            test: Scaled::new(table, features, &fold.train, &fold.test),
+        }
+    }
+}
+
 /// What every stage says to every test row of a part: by kind, stage, row.
-fn stage_answers(table: &Table, features: &[usize], part: &Part, kinds: &[Kind], seed: u64) -> Vec<Vec<Vec<bool>>> {
-    let x = Scaled::new(table, features, &part.fold.train, &part.fold.train);
-    let asked = Scaled::new(table, features, &part.fold.train, &part.fold.test);
+fn stage_answers(
+    table: &BaselineTable,
+    features: &[usize],
+    part: &Part,
+    kinds: &[ClassifierKind],
+    seed: u64,
+) -> Vec<Vec<Vec<bool>>> {
+    let x = PartFeatures::new(table, features, &part.fold);
     let stages = stage_rows(table, &part.set, &part.fold.train);
-    let of_kind = |&kind: &Kind| {
-        let of_stage = |(rows, yes): &(Vec<usize>, Vec<usize>)| {
-            let fitted = fit(kind, &x.pick(rows), yes, 2, seed);
-            (0..asked.rows()).map(|row| fitted.predict(asked.row(row)) == 1).collect()
+    let of_kind = |&kind: &ClassifierKind| {
+        let of_stage = |stage: &StageRows| {
+            let fitted = fit(kind, &x.train.pick(&stage.rows), &stage.is_own, 2, seed);
+            (0..x.test.rows()).map(|row| fitted.predict(x.test.row(row)) == 1).collect()
         };
         stages.iter().map(of_stage).collect()
     };
@@ -57,26 +88,45 @@ pub(super) fn first_yes(set: &[usize], says: impl Fn(usize) -> bool) -> u8 {
     (0..set.len()).find(|&stage| says(stage)).map_or(NONE, |stage| set[stage] as u8)
 }
 
-/// Writes down what was chosen for the test rows of a part.
-fn record(table: &Table, outcome: &mut Outcome, part: &Part, choice: impl Fn(usize) -> u8) {
+/// What a selector does on a row.
+struct Decision {
+    row: usize,
+    /// The network that it chooses, or [`NONE`].
+    choice: u8,
+    /// What would have been best.
+    truth: u8,
+    /// The network that answers.
+    answer: u8,
+}
+
+/// What a selector does on the test rows of a part; `choose` is given the place of a row among them.
+fn decisions(table: &BaselineTable, part: &Part, choose: impl Fn(usize) -> u8) -> Vec<Decision> {
     let capable = table.most_capable(&part.set, &part.fold.train) as u8;
-    for (i, &row) in part.fold.test.iter().enumerate() {
-        let (row, choice) = (row as usize, choice(i));
+    let decision = |(i, &row): (usize, &u32)| {
+        let (row, choice) = (row as usize, choose(i));
         let answer = if choice == NONE { capable } else { choice };
+        Decision { row, choice, truth: table.fastest_right(&part.set, row), answer }
+    };
+    part.fold.test.iter().enumerate().map(decision).collect()
+}
+
+/// Writes down what a selector does on the test rows of a part.
+fn record(table: &BaselineTable, outcome: &mut Outcome, part: &Part, choose: impl Fn(usize) -> u8) {
+    for Decision { row, choice, truth, answer } in decisions(table, part, choose) {
         outcome.choice[row] = choice;
-        outcome.truth[row] = table.fastest_right(&part.set, row);
+        outcome.truth[row] = truth;
         outcome.answer[row] = answer;
         outcome.runs[row] = Mask::of(CandidateId(answer));
     }
 }
 
-/// Every chain of the kinds given, one kind a stage, judged by cross-validation; `done` is told of each part.
+/// Every chain of the kinds given, one kind a stage, judged by cross-validation; `done` is called after each part.
 /// Three kinds and three networks make 27 chains. The first is that of the first kind throughout.
 pub(super) fn chains(
-    table: &Table,
+    table: &BaselineTable,
     features: &[usize],
     parts: &[Part],
-    kinds: &[Kind],
+    kinds: &[ClassifierKind],
     seed: u64,
     done: &(dyn Fn() + Sync),
 ) -> Vec<Outcome> {
@@ -91,7 +141,7 @@ pub(super) fn chains(
     let stages = parts.iter().map(|p| p.set.len()).max().unwrap_or(0);
     let count = kinds.len().pow(stages as u32);
     let chain = |number: usize| {
-        // The digits of the number say the kind of each stage, the first stage's digit first.
+        // Written with as many digits as there are stages, the number says the kind of each stage, from the first digit on.
         let kind_of = |stage: usize| number / kinds.len().pow((stages - 1 - stage) as u32) % kinds.len();
         let names: Vec<&str> = (0..stages).map(|stage| kinds[kind_of(stage)].name()).collect();
         let mut outcome = Outcome::empty(table, format!("chain {}", names.join(".")), Group::Chain, true);
@@ -103,22 +153,21 @@ pub(super) fn chains(
     (0..count).map(chain).collect()
 }
 
-/// Single classifiers, judged by cross-validation; `done` is told of each.
+/// Single classifiers, judged by cross-validation; `done` is called after each.
 pub(super) fn classifiers(
-    table: &Table,
+    table: &BaselineTable,
     features: &[usize],
     parts: &[Part],
-    kinds: &[Kind],
+    kinds: &[ClassifierKind],
     seed: u64,
     done: &(dyn Fn() + Sync),
 ) -> Vec<Outcome> {
     let outcomes = kinds.par_iter().map(|&kind| {
         let mut outcome = Outcome::empty(table, format!("single {}", kind.name()), Group::Classifier, true);
         for part in parts {
-            let x = Scaled::new(table, features, &part.fold.train, &part.fold.train);
-            let asked = Scaled::new(table, features, &part.fold.train, &part.fold.test);
-            let fitted = fit(kind, &x, &class_numbers(table, part), part.set.len() + 1, seed);
-            let chosen: Vec<usize> = (0..asked.rows()).map(|row| fitted.predict(asked.row(row))).collect();
+            let x = PartFeatures::new(table, features, &part.fold);
+            let fitted = fit(kind, &x.train, &class_numbers(table, part), part.set.len() + 1, seed);
+            let chosen: Vec<usize> = (0..x.test.rows()).map(|row| fitted.predict(x.test.row(row))).collect();
             record(table, &mut outcome, part, |i| part.set.get(chosen[i]).map_or(NONE, |&c| c as u8));
         }
         done();
@@ -128,7 +177,7 @@ pub(super) fn classifiers(
 }
 
 /// Labels of the training rows as places in the set; one past its end is "none".
-pub(super) fn class_numbers(table: &Table, part: &Part) -> Vec<usize> {
+pub(super) fn class_numbers(table: &BaselineTable, part: &Part) -> Vec<usize> {
     let label = |&row: &u32| {
         let fastest = usize::from(table.fastest_right(&part.set, row as usize));
         part.set.iter().position(|&c| c == fastest).unwrap_or(part.set.len())
@@ -136,26 +185,35 @@ pub(super) fn class_numbers(table: &Table, part: &Part) -> Vec<usize> {
     part.fold.train.iter().map(label).collect()
 }
 
-/// Selector accuracy and answer accuracy of the chain of nearest neighbours, on the rows that the parts test.
-pub(super) fn knn_chain_accuracy(table: &Table, features: &[usize], parts: &[Part]) -> (f64, f64) {
-    let counts: Vec<(usize, f64, usize)> = parts
+/// How good a chain is, in its two ways.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ChainAccuracy {
+    /// Share of rows on which it foretold the fastest right network, or rightly that none is right.
+    pub selector: f64,
+    /// Mean reward of its answers.
+    pub answers: f64,
+}
+
+/// The accuracies of the chain of nearest neighbours, on the rows that the parts test.
+pub(super) fn knn_chain_accuracy(table: &BaselineTable, features: &[usize], parts: &[Part]) -> ChainAccuracy {
+    let sums: Vec<ChainAccuracy> = parts
         .par_iter()
         .map(|part| {
-            let said = stage_answers(table, features, part, &[Kind::Knn], 0);
-            let capable = table.most_capable(&part.set, &part.fold.train);
-            let (mut chosen, mut reward) = (0, 0.0);
-            for (i, &row) in part.fold.test.iter().enumerate() {
-                let choice = first_yes(&part.set, |stage| said[0][stage][i]);
-                chosen += usize::from(choice == table.fastest_right(&part.set, row as usize));
-                let answer = if choice == NONE { capable } else { usize::from(choice) };
-                reward += f64::from(table.rewards[answer][row as usize]);
+            let said = stage_answers(table, features, part, &[ClassifierKind::Knn], 0);
+            let decisions = decisions(table, part, |i| first_yes(&part.set, |stage| said[0][stage][i]));
+            let reward = |d: &Decision| f64::from(table.rewards[usize::from(d.answer)][d.row]);
+            ChainAccuracy {
+                selector: decisions.iter().filter(|d| d.choice == d.truth).count() as f64,
+                answers: decisions.iter().map(reward).sum(),
             }
-            (chosen, reward, part.fold.test.len())
         })
         .collect();
-    let rows = counts.iter().map(|c| c.2).sum::<usize>() as f64;
-    let chosen = counts.iter().map(|c| c.0).sum::<usize>() as f64;
-    (chosen / rows, counts.iter().map(|c| c.1).sum::<f64>() / rows)
+    let rows = parts.iter().map(|part| part.fold.test.len()).sum::<usize>() as f64;
+    ChainAccuracy {
+        selector: sums.iter().map(|s| s.selector).sum::<f64>() / rows,
+        answers: sums.iter().map(|s| s.answers).sum::<f64>() / rows,
+    }
 }
 
 /// Parts of which each uses the same networks.
@@ -185,15 +243,16 @@ mod tests {
         let rewards: [&[f32]; 3] = [&[1.0, 1.0, 0.0, 0.0, 0.0], &[0.0, 1.0, 1.0, 0.0, 0.0], &[0.0, 0.0, 0.0, 1.0, 0.0]];
         let table = by_hand(&[1.0, 2.0, 3.0], &rewards, &[]);
         let stages = stage_rows(&table, &[0, 1, 2], &[0, 1, 2, 3, 4]);
-        assert_eq!(stages[0], (vec![0, 1, 2, 3, 4], vec![1, 1, 0, 0, 0]));
-        assert_eq!(stages[1], (vec![2, 3, 4], vec![1, 0, 0]), "row 1 is net0's, the faster one");
-        assert_eq!(stages[2], (vec![3, 4], vec![1, 0]));
+        let expected = |rows: Vec<usize>, is_own: Vec<usize>| StageRows { rows, is_own };
+        assert_eq!(stages[0], expected(vec![0, 1, 2, 3, 4], vec![1, 1, 0, 0, 0]));
+        assert_eq!(stages[1], expected(vec![2, 3, 4], vec![1, 0, 0]), "row 1 is net0's, the faster one");
+        assert_eq!(stages[2], expected(vec![3, 4], vec![1, 0]));
         // Another order of the chain does not change whose row it is.
-        assert_eq!(stage_rows(&table, &[1, 0], &[0, 1, 2])[0], (vec![0, 1, 2], vec![0, 0, 1]));
+        assert_eq!(stage_rows(&table, &[1, 0], &[0, 1, 2])[0], expected(vec![0, 1, 2], vec![0, 0, 1]));
     }
 
     /// 300 rows: the feature tells the fastest right network exactly, in thirds: net0, net1, none.
-    fn told_by_a_feature() -> Table {
+    fn told_by_a_feature() -> BaselineTable {
         let third = |row: usize| row / 100;
         let column = |f: &dyn Fn(usize) -> f32| (0..300).map(f).collect::<Vec<f32>>();
         let (a, b) = (column(&|r| f32::from(third(r) == 0)), column(&|r| f32::from(third(r) <= 1)));
@@ -207,14 +266,22 @@ mod tests {
     fn what_the_features_tell_is_learnt() {
         let table = told_by_a_feature();
         let parts = same_set(folds(&table.all_rows(), 10, 1), &[0, 1]);
-        let chain = &chains(&table, &[0], &parts, &[Kind::Knn], 1, &|| ())[0];
+        let chain = &chains(&table, &[0], &parts, &[ClassifierKind::Knn], 1, &|| ())[0];
         assert_eq!((chain.name.as_str(), chain.selector_accuracy()), ("chain knn.knn", 1.0));
         // A right choice of "none" is no right answer; the most capable network is asked then.
         assert!((chain.answer_accuracy(&table) - 2.0 / 3.0).abs() < 1e-9);
         assert!(chain.choice[250] == NONE && chain.answer[250] == 1);
         assert!((chain.mean_cost(&table) - (0.25 + (1.0 + 5.0 + 5.0) / 3.0)).abs() < 1e-9);
-        assert_eq!(knn_chain_accuracy(&table, &[0], &parts), (1.0, chain.answer_accuracy(&table)));
-        for alone in classifiers(&table, &[0], &parts, &[Kind::Knn, Kind::Tree, Kind::Bayes], 1, &|| ()) {
+        let of_knn = knn_chain_accuracy(&table, &[0], &parts);
+        assert_eq!((of_knn.selector, of_knn.answers), (1.0, chain.answer_accuracy(&table)));
+        for alone in classifiers(
+            &table,
+            &[0],
+            &parts,
+            &[ClassifierKind::Knn, ClassifierKind::Tree, ClassifierKind::Bayes],
+            1,
+            &|| (),
+        ) {
             assert!(alone.selector_accuracy() > 0.98, "{} {}", alone.name, alone.selector_accuracy());
         }
     }

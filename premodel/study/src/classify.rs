@@ -1,10 +1,11 @@
 //! The papers' classifiers over a few scaled features: k nearest neighbours, decision tree, support vectors, naive Bayes.
 //!
-//! Written here and not taken from a crate, since what crates have did not serve (measured 2026-11-21): smartcore 0.7 takes
-//! 33 s for one support vector machine on 2,000 rows where this takes well below a second, and its naive Bayes fails on a
-//! feature that is constant within a class; linfa 0.8 has no k-nearest-neighbours classifier, and its trees break ties in the
-//! order of a hash map, so that the same seed does not give the same table. The tests hold these against smartcore's.
+//! They are written here because no crate did what is needed (measured 2026-11-21): smartcore 0.7 takes 33 s for one support
+//! vector machine on 2,000 rows, where this takes well below a second, and its naive Bayes fails on a feature that is constant
+//! within a class; linfa 0.8 has no k-nearest-neighbours classifier, and its trees break ties in the order of a hash map, so that
+//! the same seed does not give the same table. The tests compare these with smartcore's.
 
+use super::classifier::{Classifier, majority};
 use super::svm::Machines;
 use super::table::Scaled;
 use super::tree::Tree;
@@ -18,7 +19,7 @@ const SMOOTHING: f64 = 1e-9;
 
 /// Which classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ClassifierKind {
     /// k = 5, Euclidean, each neighbour one vote.
     Knn,
     /// CART by Gini impurity, depth 16.
@@ -29,36 +30,30 @@ pub(super) enum Kind {
     Bayes,
 }
 
-impl Kind {
+impl ClassifierKind {
     /// Name in tables.
     pub(super) const fn name(self) -> &'static str {
         match self {
-            Kind::Knn => "knn",
-            Kind::Tree => "dt",
-            Kind::Svm => "svm",
-            Kind::Bayes => "nb",
+            ClassifierKind::Knn => "knn",
+            ClassifierKind::Tree => "dt",
+            ClassifierKind::Svm => "svm",
+            ClassifierKind::Bayes => "nb",
         }
     }
 }
 
-/// A fitted classifier. Classes are numbers from 0.
-pub(super) trait Classifier: Send + Sync {
-    /// The class of one row of features.
-    fn predict(&self, x: &[f32]) -> usize;
-}
-
-/// Fits a classifier. With one class in training (or no row at all: class 0) it always answers that one. Whatever draws
-/// numbers draws them from the seed.
-pub(super) fn fit(kind: Kind, x: &Scaled, y: &[usize], classes: usize, seed: u64) -> Box<dyn Classifier> {
+/// Fits a classifier. Where all training rows are of one class, it always answers with that class; where there is no row, with
+/// class 0. Random numbers come from the seed.
+pub(super) fn fit(kind: ClassifierKind, x: &Scaled, y: &[usize], classes: usize, seed: u64) -> Box<dyn Classifier> {
     let first = y.first().copied().unwrap_or(0);
     if y.iter().all(|&class| class == first) {
         return Box::new(Always(first));
     }
     match kind {
-        Kind::Knn => Box::new(Knn { x: x.clone(), y: y.to_vec(), classes }),
-        Kind::Tree => Box::new(Tree::fit(x, y, classes, TREE_DEPTH)),
-        Kind::Svm => Box::new(Machines::fit(x, y, classes, seed)),
-        Kind::Bayes => Box::new(Bayes::fit(x, y, classes)),
+        ClassifierKind::Knn => Box::new(Knn { x: x.clone(), y: y.to_vec(), classes }),
+        ClassifierKind::Tree => Box::new(Tree::fit(x, y, classes, TREE_DEPTH)),
+        ClassifierKind::Svm => Box::new(Machines::fit(x, y, classes, seed)),
+        ClassifierKind::Bayes => Box::new(Bayes::fit(x, y, classes)),
     }
 }
 
@@ -68,12 +63,6 @@ impl Classifier for Always {
     fn predict(&self, _: &[f32]) -> usize {
         self.0
     }
-}
-
-/// The class of most votes; of two with as many, the lower number.
-pub(super) fn majority(votes: &[usize]) -> usize {
-    let most = votes.iter().copied().max().unwrap_or(0);
-    votes.iter().position(|&v| v == most).unwrap_or(0)
 }
 
 struct Knn {
@@ -103,8 +92,18 @@ impl Classifier for Knn {
 }
 
 struct Bayes {
-    /// Of each class that occurs: its number, logarithm of its share, mean and variance of each feature.
-    classes: Vec<(usize, f64, Vec<f64>, Vec<f64>)>,
+    /// The classes that occur in training.
+    classes: Vec<BayesClass>,
+}
+
+/// One class as naive Bayes sees it: every feature is normally distributed, on its own.
+struct BayesClass {
+    class: usize,
+    /// Logarithm of its share of the training rows.
+    log_share: f64,
+    /// By feature.
+    means: Vec<f64>,
+    variances: Vec<f64>,
 }
 
 fn mean_variance(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
@@ -131,7 +130,7 @@ impl Bayes {
                     (mean, variance + added)
                 })
                 .unzip();
-            (class, share.ln(), means, variances)
+            BayesClass { class, log_share: share.ln(), means, variances }
         });
         Bayes { classes: fitted.collect() }
     }
@@ -139,16 +138,16 @@ impl Bayes {
 
 impl Classifier for Bayes {
     fn predict(&self, x: &[f32]) -> usize {
-        let score = |(_, share, means, variances): &(usize, f64, Vec<f64>, Vec<f64>)| {
-            let terms = x.iter().zip(means).zip(variances);
+        let score = |class: &BayesClass| {
+            let terms = x.iter().zip(&class.means).zip(&class.variances);
             let log = terms.map(|((&x, m), v)| v.ln() + (f64::from(x) - m).powi(2) / v).sum::<f64>();
-            share - 0.5 * log
+            class.log_share - 0.5 * log
         };
         let mut best = (f64::NEG_INFINITY, 0);
         for class in &self.classes {
             let score = score(class);
             if score > best.0 {
-                best = (score, class.0);
+                best = (score, class.class);
             }
         }
         best.1
@@ -168,24 +167,24 @@ mod tests {
     fn neighbours_by_hand() {
         // On a line at 0, 1, 2, 3, 4, 10, 11, 12. From 0.4 the five nearest are 0 to 4: classes 0 0 1 1 1.
         let x = scaled(&[&[0.0], &[1.0], &[2.0], &[3.0], &[4.0], &[10.0], &[11.0], &[12.0]]);
-        let knn = fit(Kind::Knn, &x, &[0, 0, 1, 1, 1, 0, 0, 0], 2, 0);
+        let knn = fit(ClassifierKind::Knn, &x, &[0, 0, 1, 1, 1, 0, 0, 0], 2, 0);
         assert_eq!(knn.predict(&[0.4]), 1);
         // From 9: 10, 11, 12, 4, 3 with classes 0 0 0 1 1.
         assert_eq!(knn.predict(&[9.0]), 0);
         // Three classes, 2 2 1: the lower number of the two that tie.
-        let knn = fit(Kind::Knn, &x, &[2, 2, 1, 1, 0, 0, 0, 0], 3, 0);
+        let knn = fit(ClassifierKind::Knn, &x, &[2, 2, 1, 1, 0, 0, 0, 0], 3, 0);
         assert_eq!(knn.predict(&[0.4]), 1);
         // Fewer rows than neighbours: all vote.
-        let knn = fit(Kind::Knn, &scaled(&[&[0.0], &[1.0], &[9.0]]), &[1, 0, 0], 2, 0);
+        let knn = fit(ClassifierKind::Knn, &scaled(&[&[0.0], &[1.0], &[9.0]]), &[1, 0, 0], 2, 0);
         assert_eq!(knn.predict(&[0.0]), 0);
         // Two features: Euclidean, not the sum of distances. (3, 3) is 4.24 away and (0, 5) is 5.
         let x = scaled(&[&[3.0, 3.0], &[0.0, 5.0], &[0.0, 5.0], &[0.0, 5.0], &[3.0, 3.0], &[3.0, 3.0], &[0.0, 5.0]]);
-        assert_eq!(fit(Kind::Knn, &x, &[1, 0, 0, 0, 1, 1, 0], 2, 0).predict(&[0.0, 0.0]), 1);
+        assert_eq!(fit(ClassifierKind::Knn, &x, &[1, 0, 0, 0, 1, 1, 0], 2, 0).predict(&[0.0, 0.0]), 1);
     }
 
     #[test]
     fn one_class_and_no_row() {
-        for kind in [Kind::Knn, Kind::Tree, Kind::Svm, Kind::Bayes] {
+        for kind in [ClassifierKind::Knn, ClassifierKind::Tree, ClassifierKind::Svm, ClassifierKind::Bayes] {
             assert_eq!(fit(kind, &scaled(&[&[0.0], &[1.0]]), &[2, 2], 3, 0).predict(&[7.0]), 2);
             assert_eq!(fit(kind, &Scaled { width: 1, values: Vec::new() }, &[], 3, 0).predict(&[7.0]), 0);
         }
@@ -195,12 +194,12 @@ mod tests {
     fn bayes_by_hand() {
         // Class 0: −1, 1 (mean 0, variance 1); class 1: 3, 5, 3, 5 (mean 4, variance 1). Shares 1/3 and 2/3.
         let x = scaled(&[&[-1.0], &[1.0], &[3.0], &[5.0], &[3.0], &[5.0]]);
-        let bayes = fit(Kind::Bayes, &x, &[0, 0, 1, 1, 1, 1], 2, 0);
+        let bayes = fit(ClassifierKind::Bayes, &x, &[0, 0, 1, 1, 1, 1], 2, 0);
         // ln(1/3) − x²/2 = ln(2/3) − (x − 4)²/2 where x = 2 − ln(2)/4 = 1.8267.
         assert_eq!((bayes.predict(&[1.82]), bayes.predict(&[1.84])), (0, 1));
         // A constant feature changes nothing.
         let x = scaled(&[&[-1.0, 0.5], &[1.0, 0.5], &[3.0, 0.5], &[5.0, 0.5], &[3.0, 0.5], &[5.0, 0.5]]);
-        let bayes = fit(Kind::Bayes, &x, &[0, 0, 1, 1, 1, 1], 2, 0);
+        let bayes = fit(ClassifierKind::Bayes, &x, &[0, 0, 1, 1, 1, 1], 2, 0);
         assert_eq!((bayes.predict(&[1.82, 0.5]), bayes.predict(&[1.84, 0.5])), (0, 1));
     }
 
@@ -242,14 +241,14 @@ mod tests {
 
         let settings = KNNClassifierParameters::default().with_k(NEIGHBOURS);
         let theirs = KNNClassifier::fit(&dense(&x), &labels, settings).unwrap().predict(&dense(&asked)).unwrap();
-        assert_eq!(ours(Kind::Knn), theirs, "no two distances tie here");
+        assert_eq!(ours(ClassifierKind::Knn), theirs, "no two distances tie here");
 
         let theirs = GaussianNB::fit(&dense(&x), &labels, Default::default()).unwrap().predict(&dense(&asked)).unwrap();
-        assert_eq!(ours(Kind::Bayes), theirs);
+        assert_eq!(ours(ClassifierKind::Bayes), theirs);
 
         let settings = DecisionTreeClassifierParameters::default().with_max_depth(TREE_DEPTH as u16);
         let theirs = DecisionTreeClassifier::fit(&dense(&x), &labels, settings).unwrap().predict(&dense(&asked));
-        let (ours_tree, theirs) = (ours(Kind::Tree), theirs.unwrap());
+        let (ours_tree, theirs) = (ours(ClassifierKind::Tree), theirs.unwrap());
         // Splits of equal gain may be broken otherwise.
         assert!(agree(&ours_tree, &theirs) >= 450, "{}", agree(&ours_tree, &theirs));
         assert!(right(&ours_tree).abs_diff(right(&theirs)) <= 20, "{} {}", right(&ours_tree), right(&theirs));
@@ -260,7 +259,7 @@ mod tests {
         let theirs: Vec<f64> = SVC::fit(&x_dense, &signs, &settings).unwrap().predict(&asked_dense).unwrap();
         let theirs: Vec<u32> = theirs.iter().map(|&s| u32::from(s > 0.0)).collect();
         // Theirs is an approximate solver: it must not be better than ours by more than luck.
-        let ours_svm = ours(Kind::Svm);
+        let ours_svm = ours(ClassifierKind::Svm);
         assert!(right(&ours_svm) + 15 >= right(&theirs), "{} {}", right(&ours_svm), right(&theirs));
     }
 }

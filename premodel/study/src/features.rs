@@ -1,7 +1,7 @@
 //! What the image features are worth: their correlations, and the accuracy lost with each one that is removed.
 
-use super::chain::{Part, knn_chain_accuracy};
-use super::table::Table;
+use super::chain::{ChainAccuracy, Part, knn_chain_accuracy};
+use super::table::BaselineTable;
 
 /// Features that are correlated more than this, in absolute value, are redundant.
 pub(super) const LIMIT: f64 = 0.75;
@@ -19,8 +19,9 @@ pub(super) fn pearson(a: &[f32], b: &[f32]) -> f64 {
     if aa > 0.0 && bb > 0.0 { (ab / (aa.sqrt() * bb.sqrt())).clamp(-1.0, 1.0) } else { 0.0 }
 }
 
-/// A feature that was dropped, since another one that stays says the same.
+/// A feature that was dropped, because it is constant or because another feature, which stays, says much the same.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Dropped {
     /// The feature.
     pub feature: String,
@@ -30,8 +31,9 @@ pub struct Dropped {
     pub r: f64,
 }
 
-/// Correlations of all features, which are dropped, and the places of those that stay.
+/// Correlations of all features: which features were dropped for them, and which stay.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Correlations {
     /// Names of the features.
     pub features: Vec<String>,
@@ -43,21 +45,19 @@ pub struct Correlations {
     pub kept: Vec<usize>,
 }
 
-/// Drops constant features; then, as long as a pair is correlated beyond [`LIMIT`], takes the closest pair, and of the two
-/// drops the one whose mean |r| to the others that are left is larger (of two as large, the later one).
-pub(super) fn correlations(table: &Table) -> Correlations {
-    let values: Vec<&[f32]> = table.features.iter().map(|(_, v)| v.as_slice()).collect();
+/// Drops constant features. Then, as long as two features are correlated beyond [`LIMIT`], takes the pair of the largest |r| and
+/// drops the one of the two whose mean |r| to all others that are left is larger (where the means are equal, the later one).
+pub(super) fn correlations(table: &BaselineTable) -> Correlations {
+    let values: Vec<&[f32]> = table.features.iter().map(|feature| feature.values.as_slice()).collect();
     let n = values.len();
     let mut r = vec![vec![1.0; n]; n];
     for i in 0..n {
         for j in 0..i {
-            (r[i][j], r[j][i]) = {
-                let r = pearson(values[i], values[j]);
-                (r, r)
-            };
+            r[i][j] = pearson(values[i], values[j]);
+            r[j][i] = r[i][j];
         }
     }
-    let name = |i: usize| table.features[i].0.clone();
+    let name = |i: usize| table.features[i].name.clone();
     let constant = |v: &[f32]| v.iter().all(|&x| x == v[0]);
     let (mut kept, mut dropped) = (Vec::new(), Vec::new());
     for (i, values) in values.iter().enumerate() {
@@ -88,8 +88,9 @@ pub(super) fn correlations(table: &Table) -> Correlations {
 
 /// Accuracies of the chain of nearest neighbours without a feature.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Loss {
-    /// The feature that was removed; empty for the row of all features.
+    /// The feature that was removed; empty where all features are there.
     pub feature: String,
     /// Features that are left.
     pub left: usize,
@@ -99,44 +100,52 @@ pub struct Loss {
     pub answer_accuracy: f64,
 }
 
+impl Loss {
+    fn new(feature: String, left: usize, accuracy: ChainAccuracy) -> Loss {
+        Loss { feature, left, selector_accuracy: accuracy.selector, answer_accuracy: accuracy.answers }
+    }
+}
+
+/// All features but one.
 fn without(features: &[usize], gone: usize) -> Vec<usize> {
     features.iter().copied().filter(|&f| f != gone).collect()
 }
 
-/// With all features, and with each one removed alone.
-pub(super) fn losses(table: &Table, features: &[usize], parts: &[Part], done: &dyn Fn()) -> Vec<Loss> {
+/// The chain's accuracies with all features, and with each feature removed alone. `done` is called after each chain.
+pub(super) fn losses(table: &BaselineTable, features: &[usize], parts: &[Part], done: &dyn Fn()) -> Vec<Loss> {
     let loss = |feature: String, left: &[usize]| {
-        let (selector_accuracy, answer_accuracy) = knn_chain_accuracy(table, left, parts);
+        let accuracy = knn_chain_accuracy(table, left, parts);
         done();
-        Loss { feature, left: left.len(), selector_accuracy, answer_accuracy }
+        Loss::new(feature, left.len(), accuracy)
     };
     let mut rows = vec![loss(String::new(), features)];
     if features.len() > 1 {
-        rows.extend(features.iter().map(|&f| loss(table.features[f].0.clone(), &without(features, f))));
+        rows.extend(features.iter().map(|&f| loss(table.features[f].name.clone(), &without(features, f))));
     }
     rows
 }
 
-/// Removes features one by one, each time the one without which the selector's accuracy is highest (then the answers'
-/// accuracy; then the later one), until one is left. The first row is that of all features.
-pub(super) fn greedy(table: &Table, features: &[usize], parts: &[Part], done: &dyn Fn()) -> Vec<Loss> {
+/// Removes features one by one until one is left: each time the one without which the selector's accuracy is highest (of
+/// equals the one without which the answers' is, and of those the last). The first row is that of all features.
+pub(super) fn greedy(table: &BaselineTable, features: &[usize], parts: &[Part], done: &dyn Fn()) -> Vec<Loss> {
     let mut left = features.to_vec();
-    let (selector_accuracy, answer_accuracy) = knn_chain_accuracy(table, &left, parts);
+    let of_all = knn_chain_accuracy(table, &left, parts);
     done();
-    let mut rows = vec![Loss { feature: String::new(), left: left.len(), selector_accuracy, answer_accuracy }];
+    let mut rows = vec![Loss::new(String::new(), left.len(), of_all)];
     while left.len() > 1 {
-        let mut best: Option<(f64, f64, usize)> = None;
+        let mut best: Option<(ChainAccuracy, usize)> = None;
         for &feature in &left {
-            let (selector, answer) = knn_chain_accuracy(table, &without(&left, feature), parts);
+            let found = knn_chain_accuracy(table, &without(&left, feature), parts);
             done();
-            if best.is_none_or(|b| (selector, answer) >= (b.0, b.1)) {
-                best = Some((selector, answer, feature));
+            let is_better =
+                |(best, _): &(ChainAccuracy, usize)| (found.selector, found.answers) >= (best.selector, best.answers);
+            if best.as_ref().is_none_or(is_better) {
+                best = Some((found, feature));
             }
         }
-        let Some((selector_accuracy, answer_accuracy, gone)) = best else { break };
+        let Some((accuracy, gone)) = best else { break };
         left = without(&left, gone);
-        let feature = table.features[gone].0.clone();
-        rows.push(Loss { feature, left: left.len(), selector_accuracy, answer_accuracy });
+        rows.push(Loss::new(table.features[gone].name.clone(), left.len(), accuracy));
     }
     rows
 }

@@ -1,41 +1,42 @@
 //! What a selector did on each row, and what that is worth.
 
 use trt_select_premodel::{CandidateId, Interval, Mask};
-use trt_select_train::{Judged, bootstrap_mean, bootstrap_ratio, percentile, random_mix};
+use trt_select_train::{Judged, Worth, bootstrap_mean, bootstrap_ratio, percentile, random_mix};
 
-use super::table::{NONE, Table};
+use super::table::{BaselineTable, NONE};
 
-/// What a selector did on each row; every row from a fold that did not see it.
+/// What a selector did on each row. Whatever was fitted for a row was fitted without it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outcome {
     pub(super) name: String,
     pub(super) group: Group,
     /// Whether the image features are computed for every input.
     pub(super) reads_features: bool,
-    /// What it foretold: a candidate, or [`NONE`].
+    /// The candidate that it foretold to be the fastest right one, or [`NONE`].
     pub(super) choice: Vec<u8>,
-    /// What would have been best of the candidates it may choose from: the fastest right one, or [`NONE`].
+    /// What it should have foretold: of the candidates that it may choose from the fastest right one, or [`NONE`].
     pub(super) truth: Vec<u8>,
     /// The candidate that answered.
     pub(super) answer: Vec<u8>,
     /// The candidates that ran.
     pub(super) runs: Vec<Mask>,
-    /// What the trainer has judged itself: the answers of averages are no network's.
+    /// For programs, what the trainer judged: an average may have answered, which is no network of the table.
     pub(super) judged: Option<Judged>,
 }
 
 /// Kind of selector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Group {
     /// One network for every input.
     Single,
-    /// Hindsight.
+    /// A choice that knows the truth.
     Oracle,
     /// A chain of three binary classifiers over image features.
     Chain,
     /// One classifier over image features.
     Classifier,
-    /// Networks in a fixed order, left when the top-1 probability is high enough.
+    /// Networks that run in a fixed order until the top-1 probability of one is high enough.
     Cascade,
     /// A decision program over image features that runs one network.
     FeatureTree,
@@ -60,7 +61,7 @@ impl Group {
 
 impl Outcome {
     /// Always the same candidate.
-    pub(super) fn single(table: &Table, candidate: usize) -> Outcome {
+    pub(super) fn single(table: &BaselineTable, candidate: usize) -> Outcome {
         let (all, rows) = (table.all(), table.rows);
         Outcome {
             name: table.names[candidate].clone(),
@@ -75,7 +76,7 @@ impl Outcome {
     }
 
     /// Hindsight: the fastest right candidate; where none is right, the cheapest of those of the largest reward.
-    pub(super) fn oracle(table: &Table) -> Outcome {
+    pub(super) fn oracle(table: &BaselineTable) -> Outcome {
         let (all, rows) = (table.all(), table.rows);
         let truth: Vec<u8> = (0..rows).map(|row| table.fastest_right(&all, row)).collect();
         let best = |row: usize| {
@@ -99,7 +100,7 @@ impl Outcome {
     }
 
     /// Room for every row, with nothing in it yet.
-    pub(super) fn empty(table: &Table, name: String, group: Group, reads_features: bool) -> Outcome {
+    pub(super) fn empty(table: &BaselineTable, name: String, group: Group, reads_features: bool) -> Outcome {
         let rows = table.rows;
         let none = || vec![NONE; rows];
         Outcome {
@@ -114,14 +115,14 @@ impl Outcome {
         }
     }
 
-    pub(super) fn rewards(&self, table: &Table) -> Vec<f64> {
+    pub(super) fn rewards(&self, table: &BaselineTable) -> Vec<f64> {
         if let Some(Judged { rewards, .. }) = &self.judged {
             return rewards.clone();
         }
         self.answer.iter().enumerate().map(|(row, &c)| f64::from(table.rewards[usize::from(c)][row])).collect()
     }
 
-    pub(super) fn costs(&self, table: &Table) -> Vec<f64> {
+    pub(super) fn costs(&self, table: &BaselineTable) -> Vec<f64> {
         if let Some(Judged { costs, .. }) = &self.judged {
             return costs.clone();
         }
@@ -130,12 +131,12 @@ impl Outcome {
     }
 
     /// Mean reward over all rows.
-    pub(super) fn answer_accuracy(&self, table: &Table) -> f64 {
+    pub(super) fn answer_accuracy(&self, table: &BaselineTable) -> f64 {
         self.rewards(table).iter().sum::<f64>() / table.rows as f64
     }
 
     /// Mean cost over all rows.
-    pub(super) fn mean_cost(&self, table: &Table) -> f64 {
+    pub(super) fn mean_cost(&self, table: &BaselineTable) -> f64 {
         self.costs(table).iter().sum::<f64>() / table.rows as f64
     }
 
@@ -147,14 +148,15 @@ impl Outcome {
 
 /// Precision, recall and F1 of one class.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ClassScore {
     /// The candidate, or `None` for "no network is right".
     pub candidate: Option<CandidateId>,
-    /// Of the rows foretold to be of this class, the share that is; 0 where there is none.
+    /// Of the rows that were foretold to be of this class, the share that is of it; 0 where no row was.
     pub precision: f64,
-    /// Of the rows of this class, the share that was foretold; 0 where there is none.
+    /// Of the rows that are of this class, the share that was foretold so; 0 where no row is.
     pub recall: f64,
-    /// Harmonic mean of the two; 0 where both are.
+    /// Harmonic mean of the two; 0 where both are 0.
     pub f1: f64,
     /// Rows of this class.
     pub support: usize,
@@ -176,8 +178,10 @@ pub(super) fn class_scores(choice: &[u8], truth: &[u8]) -> Vec<ClassScore> {
     scores.collect()
 }
 
-/// What a selector is worth. Times are in nanoseconds and leave the selector's own time out, which is measured apart.
+/// What a selector is worth. Times are in nanoseconds. They do not include the selector's own time, which [`Overhead`](super::Overhead)
+/// has.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Summary {
     /// Name of the selector.
     pub name: String,
@@ -209,19 +213,20 @@ pub struct Summary {
     pub macro_scores: [f64; 3],
 }
 
-/// The best single network by mean reward over all rows, the cheapest of those as good.
-pub(super) fn best_single(table: &Table) -> usize {
+/// The single network of the largest mean reward over all rows; of equals the cheapest.
+pub(super) fn best_single(table: &BaselineTable) -> usize {
     table.most_capable(&table.all(), &table.all_rows())
 }
 
-/// (cost, mean reward) of every single network.
-pub(super) fn single_points(table: &Table) -> Vec<(f64, f64)> {
+/// Mean reward and cost of every single network.
+pub(super) fn single_worths(table: &BaselineTable) -> Vec<Worth> {
     let rows = table.all_rows();
-    table.all().into_iter().map(|c| (table.costs[c], table.mean_reward(c, &rows))).collect()
+    let worth = |c: usize| Worth { reward: table.mean_reward(c, &rows), cost: table.costs[c] };
+    table.all().into_iter().map(worth).collect()
 }
 
-/// Sums a selector up. Intervals are paired bootstraps of the seed.
-pub(super) fn summarise(table: &Table, outcome: &Outcome, seed: u64) -> Summary {
+/// What a selector is worth. Intervals are paired bootstraps of the seed.
+pub(super) fn summarise(table: &BaselineTable, outcome: &Outcome, seed: u64) -> Summary {
     let (rewards, costs) = (outcome.rewards(table), outcome.costs(table));
     let best = best_single(table);
     let over: Vec<f64> = rewards.iter().zip(&table.rewards[best]).map(|(a, &b)| a - f64::from(b)).collect();
@@ -249,7 +254,7 @@ pub(super) fn summarise(table: &Table, outcome: &Outcome, seed: u64) -> Summary 
         speedup: bootstrap_ratio(&best_costs, &costs, seed),
         p99_ns: percentile(&sorted, 99.0),
         worst_ns: sorted.last().copied().unwrap_or(f64::NAN),
-        random_mix: random_mix(&single_points(table), mean_ns),
+        random_mix: random_mix(&single_worths(table), mean_ns),
         top5: top5.map(|top5| mean(&mut top5.into_iter())),
         energy_mj: (!table.energy_mj.is_empty()).then(|| {
             mean(&mut outcome.runs.iter().map(|runs| runs.iter().map(|c| table.energy_mj[c.index()]).sum::<f64>()))

@@ -1,21 +1,22 @@
-//! What choosing costs: the time of a decision, and that of training. Measured, so no two studies give the same.
+//! What choosing costs: the time of a decision, and that of training. These are measured, so they differ from study to study.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::chain::{Part, class_numbers, stage_rows};
-use super::classify::{Kind, fit};
-use super::table::{Fold, Scaled, Table};
+use super::classify::{ClassifierKind, fit};
+use super::table::{BaselineTable, Fold, Scaled};
 
 /// Time of one selector.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Overhead {
     /// The selector.
     pub selector: String,
     /// Mean time of the decisions for one input in nanoseconds, on one core, image features not included; `None`
     /// where it was not measured.
     pub decision_ns: Option<f64>,
-    /// Time of training on all rows in seconds, threshold search and choice of λ included.
+    /// Time of training on all rows in seconds, threshold search and choice of the price included.
     pub training_s: f64,
 }
 
@@ -27,7 +28,7 @@ pub(super) fn ns_per_call<T, R>(arguments: &[T], call: impl Fn(&T) -> R) -> f64 
             for argument in arguments {
                 black_box(call(black_box(argument)));
                 calls += 1;
-                // A slow call must not take minutes: look at the clock now and then within a round too.
+                // A round over many arguments of a slow call must not take minutes, so the clock is read within a round too.
                 if calls % 64 == 0 && start.elapsed() > Duration::from_millis(500) {
                     break;
                 }
@@ -40,8 +41,15 @@ pub(super) fn ns_per_call<T, R>(arguments: &[T], call: impl Fn(&T) -> R) -> f64 
     if arguments.is_empty() { f64::NAN } else { (0..5).map(|_| round()).fold(f64::INFINITY, f64::min) }
 }
 
-/// A chain of one kind, and a single classifier of it, fitted on all rows. Scaling, one product a feature, is left out.
-pub(super) fn of_kind(table: &Table, features: &[usize], set: &[usize], kind: Kind, seed: u64) -> [Overhead; 2] {
+/// The times of a chain of one kind and of a single classifier of that kind, fitted on all rows. The time to scale the features (one
+/// product for each) is not counted.
+pub(super) fn of_kind(
+    table: &BaselineTable,
+    features: &[usize],
+    set: &[usize],
+    kind: ClassifierKind,
+    seed: u64,
+) -> [Overhead; 2] {
     let part = Part { fold: Fold { train: table.all_rows(), test: Vec::new() }, set: set.to_vec() };
     let x = Scaled::new(table, features, &part.fold.train, &part.fold.train);
     let rows: Vec<Vec<f32>> = (0..table.rows.min(1000)).map(|r| x.row(r).to_vec()).collect();
@@ -49,7 +57,7 @@ pub(super) fn of_kind(table: &Table, features: &[usize], set: &[usize], kind: Ki
     let start = Instant::now();
     let stages: Vec<_> = stage_rows(table, set, &part.fold.train)
         .iter()
-        .map(|(rows, yes)| fit(kind, &x.pick(rows), yes, 2, seed))
+        .map(|stage| fit(kind, &x.pick(&stage.rows), &stage.is_own, 2, seed))
         .collect();
     let training_s = start.elapsed().as_secs_f64();
     let decision_ns = Some(ns_per_call(&rows, |row| stages.iter().position(|s| s.predict(row) == 1)));

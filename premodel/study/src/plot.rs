@@ -1,13 +1,17 @@
-//! Plots of a study as SVG. Text is left to the viewer's fonts: none of the system is asked for.
+//! Plots of a study as SVG. The viewer chooses the fonts, so that this needs none of the system.
 
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
+use trt_select_train::random_mix;
 
+use super::error::StudyError;
 use super::outcome::Group;
-use super::{Study, StudyError, mix};
+use super::{Count, Study};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+type DrawError = DrawingAreaErrorKind<std::io::Error>;
+type Drawn = Result<(), DrawError>;
 
 const FONT: &str = "sans-serif";
 const GREY: RGBColor = RGBColor(150, 150, 150);
@@ -25,9 +29,9 @@ pub(super) fn plots(study: &Study) -> Result<Vec<(String, String)>, StudyError> 
         let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
         let drawn = area.fill(&WHITE).and_then(|()| paint(&area)).and_then(|()| area.present());
         drop(area);
-        drawn.map_err(|e| StudyError(format!("{name}: expected a plot, got: {e}; please report this")))?;
+        drawn.map_err(|e| StudyError::of_plot(name, e))?;
         files.push((name.to_string(), text));
-        Ok(())
+        Ok::<(), StudyError>(())
     };
     draw("accuracy.svg", (960, 640), &|area| accuracy(study, area))?;
     let mut names = study.candidates.clone();
@@ -68,29 +72,71 @@ fn range(values: impl Iterator<Item = f64>, room: f64) -> std::ops::Range<f64> {
     low - by..high + by
 }
 
+/// A point of the accuracy plot: mean time in milliseconds, accuracy in percent.
+type Dot = (f64, f64);
+
+/// What the accuracy plot shows: its frame, and what lies inside it.
+struct Frame {
+    x: std::ops::Range<f64>,
+    y: std::ops::Range<f64>,
+}
+
+impl Frame {
+    /// Holds the single networks and the oracle, with some room. Cascades of useless orders lie far below and would squeeze the
+    /// rest.
+    fn new(study: &Study) -> Frame {
+        let shown: Vec<Dot> = [Group::Single, Group::Oracle].into_iter().flat_map(|g| dots_of(study, g)).collect();
+        let x = range(shown.iter().map(|p| p.0.max(1e-9).log10()), 0.06);
+        let y = range(shown.iter().map(|p| p.1), 0.05);
+        Frame { x: 10f64.powf(x.start)..10f64.powf(x.end), y }
+    }
+
+    fn inside(&self, dots: Vec<Dot>) -> Vec<Dot> {
+        dots.into_iter().filter(|p| self.x.contains(&p.0) && self.y.contains(&p.1)).collect()
+    }
+
+    /// The random mix of single networks, at 201 times over the plot's width.
+    fn random_mix(&self, study: &Study) -> Vec<Dot> {
+        let singles = study.singles();
+        let times = (0..=200).map(|i| self.x.start * (self.x.end / self.x.start).powf(f64::from(i) / 200.0));
+        self.inside(times.filter_map(|ms| random_mix(&singles, ms * 1e6).map(|a| (ms, 100.0 * a))).collect())
+    }
+}
+
+fn dots_of(study: &Study, group: Group) -> Vec<Dot> {
+    study.of(group).map(|s| (s.mean_ns / 1e6, 100.0 * s.accuracy.mean)).collect()
+}
+
+/// The programs of a front that were trained for a price.
+fn front_of(study: &Study, group: Group) -> Vec<Dot> {
+    let points = study.fronts.iter().filter(|front| front.group == group).flat_map(|front| &front.points);
+    points.filter(|p| p.price.is_some()).map(|p| (p.mean_ns / 1e6, 100.0 * p.accuracy)).collect()
+}
+
+/// Round dots, as a series and in the legend.
+fn dots(dots: Vec<Dot>, size: i32, style: ShapeStyle) -> impl Iterator<Item = Circle<Dot, i32>> {
+    dots.into_iter().map(move |p| Circle::new(p, size, style))
+}
+
+fn dot_legend(style: ShapeStyle) -> impl Fn((i32, i32)) -> Circle<(i32, i32), i32> {
+    move |(x, y)| Circle::new((x + 8, y), 4, style)
+}
+
+fn line_legend(style: ShapeStyle) -> impl Fn((i32, i32)) -> PathElement<(i32, i32)> {
+    move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style)
+}
+
+type AccuracyChart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<LogCoord<f64>, RangedCoordf64>>;
+
 /// Accuracy against mean time, on a logarithmic scale of time.
 fn accuracy(study: &Study, area: &Area<'_>) -> Drawn {
-    let of = |group: Group| -> Vec<(f64, f64)> {
-        study.of(group).map(|s| (s.mean_ns / 1e6, 100.0 * s.accuracy.mean)).collect()
-    };
-    let (singles, oracle) = (of(Group::Single), of(Group::Oracle));
-    let front = |group: Group| -> Vec<(f64, f64)> {
-        let points = study.fronts.iter().filter(|f| f.0 == group).flat_map(|f| &f.1);
-        points.filter(|p| p.lambda_per_ms.is_some()).map(|p| (p.mean_ns / 1e6, 100.0 * p.accuracy)).collect()
-    };
-    let all_orders: Vec<(f64, f64)> = study.cascades.iter().map(|p| (p.mean_ns / 1e6, 100.0 * p.accuracy)).collect();
-    // Cascades of useless orders lie far below and would squeeze the rest.
-    let least = singles.iter().map(|p| p.1).fold(f64::MAX, f64::min);
-    let shown = singles.iter().chain(&oracle);
-    let x = range(shown.clone().map(|p| p.0.max(1e-9).log10()), 0.06);
-    let y = range(shown.map(|p| p.1).chain([least]), 0.05);
-    let x = 10f64.powf(x.start)..10f64.powf(x.end);
+    let frame = Frame::new(study);
     let mut chart = ChartBuilder::on(area)
         .caption("Accuracy against mean time (judged on unseen inputs)", (FONT, 18))
         .margin(12)
         .x_label_area_size(42)
         .y_label_area_size(56)
-        .build_cartesian_2d(x.clone().log_scale(), y.clone())?;
+        .build_cartesian_2d(frame.x.clone().log_scale(), frame.y.clone())?;
     let ms = |v: &f64| if *v >= 1.0 { format!("{v:.0}") } else { format!("{v:.3}") };
     chart
         .configure_mesh()
@@ -100,72 +146,8 @@ fn accuracy(study: &Study, area: &Area<'_>) -> Drawn {
         .label_style((FONT, 13))
         .light_line_style(WHITE)
         .draw()?;
-    let inside = |points: Vec<(f64, f64)>| -> Vec<(f64, f64)> {
-        points.into_iter().filter(|p| x.contains(&p.0) && y.contains(&p.1)).collect()
-    };
-    let dots = |points: Vec<(f64, f64)>, size: i32, style: ShapeStyle| {
-        inside(points).into_iter().map(move |p| Circle::new(p, size, style))
-    };
-    let legend = |style: ShapeStyle| move |(x, y): (i32, i32)| Circle::new((x + 8, y), 4, style);
-    let line = |style: ShapeStyle| move |(x, y): (i32, i32)| PathElement::new([(x, y), (x + 18, y)], style);
-
-    chart
-        .draw_series(dots(all_orders, 2, GREY.mix(0.45).filled()))?
-        .label("cascades, every order")
-        .legend(legend(GREY.filled()));
-    let points: Vec<(f64, f64)> = study.singles();
-    let mixed = (0..=200).map(|i| x.start * (x.end / x.start).powf(f64::from(i) / 200.0));
-    let mixed = mixed.filter_map(|ms| mix(&points, ms * 1e6).map(|a| (ms, 100.0 * a)));
-    chart
-        .draw_series(LineSeries::new(inside(mixed.collect()), BLACK.stroke_width(1)))?
-        .label("random mix")
-        .legend(line(BLACK.stroke_width(1)));
-    let cascades: Vec<(f64, f64)> = {
-        let by_price = study.of(Group::Cascade).map(|s| (s.mean_ns / 1e6, 100.0 * s.accuracy.mean));
-        let mut points: Vec<(f64, f64)> = by_price.collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        points
-    };
-    for (label, points, colour) in [
-        ("cascade chosen in the fold", cascades, ORANGE),
-        ("image-features tree", front(Group::FeatureTree), PURPLE),
-        ("decision programs", front(Group::Program), RED),
-    ] {
-        let points = inside(points);
-        if !points.is_empty() {
-            chart
-                .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)).point_size(3))?
-                .label(label)
-                .legend(line(colour.stroke_width(2)));
-        }
-    }
-    for (label, group, colour) in [("chains", Group::Chain, GREEN), ("single classifiers", Group::Classifier, BLUE)] {
-        let points = of(group);
-        if !points.is_empty() {
-            chart.draw_series(dots(points, 3, colour.filled()))?.label(label).legend(legend(colour.filled()));
-        }
-    }
-    let square = |p: (f64, f64), style: ShapeStyle| EmptyElement::at(p) + Rectangle::new([(-4, -4), (4, 4)], style);
-    chart
-        .draw_series(singles.iter().map(|&p| square(p, BLACK.filled())))?
-        .label("single networks")
-        .legend(|(x, y)| Rectangle::new([(x + 4, y - 4), (x + 12, y + 4)], BLACK.filled()));
-    // The name stands where the plot has room: to the left of points in its right half.
-    let middle = (x.start * x.end).sqrt();
-    chart.draw_series(study.of(Group::Single).map(|s| {
-        let at = (s.mean_ns / 1e6, 100.0 * s.accuracy.mean);
-        let left = at.0 > middle;
-        let offset = if left { (-8 - 7 * s.name.len() as i32, 8) } else { (8, 8) };
-        EmptyElement::at(at) + Text::new(s.name.clone(), offset, (FONT, 13))
-    }))?;
-    chart
-        .draw_series(oracle.iter().map(|&p| {
-            EmptyElement::at(p)
-                + TriangleMarker::new((0, 0), 7, BLACK.filled())
-                + Text::new("oracle", (10, -6), (FONT, 13))
-        }))?
-        .label("oracle")
-        .legend(|(x, y)| TriangleMarker::new((x + 8, y), 6, BLACK.filled()));
+    selectors(study, &frame, &mut chart)?;
+    landmarks(study, &frame, &mut chart)?;
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::LowerRight)
@@ -173,6 +155,67 @@ fn accuracy(study: &Study, area: &Area<'_>) -> Drawn {
         .border_style(GREY)
         .label_font((FONT, 13))
         .draw()
+}
+
+/// Cascades, programs, chains and classifiers.
+fn selectors(study: &Study, frame: &Frame, chart: &mut AccuracyChart<'_, '_>) -> Drawn {
+    let all_orders: Vec<Dot> = study.cascades.iter().map(|p| (p.mean_ns / 1e6, 100.0 * p.accuracy)).collect();
+    chart
+        .draw_series(dots(frame.inside(all_orders), 2, GREY.mix(0.45).filled()))?
+        .label("cascades, every order")
+        .legend(dot_legend(GREY.filled()));
+    chart
+        .draw_series(LineSeries::new(frame.random_mix(study), BLACK.stroke_width(1)))?
+        .label("random mix")
+        .legend(line_legend(BLACK.stroke_width(1)));
+    let mut cascades = dots_of(study, Group::Cascade);
+    cascades.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for (label, points, colour) in [
+        ("cascade chosen in the fold", cascades, ORANGE),
+        ("image-features tree", front_of(study, Group::FeatureTree), PURPLE),
+        ("decision programs", front_of(study, Group::Program), RED),
+    ] {
+        let points = frame.inside(points);
+        if !points.is_empty() {
+            chart
+                .draw_series(LineSeries::new(points, colour.stroke_width(2)).point_size(3))?
+                .label(label)
+                .legend(line_legend(colour.stroke_width(2)));
+        }
+    }
+    for (label, group, colour) in [("chains", Group::Chain, GREEN), ("single classifiers", Group::Classifier, BLUE)] {
+        let points = dots_of(study, group);
+        if !points.is_empty() {
+            let series = dots(frame.inside(points), 3, colour.filled());
+            chart.draw_series(series)?.label(label).legend(dot_legend(colour.filled()));
+        }
+    }
+    Ok(())
+}
+
+/// Single networks with their names, and the oracle.
+fn landmarks(study: &Study, frame: &Frame, chart: &mut AccuracyChart<'_, '_>) -> Drawn {
+    let square = |p: Dot| EmptyElement::at(p) + Rectangle::new([(-4, -4), (4, 4)], BLACK.filled());
+    chart
+        .draw_series(dots_of(study, Group::Single).into_iter().map(square))?
+        .label("single networks")
+        .legend(|(x, y)| Rectangle::new([(x + 4, y - 4), (x + 12, y + 4)], BLACK.filled()));
+    // A name stands to the right of its point, or to the left in the right half of the plot, where it would be cut off.
+    let middle = (frame.x.start * frame.x.end).sqrt();
+    chart.draw_series(study.of(Group::Single).map(|s| {
+        let at = (s.mean_ns / 1e6, 100.0 * s.accuracy.mean);
+        let offset = if at.0 > middle { (-8 - 7 * s.name.len() as i32, 8) } else { (8, 8) };
+        EmptyElement::at(at) + Text::new(s.name.clone(), offset, (FONT, 13))
+    }))?;
+    chart
+        .draw_series(dots_of(study, Group::Oracle).into_iter().map(|p| {
+            EmptyElement::at(p)
+                + TriangleMarker::new((0, 0), 7, BLACK.filled())
+                + Text::new("oracle", (10, -6), (FONT, 13))
+        }))?
+        .label("oracle")
+        .legend(|(x, y)| TriangleMarker::new((x + 8, y), 6, BLACK.filled()));
+    Ok(())
 }
 
 /// Groups of bars, one group a name.
@@ -228,23 +271,24 @@ fn bars(area: &Area<'_>, title: &str, unit: &str, names: &[String], series: &[(&
 
 /// Accuracy, and time saved, against the number of networks.
 fn counts(study: &Study, area: &Area<'_>) -> Drawn {
-    let of = |f: &dyn Fn(&super::Count) -> Option<f64>| -> Vec<(f64, f64)> {
-        study.counts.iter().filter_map(|c| f(c).map(|v| (c.set.len() as f64, v))).collect()
+    let of = |value: &dyn Fn(&Count) -> Option<f64>| -> Vec<Dot> {
+        study.counts.iter().filter_map(|c| value(c).map(|v| (c.set.len() as f64, v))).collect()
     };
     let halves = area.split_evenly((1, 2));
-    let percent = |v: f64| 100.0 * v;
+    let percent = |reward: f64| 100.0 * reward;
+    let ms = |cost: f64| cost / 1e6;
     let accuracy = [
-        ("oracle", BLACK, of(&|c| Some(percent(c.oracle.0)))),
-        ("best single", GREY, of(&|c| Some(percent(c.single.0)))),
-        ("knn chain", GREEN, of(&|c| c.chain.map(|v| percent(v.1)))),
-        ("cascade", ORANGE, of(&|c| c.cascade.map(|v| percent(v.0)))),
-        ("program", RED, of(&|c| c.program.map(|v| percent(v.0)))),
+        ("oracle", BLACK, of(&|c| Some(percent(c.oracle.reward)))),
+        ("best single", GREY, of(&|c| Some(percent(c.single.reward)))),
+        ("knn chain", GREEN, of(&|c| c.chain.map(|v| percent(v.answers)))),
+        ("cascade", ORANGE, of(&|c| c.cascade.map(|v| percent(v.reward)))),
+        ("program", RED, of(&|c| c.program.map(|v| percent(v.reward)))),
     ];
     let time = [
-        ("oracle", BLACK, of(&|c| Some(c.oracle.1 / 1e6))),
-        ("best single", GREY, of(&|c| Some(c.single.1 / 1e6))),
-        ("cascade", ORANGE, of(&|c| c.cascade.map(|v| v.1 / 1e6))),
-        ("program", RED, of(&|c| c.program.map(|v| v.1 / 1e6))),
+        ("oracle", BLACK, of(&|c| Some(ms(c.oracle.cost)))),
+        ("best single", GREY, of(&|c| Some(ms(c.single.cost)))),
+        ("cascade", ORANGE, of(&|c| c.cascade.map(|v| ms(v.cost)))),
+        ("program", RED, of(&|c| c.program.map(|v| ms(v.cost)))),
     ];
     for (half, title, unit, series) in
         [(&halves[0], "Accuracy", "top-1 in %", &accuracy[..]), (&halves[1], "Mean time", "ms", &time[..])]

@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
+use trt_select_premodel::{CandidateId, Interval};
+use trt_select_train::{Worth, random_mix};
+
 use super::outcome::{Group, Summary};
-use super::{Beside, FrontPoint, Kind, Study, chain, classify, svm};
+use super::{Beside, FrontPoint, Rival, Study, chain, classify, svm};
 
 /// Rows of cells, the first one the header.
 type Rows = Vec<Vec<String>>;
@@ -24,20 +27,22 @@ fn maybe(value: Option<f64>, f: impl Fn(f64) -> String) -> String {
     value.map_or_else(String::new, f)
 }
 
-/// CSV by RFC 4180: a field with a comma, a quote or a line break is quoted.
+/// CSV by RFC 4180: fields are quoted where they must be.
 fn csv(rows: &Rows) -> String {
-    let field = |f: &String| {
-        if f.contains([',', '"', '\n', '\r']) { format!("\"{}\"", f.replace('"', "\"\"")) } else { f.clone() }
-    };
-    rows.iter().map(|row| row.iter().map(field).collect::<Vec<_>>().join(",") + "\n").collect()
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+    for row in rows {
+        // Writing to memory does not fail.
+        let _ = writer.write_record(row);
+    }
+    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
 impl Study {
-    fn name(&self, id: trt_select_premodel::CandidateId) -> String {
+    fn name(&self, id: CandidateId) -> String {
         self.candidates.get(id.index()).cloned().unwrap_or_default()
     }
 
-    pub(super) fn names(&self, set: &[trt_select_premodel::CandidateId], between: &str) -> String {
+    pub(super) fn names(&self, set: &[CandidateId], between: &str) -> String {
         set.iter().map(|&c| self.name(c)).collect::<Vec<_>>().join(between)
     }
 
@@ -121,7 +126,7 @@ fn selectors(study: &Study) -> Rows {
 
 fn classes(study: &Study) -> Rows {
     let mut rows = cells(["selector", "class", "precision", "recall", "f1", "support"]);
-    // Those that choose by λ alone say nothing that the goal's row does not.
+    // Of the cascades the one with a goal is enough: those of a price have the same classes.
     for s in study.selectors.iter().filter(|s| !by_price(s)) {
         for c in &s.classes {
             let class = c.candidate.map_or_else(|| "none".to_string(), |id| study.name(id));
@@ -155,15 +160,15 @@ fn fronts(study: &Study) -> Rows {
     let mut rows =
         cells(["group", "lambda_per_ms", "accuracy", "over_best_single", "mean_ms", "random_mix", "on_front"]);
     let singles = study.singles();
-    for (group, points) in &study.fronts {
-        for p in points {
+    for front in &study.fronts {
+        for p in &front.points {
             rows.push(vec![
-                group.name().to_string(),
-                maybe(p.lambda_per_ms, |l| format!("{l:.6}")),
+                front.group.name().to_string(),
+                maybe(p.price, |l| format!("{l:.6}")),
                 share(p.accuracy),
                 share(p.over_best_single),
                 ms(p.mean_ns),
-                maybe(super::mix(&singles, p.mean_ns), share),
+                maybe(random_mix(&singles, p.mean_ns), share),
                 u8::from(p.on_front).to_string(),
             ]);
         }
@@ -174,7 +179,7 @@ fn fronts(study: &Study) -> Rows {
 fn cascades(study: &Study) -> Rows {
     let mut rows = cells(["order", "lambda_per_ms", "accuracy", "mean_ms"]);
     for p in &study.cascades {
-        let lambda = format!("{:.6}", p.lambda_per_ns * 1e6);
+        let lambda = format!("{:.6}", p.price_per_ns * 1e6);
         rows.push(vec![study.names(&p.order, " > "), lambda, share(p.accuracy), ms(p.mean_ns)]);
     }
     rows
@@ -205,17 +210,15 @@ fn counts(study: &Study) -> Rows {
         "program_ms",
     ]);
     for c in &study.counts {
-        let pair = |p: Option<(f64, f64)>, second: fn(f64) -> String| {
-            [maybe(p.map(|p| p.0), share), maybe(p.map(|p| p.1), second)]
-        };
+        let worth = |w: Option<Worth>| [maybe(w.map(|w| w.reward), share), maybe(w.map(|w| w.cost), ms)];
         let added =
             if c.set.len() == 2 { study.names(&c.set, " + ") } else { study.names(&c.set[c.set.len() - 1..], "") };
         let mut row = vec![c.set.len().to_string(), added];
-        row.extend(pair(Some(c.oracle), ms));
-        row.extend(pair(Some(c.single), ms));
-        row.extend(pair(c.chain, share));
-        row.extend(pair(c.cascade, ms));
-        row.extend(pair(c.program, ms));
+        row.extend(worth(Some(c.oracle)));
+        row.extend(worth(Some(c.single)));
+        row.extend([maybe(c.chain.map(|a| a.selector), share), maybe(c.chain.map(|a| a.answers), share)]);
+        row.extend(worth(c.cascade));
+        row.extend(worth(c.program));
         rows.push(row);
     }
     rows
@@ -298,8 +301,7 @@ fn selector_rows(study: &Study) -> Rows {
         if same {
             continue;
         }
-        let i =
-            |v: &trt_select_premodel::Interval| format!("{} ({}…{})", percent(v.mean), percent(v.low), percent(v.high));
+        let i = |v: &Interval| format!("{} ({}…{})", percent(v.mean), percent(v.low), percent(v.high));
         let signed = |v: f64| format!("{:+.2}", 100.0 * v);
         let over = &s.over_best_single;
         let mut row = vec![
@@ -325,7 +327,7 @@ fn selector_rows(study: &Study) -> Rows {
     rows
 }
 
-/// A CSV table for reading: shares as they are, rounded to four digits.
+/// A table for people: numbers with decimals are rounded to four of them.
 fn rounded(rows: Rows) -> Rows {
     let round = |cell: String| match cell.parse::<f64>() {
         Ok(v) if cell.contains('.') => format!("{v:.4}"),
@@ -345,9 +347,10 @@ pub(super) fn markdown(study: &Study, names: &[String]) -> String {
         study.candidates.len(),
         o.folds,
         o.seed,
-        study.profile.0
+        study.profile.sha256
     );
-    for (key, value) in study.profile.1.iter().filter(|(k, _)| ["engine", "device", "precision"].contains(&k.as_str()))
+    for (key, value) in
+        study.profile.comments.iter().filter(|(k, _)| ["engine", "device", "precision"].contains(&k.as_str()))
     {
         let _ = writeln!(text, "{key}: {value}.");
     }
@@ -434,7 +437,7 @@ fn notes(study: &Study, text: &mut String) {
     );
 }
 
-/// The figures that the tables are made for, in a few lines.
+/// The main results in a few lines.
 fn findings(study: &Study) -> String {
     let mut text = String::from("\n");
     if let Some(best) = study.best_single() {
@@ -461,9 +464,9 @@ fn findings(study: &Study) -> String {
             );
         }
     }
-    for (group, points) in &study.fronts {
+    for front in &study.fronts {
         let best = study.best_single().map_or(f64::NAN, |s| s.mean_ns);
-        let fit = points.iter().filter(|p| p.lambda_per_ms.is_some() && p.over_best_single >= 0.0);
+        let fit = front.points.iter().filter(|p| p.price.is_some() && p.over_best_single >= 0.0);
         let cheapest: Option<&FrontPoint> = fit.min_by(|a, b| a.mean_ns.total_cmp(&b.mean_ns));
         let said = cheapest.map_or_else(
             || "none is as good as the best single network".to_string(),
@@ -475,16 +478,20 @@ fn findings(study: &Study) -> String {
                 )
             },
         );
-        let _ =
-            writeln!(text, "- Front of the {} ({} points, λ given beforehand): {said}.", group.name(), points.len());
+        let _ = writeln!(
+            text,
+            "- Front of the {} ({} points, λ given beforehand): {said}.",
+            front.group.name(),
+            front.points.len()
+        );
     }
     text
 }
 
-/// How often the front's program is better, in a line for each kind.
+/// For each kind of rival one line: how often the front is better, equal and worse.
 fn above(all: &[Beside]) -> String {
     let mut text = String::new();
-    for kind in Kind::ALL {
+    for kind in Rival::ALL {
         let over: Vec<f64> = all.iter().filter(|b| b.kind == kind).filter_map(Beside::over).collect();
         let missing = all.iter().filter(|b| b.kind == kind && b.front.is_none()).count();
         let Some(least) = over.iter().copied().min_by(f64::total_cmp) else { continue };

@@ -13,21 +13,29 @@
 
 use trt_select_train::Rng;
 
-use super::classify::{Classifier, majority};
+use super::classifier::{Classifier, majority};
 use super::table::Scaled;
 
 /// Width of the kernel: exp(−GAMMA · distance²).
 const GAMMA: f64 = 0.001;
 /// Largest weight of a row.
 const C: f64 = 1.0;
+/// The search ends where no pair violates the conditions of the optimum by more than this.
 const TOLERANCE: f64 = 1e-3;
-/// Most rows that a machine is fitted on: time grows with their square. Larger tables are sampled by the seed.
+/// How many rows a machine is fitted on at most: time grows with their square. Of larger tables a random sample is taken, by the seed.
 pub(super) const MAX_ROWS: usize = 10_000;
 
-/// One machine a pair of classes; the class of most votes wins.
+/// One machine for each pair of classes. Each votes for one of its two classes, and the class of most votes wins.
 pub(super) struct Machines {
     classes: usize,
-    pairs: Vec<(usize, usize, Machine)>,
+    pairs: Vec<Pair>,
+}
+
+/// Tells two classes apart; a positive value stands for `high`.
+struct Pair {
+    low: usize,
+    high: usize,
+    machine: Machine,
 }
 
 struct Machine {
@@ -56,12 +64,13 @@ impl Machines {
                 let occurs = |class| of_two.iter().any(|&r| y[r] == class);
                 if occurs(low) && occurs(high) {
                     let signs: Vec<f64> = of_two.iter().map(|&r| if y[r] == high { 1.0 } else { -1.0 }).collect();
-                    pairs.push((low, high, Machine::fit(&x.pick(&of_two), &signs)));
+                    pairs.push(Pair { low, high, machine: Machine::fit(&x.pick(&of_two), &signs) });
                 } else if occurs(low) != occurs(high) {
                     // A class that does not occur never wins.
                     let bias = if occurs(high) { 1.0 } else { -1.0 };
                     let vectors = Scaled { width: x.width, values: Vec::new() };
-                    pairs.push((low, high, Machine { vectors, weights: Vec::new(), bias }));
+                    let machine = Machine { vectors, weights: Vec::new(), bias };
+                    pairs.push(Pair { low, high, machine });
                 }
             }
         }
@@ -150,7 +159,7 @@ impl Machine {
 impl Classifier for Machines {
     fn predict(&self, x: &[f32]) -> usize {
         let mut votes = vec![0; self.classes];
-        for (low, high, machine) in &self.pairs {
+        for Pair { low, high, machine } in &self.pairs {
             votes[if machine.value(x) > 0.0 { *high } else { *low }] += 1;
         }
         majority(&votes)

@@ -5,9 +5,9 @@ use trt_select_train::Rng;
 /// A class that stands for "no network of the set is right".
 pub(super) const NONE: u8 = u8::MAX;
 
-/// The profile as the baselines read it.
+/// The profile as the baselines read it: plain columns, without the trainer's signals.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
+pub(super) struct BaselineTable {
     pub(super) names: Vec<String>,
     /// Rewards by candidate, then row.
     pub(super) rewards: Vec<Vec<f32>>,
@@ -21,12 +21,20 @@ pub(super) struct Table {
     pub(super) top5: Vec<Vec<f32>>,
     /// Energy of a run of each candidate in millijoules, where measured.
     pub(super) energy_mj: Vec<f64>,
-    /// Image features and the user's own signals: name and values.
-    pub(super) features: Vec<(String, Vec<f32>)>,
+    /// Image features and the user's own signals.
+    pub(super) features: Vec<Feature>,
     pub(super) rows: usize,
 }
 
-impl Table {
+/// A number that is known before any network runs.
+#[derive(Clone, Debug)]
+pub(super) struct Feature {
+    pub(super) name: String,
+    /// By row.
+    pub(super) values: Vec<f32>,
+}
+
+impl BaselineTable {
     /// A reward of half or more counts as right.
     pub(super) fn right(&self, candidate: usize, row: usize) -> bool {
         self.rewards[candidate][row] >= 0.5
@@ -43,7 +51,7 @@ impl Table {
         rows.iter().map(|&r| f64::from(self.rewards[candidate][r as usize])).sum::<f64>() / rows.len() as f64
     }
 
-    /// Of a set the candidate of the largest mean reward on some rows, the cheapest of those.
+    /// The candidate of a set that has the largest mean reward on some rows; of equals the cheapest.
     ///
     /// # Panics
     /// If the set is empty.
@@ -73,7 +81,7 @@ pub(super) struct Fold {
     pub(super) test: Vec<u32>,
 }
 
-/// Rows in seeded random order, dealt into folds that differ by one row at most.
+/// Deals rows into folds, in random order by the seed. The sizes of the folds differ by one row at most.
 pub(super) fn folds(rows: &[u32], count: usize, seed: u64) -> Vec<Fold> {
     let mut order: Vec<u32> = rows.to_vec();
     Rng::new(seed ^ 0x57D1).shuffle(&mut order);
@@ -97,12 +105,12 @@ pub(super) struct Scaled {
 }
 
 impl Scaled {
-    /// The scale comes from `train` alone; `rows` are scaled by it and may lie outside of 0..=1. A feature that is
-    /// constant in training is 0.
-    pub(super) fn new(table: &Table, features: &[usize], train: &[u32], rows: &[u32]) -> Scaled {
+    /// The scale comes from the rows of `train` alone. It is applied to `rows`, which may come to lie outside of 0..=1. A
+    /// feature that is constant in training becomes 0.
+    pub(super) fn new(table: &BaselineTable, features: &[usize], train: &[u32], rows: &[u32]) -> Scaled {
         let mut values = vec![0.0; rows.len() * features.len()];
         for (at, &feature) in features.iter().enumerate() {
-            let column = &table.features[feature].1;
+            let column = &table.features[feature].values;
             let (low, high) = train
                 .iter()
                 .map(|&r| column[r as usize])
@@ -139,9 +147,9 @@ pub(super) mod tests {
     use super::*;
 
     /// A table of rewards and features by hand: candidate `i` costs `costs[i]`.
-    pub(crate) fn by_hand(costs: &[f64], rewards: &[&[f32]], features: &[&[f32]]) -> Table {
+    pub(crate) fn by_hand(costs: &[f64], rewards: &[&[f32]], features: &[&[f32]]) -> BaselineTable {
         let rows = rewards[0].len();
-        Table {
+        BaselineTable {
             names: (0..costs.len()).map(|i| format!("net{i}")).collect(),
             rewards: rewards.iter().map(|r| r.to_vec()).collect(),
             costs: costs.to_vec(),
@@ -149,7 +157,11 @@ pub(super) mod tests {
             confidence: vec![Vec::new(); costs.len()],
             top5: vec![Vec::new(); costs.len()],
             energy_mj: Vec::new(),
-            features: features.iter().enumerate().map(|(i, v)| (i.to_string(), v.to_vec())).collect(),
+            features: features
+                .iter()
+                .enumerate()
+                .map(|(i, v)| Feature { name: i.to_string(), values: v.to_vec() })
+                .collect(),
             rows,
         }
     }

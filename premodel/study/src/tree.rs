@@ -1,6 +1,6 @@
 //! A classification tree: CART by Gini impurity.
 
-use super::classify::{Classifier, majority};
+use super::classifier::{Classifier, majority};
 use super::table::Scaled;
 
 enum Branch {
@@ -14,7 +14,7 @@ pub(super) struct Tree {
     branches: Vec<Branch>,
 }
 
-/// Sum over classes of count²; a split's impurity falls as this over the counts rises.
+/// Sum over classes of count². The larger this is over the number of rows, summed over both sides, the purer a split is.
 fn squares(counts: &[usize]) -> f64 {
     counts.iter().map(|&n| (n * n) as f64).sum()
 }

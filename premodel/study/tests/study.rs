@@ -1,12 +1,12 @@
-//! The study as a whole: what it must not claim, and that it says the same twice.
+//! The study as a whole: it must not claim a gain where there is none, and the same seed must give the same results.
 
 use std::fmt::Write;
 
-use trt_select_study::{Group, Kind, Options, Study, study};
+use trt_select_study::{Group, Options, Rival, Study, study};
 use trt_select_train::{Profile, Rng};
 
 fn options() -> Options {
-    Options { folds: 5, ..Options::default() }
+    Options::new().folds(5)
 }
 
 fn of(text: &str, options: &Options) -> Study {
@@ -46,8 +46,8 @@ fn random_rewards_promise_nothing() {
     assert!(found.of(Group::Chain).count() == 27 && found.of(Group::Classifier).count() == 4);
     assert!(found.of(Group::Cascade).count() > 10 && found.of(Group::Program).count() == 1);
     let unseen = found.selectors.iter().filter(|s| s.group != Group::Oracle);
-    // One in forty of independent intervals would lie above by luck; these are not independent: so the bound that holds for
-    // all of them together, four standard errors, stands in its place for the figures themselves.
+    // Of 95 % intervals one in forty lies above 0 by luck, and there are many here. So the bound is one that all of them keep
+    // together: four standard errors.
     for s in unseen {
         let standard_error = (s.over_best_single.high - s.over_best_single.low) / 3.92;
         assert!(s.over_best_single.mean <= 4.0 * standard_error + 1e-12, "{}: {:?}", s.name, s.over_best_single);
@@ -80,9 +80,9 @@ fn where_one_network_dominates_all_say_so() {
 fn the_same_seed_gives_the_same_bytes() {
     // The features tell something, and the probabilities too.
     let text = generated(600, 13, |rng, f, t| [f[0] + 0.2 * t[0] > 0.5, f[1] > 0.4 || t[1] > 0.7, rng.unit() < 0.9]);
-    let files = |seed: u64| of(&text, &Options { seed, ..options() }).files().expect("plots can be drawn");
+    let files = |seed: u64| of(&text, &options().seed(seed)).files().expect("plots can be drawn");
     let (first, second, other) = (files(1), files(1), files(2));
-    // What is measured differs: overhead.csv, and study.md that shows it.
+    // Measured times differ: those of overhead.csv, which study.md shows too.
     let measured = |name: &str| name == "overhead.csv" || name == "study.md";
     for (a, b) in first.iter().zip(&second).filter(|(a, _)| !measured(&a.0)) {
         assert_eq!(a, b, "{}", a.0);
@@ -118,23 +118,26 @@ fn the_front_is_held_beside_all_others_at_their_own_time() {
     let text = generated(3000, 15, |rng, _, t| [t[0] > 0.4, rng.unit() < 0.5 + 0.45 * t[1], rng.unit() < 0.93]);
     let found = of(&text, &options());
     let beside = found.beside();
-    let of_kind = |kind: Kind| beside.iter().filter(move |b| b.kind == kind);
-    assert_eq!(of_kind(Kind::Single).count(), 3);
-    assert!(Kind::ALL.into_iter().all(|kind| of_kind(kind).count() > 0));
+    let of_kind = |kind: Rival| beside.iter().filter(move |b| b.kind == kind);
+    assert_eq!(of_kind(Rival::Single).count(), 3);
+    assert!(Rival::ALL.into_iter().all(|kind| of_kind(kind).count() > 0));
     for b in &beside {
         let front = b.front.expect("the cheapest network is a program");
         assert_eq!(b.over(), Some(front - b.accuracy));
         // A single network is a program; others differ by the noise of 3,000 rows at the most.
-        let least = if b.kind == Kind::Single { 0.0 } else { -0.01 };
+        let least = if b.kind == Rival::Single { 0.0 } else { -0.01 };
         assert!(front - b.accuracy >= least - 1e-9, "{b:?}");
-        for (_, points) in found.fronts.iter().filter(|f| f.0 == Group::Program) {
-            assert!(points.iter().all(|p| p.mean_ns > b.mean_ns * 1.000_001 || p.accuracy <= front + 1e-9), "{b:?}");
+        for front_of in found.fronts.iter().filter(|f| f.group == Group::Program) {
+            assert!(
+                front_of.points.iter().all(|p| p.mean_ns > b.mean_ns * 1.000_001 || p.accuracy <= front + 1e-9),
+                "{b:?}"
+            );
         }
     }
-    let dearest = of_kind(Kind::Single).max_by(|a, b| a.mean_ns.total_cmp(&b.mean_ns)).expect("three");
+    let dearest = of_kind(Rival::Single).max_by(|a, b| a.mean_ns.total_cmp(&b.mean_ns)).expect("three");
     assert!(dearest.over() > Some(0.005), "at the dearest network's time a program is better: {dearest:?}");
-    for a in of_kind(Kind::Hindsight) {
-        assert!(of_kind(Kind::Hindsight).all(|b| b == a || b.accuracy < a.accuracy || b.mean_ns > a.mean_ns));
+    for a in of_kind(Rival::Hindsight) {
+        assert!(of_kind(Rival::Hindsight).all(|b| b == a || b.accuracy < a.accuracy || b.mean_ns > a.mean_ns));
     }
     let program = found.overheads.iter().find(|o| o.selector.starts_with("decision program")).expect("it was trained");
     assert!(program.decision_ns.is_some_and(|ns| ns > 0.0), "{program:?}");
@@ -177,7 +180,7 @@ fn averages_have_a_top5_an_energy_and_an_overhead() {
     let found = study(&profile, &options(), &|_, _, _| ()).expect("a profile that can be studied");
     let program = found.of(Group::Program).next().expect("a program");
     let best = found.of(Group::Single).nth(1).expect("the second network");
-    let most = found.fronts[0].1.iter().map(|p| p.over_best_single).fold(f64::MIN, f64::max);
+    let most = found.fronts[0].points.iter().map(|p| p.over_best_single).fold(f64::MIN, f64::max);
     assert!(most > 0.01, "two are better than one: {most}");
     let (top5, energy) = (program.top5.expect("known"), program.energy_mj.expect("measured"));
     assert!(top5 > best.top5.expect("known") - 0.02 && top5 < 1.0, "{top5} {best:?}");
@@ -196,8 +199,8 @@ fn top5_and_energy_are_reported_and_never_read() {
     for s in found.of(Group::Program) {
         assert!(s.over_best_single.mean < 0.06, "{:?}", s.over_best_single);
     }
-    for (_, points) in &found.fronts {
-        assert!(points.iter().all(|p| p.over_best_single < 0.06));
+    for front in &found.fronts {
+        assert!(front.points.iter().all(|p| p.over_best_single < 0.06));
     }
     let small = found.of(Group::Single).next().expect("the first network");
     assert_eq!(small.energy_mj, Some(10.0));
@@ -217,10 +220,10 @@ fn profiles_that_cannot_be_studied_say_why() {
     assert!(error("input,a.reward,a.cost_ns\n1,1,5\n", &options()).contains("2 candidates"));
     let few = "input,a.reward,a.cost_ns,b.reward,b.cost_ns\n1,1,5,0,6\n2,1,5,0,6\n";
     assert!(error(few, &options()).contains("folds"));
-    let unknown = Options { features: vec!["hue9".into()], ..options() };
+    let unknown = options().features(vec!["hue9".into()]);
     assert!(error(few, &unknown).contains("'hue9'"));
     let text = generated(20, 1, |_, _, _| [true; 3]);
-    assert!(error(&text, &Options { folds: 1, ..options() }).contains("folds"));
+    assert!(error(&text, &options().folds(1)).contains("folds"));
 }
 
 #[test]

@@ -5,29 +5,31 @@ use trt_select_premodel::Mask;
 /// Bins per column.
 pub(super) const BINS: usize = 64;
 
-/// What kind of signal a column holds: which ones the search believes at once, and which cost something to read.
+/// What kind of signal a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// What a candidate says of its own answer, or an average of its own: the first place to look.
+pub(super) enum SignalClass {
+    /// How sure a candidate or an average is of its own answer. The search takes any gain by it for real.
     Confidence,
-    /// Anything else that is there anyway.
+    /// Any other signal that costs nothing to read. Its gain must be significant, as that of a feature.
     Other,
-    /// An image feature: the first one read costs the time of all.
+    /// An image feature: the first one that is read costs the time of all.
     Feature,
 }
 
 /// A signal's values as bin numbers: `codes[row] <= b` exactly where `value <= cuts[b]`.
 #[derive(Clone, Debug)]
 pub(super) struct Binned {
+    /// The candidates that must have run before the signal exists.
     pub(super) needs: Mask,
-    pub(super) class: Class,
+    pub(super) class: SignalClass,
     pub(super) codes: Vec<u8>,
     pub(super) cuts: Vec<f32>,
 }
 
 impl Binned {
-    /// At most `most` bins (256 at most) of about equal count; up to so many distinct values get one each.
-    pub(super) fn new(values: &[f32], needs: Mask, class: Class, most: usize) -> Binned {
+    /// At most `most` bins (and never more than 256) with about as many values each. Where there are no more distinct values than
+    /// that, each gets a bin.
+    pub(super) fn new(values: &[f32], needs: Mask, class: SignalClass, most: usize) -> Binned {
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f32::total_cmp);
         let mut ends = Vec::new();
@@ -42,7 +44,7 @@ impl Binned {
             ends.dedup();
         }
         let cuts = ends.windows(2).map(|w| {
-            // The next larger value that occurs, so that the cut lies between two values that do.
+            // The next larger value in the column: the cut lies between two values that occur.
             let next = distinct[distinct.partition_point(|&v| v <= w[0])];
             let middle = ((f64::from(w[0]) + f64::from(next)) / 2.0) as f32;
             if middle < next { middle } else { w[0] }
@@ -68,7 +70,7 @@ mod tests {
         let mut rng = Rng::new(3);
         for distinct in [1_u64, 2, 5, 63, 64, 65, 128, 1000, 1 << 40] {
             let values: Vec<f32> = (0..3000).map(|_| (rng.next_u64() % distinct) as f32 * 1.37e-9).collect();
-            let binned = Binned::new(&values, Mask::EMPTY, Class::Other, BINS);
+            let binned = Binned::new(&values, Mask::EMPTY, SignalClass::Other, BINS);
             assert!(binned.cuts.len() < BINS && binned.cuts.windows(2).all(|w| w[0] < w[1]));
             for (value, &code) in values.iter().zip(&binned.codes) {
                 for (b, cut) in binned.cuts.iter().enumerate() {
@@ -80,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_column_of_one_value_has_one_bin() {
-        let binned = Binned::new(&[0.5; 10], Mask::EMPTY, Class::Other, BINS);
+        let binned = Binned::new(&[0.5; 10], Mask::EMPTY, SignalClass::Other, BINS);
         assert_eq!((binned.bins(), binned.codes[3]), (1, 0));
     }
 }

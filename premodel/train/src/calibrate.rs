@@ -1,34 +1,39 @@
-//! Temperatures of candidates, weights of averages, and what an average answers: fitted on some rows, told for all.
+//! Temperatures of candidates, weights of averages, and what an average answers. Temperatures and weights are fitted on the training
+//! rows; what the averages say is computed for all rows.
 //!
 //! ```text
 //! temperature T of a candidate:  argmin_T − Σ_rows ln p_T(true class),   p_T,i = p_i^(1/T) / Σ_j p_j^(1/T)
 //! weights w of a set:            argmin_w − Σ_rows ln Σ_k w_k p_T,k(true class),  w ≥ 0, Σ w = 1
 //! ```
 //! The first is convex in 1/T and is searched by golden section (temperature scaling, Guo et al. 2017); the second is a mixture's
-//! likelihood and is climbed by expectation maximisation, which keeps the weights in bounds by itself. Where a row has no label,
-//! the class that earned the row's reward stands for it.
+//! likelihood, and expectation maximisation finds its maximum without a weight ever leaving its bounds. Where a row has no label,
+//! the answer that earned the largest reward stands for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use trt_select_premodel::{CandidateId, Mask};
+use trt_select_premodel::{CandidateId, Mask, Top};
 
-use super::bins::{BINS, Binned, Class};
-use super::judge::reward_of;
+use super::bins::{BINS, Binned, SignalClass};
+use super::mixer::{Member, Mixer};
 use super::profile::Profile;
+use super::reward::reward_of;
 use super::stats::Rng;
-use super::topk::{Scratch, TopK};
+use super::topk::TopK;
 
-/// Rows that temperatures and weights are fitted on, at most: a handful of numbers needs no more.
+/// At most so many rows are used to fit temperatures and weights: that is plenty for a handful of numbers.
 const FIT_ROWS: usize = 5000;
 
-/// Temperatures are searched in 1/4..=4. Lower ones push so many probabilities to 1 that the sure and the surest can no longer be
-/// told apart.
+/// Rows whose averages one thread makes at a time.
+const CHUNK: usize = 256;
+
+/// Temperatures are searched in 1/4..=4. At lower ones so many probabilities become 1 that a sure answer can no longer be told from a
+/// surer one.
 const LEAST_TEMPERATURE: f64 = 0.25;
 
-/// Candidates' temperatures and what averages of them say on every row.
+/// The candidates' temperatures, and what the averages of sets of candidates say on every row.
 #[derive(Clone, Debug)]
 pub(super) struct Calibrated {
     /// One a candidate.
@@ -37,7 +42,7 @@ pub(super) struct Calibrated {
     pub(super) averages: BTreeMap<Mask, Arc<Average>>,
 }
 
-/// An average of a set of candidates. The set of one is the candidate, calibrated.
+/// An average of a set of candidates. That of one candidate is the candidate itself at its temperature.
 #[derive(Clone, Debug)]
 pub(super) struct Average {
     /// In the order of ids.
@@ -52,34 +57,67 @@ pub(super) struct Average {
     pub(super) margin: Arc<Binned>,
 }
 
-/// Fits temperatures and weights on `rows`, and tells what the averages of `sets` say on all rows of the profile.
+/// A row to fit on, and the class that the answer should be.
+struct Example {
+    row: usize,
+    class: u32,
+}
+
+/// Fits temperatures and weights on `rows`, and computes what the averages of `sets` say on all rows of the profile.
 pub(super) fn calibrate(profile: &Profile, topk: &TopK, rows: &[u32], sets: &[Mask], seed: u64) -> Calibrated {
     let n = profile.candidates.len();
-    let mut fit: Vec<(u32, u32)> = rows.iter().filter_map(|&r| Some((r, target(profile, r as usize)?))).collect();
-    if fit.len() > FIT_ROWS {
-        Rng::new(seed ^ 0xCA11).shuffle(&mut fit);
-        fit.truncate(FIT_ROWS);
+    let example = |&row: &u32| Some(Example { row: row as usize, class: target(profile, row as usize)? });
+    let mut examples: Vec<Example> = rows.iter().filter_map(example).collect();
+    if examples.len() > FIT_ROWS {
+        Rng::new(seed ^ 0xCA11).shuffle(&mut examples);
+        examples.truncate(FIT_ROWS);
     }
     let temperatures: Vec<f32> =
-        (0..n).into_par_iter().map(|c| temperature(topk, CandidateId(c as u8), &fit)).collect();
+        (0..n).into_par_iter().map(|c| temperature(topk, CandidateId(c as u8), &examples)).collect();
+    // By candidate, then example: the probability that it gave to the true class.
     let truths: Vec<Vec<f64>> = (0..n)
         .into_par_iter()
         .map(|c| {
-            let of = |&(r, t): &(u32, u32)| topk.probability(CandidateId(c as u8), r as usize, t, temperatures[c]);
-            fit.iter().map(|row| f64::from(of(row))).collect()
+            let id = CandidateId(c as u8);
+            examples.iter().map(|e| f64::from(topk.probability(id, e.row, e.class, temperatures[c]))).collect()
         })
         .collect();
-    let averages = sets
+    // By set.
+    let members: Vec<Vec<Member>> = sets
         .par_iter()
-        .map(|&set| {
+        .map(|set| {
             let weights = weights(&set.iter().map(|c| truths[c.index()].as_slice()).collect::<Vec<_>>());
-            (set, Arc::new(average(profile, topk, set, weights, &temperatures)))
+            set.iter().zip(weights).map(|(candidate, weight)| Member { candidate, weight }).collect()
         })
         .collect();
-    Calibrated { temperatures, averages }
+    let tops = tops(topk, &temperatures, &members, profile.rows());
+    let averages = sets.par_iter().zip(&members).zip(tops.into_par_iter());
+    let averages = averages.map(|((&set, members), tops)| (set, Arc::new(average(profile, set, members, &tops))));
+    Calibrated { averages: averages.collect(), temperatures }
 }
 
-/// The class that a row's answer should be: its label, else what earned the largest reward.
+/// By set, then row: what the averages say.
+fn tops(topk: &TopK, temperatures: &[f32], members: &[Vec<Member>], rows: usize) -> Vec<Vec<Top>> {
+    let starts: Vec<usize> = (0..rows).step_by(CHUNK).collect();
+    // By chunk of rows, then set: each candidate is calibrated once a row, for all sets.
+    let chunks: Vec<Vec<Vec<Top>>> = starts
+        .into_par_iter()
+        .map(|start| {
+            let mut mixer = Mixer::new(topk, temperatures);
+            let mut tops = vec![Vec::with_capacity(CHUNK); members.len()];
+            for row in start..rows.min(start + CHUNK) {
+                mixer.begin(row);
+                for (tops, members) in tops.iter_mut().zip(members) {
+                    tops.push(mixer.top(members));
+                }
+            }
+            tops
+        })
+        .collect();
+    (0..members.len()).map(|set| chunks.iter().flat_map(|tops| &tops[set]).copied().collect()).collect()
+}
+
+/// The class that a row's answer should be: its label, else the answer that earned the largest reward, if that is half or more.
 fn target(profile: &Profile, row: usize) -> Option<u32> {
     if let Some(label) = profile.labels[row] {
         return Some(label);
@@ -89,19 +127,20 @@ fn target(profile: &Profile, row: usize) -> Option<u32> {
     (profile.rewards[best][row] >= 0.5).then(|| profile.answers.get(best).map(|a| a[row]))?
 }
 
-fn temperature(topk: &TopK, candidate: CandidateId, fit: &[(u32, u32)]) -> f32 {
-    if fit.is_empty() {
+/// The temperature at which a candidate's probabilities of the true classes are likeliest, by golden section.
+fn temperature(topk: &TopK, candidate: CandidateId, examples: &[Example]) -> f32 {
+    if examples.is_empty() {
         return 1.0;
     }
     let loss = |log_t: f64| -> f64 {
-        let of = |&(r, t): &(u32, u32)| topk.probability(candidate, r as usize, t, log_t.exp() as f32);
-        fit.iter().map(|row| -f64::from(of(row).max(1e-12)).ln()).sum()
+        let of = |e: &Example| topk.probability(candidate, e.row, e.class, log_t.exp() as f32);
+        examples.iter().map(|e| -f64::from(of(e).max(1e-12)).ln()).sum()
     };
     let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
     let (mut low, mut high) = (LEAST_TEMPERATURE.ln(), -LEAST_TEMPERATURE.ln());
     let (mut a, mut b) = (high - golden * (high - low), low + golden * (high - low));
     let (mut at_a, mut at_b) = (loss(a), loss(b));
-    // Fourteen steps leave a thousandth of the range.
+    // After fourteen steps the range is a thousandth of what it was.
     for _ in 0..14 {
         if at_a <= at_b {
             (high, b, at_b) = (b, a, at_a);
@@ -113,7 +152,7 @@ fn temperature(topk: &TopK, candidate: CandidateId, fit: &[(u32, u32)]) -> f32 {
             at_b = loss(b);
         }
     }
-    // Few digits: more would be noise, and a premodel is read by people.
+    // Three decimals: what lies behind them is noise, and people read premodels.
     ((f64::midpoint(low, high).exp() * 1000.0).round() / 1000.0) as f32
 }
 
@@ -122,7 +161,7 @@ fn weights(truths: &[&[f64]]) -> Vec<f32> {
     let n = truths.len();
     let mut weights = vec![1.0 / n as f64; n];
     let rows = truths.first().map_or(0, |t| t.len());
-    // By row, then member. A floor: a member that gave the true class nothing is wrong, not impossible.
+    // By row, then member. A little is added, so that no row is impossible where all members gave the true class nothing.
     let given: Vec<f64> = (0..rows).flat_map(|row| truths.iter().map(move |t| t[row] + 1e-6)).collect();
     if n > 1 && rows > 0 {
         let mut sums = vec![0.0; n];
@@ -142,27 +181,16 @@ fn weights(truths: &[&[f64]]) -> Vec<f32> {
     rounded.iter().map(|w| (w / sum) as f32).collect()
 }
 
-fn average(profile: &Profile, topk: &TopK, set: Mask, weights: Vec<f32>, temperatures: &[f32]) -> Average {
-    let members: Vec<(CandidateId, f32, f32)> = set
-        .iter()
-        .zip(&weights)
-        .map(|(candidate, &weight)| (candidate, weight, temperatures[candidate.index()]))
-        .collect();
-    let rows = profile.rows();
-    let (mut classes, mut rewards) = (vec![0; rows], vec![0.0; rows]);
-    let (mut top1, mut margin) = (vec![0.0; rows], vec![0.0; rows]);
-    let mut scratch = Scratch::default();
-    for row in 0..rows {
-        let mixture = topk.mixture(row, &members, &mut scratch);
-        (classes[row], top1[row], margin[row]) = (mixture.class, mixture.top1, mixture.margin);
-        rewards[row] = reward_of(profile, row, mixture.class, members.iter().map(|m| m.0));
-    }
+/// An average from what it says on every row of the profile.
+fn average(profile: &Profile, set: Mask, members: &[Member], tops: &[Top]) -> Average {
+    let reward = |(row, top): (usize, &Top)| reward_of(profile, row, top.class, set.iter());
+    let (top1, margin): (Vec<f32>, Vec<f32>) = tops.iter().map(|top| (top.top1, top.margin)).unzip();
     Average {
-        weights,
-        classes: Arc::new(classes),
-        rewards: Arc::new(rewards),
-        top1: Arc::new(Binned::new(&top1, set, Class::Confidence, BINS)),
-        margin: Arc::new(Binned::new(&margin, set, Class::Other, BINS)),
+        weights: members.iter().map(|member| member.weight).collect(),
+        classes: Arc::new(tops.iter().map(|top| top.class).collect()),
+        rewards: Arc::new(tops.iter().enumerate().map(reward).collect()),
+        top1: Arc::new(Binned::new(&top1, set, SignalClass::Confidence, BINS)),
+        margin: Arc::new(Binned::new(&margin, set, SignalClass::Other, BINS)),
     }
 }
 

@@ -1,16 +1,15 @@
-//! What a program is worth on a profile, and what it is measured against.
+//! What a program is worth on a profile, and what it is compared with: single candidates, hindsight, random mix.
 
-use trt_select_premodel::Top;
-use trt_select_premodel::{
-    Answer, AverageSignal, CandidateId, CandidateSignal, Interval, Mask, Premodel, Request, Signal,
-};
+use trt_select_premodel::{Answer, CandidateId, Interval, Mask, Premodel, Request};
 
 use super::Profile;
+use super::costs::Worth;
+use super::profile_board::ProfileBoard;
 use super::stats::{bootstrap_mean, bootstrap_ratio};
-use super::topk::{Scratch, TopK};
 
 /// One candidate used for every input.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Single {
     /// The candidate.
     pub candidate: CandidateId,
@@ -20,14 +19,22 @@ pub struct Single {
     pub cost: f64,
 }
 
+impl Single {
+    /// Its mean reward and its cost.
+    pub fn worth(&self) -> Worth {
+        Worth { reward: self.reward, cost: self.cost }
+    }
+}
+
 /// What a premodel did on each row of a profile.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Judged {
     /// Reward of each row.
     pub rewards: Vec<f64>,
     /// Cost of each row: of the candidates that ran, and of the image features where the program reads one.
     pub costs: Vec<f64>,
-    /// Who answered each row.
+    /// Which candidate answered each row, or the average of which ones.
     pub answered: Vec<Answer>,
     /// The candidates that ran.
     pub ran: Vec<Mask>,
@@ -41,23 +48,28 @@ impl Judged {
         self.rewards.iter().sum::<f64>() / self.rewards.len() as f64
     }
 
+    /// Mean reward and mean cost.
+    pub fn worth(&self) -> Worth {
+        Worth { reward: self.reward(), cost: self.cost() }
+    }
+
     /// Mean cost.
     pub fn cost(&self) -> f64 {
         self.costs.iter().sum::<f64>() / self.costs.len() as f64
     }
 
-    /// Mean reward less that of another way to answer the same rows, in pairs.
+    /// Mean reward less that of another way to answer the same rows, with its 95 % interval (paired bootstrap of the seed).
     pub fn over(&self, rewards: &[f32], seed: u64) -> Interval {
         let differences: Vec<f64> = self.rewards.iter().zip(rewards).map(|(a, &b)| a - f64::from(b)).collect();
         bootstrap_mean(&differences, seed)
     }
 
-    /// How many times less the rows cost than at a constant cost each.
+    /// How many times less the rows cost than if each cost `cost`, with its 95 % interval (bootstrap of the seed).
     pub fn times_cheaper(&self, cost: f64, seed: u64) -> Interval {
         bootstrap_ratio(&vec![cost; self.costs.len()], &self.costs, seed)
     }
 
-    /// Rows that nothing has been said of yet.
+    /// Room for the results of rows that have not been judged yet.
     pub(super) fn of_none(rows: usize) -> Judged {
         Judged {
             rewards: vec![f64::NAN; rows],
@@ -68,7 +80,7 @@ impl Judged {
         }
     }
 
-    /// Takes over what was judged of some rows.
+    /// Copies the results of some rows to their places; `part` has one row for each of `rows`.
     pub(super) fn put(&mut self, rows: &[usize], part: &Judged) {
         for (i, &row) in rows.iter().enumerate() {
             (self.rewards[row], self.costs[row]) = (part.rewards[i], part.costs[i]);
@@ -78,224 +90,105 @@ impl Judged {
     }
 }
 
-/// Where a signal's values come from.
-enum Source<'a> {
-    /// Nowhere.
-    Missing,
-    Column(&'a [f32]),
-    /// An average: its place in the list of averages.
-    Average(usize, AverageSignal),
-    /// The premodel's risk by class, and the classes answered.
-    Risk(&'a [f32], &'a [u32]),
-}
-
-/// The averages that a premodel speaks of, made from the most probable classes of a profile.
-struct Averages<'a> {
-    table: &'a TopK,
-    members: Vec<(Mask, Vec<Member>)>,
-    scratch: Scratch,
-}
-
-/// Candidate (of the profile), weight, temperature.
-type Member = (CandidateId, f32, f32);
-
-impl Averages<'_> {
-    /// The place of an average in the list, where the profile has its candidates.
-    fn place(&mut self, of: Mask, premodel: &Premodel, place: &[Option<usize>]) -> Option<usize> {
-        if let Some(at) = self.members.iter().position(|(mask, _)| *mask == of) {
-            return Some(at);
-        }
-        let member = |(c, weight, t): Member| Some((CandidateId(place[c.index()]? as u8), weight, t));
-        let members = premodel.members(of).map(member).collect::<Option<Vec<_>>>()?;
-        self.members.push((of, members));
-        Some(self.members.len() - 1)
-    }
-
-    fn mixture(&mut self, at: usize, row: usize) -> Top {
-        self.table.mixture(row, &self.members[at].1, &mut self.scratch)
-    }
-}
-
-/// Walks a premodel over a profile with its own costs. `None` where the profile lacks a signal or a candidate that the
-/// program names.
+/// Walks a premodel over a profile, at the costs that the premodel was trained for. `None` where the profile lacks a candidate that the
+/// program runs, or a signal that it reads.
 ///
-/// Averages are made from [`Profile::topk`], and cannot be judged without it. The rest of a candidate's probability is spread
-/// evenly over the classes outside its most probable ones, so a signal differs a little from what a selector sees. The
-/// answer of an average is worth what a candidate of the profile got that answered the same class on that row, its own
-/// candidates first; where none did, 1 if it is the label's class, else 0.
+/// Averages are made from [`Profile::topk`], and cannot be judged without it. What a candidate's most probable classes lack to
+/// a probability of 1 is spread evenly over its other classes, so a signal differs a little from what a selector sees. The
+/// answer of an average is worth what a candidate of the profile got that answered the same class on that row; the average's
+/// own candidates are asked first. Where no candidate answered so, it is worth 1 if it is the label's class, else 0.
+///
+/// ```
+/// use trt_select_premodel::{CandidateId, Node, Premodel, SignalId, Signal, CandidateSignal, TrainedFor};
+/// use trt_select_train::{Profile, judge};
+///
+/// // Run a; where its top-1 probability is at most 0.5, run b and let it answer.
+/// let (a, b) = (CandidateId(0), CandidateId(1));
+/// let nodes = vec![Node::run(a, 1), Node::test(SignalId(0), 0.5, 2, 4), Node::run(b, 3), Node::answer(b), Node::answer(a)];
+/// let trained_for = TrainedFor { costs_ns: vec![1.0, 9.0], ..TrainedFor::default() };
+/// let signals = vec![Signal::Candidate(a, CandidateSignal::Top1)];
+/// let names = vec!["a".into(), "b".into()];
+/// let premodel = Premodel::new(names, 10, signals, nodes, vec![b], Vec::new(), trained_for)?;
+///
+/// let csv = "input,a.reward,a.top1,b.reward\nx,1,0.9,1\ny,0,0.4,1\n";
+/// let judged = judge(&premodel, &Profile::parse("p.csv", csv.as_bytes())?).expect("all that the program reads is there");
+/// assert_eq!((judged.rewards, judged.costs), (vec![1.0, 1.0], vec![1.0, 10.0]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
     let program = premodel.program();
-    let mut signals = Signals::new(premodel, profile)?;
+    let mut board = ProfileBoard::new(premodel, profile)?;
     let costs = &premodel.trained_for.costs_ns;
     let features = if premodel.reads_features() { premodel.trained_for.features_ns } else { 0.0 };
-    let (ran, in_top5) = (Vec::new(), Vec::new());
-    let mut judged = Judged { rewards: Vec::new(), costs: Vec::new(), answered: Vec::new(), ran, in_top5 };
-    let top5 = profile.topk.as_ref().filter(|table| table.k() >= 5);
+    let mut judged = Judged::of_none(profile.rows());
     for row in 0..profile.rows() {
-        let values = signals.of(row);
+        board.begin(row);
         let mut walk = program.start();
         let answer = loop {
-            match program.step(&mut walk, values) {
-                Request::Run(_) => {}
+            match program.step(&mut walk, board.values()) {
+                Request::Run(candidate) => board.run(candidate),
                 Request::Answer(answer) => break answer,
                 Request::NoneWorks => return None,
             }
         };
-        let label = profile.labels[row];
-        let (reward, in_top5) = match answer {
-            Answer::Candidate(c) => {
-                let at = signals.place[c.index()]?;
-                let held = top5.zip(label).map(|(table, label)| table.holds(CandidateId(at as u8), row, label, 5));
-                (f64::from(profile.rewards[at][row]), held)
-            }
-            Answer::Average(of) => {
-                let averages = signals.averages.as_mut()?;
-                let at = averages.place(of, premodel, &signals.place)?;
-                let class = averages.mixture(at, row).class;
-                let Averages { members, scratch, .. } = averages;
-                let members = &members[at].1;
-                let held = top5.zip(label).map(|(table, label)| table.mixture_holds(row, members, label, 5, scratch));
-                (f64::from(reward_of(profile, row, class, members.iter().map(|m| m.0))), held)
-            }
-        };
-        judged.rewards.push(reward);
-        judged.in_top5.push(in_top5);
-        judged.ran.push(walk.ran());
-        judged.costs.push(features + walk.ran().iter().map(|c| costs[c.index()]).sum::<f64>());
-        judged.answered.push(answer);
+        judged.rewards[row] = f64::from(board.reward(answer)?);
+        judged.in_top5[row] = board.in_top5(answer);
+        judged.ran[row] = walk.ran();
+        judged.costs[row] = features + walk.ran().iter().map(|c| costs[c.index()]).sum::<f64>();
+        judged.answered[row] = answer;
     }
     Some(judged)
 }
 
-/// What a premodel's program reads, on the rows of a profile.
-pub struct Signals<'a> {
-    /// Each candidate's place in the profile.
-    place: Vec<Option<usize>>,
-    sources: Vec<Source<'a>>,
-    averages: Option<Averages<'a>>,
-    mixtures: Vec<Top>,
-    values: Vec<f32>,
-}
-
-impl<'a> Signals<'a> {
-    /// `None` where the profile lacks a signal or a candidate that the program names.
-    pub fn new(premodel: &'a Premodel, profile: &'a Profile) -> Option<Signals<'a>> {
-        let program = premodel.program();
-        let place: Vec<Option<usize>> =
-            premodel.candidates().iter().map(|name| profile.candidates.iter().position(|c| c == name)).collect();
-        let mut averages =
-            profile.topk.as_ref().map(|table| Averages { table, members: Vec::new(), scratch: Scratch::default() });
-        let read: Vec<usize> = program.reads().map(|s| s.index()).collect();
-        let mut sources = Vec::with_capacity(premodel.signals().len());
-        for (i, signal) in premodel.signals().iter().enumerate() {
-            let name = signal.name(premodel.candidates());
-            let flipped = match *signal {
-                Signal::Agreement(a, b) => Some(Signal::Agreement(b, a).name(premodel.candidates())),
-                _ => None,
-            };
-            let average = match (signal, &mut averages) {
-                (&Signal::Average(of, signal), Some(averages)) if read.contains(&i) => {
-                    averages.place(of, premodel, &place).map(|at| Source::Average(at, signal))
-                }
-                (&Signal::Candidate(c, CandidateSignal::Risk), _) => match (premodel.risk(c), place[c.index()]) {
-                    (Some(risk), Some(at)) if !profile.answers.is_empty() => {
-                        Some(Source::Risk(risk, &profile.answers[at]))
-                    }
-                    _ => None,
-                },
-                _ => None,
-            };
-            let column = || {
-                let column = profile.columns.iter().find(|c| {
-                    let column = c.signal.name(&profile.candidates);
-                    column == name || Some(&column) == flipped.as_ref()
-                });
-                column.map_or(Source::Missing, |c| Source::Column(&c.values))
-            };
-            sources.push(average.unwrap_or_else(column));
-        }
-        let lacks = read.iter().any(|&s| matches!(sources[s], Source::Missing))
-            || program.runs().iter().any(|c| place[c.index()].is_none());
-        let values = vec![f32::NAN; sources.len()];
-        (!lacks).then_some(Signals { place, sources, averages, mixtures: Vec::new(), values })
-    }
-
-    /// All of them on a row, as if every candidate had run; NaN where the program reads none.
-    pub fn of(&mut self, row: usize) -> &[f32] {
-        self.mixtures.clear();
-        if let Some(averages) = &mut self.averages {
-            self.mixtures.extend((0..averages.members.len()).map(|at| averages.mixture(at, row)));
-        }
-        for (slot, source) in self.values.iter_mut().zip(&self.sources) {
-            *slot = match *source {
-                Source::Missing => f32::NAN,
-                Source::Column(values) => values[row],
-                // A class that the premodel has never heard of says nothing.
-                Source::Risk(risk, answers) => risk.get(answers[row] as usize).copied().unwrap_or(f32::NAN),
-                Source::Average(at, AverageSignal::Top1) => self.mixtures[at].top1,
-                Source::Average(at, AverageSignal::Margin) => self.mixtures[at].margin,
-            };
-        }
-        &self.values
-    }
-}
-
-/// What answering with a class is worth on a row: see [`judge`]. The candidates given are asked before all.
-pub(super) fn reward_of(profile: &Profile, row: usize, class: u32, first: impl Iterator<Item = CandidateId>) -> f32 {
-    // Without a column of answers, the most probable class is the answer.
-    let answered = |c: usize| match profile.answers.get(c) {
-        Some(answers) => answers[row] == class,
-        None => profile.topk.as_ref().is_some_and(|table| table.holds(CandidateId(c as u8), row, class, 1)),
-    };
-    let all = 0..profile.candidates.len();
-    match first.map(CandidateId::index).chain(all).find(|&c| answered(c)) {
-        Some(c) => profile.rewards[c][row],
-        None => f32::from(u8::from(profile.labels[row] == Some(class))),
-    }
-}
-
-/// Each candidate on its own, with the costs given.
+/// What each candidate is worth on its own, at the costs given.
 pub fn singles(profile: &Profile, costs: &[f64]) -> Vec<Single> {
     let mean = |rewards: &Vec<f32>| rewards.iter().map(|&r| f64::from(r)).sum::<f64>() / rewards.len() as f64;
     let each = profile.rewards.iter().zip(costs).enumerate();
     each.map(|(c, (rewards, &cost))| Single { candidate: CandidateId(c as u8), reward: mean(rewards), cost }).collect()
 }
 
-/// Hindsight best: for each input the cheapest candidate of the largest reward. Mean reward and mean cost.
+/// Hindsight: the mean worth of a choice that knows the rewards, and takes for each input the cheapest candidate of the
+/// largest reward.
 ///
 /// # Panics
 /// If there are more costs than candidates.
-pub fn oracle(profile: &Profile, costs: &[f64]) -> (f64, f64) {
-    let (mut reward, mut cost) = (0.0, 0.0);
+pub fn oracle(profile: &Profile, costs: &[f64]) -> Worth {
+    let mut sum = Worth::default();
     for row in 0..profile.rows() {
         let best = (0..costs.len())
             .max_by(|&a, &b| {
                 profile.rewards[a][row].total_cmp(&profile.rewards[b][row]).then(costs[b].total_cmp(&costs[a]))
             })
             .unwrap_or(0);
-        reward += f64::from(profile.rewards[best][row]);
-        cost += costs[best];
+        sum.reward += f64::from(profile.rewards[best][row]);
+        sum.cost += costs[best];
     }
-    (reward / profile.rows() as f64, cost / profile.rows() as f64)
+    let rows = profile.rows() as f64;
+    Worth { reward: sum.reward / rows, cost: sum.cost / rows }
 }
 
-/// Reward of the best random mix at a mean cost: of two single candidates, one is chosen by coin for each input, with the
-/// coin that gives this mean cost; the best pair counts. A cost above the dearest gives the best single reward; one below
-/// the cheapest has no mix. `points` are (cost, reward) of the single candidates.
-pub fn random_mix(points: &[(f64, f64)], cost: f64) -> Option<f64> {
+/// Reward of the best random mix at a mean cost: of two single candidates, a coin chooses one for each input, and it is
+/// weighted so that the mean cost is `cost`; the best pair counts. At a cost above that of the dearest candidate this is the
+/// best single reward. Below that of the cheapest there is no mix.
+///
+/// ```
+/// use trt_select_train::{Worth, random_mix};
+///
+/// let singles = [Worth { reward: 0.5, cost: 1.0 }, Worth { reward: 0.9, cost: 5.0 }];
+/// assert_eq!(random_mix(&singles, 3.0), Some(0.7));
+/// assert_eq!(random_mix(&singles, 0.5), None);
+/// ```
+pub fn random_mix(singles: &[Worth], cost: f64) -> Option<f64> {
     let mut best: Option<f64> = None;
-    for &(c0, r0) in points {
-        if c0 > cost {
-            continue;
-        }
+    for cheap in singles.iter().filter(|single| single.cost <= cost) {
         // A candidate that costs less than asked for is a mix with itself.
-        best = Some(best.map_or(r0, |b: f64| b.max(r0)));
-        for &(c1, r1) in points {
-            if c1 > cost {
-                let p = (cost - c0) / (c1 - c0);
-                best = best.map(|b| b.max(r0 + p * (r1 - r0)));
-            }
-        }
+        let alone = best.map_or(cheap.reward, |b: f64| b.max(cheap.reward));
+        let dearer = singles.iter().filter(|single| single.cost > cost);
+        let mixed = dearer.map(|dear| {
+            let share = (cost - cheap.cost) / (dear.cost - cheap.cost);
+            cheap.reward + share * (dear.reward - cheap.reward)
+        });
+        best = Some(mixed.fold(alone, f64::max));
     }
     best
 }
@@ -303,10 +196,11 @@ pub fn random_mix(points: &[(f64, f64)], cost: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topk::TopK;
 
     #[test]
     fn mixes_lie_on_the_best_chord() {
-        let points = [(1.0, 0.5), (2.0, 0.55), (5.0, 0.9)];
+        let points = [(0.5, 1.0), (0.55, 2.0), (0.9, 5.0)].map(|(reward, cost)| Worth { reward, cost });
         assert_eq!(random_mix(&points, 0.5), None);
         assert_eq!(random_mix(&points, 1.0), Some(0.5));
         // The chord from 1 to 5 passes above the middle point.
@@ -319,13 +213,13 @@ mod tests {
     fn the_oracle_takes_the_cheapest_of_the_best() {
         let text = "input,a.reward,b.reward\n1,1,1\n2,0,1\n3,0,0\n4,1,0\n";
         let profile = Profile::parse("t", text.as_bytes()).unwrap();
-        assert_eq!(oracle(&profile, &[1.0, 3.0]), (0.75, 1.5));
+        assert_eq!(oracle(&profile, &[1.0, 3.0]), Worth { reward: 0.75, cost: 1.5 });
         assert_eq!(singles(&profile, &[1.0, 3.0])[1], Single { candidate: CandidateId(1), reward: 0.5, cost: 3.0 });
     }
 
     /// Runs a; where the average of it alone is unsure, b too, and answers with the average of both.
     fn averaging() -> Premodel {
-        use trt_select_premodel::{Average, Node, SignalId, TrainedFor};
+        use trt_select_premodel::{Average, AverageSignal, Node, Signal, SignalId, TrainedFor};
         let (a, b, ab) = (CandidateId(0), CandidateId(1), Mask(3));
         let signals = vec![Signal::Average(Mask(1), AverageSignal::Top1), Signal::Average(ab, AverageSignal::Margin)];
         let nodes = vec![
@@ -347,8 +241,9 @@ mod tests {
     fn averages_are_judged_from_the_most_probable_classes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("p.csv");
-        // u is sure; v, w, x are averaged, and a class comes out that b answered, that only c answered, that nobody did and the
-        // label is; y too, and nobody and no label; z is too unsure for an average.
+        // On u candidate a is sure. On v, w, x and y an average answers. Its class is what b answered on v, what only c answered on w,
+        // what nobody answered but the label says on x, and what neither anybody answered nor the label says on y. On z the average
+        // is too unsure, and b answers.
         let rows = [
             ("u,2,0.5,2,0,1,0,1", "2:0.75 0:0.25,1:1,1:1"),
             ("v,1,0,0,0.5,1,0.25,2", "0:0.5 1:0.5,1:0.9,2:1"),

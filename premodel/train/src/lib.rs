@@ -1,36 +1,76 @@
-//! Making premodels: the profile table, candidate-set selection, training, judging.
+//! Making premodels: the profile table, the choice of candidates, training, judging.
 //!
 //! ```text
 //! profile.csv ─► Profile ─► algorithm_1 (which candidates are worth keeping)
 //!                   │
-//!                   └─────► sweep (λ after λ, cross-validated) ─► Front ─► choose ─► Premodel
+//!                   └─► Task (with costs) ─► sweep (price after price, cross-validated) ─► Front ─► meeting(Goal) ─► Premodel
 //! ```
 //! Every candidate ran on every input of the profile, so the reward of any program on any row is known, and a program is
-//! trained by maximising mean reward − λ · mean cost directly ([`sweep`]); there is no proxy loss.
+//! trained by maximising mean reward − price · mean cost directly ([`sweep`]); there is no proxy loss.
+//!
+//! ```
+//! use trt_select_train::{Goal, Profile, Settings, Task, Unit, judge, sweep};
+//!
+//! // The cheap network is right where its margin is large; the dear one nearly always.
+//! let mut csv = String::from("input,cheap.reward,cheap.cost_ns,cheap.margin,dear.reward,dear.cost_ns\n");
+//! for row in 0..400 {
+//!     let sure = row % 3 > 0;
+//!     csv += &format!("r{row},{},1000000,{},1,9000000\n", u8::from(sure), if sure { 0.8 } else { 0.1 });
+//! }
+//! let profile = Profile::parse("profile.csv", csv.as_bytes())?;
+//! let costs = profile.median_costs(Unit::Time).expect("the table has costs");
+//! let front = sweep(&Task::new(&profile, costs), &Settings::new().steps(12).repeats(1), &|_, _| {})?;
+//! let point = front.meeting(Goal::AtLeastBestSingle { margin: 0.0 })?;
+//! let premodel = front.premodel(point)?;
+//! let judged = judge(&premodel, &profile).expect("its own profile has all that it reads");
+//! assert_eq!(judged.reward(), 1.0);
+//! assert!(judged.cost() < 5e6, "a third of the rows at 10 ms, the others at 1 ms");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod bins;
 mod calibrate;
-mod choose;
+mod costs;
+mod csv_table;
+mod curve;
+mod error;
+mod folds;
+mod front;
+mod goal;
 mod judge;
+mod label_free;
+mod mixer;
 mod nested;
-mod policy;
+mod plan;
+mod prices;
+mod problem;
 mod profile;
+mod profile_board;
+mod reward;
 mod risk;
-mod rows;
+mod row_set;
+mod search;
 mod select;
-mod smooth;
+mod settings;
 mod stats;
 mod sweep;
-mod table;
+mod task;
 mod topk;
+mod training_table;
 
-pub use choose::{Goal, choose};
-pub use judge::{Judged, Signals, Single, judge, oracle, random_mix, singles};
-pub use nested::{nested, nested_over};
-pub use profile::{Column, MAX_COST, Profile, ProfileError};
-pub use rows::Teacher;
+pub use costs::{Costs, Unit, Worth};
+pub use error::{Message, ProfileError, ProfileErrorKind, TrainError, TrainErrorKind};
+pub use front::{Front, Point};
+pub use goal::Goal;
+pub use judge::{Judged, Single, judge, oracle, random_mix, singles};
+pub use label_free::Teacher;
+pub use nested::{Split, nested};
+pub use profile::{Column, MAX_COST, Profile};
+pub use profile_board::ProfileBoard;
 pub use select::{Kept, algorithm_1};
+pub use settings::Settings;
 pub use stats::{Rng, bootstrap_mean, bootstrap_ratio, percentile};
-pub use sweep::{Front, Point, Settings, TrainError, sweep, sweep_judged};
-pub use topk::{Scratch, TopK};
+pub use sweep::{Progress, sweep};
+pub use task::Task;
+pub use topk::TopK;

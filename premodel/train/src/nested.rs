@@ -1,74 +1,85 @@
-//! The whole of training, its choice included, judged on inputs that none of it saw.
+//! The whole of training, the choice of a point included, judged on inputs that none of it saw.
 //!
 //! A front's points are judged by cross-validation, but the point that is chosen from it was chosen for looking good: what it
-//! promises is a little too much. Here the rows are dealt into outer folds; for each one, everything (bins, temperatures,
-//! weights, states, policies, λ and the choice among the points) is made from the other folds, as a user would, and the
+//! promises is a little too much. Here the rows are dealt into outer folds. For each one, everything (bins, temperatures,
+//! weights, states, policies, prices and the choice among the points) is made from the other folds, as a user would, and the
 //! premodel is walked over the fold left out.
 
-use super::Profile;
-use super::choose::{Goal, choose};
+use super::error::{Message, TrainError, TrainErrorKind};
+use super::folds::deal;
+use super::goal::Goal;
 use super::judge::{Judged, judge};
-use super::sweep::{Settings, TrainError, folds, sweep};
+use super::settings::Settings;
+use super::sweep::{Progress, sweep};
+use super::task::Task;
 
-/// Trains on all outer folds but one, chooses by each goal, and walks the premodel over the one left out; for each fold in
-/// turn: what became of every row, by goal. `truth` is the table that judges what was learnt from `profile`: the same one, but for training without labels.
-///
-/// # Errors
-/// As [`sweep`] and [`choose`]; and where the tables differ in their inputs.
-#[expect(clippy::too_many_arguments, reason = "what to learn from, what it costs, how, for what, and how it is judged")]
-pub fn nested(
-    profile: &Profile,
-    truth: &Profile,
-    costs_ns: &[f64],
-    features_ns: f64,
-    settings: &Settings,
-    goals: &[Goal],
-    outer: usize,
-    progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Vec<Judged>, TrainError> {
-    let rows = profile.rows();
-    if outer < 2 || rows < outer || profile.inputs != truth.inputs {
-        return Err(TrainError(format!(
-            "outer folds: expected 2 to {rows} (the number of rows) over one set of inputs, got {outer}; give more rows or fewer \
-             folds"
-        )));
-    }
-    let fold_of = folds(rows, outer, settings.seed ^ 0x0E57ED);
-    nested_over(profile, truth, costs_ns, features_ns, settings, goals, &fold_of, progress)
+/// How rows are dealt into outer folds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Split<'a> {
+    /// Into so many folds, at random by the seed of the settings.
+    Folds(usize),
+    /// As given: the number of each row's fold, from 0 on.
+    Given(&'a [usize]),
 }
 
-/// [`nested`] over outer folds that are given: `fold_of` has the number of each row's fold, from 0 on.
+/// For each outer fold: trains on all others, finds the point of each goal, and walks its premodel over the fold left out. The
+/// result has, for each goal, what became of every row.
+///
+/// ```
+/// use trt_select_train::{Costs, Goal, Profile, Settings, Split, Task, nested};
+///
+/// let mut csv = String::from("input,a.reward,a.top1,b.reward,b.top1\n");
+/// for row in 0..240 {
+///     csv += &format!("r{row},{},{},1,0.9\n", u8::from(row % 4 > 0), if row % 4 > 0 { 0.9 } else { 0.4 });
+/// }
+/// let profile = Profile::parse("p.csv", csv.as_bytes())?;
+/// let task = Task::new(&profile, Costs::time_ns(vec![1e6, 10e6], 0.0));
+/// let settings = Settings::new().steps(9).repeats(1);
+/// let judged = nested(&task, &settings, &[Goal::AtLeast(1.0)], Split::Folds(2), &|_, _| {})?;
+/// assert_eq!(judged[0].reward(), 1.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// As [`sweep`] and [`choose`].
-#[expect(clippy::too_many_arguments, reason = "those of `nested`")]
-pub fn nested_over(
-    profile: &Profile,
-    truth: &Profile,
-    costs_ns: &[f64],
-    features_ns: f64,
+/// As [`sweep`] and [`Front::meeting`](super::Front::meeting); and where there are fewer rows than folds, or fewer than two folds.
+pub fn nested(
+    task: &Task<'_>,
     settings: &Settings,
     goals: &[Goal],
-    fold_of: &[usize],
-    progress: &(dyn Fn(usize, usize) + Sync),
+    split: Split<'_>,
+    progress: Progress<'_>,
 ) -> Result<Vec<Judged>, TrainError> {
-    let (rows, outer) = (fold_of.len(), fold_of.iter().max().map_or(0, |last| last + 1));
-    // Of several goals the first is the one that prices are looked for most closely for.
-    let settings = Settings { goal: settings.goal.or(goals.first().copied()), ..settings.clone() };
+    task.check()?;
+    let rows = task.rows();
+    let fold_of = match split {
+        Split::Folds(count) if (2..=rows).contains(&count) => deal(rows, count, settings.seed ^ 0x0E57ED),
+        Split::Folds(count) => return Err(misdealt(format!("2 to {rows} (the number of rows)"), count)),
+        Split::Given(fold_of) if fold_of.len() == rows => fold_of.to_vec(),
+        Split::Given(fold_of) => return Err(misdealt(format!("the fold of each of {rows} rows"), fold_of.len())),
+    };
+    let folds = fold_of.iter().max().map_or(0, |last| last + 1);
+    // Prices are looked for most closely where the first of the goals is met.
+    let settings = settings.clone().goal(settings.goal.or(goals.first().copied()));
     let mut results = vec![Judged::of_none(rows); goals.len()];
-    for fold in 0..outer {
+    for fold in 0..folds {
         let (unseen, seen): (Vec<usize>, Vec<usize>) = (0..rows).partition(|&row| fold_of[row] == fold);
-        let tell = |done: usize, of: usize| progress(fold * of + done, outer * of);
-        let front = sweep(&profile.with_rows(&seen), costs_ns, features_ns, &settings, &tell)?;
-        let kept = truth.with_rows(&unseen);
+        let learnt = task.profile.with_rows(&seen);
+        let tell = |done: usize, of: usize| progress(fold * of + done, folds * of);
+        let front = sweep(&Task::new(&learnt, task.costs.clone()), &settings, &tell)?;
+        let left_out = task.truth.with_rows(&unseen);
         for (goal, result) in goals.iter().zip(&mut results) {
-            let premodel = front.premodel(choose(&front, *goal)?)?;
-            let judged = judge(&premodel, &kept).ok_or_else(|| {
-                TrainError("nested: expected the premodel's signals in its own table, got others".into())
+            let premodel = front.premodel(front.meeting(*goal)?)?;
+            let judged = judge(&premodel, &left_out).ok_or_else(|| {
+                let (expected, remedy) = ("the premodel's signals in its own table", "give one table");
+                TrainError::new(TrainErrorKind::Tables, Message::new("nested", expected, "others", remedy))
             })?;
-            // A front's premodels have the profile's candidates, in its order.
             result.put(&unseen, &judged);
         }
     }
     Ok(results)
+}
+
+fn misdealt(expected: String, got: usize) -> TrainError {
+    let message = Message::new("outer folds", expected, got, "give more rows or fewer folds");
+    TrainError::new(TrainErrorKind::Folds, message)
 }

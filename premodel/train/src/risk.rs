@@ -3,8 +3,9 @@
 //! ```text
 //! risk(class) = (lost(class) + PRIOR · mean) / (rows(class) + PRIOR),   lost = Σ (1 − reward)
 //! ```
-//! over the rows on which it answered so: shrunk towards its mean where a class is rare. A row that helped to make a table would
-//! find its own reward in it, so training rows are looked up in a table made of the other parts of the training rows.
+//! over the rows on which it answered with this class. The fewer rows a class has, the closer its risk is to the mean of all. A row that
+//! helped to make a table would find its own reward in it. So the training rows are dealt into parts, and each row is looked up
+//! in a table that was made from the other parts.
 
 use super::Profile;
 use super::stats::Rng;
@@ -15,8 +16,8 @@ const PRIOR: f64 = 20.0;
 /// Parts that the training rows are dealt into.
 const PARTS: usize = 5;
 
-/// The table of a candidate from some rows, by class.
-pub(super) fn table(profile: &Profile, candidate: usize, rows: impl Iterator<Item = u32>) -> Vec<f32> {
+/// The risk of a candidate's answers by class, from some rows.
+pub(super) fn by_class(profile: &Profile, candidate: usize, rows: impl Iterator<Item = u32>) -> Vec<f32> {
     let classes = profile.classes() as usize;
     let (mut lost, mut seen) = (vec![0.0_f64; classes], vec![0.0_f64; classes]);
     for row in rows {
@@ -29,18 +30,18 @@ pub(super) fn table(profile: &Profile, candidate: usize, rows: impl Iterator<Ite
     lost.iter().zip(&seen).map(|(l, n)| ((l + PRIOR * mean) / (n + PRIOR)) as f32).collect()
 }
 
-/// The risk of what a candidate answered, by row of the profile, for training on `rows`.
-pub(super) fn column(profile: &Profile, candidate: usize, rows: &[u32], seed: u64) -> Vec<f32> {
-    let whole = table(profile, candidate, rows.iter().copied());
+/// The risk of what a candidate answered on each row of the profile, for training on `rows`.
+pub(super) fn by_row(profile: &Profile, candidate: usize, rows: &[u32], seed: u64) -> Vec<f32> {
+    let whole = by_class(profile, candidate, rows.iter().copied());
     let answers = &profile.answers[candidate];
     let mut values: Vec<f32> = answers.iter().map(|&class| whole[class as usize]).collect();
     let mut rng = Rng::new(seed ^ 0x815C);
     let part_of: Vec<usize> = rows.iter().map(|_| rng.below(PARTS)).collect();
     for part in 0..PARTS {
-        let of =
-            |inside: bool| rows.iter().zip(&part_of).filter(move |(_, p)| (**p == part) == inside).map(|(&row, _)| row);
-        let others = table(profile, candidate, of(false));
-        for row in of(true) {
+        let in_parts = || rows.iter().copied().zip(part_of.iter().copied());
+        let others = in_parts().filter(|&(_, p)| p != part).map(|(row, _)| row);
+        let others = by_class(profile, candidate, others);
+        for (row, _) in in_parts().filter(|&(_, p)| p == part) {
             values[row as usize] = others[answers[row as usize] as usize];
         }
     }
@@ -61,13 +62,13 @@ mod tests {
         }
         let profile = Profile::parse("t", text.as_bytes()).unwrap();
         let mean = 22.0 / 82.0;
-        let risk = table(&profile, 0, 0..82);
+        let risk = by_class(&profile, 0, 0..82);
         assert!((f64::from(risk[0]) - (20.0 + 20.0 * mean) / 100.0).abs() < 1e-6);
         assert!((f64::from(risk[1]) - (2.0 + 20.0 * mean) / 22.0).abs() < 1e-6);
         // A row outside the training rows sees the whole table; one inside never its own reward.
         let rows: Vec<u32> = (0..81).collect();
-        let column = column(&profile, 0, &rows, 1);
-        let whole = table(&profile, 0, 0..81);
+        let column = by_row(&profile, 0, &rows, 1);
+        let whole = by_class(&profile, 0, 0..81);
         assert_eq!(column[81], whole[1]);
         assert!(column[80] < whole[1], "the one row of its class finds the mean alone");
     }

@@ -6,6 +6,7 @@ use super::Profile;
 
 /// One candidate that was kept, in the order of keeping.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Kept {
     /// The candidate.
     pub candidate: CandidateId,
@@ -17,7 +18,18 @@ pub struct Kept {
 
 /// Starts with the candidate that is the cheapest right one for most inputs; then takes the inputs that no kept candidate
 /// gets right, and adds the one most often right on those; stops when the gain in union accuracy falls below `theta`
-/// (0.005 is half a point). A reward of 0.5 or more counts as right. Ties go to the cheaper one.
+/// (0.005 is half a point). A reward of 0.5 or more counts as right. Ties go to the cheaper one. The costs may be in any unit.
+///
+/// ```
+/// use trt_select_train::{Profile, algorithm_1};
+///
+/// // b is right where a is, and on one row more; c adds nothing.
+/// let csv = "input,a.reward,b.reward,c.reward\nx,1,1,0\ny,1,1,1\nz,0,1,0\n";
+/// let kept = algorithm_1(&Profile::parse("p.csv", csv.as_bytes())?, &[1.0, 2.0, 3.0], 0.005);
+/// let names: Vec<u8> = kept.iter().map(|k| k.candidate.0).collect();
+/// assert_eq!((names, kept[1].union_accuracy), (vec![0, 1], 1.0));
+/// # Ok::<(), trt_select_train::ProfileError>(())
+/// ```
 ///
 /// # Panics
 /// If there are fewer costs than candidates.

@@ -1,13 +1,21 @@
-//! Statistics: seeded numbers, percentiles, bootstrap intervals.
+//! Statistics: seeded numbers, medians, percentiles, bootstrap intervals.
 
 use trt_select_premodel::Interval;
 
 /// A small seeded generator (SplitMix64, Steele et al. 2014): the same seed gives the same numbers on every machine.
+///
+/// ```
+/// use trt_select_train::Rng;
+///
+/// let (mut a, mut b) = (Rng::new(7), Rng::new(7));
+/// assert_eq!(a.next_u64(), b.next_u64());
+/// assert!(a.below(10) < 10 && (0.0..1.0).contains(&a.unit()));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// A generator of a seed.
+    /// A generator that begins at a seed.
     pub const fn new(seed: u64) -> Rng {
         Rng(seed)
     }
@@ -42,24 +50,44 @@ impl Rng {
 
 /// Percentile `p` (0..=100) of ascending values, by trtexec's rule: `sorted[max(n − 1 − ⌊(1 − p/100)·n⌋, 0)]`.
 /// NaN where there is no value.
+///
+/// ```
+/// assert_eq!(trt_select_train::percentile(&[1.0, 2.0, 3.0, 4.0], 75.0), 3.0);
+/// ```
 pub fn percentile(sorted: &[f64], p: f64) -> f64 {
     let n = sorted.len();
     if n == 0 {
         return f64::NAN;
     }
-    // A hair more than the product, so that 10 % of 100 values are 10 and not 9.999….
+    // A little is added against rounding: 10 % of 100 values are 10, and not 9.
     let excluded = ((100.0 - p) * n as f64 / 100.0 + 1e-9) as usize;
     sorted[(n - 1).saturating_sub(excluded)]
 }
 
+/// The middle value, or the mean of the two middle ones; 0 where there is none.
+pub(super) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len();
+    if n == 0 { 0.0 } else { (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0 }
+}
+
+/// Resamples of a bootstrap.
 const RESAMPLES: usize = 1000;
 
+/// The interval that 95 % of the resampled values lie in.
 fn interval(mean: f64, mut draws: Vec<f64>) -> Interval {
     draws.sort_by(f64::total_cmp);
     Interval { mean, low: percentile(&draws, 2.5), high: percentile(&draws, 97.5) }
 }
 
 /// Mean of values with its 95 % interval: percentile bootstrap, 1,000 resamples.
+///
+/// ```
+/// let right = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0];
+/// let share = trt_select_train::bootstrap_mean(&right, 1);
+/// assert!(share.mean == 0.75 && share.low < 0.75 && share.high > 0.75);
+/// ```
 pub fn bootstrap_mean(values: &[f64], seed: u64) -> Interval {
     let n = values.len();
     let mean = values.iter().sum::<f64>() / n as f64;

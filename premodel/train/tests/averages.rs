@@ -2,7 +2,7 @@
 
 use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Premodel, Signal};
 use trt_select_train::{
-    Column, Front, Goal, Profile, Rng, Settings, Teacher, TopK, choose, judge, nested, sweep, sweep_judged,
+    Column, Front, Goal, Profile, Rng, Settings, Split, Task, Teacher, TopK, Unit, judge, nested, sweep,
 };
 
 const CLASSES: usize = 20;
@@ -15,7 +15,7 @@ fn normal(rng: &mut Rng) -> f64 {
 
 /// Rows of a model: an input has a difficulty d ~ N(0, 1) and a true class; candidate k gives the true class the logit
 /// 2.5 + skill[k] − d + N(0, 0.7) and any other N(0, 1), and says softmax(sharpness[k] · logits). Candidates cost what `costs` says.
-/// With `random` labels the truth is drawn anew, so that nothing says anything.
+/// With `random` labels the labels are drawn anew, so that no signal tells anything about them.
 fn table(rows: usize, seed: u64, skills: &[f64], sharpness: &[f64], costs: &[f64], random: bool) -> Profile {
     let n = skills.len();
     let mut rng = Rng::new(seed);
@@ -68,18 +68,18 @@ fn three(rows: usize, seed: u64, random: bool) -> Profile {
 }
 
 fn train(profile: &Profile, settings: &Settings) -> Front {
-    let costs = profile.cost_vector().unwrap();
-    sweep(profile, &costs, 0.0, settings, &|_, _| {}).unwrap()
+    let costs = profile.median_costs(Unit::Time).unwrap();
+    sweep(&Task::new(profile, costs), settings, &|_, _| {}).unwrap()
 }
 
 fn quick() -> Settings {
-    Settings { repeats: 1, steps: 18, ..Settings::default() }
+    Settings::new().repeats(1).steps(18)
 }
 
 /// How many times cheaper than the best single candidate the front is at its reward, by the straight line between points.
 fn times_cheaper(front: &Front) -> f64 {
     let best = front.singles[front.best_single.index()].clone();
-    let curve: Vec<(f64, f64)> = front.points.iter().filter(|p| p.on_front).map(|p| (p.reward, p.cost_ns)).collect();
+    let curve: Vec<(f64, f64)> = front.points.iter().filter(|p| p.on_front).map(|p| (p.reward, p.cost)).collect();
     let at = curve.iter().position(|p| p.0 >= best.reward).expect("the best single candidate is a point");
     let (low, high) = (curve[at.saturating_sub(1)], curve[at]);
     let part = if high.0 > low.0 { ((best.reward - low.0) / (high.0 - low.0)).clamp(0.0, 1.0) } else { 1.0 };
@@ -93,7 +93,7 @@ fn averages_are_learnt_written_and_worth_it() {
     let alone = train(&Profile { topk: None, ..profile.clone() }, &quick());
     assert!(times_cheaper(&front) > times_cheaper(&alone), "{} {}", times_cheaper(&front), times_cheaper(&alone));
 
-    let point = choose(&front, Goal::AtLeastBestSingle { margin: 0.0 }).unwrap();
+    let point = front.meeting(Goal::AtLeastBestSingle { margin: 0.0 }).unwrap();
     let premodel = front.premodel(point).unwrap();
     let again = Premodel::from_json(&premodel.to_json()).unwrap();
     assert_eq!(again, premodel);
@@ -122,9 +122,9 @@ fn random_labels_promise_nothing() {
         for point in &front.points {
             assert!(point.over_best_single <= 3.0 * point.over_best_single_se.max(1e-9), "{point:?}");
         }
-        let costs = profile.cost_vector().unwrap();
+        let costs = profile.median_costs(Unit::Time).unwrap();
         let goal = [Goal::AtLeastBestSingle { margin: 0.0 }];
-        let found = nested(&profile, &profile, &costs, 0.0, &quick(), &goal, 4, &|_, _| {}).unwrap();
+        let found = nested(&Task::new(&profile, costs), &quick(), &goal, Split::Folds(4), &|_, _| {}).unwrap();
         let over = found[0].over(&profile.rewards[front.best_single.index()], 1);
         assert!(over.low <= 0.0, "a gain from noise: {over:?}");
     }
@@ -133,34 +133,39 @@ fn random_labels_promise_nothing() {
 #[test]
 fn what_nested_promises_is_seen_on_new_inputs() {
     let profile = three(2000, 3, false);
-    let costs = profile.cost_vector().unwrap();
-    let goals = [Goal::AtLeastBestSingle { margin: 0.0 }, Goal::AtMostMs(4.0)];
+    let costs = profile.median_costs(Unit::Time).unwrap();
+    let goals = [Goal::AtLeastBestSingle { margin: 0.0 }, Goal::AtMost(4.0)];
     let unseen = three(20_000, 4, false);
     for goal in &goals {
-        let found = nested(&profile, &profile, &costs, 0.0, &quick(), &[*goal], 5, &|_, _| {}).unwrap();
-        let front = train(&profile, &Settings { goal: Some(*goal), ..quick() });
+        let found =
+            nested(&Task::new(&profile, costs.clone()), &quick(), &[*goal], Split::Folds(5), &|_, _| {}).unwrap();
+        let front = train(&profile, &quick().goal(*goal));
         let nested = &found[0];
         assert!(nested.rewards.iter().chain(&nested.costs).all(|v| v.is_finite()), "every row is judged once");
-        let premodel = front.premodel(choose(&front, *goal).unwrap()).unwrap();
+        let premodel = front.premodel(front.meeting(*goal).unwrap()).unwrap();
         let judged = judge(&premodel, &unseen).unwrap();
         let over = nested.over(&profile.rewards[2], 1);
         let seen =
             judged.rewards.iter().zip(&unseen.rewards[2]).map(|(a, &b)| a - f64::from(b)).sum::<f64>() / 20_000.0;
         assert!(over.low - 0.01 < seen && seen < over.high + 0.01, "{goal:?}: promised {over:?}, seen {seen}");
-        let cheaper = nested.times_cheaper(costs[2], 1);
-        assert!((costs[2] / judged.cost() / cheaper.mean - 1.0).abs() < 0.2, "{cheaper:?} {}", judged.cost());
+        let cheaper = nested.times_cheaper(costs.candidates[2], 1);
+        assert!(
+            (costs.candidates[2] / judged.cost() / cheaper.mean - 1.0).abs() < 0.2,
+            "{cheaper:?} {}",
+            judged.cost()
+        );
     }
 }
 
 #[test]
 fn without_labels_most_of_the_gain_is_kept() {
     let profile = three(3000, 5, false);
-    let costs = profile.cost_vector().unwrap();
+    let costs = profile.median_costs(Unit::Time).unwrap();
     let gain = |front: &Front| 1.0 - 1.0 / times_cheaper(front);
     let labelled = gain(&train(&profile, &quick()));
     let free = profile.label_free(Teacher::Average, &costs).unwrap();
     assert!(free.rewards != profile.rewards && free.labels != profile.labels);
-    let free = sweep_judged(&free, &profile, &costs, 0.0, &quick(), &|_, _| {}).unwrap();
+    let free = sweep(&Task::new(&free, costs.clone()).judged_by(&profile), &quick(), &|_, _| {}).unwrap();
     assert!(gain(&free) > 0.85 * labelled, "{} of {labelled}", gain(&free));
     let best = profile.label_free(Teacher::Candidate(CandidateId(2)), &costs).unwrap();
     assert!(best.rewards[2].iter().all(|&r| r == 1.0), "the teacher agrees with itself");
@@ -173,15 +178,15 @@ fn without_labels_most_of_the_gain_is_kept() {
 fn the_worst_path_is_kept_to() {
     let profile = three(2000, 6, false);
     for (worst_ms, most) in [(6.5, 6e6), (12.5, 12e6), (13.5, 13e6)] {
-        let settings = Settings { worst_ns: Some(worst_ms * 1e6), ..quick() };
+        let settings = quick().worst(worst_ms * 1e6);
         let front = train(&profile, &settings);
         for point in front.points.iter().filter(|p| p.on_front) {
             assert!(front.premodel(point).unwrap().worst_case_ns() <= most, "{worst_ms}");
         }
     }
-    let costs = profile.cost_vector().unwrap();
-    let none = Settings { worst_ns: Some(0.5e6), ..quick() };
-    let error = sweep(&profile, &costs, 0.0, &none, &|_, _| {}).unwrap_err().to_string();
+    let costs = profile.median_costs(Unit::Time).unwrap();
+    let none = quick().worst(0.5e6);
+    let error = sweep(&Task::new(&profile, costs), &none, &|_, _| {}).unwrap_err().to_string();
     assert!(error.contains("allow 1.0000 ms"), "{error}");
 }
 
@@ -191,11 +196,11 @@ fn many_candidates_are_searched_by_samples() {
     let skills: Vec<f64> = (0..n).map(|c| 0.25 * f64::from(c)).collect();
     let costs: Vec<f64> = (0..n).map(|c| 1e6 * 1.3_f64.powi(c)).collect();
     let profile = table(4000, 7, &skills, &vec![1.0; n as usize], &costs, false);
-    let settings = Settings { folds: 2, steps: 9, repeats: 1, ..Settings::default() };
+    let settings = Settings::new().folds(2).steps(9).repeats(1);
     let front = train(&profile, &settings);
     assert!(times_cheaper(&front) > 1.5, "{}", times_cheaper(&front));
     let json = |front: &Front| {
-        let point = choose(front, Goal::AtLeastBestSingle { margin: 0.0 }).unwrap();
+        let point = front.meeting(Goal::AtLeastBestSingle { margin: 0.0 }).unwrap();
         front.premodel(point).unwrap().to_json()
     };
     assert_eq!(json(&front), json(&train(&profile, &settings)), "the same seed, the same premodel");
@@ -231,7 +236,7 @@ fn the_risk_of_a_class_is_learnt_where_it_tells() {
     }
     let profile = Profile::parse("risk.csv", text.as_bytes()).unwrap();
     let front = train(&profile, &quick());
-    let point = choose(&front, Goal::AtLeast(0.97)).unwrap();
+    let point = front.meeting(Goal::AtLeast(0.97)).unwrap();
     let premodel = Premodel::from_json(&front.premodel(point).unwrap().to_json()).unwrap();
     assert!(premodel.tree().contains("a.risk"), "{}", premodel.tree());
     let risk = premodel.risk(CandidateId(0)).unwrap();

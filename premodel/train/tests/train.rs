@@ -3,15 +3,17 @@
 use std::fmt::Write;
 
 use trt_select_premodel::{Answer, CandidateId, Premodel, Request, Signal};
-use trt_select_train::{Front, Goal, Profile, ProfileError, Rng, Settings, choose, judge, oracle, sweep};
+use trt_select_train::{
+    Costs, Front, Goal, Profile, ProfileError, Rng, Settings, Task, Unit, Worth, judge, oracle, sweep,
+};
 
 fn train(profile: &Profile, settings: &Settings) -> Front {
-    let costs = profile.cost_vector().expect("the table has costs");
-    sweep(profile, &costs, profile.features_cost_ns(), settings, &|_, _| {}).expect("a table that fits")
+    let costs = profile.median_costs(Unit::Time).expect("the table has costs");
+    sweep(&Task::new(profile, costs), settings, &|_, _| {}).expect("a table that fits")
 }
 
 fn best(front: &Front) -> Premodel {
-    let point = choose(front, Goal::AtLeastBestSingle { margin: 0.0 }).expect("a single candidate always meets it");
+    let point = front.meeting(Goal::AtLeastBestSingle { margin: 0.0 }).expect("a single candidate always meets it");
     front.premodel(point).expect("a program that fits")
 }
 
@@ -106,8 +108,8 @@ fn random_rewards_promise_no_gain() {
         for point in &front.points {
             assert!(point.over_best_single <= 3.0 * point.over_best_single_se.max(1e-9), "{point:?}");
         }
-        let chosen = choose(&front, Goal::AtLeastBestSingle { margin: 0.0 }).unwrap();
-        gained += usize::from(chosen.single != Some(front.best_single) && chosen.cost_ns < 9.0);
+        let chosen = front.meeting(Goal::AtLeastBestSingle { margin: 0.0 }).unwrap();
+        gained += usize::from(chosen.single != Some(front.best_single) && chosen.cost < 9.0);
     }
     assert_eq!(gained, 0, "a cheaper program as good as the best single candidate, from noise");
 }
@@ -153,7 +155,7 @@ fn judged_by_its_own_walk_a_premodel_does_what_was_forecast() {
     let profile = Profile::parse("by_hand.csv", by_hand(2000, 7).as_bytes()).unwrap();
     let front = train(&profile, &Settings::default());
     let unseen = Profile::parse("unseen.csv", by_hand(20_000, 8).as_bytes()).unwrap();
-    let curve: Vec<(f64, f64)> = front.points.iter().filter(|p| p.on_front).map(|p| (p.cost_ns, p.reward)).collect();
+    let curve: Vec<(f64, f64)> = front.points.iter().filter(|p| p.on_front).map(|p| (p.cost, p.reward)).collect();
     for point in front.points.iter().filter(|p| p.on_front) {
         let judged = judge(&front.premodel(point).unwrap(), &unseen).unwrap();
         // Where programs change from one price to the next, a forecast is the mean of both kinds: so the program trained on all
@@ -163,7 +165,7 @@ fn judged_by_its_own_walk_a_premodel_does_what_was_forecast() {
         let part = if high.0 > low.0 { ((judged.cost() - low.0) / (high.0 - low.0)).clamp(0.0, 1.0) } else { 0.0 };
         let forecast = low.1 + part * (high.1 - low.1);
         assert!((judged.reward() - forecast).abs() < 0.025, "{} at {}: {forecast}", judged.reward(), judged.cost());
-        let (reward, cost) = oracle(&unseen, &[1000.0, 20_000.0]);
+        let Worth { reward, cost } = oracle(&unseen, &[1000.0, 20_000.0]);
         assert!(judged.reward() <= reward && (judged.cost() >= cost || judged.reward() < reward));
     }
     let rewards: Vec<f64> = front.points.iter().filter(|p| p.on_front).map(|p| p.reward).collect();
@@ -173,19 +175,19 @@ fn judged_by_its_own_walk_a_premodel_does_what_was_forecast() {
 #[test]
 fn goals_pick_their_point_or_say_what_there_is() {
     let profile = Profile::parse("by_hand.csv", by_hand(1000, 7).as_bytes()).unwrap();
-    let settings = Settings { lambdas_per_ms: vec![12.5], ..Settings::default() };
+    let settings = Settings::new().prices(vec![12.5]);
     let front = train(&profile, &settings);
-    let cheap = choose(&front, Goal::AtMostMs(0.0015)).unwrap();
-    assert!(cheap.cost_ns <= 1500.0);
-    assert!(choose(&front, Goal::AtLeast(0.9)).unwrap().reward >= 0.9);
-    assert_eq!(choose(&front, Goal::Lambda(12.5)).unwrap().lambda_per_ms, Some(12.5));
+    let cheap = front.meeting(Goal::AtMost(0.0015)).unwrap();
+    assert!(cheap.cost <= 1500.0);
+    assert!(front.meeting(Goal::AtLeast(0.9)).unwrap().reward >= 0.9);
+    assert_eq!(front.meeting(Goal::Price(12.5)).unwrap().price, Some(12.5));
     for (goal, expected) in [
-        (Goal::AtMostMs(0.0001), "0.0010 ms at least"),
+        (Goal::AtMost(0.0001), "0.0010 ms at least"),
         (Goal::AtLeast(1.1), "at most; ask for less"),
         (Goal::AtLeastBestSingle { margin: 0.5 }, "at most; ask for less"),
-        (Goal::Lambda(3.0), "a price of the sweep"),
+        (Goal::Price(3.0), "a price of the sweep"),
     ] {
-        let error = choose(&front, goal).unwrap_err().to_string();
+        let error = front.meeting(goal).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -257,9 +259,10 @@ fn fewer_candidates_keep_what_still_makes_sense() {
 #[test]
 fn where_nothing_costs_anything_the_best_reward_is_taken() {
     let profile = Profile::parse("by_hand.csv", by_hand(1000, 7).as_bytes()).unwrap();
-    let front = sweep(&profile, &[0.0, 0.0], 0.0, &Settings::default(), &|_, _| {}).unwrap();
+    let front =
+        sweep(&Task::new(&profile, Costs::time_ns(vec![0.0, 0.0], 0.0)), &Settings::default(), &|_, _| {}).unwrap();
     let premodel = best(&front);
-    assert!(front.points.iter().all(|p| p.cost_ns == 0.0 && p.lambda_per_ms.is_none_or(|l| l == 0.0)));
+    assert!(front.points.iter().all(|p| p.cost == 0.0 && p.price.is_none_or(|l| l == 0.0)));
     let judged = judge(&premodel, &profile).unwrap();
     assert!(judged.reward() >= 0.94, "{}", premodel.tree());
 }
@@ -269,16 +272,19 @@ fn settings_without_sense_are_refused() {
     let profile = Profile::parse("by_hand.csv", by_hand(1000, 7).as_bytes()).unwrap();
     let base = Settings::default();
     for settings in [
-        Settings { folds: 1, ..base.clone() },
-        Settings { folds: 1001, ..base.clone() },
-        Settings { max_runs: 0, ..base.clone() },
-        Settings { steps: 0, ..base.clone() },
-        Settings { significance: f64::NAN, ..base.clone() },
-        Settings { lambdas_per_ms: vec![-1.0], ..base.clone() },
-        Settings { lambdas_per_ms: vec![f64::INFINITY], ..base.clone() },
+        base.clone().folds(1),
+        base.clone().folds(1001),
+        base.clone().max_runs(0),
+        base.clone().steps(0),
+        base.clone().significance(f64::NAN),
+        base.clone().prices(vec![-1.0]),
+        base.clone().prices(vec![f64::INFINITY]),
     ] {
-        assert!(sweep(&profile, &[1.0, 2.0], 0.0, &settings, &|_, _| {}).is_err(), "{settings:?}");
+        assert!(
+            sweep(&Task::new(&profile, Costs::time_ns(vec![1.0, 2.0], 0.0)), &settings, &|_, _| {}).is_err(),
+            "{settings:?}"
+        );
     }
-    assert!(sweep(&profile, &[1.0], 0.0, &base, &|_, _| {}).is_err());
-    assert!(sweep(&profile, &[1.0, f64::NAN], 0.0, &base, &|_, _| {}).is_err());
+    assert!(sweep(&Task::new(&profile, Costs::time_ns(vec![1.0], 0.0)), &base, &|_, _| {}).is_err());
+    assert!(sweep(&Task::new(&profile, Costs::time_ns(vec![1.0, f64::NAN], 0.0)), &base, &|_, _| {}).is_err());
 }

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use trt_select::{Error, ErrorKind, Result};
-use trt_select_train::{MAX_COST, Profile};
+use trt_select_train::{Costs, MAX_COST, Profile, Unit};
 
 /// Costs of the candidates and of the image features in nanoseconds: the profile's medians, or those of a CSV file
 /// `candidate,cost_ns`, in which `features` stands for the image features.
-pub(crate) fn costs(profile_path: &Path, profile: &Profile, given: Option<&Path>) -> Result<(Vec<f64>, f64)> {
-    let own = profile.cost_vector();
+pub(crate) fn costs(profile_path: &Path, profile: &Profile, given: Option<&Path>) -> Result<Costs> {
+    let own = profile.median_costs(Unit::Time);
     let Some(path) = given else {
-        let costs = own.ok_or_else(|| {
+        return own.ok_or_else(|| {
             Error::expected(
                 ErrorKind::Data,
                 profile_path.display(),
@@ -18,8 +18,7 @@ pub(crate) fn costs(profile_path: &Path, profile: &Profile, given: Option<&Path>
                 "none",
                 "add them, or give --costs",
             )
-        })?;
-        return Ok((costs, profile.features_cost_ns()));
+        });
     };
     let fail = |expected: &str, got: String| {
         Err(Error::expected(
@@ -32,7 +31,7 @@ pub(crate) fn costs(profile_path: &Path, profile: &Profile, given: Option<&Path>
     };
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::expected(ErrorKind::Io, path.display(), "a CSV file of costs", e, "correct --costs"))?;
-    let mut features_ns = profile.features_cost_ns();
+    let mut features_ns = profile.median_features_cost();
     let mut costs = vec![f64::NAN; profile.candidates.len()];
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(text.as_bytes());
     if reader.headers().ok().is_none_or(|h| h.iter().ne(["candidate", "cost_ns"])) {
@@ -53,6 +52,6 @@ pub(crate) fn costs(profile_path: &Path, profile: &Profile, given: Option<&Path>
     }
     match costs.iter().position(|c| c.is_nan()) {
         Some(c) => fail("a cost for each candidate", format!("none for '{}'", profile.candidates[c])),
-        None => Ok((costs, features_ns)),
+        None => Ok(Costs::time_ns(costs, features_ns)),
     }
 }

@@ -6,12 +6,13 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 use trt_select::{Error, ErrorKind, Result};
 use trt_select_premodel::Interval;
-use trt_select_study::{Group, Options, Study, Summary, study};
+use trt_select_study::{FrontPoint, Group, GroupFront, Options, Study, Summary, study};
 use trt_select_train::Profile;
 
 use crate::common::{EngineArgs, Output, SampleArgs, number, print, print_json, progress, say, unwritable};
 use crate::costs::costs;
 use crate::profile;
+use crate::remedies::of_profile;
 use crate::report::Table;
 
 /// Arguments of `study`.
@@ -50,13 +51,13 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&args.output).map_err(|e| unwritable(&args.output, "-o", &e))?;
     let path = profile_of(args)?;
     let data = |e: String| Error::new(ErrorKind::Data, e);
-    let mut profile = Profile::read(&path).map_err(|e| data(e.to_string()))?;
+    let mut profile = Profile::read(&path).map_err(|e| of_profile(&e))?;
     if args.costs.is_some() {
-        let (costs_ns, features_ns) = costs(&path, &profile, args.costs.as_deref())?;
-        profile = profile.with_costs(&costs_ns, features_ns);
+        let costs = costs(&path, &profile, args.costs.as_deref())?;
+        profile = profile.with_costs(&costs);
     }
     let options =
-        Options { folds: usize::from(args.folds), seed: args.seed, theta: args.theta, features: args.features.clone() };
+        Options::new().folds(usize::from(args.folds)).seed(args.seed).theta(args.theta).features(args.features.clone());
     let bar = progress(0, "study");
     let stage = Mutex::new("");
     let tell = |what: &'static str, done: usize, of: usize| {
@@ -134,14 +135,14 @@ fn to_json(study: &Study, profile: &Path, output: &Path) -> Value {
             "macro_precision": s.macro_scores[0], "macro_recall": s.macro_scores[1], "macro_f1": s.macro_scores[2],
         })
     };
-    let front = |(group, points): &(Group, Vec<trt_select_study::FrontPoint>)| {
-        let point = |p: &trt_select_study::FrontPoint| {
+    let front = |front: &GroupFront| {
+        let point = |p: &FrontPoint| {
             json!({
-                "lambda_per_ms": p.lambda_per_ms, "accuracy": p.accuracy, "over_best_single": p.over_best_single,
+                "lambda_per_ms": p.price, "accuracy": p.accuracy, "over_best_single": p.over_best_single,
                 "mean_ms": p.mean_ns / 1e6, "on_front": p.on_front,
             })
         };
-        json!({ "group": group.name(), "points": points.iter().map(point).collect::<Vec<_>>() })
+        json!({ "group": front.group.name(), "points": front.points.iter().map(point).collect::<Vec<_>>() })
     };
     json!({
         "profile": profile.display().to_string(),

@@ -8,88 +8,10 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|s| s.to_string()).collect()
 }
 
-/// Every class's probability, written out.
-fn dense(table: &TopK, candidate: CandidateId, row: usize) -> Vec<f64> {
-    let (cell, n) = (row * table.k..(row + 1) * table.k, table.class_count as usize);
-    let mut all = vec![f64::NAN; n];
-    for (&class, &p) in
-        table.classes[candidate.index()][cell.clone()].iter().zip(&table.probabilities[candidate.index()][cell])
-    {
-        if class != NONE {
-            all[class as usize] = f64::from(p);
-        }
-    }
-    let named: f64 = all.iter().filter(|p| !p.is_nan()).sum();
-    let each = (1.0 - named).max(0.0) / all.iter().filter(|p| p.is_nan()).count() as f64;
-    all.into_iter().map(|p| if p.is_nan() { each } else { p }).collect()
-}
-
-/// The mixture as its formula says it.
-fn plain(table: &TopK, row: usize, members: &[(CandidateId, f32, f32)]) -> (Vec<f64>, f64, f64) {
-    let mut sum = vec![0.0; table.class_count as usize];
-    for &(c, weight, t) in members {
-        let mut all = dense(table, c, row);
-        if t != 1.0 {
-            all.iter_mut().for_each(|p| *p = p.powf(1.0 / f64::from(t)));
-            let total: f64 = all.iter().sum();
-            all.iter_mut().for_each(|p| *p /= total);
-        }
-        sum.iter_mut().zip(&all).for_each(|(s, p)| *s += f64::from(weight) * p);
-    }
-    let mut sorted = sum.clone();
-    sorted.sort_by(|a, b| b.total_cmp(a));
-    let margin = sorted[0] - sorted.get(1).copied().unwrap_or(0.0);
-    (sum, sorted[0], margin)
-}
-
-fn compare(table: &TopK, row: usize, members: &[(CandidateId, f32, f32)], scratch: &mut Scratch) {
-    let (sum, top1, margin) = plain(table, row, members);
-    let got = table.mixture(row, members, scratch);
-    assert!((f64::from(got.top1) - top1).abs() < 2e-6, "{members:?}: {got:?}, not {top1}");
-    assert!((f64::from(got.margin) - margin).abs() < 2e-6, "{members:?}: {got:?}, not {margin}");
-    assert!(sum[got.class as usize] > top1 - 2e-6, "{members:?}: {got:?} in {sum:?}");
-}
-
-#[test]
-fn a_mixture_by_hand() {
-    let file = "# k: 2\n# classes: 4\ninput,a.topk,b.topk\nx,1:0.6 0:0.2,2:0.9\n";
-    let table = TopK::parse("t", file.as_bytes(), &names(&["x"]), &names(&["a", "b"]), 0).unwrap();
-    let mut scratch = Scratch::default();
-    // a = .2 .6 .1 .1, b = .0333 .0333 .9 .0333
-    let got = table.mixture(0, &[(A, 0.75, 1.0), (B, 0.25, 1.0)], &mut scratch);
-    assert_eq!(got.class, 1);
-    assert!((got.top1 - 0.458_333_3).abs() < 1e-6 && (got.margin - 0.158_333_3).abs() < 1e-6, "{got:?}");
-    // At T = 0.5 the squares count: .36 .04 .01 .01 of .42.
-    let got = table.mixture(0, &[(A, 1.0, 0.5)], &mut scratch);
-    assert!((got.top1 - 0.36 / 0.42).abs() < 1e-6 && (got.margin - 0.32 / 0.42).abs() < 1e-6, "{got:?}");
-    // The second class is one that no entry names.
-    let got = table.mixture(0, &[(B, 1.0, 1.0)], &mut scratch);
-    assert!((got.margin - (0.9 - 0.1 / 3.0)).abs() < 1e-6, "{got:?}");
-}
-
 #[test]
 fn odd_tables() {
-    let one = TopK::new(1, 1, vec![vec![0, NONE]], vec![vec![1.0, 0.0]]).unwrap();
-    let mut scratch = Scratch::default();
-    for row in [0, 1] {
-        for t in [0.05, 1.0, 20.0] {
-            let got = one.mixture(row, &[(A, 1.0, t)], &mut scratch);
-            assert_eq!(got, Top { class: 0, top1: 1.0, margin: 1.0 }, "{row} {t}");
-        }
-    }
     let empty = TopK::new(2, 4, vec![vec![NONE, NONE]], vec![vec![0.0, 0.0]]).unwrap();
-    assert_eq!(empty.mixture(0, &[(A, 1.0, 3.0)], &mut scratch), Top { class: 0, top1: 0.25, margin: 0.0 });
-    // Cells that no network gives stay finite.
-    for (p, classes) in [(0.0, 1), (0.0, 3), (0.125, 2)] {
-        let odd = TopK::new(1, classes, vec![vec![0]], vec![vec![p]]).unwrap();
-        for t in [0.05, 1.0, 20.0] {
-            let got = odd.mixture(0, &[(A, 1.0, t)], &mut scratch);
-            assert!((0.0..=1.0).contains(&got.top1) && (0.0..=1.0).contains(&got.margin), "{p} {classes} {t}: {got:?}");
-        }
-    }
-    // Of equals the first class, whatever their order in the cell.
     let equal = TopK::new(2, 3, vec![vec![2, 1]], vec![vec![0.5, 0.5]]).unwrap();
-    assert_eq!(equal.mixture(0, &[(A, 1.0, 1.0)], &mut scratch), Top { class: 1, top1: 0.5, margin: 0.0 });
     assert!(equal.holds(A, 0, 2, 1) && !equal.holds(A, 0, 1, 1) && equal.holds(A, 0, 1, 5) && !equal.holds(A, 0, 0, 5));
     assert!(!empty.holds(A, 0, NONE, 5));
     for (classes, probabilities) in [
@@ -150,41 +72,7 @@ fn files_are_matched_by_name_or_refused() {
     );
 }
 
-/// Cells of up to four entries of nine classes.
-fn cell() -> impl Strategy<Value = (Vec<u32>, Vec<f32>)> {
-    let pairs = proptest::collection::btree_map(0_u32..9, 1e-6_f32..1.0, 0..=4);
-    (pairs, 0.5_f32..=1.0).prop_map(|(pairs, mass)| {
-        let total: f32 = pairs.values().sum();
-        // What lies outside must not be more than the last entry has.
-        let floor = 0.5 / 9.0;
-        let mut pairs: Vec<(u32, f32)> = pairs.into_iter().map(|(c, p)| (c, floor + p / total * mass * 0.5)).collect();
-        pairs.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let (mut classes, mut probabilities): (Vec<u32>, Vec<f32>) = pairs.into_iter().unzip();
-        classes.resize(4, NONE);
-        probabilities.resize(4, 0.0);
-        (classes, probabilities)
-    })
-}
-
 proptest! {
-    #[test]
-    fn mixtures_are_what_the_formula_says(
-        a in cell(),
-        b in cell(),
-        t in proptest::array::uniform2(0.2_f32..5.0),
-        w in 0.0_f32..=1.0,
-        sharp in proptest::bool::ANY,
-    ) {
-        let (classes, probabilities) = [a, b].into_iter().unzip();
-        let table = TopK::new(4, 9, classes, probabilities).unwrap();
-        let mut scratch = Scratch::default();
-        let t = if sharp { t } else { [1.0, t[1]] };
-        compare(&table, 0, &[(A, w, t[0]), (B, 1.0 - w, t[1])], &mut scratch);
-        compare(&table, 0, &[(B, 1.0, t[1])], &mut scratch);
-        compare(&table, 0, &[(A, 1.0, 1.0)], &mut scratch);
-        assert!(scratch.sums.iter().all(|s| s.is_nan()) && scratch.named.is_empty());
-    }
-
     #[test]
     fn any_bytes_are_read_or_refused(text in "(# (k|classes): [0-9]{1,4}\n)?input,a.topk,b.topk\n(x,([0-9]{1,2}:0?\\.?[0-9]{0,3} ?){0,4},[0-9]:1\n)?(y,,\n)?.{0,6}") {
         let (inputs, candidates) = (names(&["x", "y"]), names(&["a", "b"]));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use trt_select::Selector;
 use trt_select::samples::Samples;
 use trt_select_premodel::{Expected, Interval};
-use trt_select_train::{bootstrap_mean, bootstrap_ratio, random_mix};
+use trt_select_train::{Worth, bootstrap_mean, bootstrap_ratio, random_mix};
 
 use super::Measured;
 use crate::report::{PERCENTILES, Table, Times};
@@ -142,13 +142,13 @@ impl Results {
         let differences = per_sample(&|i| adaptive_right(i) - right(best, i));
         let reference_ns = per_sample(&|i| latency(reference, i) as f64);
         let adaptive_ns = per_sample(&|i| measured.adaptive[i].times.total_ns as f64);
-        let points: Vec<(f64, f64)> = singles.iter().map(|s| (s.times.mean(), s.top1)).collect();
+        let worths: Vec<Worth> = singles.iter().map(|s| Worth { reward: s.top1, cost: s.times.mean() }).collect();
 
         // Hindsight: the cheapest candidate that is right; where none is, the cheapest.
         let mut by_cost: Vec<usize> = (0..singles.len()).collect();
-        by_cost.sort_by(|&a, &b| points[a].0.total_cmp(&points[b].0));
+        by_cost.sort_by(|&a, &b| worths[a].cost.total_cmp(&worths[b].cost));
         let pick = |i: usize| by_cost.iter().copied().find(|&k| right(k, i) == 1.0);
-        let oracle = (share(&|i| f64::from(pick(i).is_some())), share(&|i| points[pick(i).unwrap_or(by_cost[0])].0));
+        let oracle = (share(&|i| f64::from(pick(i).is_some())), share(&|i| worths[pick(i).unwrap_or(by_cost[0])].cost));
 
         let trained_for = &selector.premodel().trained_for;
         let first = selector.candidates()[0].description();
@@ -163,7 +163,7 @@ impl Results {
             adaptive_top1: share(&adaptive_right),
             over_best: bootstrap_mean(&differences, SEED),
             speedup: bootstrap_ratio(&reference_ns, &adaptive_ns, SEED),
-            mix: random_mix(&points, adaptive.mean()),
+            mix: random_mix(&worths, adaptive.mean()),
             adaptive,
             stages,
             device_stages,

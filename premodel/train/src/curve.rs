@@ -1,4 +1,4 @@
-//! Which action is best along one signal? Sums of values per bin, a smooth curve through them, cuts where the best curve changes.
+//! Which action is best along one signal?
 //!
 //! Rewards are mostly 0 and 1, so the mean value of an action in a bin is noise around a curve that changes slowly with a
 //! confidence. The curve is a cubic over the signal's rank: with x in 0..1 the share of rows below, and P₁…P₃ the shifted
@@ -8,20 +8,22 @@
 //! d(x) = mean + Σⱼ βⱼ Pⱼ(x),  β = argmin Σ_rows (value − d(x))² + PENALTY Σⱼ j⁴ βⱼ²
 //! ```
 //! (ridge regression whose penalty grows with the bend, as a smoothing spline's does). Only differences between actions
-//! matter; the action that is best by these curves is taken in each bin, with few changes along the way.
+//! matter: each bin gets the action whose curve is highest there, with few changes from bin to bin.
 //!
-//! A cubic blurs a step: where a network is right above some confidence and wrong below it, the bins' own means say so better.
-//! They are the other curve that can be asked for.
+//! A cubic blurs a step. Where a network is right above some confidence and wrong below it, the means of the bins find the
+//! step better; they are the other [`Curve`].
 
-/// How strongly curves are bent back to a constant, in rows.
+/// How strongly curves are drawn towards a constant: as strongly as by so many rows.
 const PENALTY: f64 = 3.0;
 
-/// What an interval more has to gain, in rewards summed over all rows: below a right answer, nothing is worth a test.
+/// What one more interval has to gain, in rewards summed over all rows: a test that gains less than half a right answer is not
+/// worth making.
 const CUT_COST: f64 = 0.5;
 
-/// Sums over rows, by bin of one signal.
+/// Rows, and sums of the values of each action over them, by bin of one signal.
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
+    /// Number of actions.
     pub(super) actions: usize,
     /// Rows by bin.
     pub(super) counts: Vec<f64>,
@@ -63,32 +65,37 @@ impl Sums {
     }
 }
 
-/// A choice along one signal: `actions[i]` from above `cuts[i − 1]` up to `cuts[i]`, as bin numbers.
+/// The range of a signal in intervals, each with an action. Interval `i` ends with bin `cuts[i]`, the last one with the last bin.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Choice {
+pub(super) struct Intervals {
     pub(super) cuts: Vec<u8>,
     pub(super) actions: Vec<usize>,
 }
 
-impl Choice {
+impl Intervals {
+    /// The interval that a bin lies in.
+    pub(super) fn place(&self, bin: u8) -> usize {
+        self.cuts.partition_point(|&c| c < bin)
+    }
+
     /// The action of a bin.
     pub(super) fn action(&self, bin: u8) -> usize {
-        self.actions[self.cuts.partition_point(|&c| c < bin)]
+        self.actions[self.place(bin)]
     }
 }
 
-/// The action of the largest total; of equals, the first.
-pub(super) fn best_of(totals: &[f64]) -> usize {
+/// The place of the largest number; of equals, the first.
+pub(super) fn largest(numbers: &[f64]) -> usize {
     let mut best = 0;
-    for (a, total) in totals.iter().enumerate() {
-        if *total > totals[best] {
-            best = a;
+    for (i, number) in numbers.iter().enumerate() {
+        if *number > numbers[best] {
+            best = i;
         }
     }
     best
 }
 
-/// What is taken for an action's value along a signal.
+/// How the value of an action is estimated along a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Curve {
     /// The penalised cubic.
@@ -97,48 +104,66 @@ pub(super) enum Curve {
     Means,
 }
 
-/// The best choice of at most `intervals` intervals by the curves.
-pub(super) fn choose(sums: &Sums, intervals: usize, curve: Curve) -> Choice {
+/// The intervals, at most `most`, that have the largest value by the estimates.
+pub(super) fn best_intervals(sums: &Sums, most: usize, curve: Curve) -> Intervals {
     let totals = sums.totals();
-    let base = best_of(&totals);
+    let base = largest(&totals);
     let rows: f64 = sums.counts.iter().sum();
-    if intervals < 2 || sums.counts.len() < 2 || sums.actions < 2 || rows < 1.0 {
-        return Choice { cuts: vec![], actions: vec![base] };
+    if most < 2 || sums.counts.len() < 2 || sums.actions < 2 || rows < 1.0 {
+        return Intervals { cuts: vec![], actions: vec![base] };
     }
     let gains = match curve {
         Curve::Smooth => cubics(sums, &totals, base, rows),
         Curve::Means => means(sums, base),
     };
-    intervals_of(&sums.counts, &gains, sums.actions, intervals)
+    Walk::new(&sums.counts, &gains, sums.actions, most).best()
 }
 
-/// By bin, then action: the gain over the base action, per row; nothing in an empty bin.
+/// By bin, then action: the mean gain of a row over the base action; 0 in an empty bin.
 fn means(sums: &Sums, base: usize) -> Vec<f64> {
     let gain = |bin: usize, action: usize| (sums.at(bin, action) - sums.at(bin, base)) / sums.counts[bin].max(1.0);
     (0..sums.counts.len()).flat_map(|bin| (0..sums.actions).map(move |action| gain(bin, action))).collect()
 }
 
-/// By bin, then action: the smooth gain over the base action, per row.
+/// By bin, then action: the smooth gain of a row over the base action.
 fn cubics(sums: &Sums, totals: &[f64], base: usize, rows: f64) -> Vec<f64> {
-    let (bins, actions) = (sums.counts.len(), sums.actions);
-    let mut basis = vec![[0.0_f64; 3]; bins];
+    let (basis, gram) = basis(&sums.counts, rows);
+    let mut gains = vec![0.0; basis.len() * sums.actions];
+    for a in (0..sums.actions).filter(|&a| a != base) {
+        let mean = (totals[a] - totals[base]) / rows;
+        let mut right = [0.0_f64; 3];
+        for (b, p) in basis.iter().enumerate() {
+            let d = sums.at(b, a) - sums.at(b, base);
+            right.iter_mut().zip(p).for_each(|(r, p)| *r += p * d);
+        }
+        let beta = solve(gram, right);
+        for (b, p) in basis.iter().enumerate() {
+            gains[b * sums.actions + a] = mean + p.iter().zip(&beta).map(|(p, b)| p * b).sum::<f64>();
+        }
+    }
+    gains
+}
+
+/// The polynomials in the middle of each bin, less their means, and their products summed over all rows, with the penalty added.
+fn basis(counts: &[f64], rows: f64) -> (Vec<[f64; 3]>, [[f64; 3]; 3]) {
+    let mut basis = vec![[0.0_f64; 3]; counts.len()];
     let mut below = 0.0;
     for (b, p) in basis.iter_mut().enumerate() {
-        let x = (below + sums.counts[b] / 2.0) / rows;
-        below += sums.counts[b];
+        let x = (below + counts[b] / 2.0) / rows;
+        below += counts[b];
         *p = [
             3.0_f64.sqrt() * (2.0 * x - 1.0),
             5.0_f64.sqrt() * (6.0 * x * x - 6.0 * x + 1.0),
             7.0_f64.sqrt() * (20.0 * x * x * x - 30.0 * x * x + 12.0 * x - 1.0),
         ];
     }
-    // Where bins are few or uneven the polynomials have means and products: both are taken into account.
+    // Where bins are few or uneven, the polynomials' means and products are not quite 0: both are taken into account.
     let mut means = [0.0_f64; 3];
-    for (p, n) in basis.iter().zip(&sums.counts) {
+    for (p, n) in basis.iter().zip(counts) {
         means.iter_mut().zip(p).for_each(|(m, p)| *m += p * n / rows);
     }
     let mut gram = [[0.0_f64; 3]; 3];
-    for (p, n) in basis.iter_mut().zip(&sums.counts) {
+    for (p, n) in basis.iter_mut().zip(counts) {
         p.iter_mut().zip(&means).for_each(|(p, m)| *p -= m);
         for i in 0..3 {
             for j in 0..3 {
@@ -149,20 +174,7 @@ fn cubics(sums: &Sums, totals: &[f64], base: usize, rows: f64) -> Vec<f64> {
     for (j, row) in gram.iter_mut().enumerate() {
         row[j] += PENALTY * ((j + 1) as f64).powi(4);
     }
-    let mut gains = vec![0.0; bins * actions];
-    for a in (0..actions).filter(|&a| a != base) {
-        let mean = (totals[a] - totals[base]) / rows;
-        let mut right = [0.0_f64; 3];
-        for (b, p) in basis.iter().enumerate() {
-            let d = sums.at(b, a) - sums.at(b, base);
-            right.iter_mut().zip(p).for_each(|(r, p)| *r += p * d);
-        }
-        let beta = solve(gram, right);
-        for (b, p) in basis.iter().enumerate() {
-            gains[b * actions + a] = mean + p.iter().zip(&beta).map(|(p, b)| p * b).sum::<f64>();
-        }
-    }
-    gains
+    (basis, gram)
 }
 
 /// Solves a symmetric positive definite 3 × 3 system by elimination; the penalty on the diagonal keeps pivots above 0.
@@ -184,56 +196,82 @@ fn solve(mut a: [[f64; 3]; 3], mut b: [f64; 3]) -> [f64; 3] {
     b
 }
 
-/// The intervals of the largest summed gain, by dynamic programming over (bin, changes so far, action).
-fn intervals_of(counts: &[f64], gains: &[f64], actions: usize, most: usize) -> Choice {
-    let bins = counts.len();
-    // best[m][a]: the largest sum of the bins so far with m changes and a as the last action; from[..]: the action before.
-    let mut best = vec![f64::MIN; most * actions];
-    let mut before = best.clone();
-    let mut from: Vec<u16> = vec![0; bins * most * actions];
-    for b in 0..bins {
-        before.copy_from_slice(&best);
-        for m in 0..most {
-            // The best end with one change fewer.
-            let start = m.checked_sub(1).map(|m| {
-                let a = best_of(&before[m * actions..][..actions]);
-                (before[m * actions + a] - CUT_COST, a)
+/// Finds the intervals of the largest summed gain by dynamic programming: from bin to bin, the best sum is kept for every
+/// number of changes so far and every last action.
+struct Walk<'a> {
+    counts: &'a [f64],
+    /// Gains of a row by bin, then action.
+    gains: &'a [f64],
+    actions: usize,
+    /// How many intervals there may be.
+    most: usize,
+    /// `best[changes · actions + action]`: the largest sum up to the bin reached.
+    best: Vec<f64>,
+    /// The same up to the bin before.
+    before: Vec<f64>,
+    /// `came_from[(bin · most + changes) · actions + action]`: the action of the bin before.
+    came_from: Vec<u16>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(counts: &'a [f64], gains: &'a [f64], actions: usize, most: usize) -> Walk<'a> {
+        let came_from = vec![0; counts.len() * most * actions];
+        let nothing = vec![f64::MIN; most * actions];
+        Walk { counts, gains, actions, most, best: nothing.clone(), before: nothing, came_from }
+    }
+
+    fn best(mut self) -> Intervals {
+        for bin in 0..self.counts.len() {
+            self.step(bin);
+        }
+        self.back()
+    }
+
+    /// Goes on to a bin: the action stays what it was, or changes to another one, which costs [`CUT_COST`].
+    fn step(&mut self, bin: usize) {
+        std::mem::swap(&mut self.best, &mut self.before);
+        let before = &self.before;
+        for changes in 0..self.most {
+            // A change to another action starts from the best sum with one change fewer.
+            let changed = changes.checked_sub(1).map(|fewer| {
+                let action = largest(&before[fewer * self.actions..][..self.actions]);
+                (before[fewer * self.actions + action] - CUT_COST, action)
             });
-            for a in 0..actions {
-                let here = counts[b] * gains[b * actions + a];
-                let at = m * actions + a;
-                let (mut value, mut came) =
-                    if b == 0 { (if m == 0 { 0.0 } else { f64::MIN }, a) } else { (before[at], a) };
-                if let Some((jump, other)) = start
-                    && b > 0
-                    && other != a
+            for action in 0..self.actions {
+                let here = self.counts[bin] * self.gains[bin * self.actions + action];
+                let at = changes * self.actions + action;
+                let (mut value, mut came) = (before[at], action);
+                if bin == 0 {
+                    value = if changes == 0 { 0.0 } else { f64::MIN };
+                } else if let Some((jump, other)) = changed
+                    && other != action
                     && jump > value
                 {
                     (value, came) = (jump, other);
                 }
-                best[at] = value + here;
-                from[(b * most + m) * actions + a] = came as u16;
+                self.best[at] = value + here;
+                self.came_from[(bin * self.most + changes) * self.actions + action] = came as u16;
             }
         }
     }
-    let (mut m, mut a) = (0, 0);
-    for at in 0..best.len() {
-        if best[at] > best[m * actions + a] {
-            (m, a) = (at / actions, at % actions);
+
+    /// Follows the best end back to the first bin.
+    fn back(&self) -> Intervals {
+        let end = largest(&self.best);
+        let (mut changes, mut action) = (end / self.actions, end % self.actions);
+        let (mut cuts, mut actions) = (Vec::new(), vec![action]);
+        for bin in (1..self.counts.len()).rev() {
+            let came = usize::from(self.came_from[(bin * self.most + changes) * self.actions + action]);
+            if came != action {
+                cuts.push(bin as u8 - 1);
+                actions.push(came);
+                (changes, action) = (changes - 1, came);
+            }
         }
+        cuts.reverse();
+        actions.reverse();
+        Intervals { cuts, actions }
     }
-    let (mut cuts, mut taken) = (Vec::new(), vec![a]);
-    for b in (1..bins).rev() {
-        let came = usize::from(from[(b * most + m) * actions + a]);
-        if came != a {
-            cuts.push(b as u8 - 1);
-            taken.push(came);
-            (m, a) = (m - 1, came);
-        }
-    }
-    cuts.reverse();
-    taken.reverse();
-    Choice { cuts, actions: taken }
 }
 
 #[cfg(test)]
@@ -261,7 +299,7 @@ mod tests {
             _ => 0.5 + 1.0 * (x - 0.7),
         };
         let sums = table(20_000, 1, |x, a, rng| f32::from(u8::from(rng.unit() < p(x, a).clamp(0.0, 1.0))));
-        let choice = choose(&sums, 4, Curve::Smooth);
+        let choice = best_intervals(&sums, 4, Curve::Smooth);
         assert_eq!(choice.actions, [1, 0, 2], "{choice:?}");
         assert!(
             (i32::from(choice.cuts[0]) - 18).abs() <= 4 && (i32::from(choice.cuts[1]) - 44).abs() <= 4,
@@ -278,7 +316,7 @@ mod tests {
             1 => 0.05,
             _ => 0.0,
         });
-        let cut = |curve| choose(&sums, 2, curve).cuts;
+        let cut = |curve| best_intervals(&sums, 2, curve).cuts;
         assert_eq!(cut(Curve::Means), [12]);
         assert_ne!(cut(Curve::Smooth), [12]);
     }
@@ -291,8 +329,8 @@ mod tests {
             _ => 0.5 + 1.0 * (x - 0.7),
         };
         let sums = table(20_000, 1, |x, a, _| p(x, a) as f32);
-        assert_eq!(choose(&sums, 2, Curve::Smooth).actions.len(), 2);
-        assert_eq!(choose(&sums, 1, Curve::Smooth).actions.len(), 1);
+        assert_eq!(best_intervals(&sums, 2, Curve::Smooth).actions.len(), 2);
+        assert_eq!(best_intervals(&sums, 1, Curve::Smooth).actions.len(), 1);
     }
 
     #[test]
@@ -313,7 +351,7 @@ mod tests {
                 let path: Vec<usize> = (0..bins).map(|b| code / actions.pow(b as u32) % actions).collect();
                 best = best.max(value(&path));
             }
-            let choice = intervals_of(&counts, &gains, actions, most);
+            let choice = Walk::new(&counts, &gains, actions, most).best();
             let path: Vec<usize> = (0..bins).map(|b| choice.action(b as u8)).collect();
             assert!((value(&path) - best).abs() < 1e-9, "{choice:?}");
         }
@@ -325,7 +363,7 @@ mod tests {
         for seed in 0..20 {
             let sums =
                 table(2000, seed, |_, a, rng| f32::from(u8::from(rng.unit() < if a == 0 { 0.55 } else { 0.45 })));
-            cut += usize::from(!choose(&sums, 4, Curve::Smooth).cuts.is_empty());
+            cut += usize::from(!best_intervals(&sums, 4, Curve::Smooth).cuts.is_empty());
         }
         assert!(cut <= 1, "{cut} of 20 tables of noise were cut");
     }

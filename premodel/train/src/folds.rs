@@ -1,0 +1,97 @@
+//! Cross-validation: every row is judged by programs that were trained on other rows.
+
+use rayon::prelude::*;
+
+use trt_select_premodel::Answer;
+
+use super::Profile;
+use super::costs::Worth;
+use super::reward::reward_of;
+use super::search::best_plan;
+use super::settings::Settings;
+use super::stats::Rng;
+use super::task::Task;
+use super::training_table::{SharedColumns, TrainingTable};
+
+/// The number of each row's fold: dealt in random order, so that folds differ by one row at most.
+pub(super) fn deal(rows: usize, folds: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows).collect();
+    Rng::new(seed ^ 0xF01D).shuffle(&mut order);
+    let mut fold_of = vec![0; rows];
+    for (i, &row) in order.iter().enumerate() {
+        fold_of[row] = i % folds;
+    }
+    fold_of
+}
+
+/// The folds of all repeats. Each has its own table, made from the other folds of its repeat: whatever a fold's programs rest on
+/// comes from rows outside the fold.
+pub(super) struct Folds<'a> {
+    truth: &'a Profile,
+    seed: u64,
+    repeats: usize,
+    folds: Vec<Fold>,
+}
+
+struct Fold {
+    table: TrainingTable,
+    seen: Vec<u32>,
+    unseen: Vec<u32>,
+}
+
+impl<'a> Folds<'a> {
+    pub(super) fn new(task: &Task<'a>, shared: &SharedColumns, settings: &Settings, repeats: usize) -> Folds<'a> {
+        let rows = task.rows();
+        let seed_of = |repeat: u64| settings.seed.wrapping_add(repeat << 32);
+        let fold_of: Vec<Vec<usize>> =
+            (0..repeats as u64).map(|repeat| deal(rows, settings.folds, seed_of(repeat))).collect();
+        let jobs: Vec<(usize, usize)> =
+            (0..repeats).flat_map(|repeat| (0..settings.folds).map(move |fold| (repeat, fold))).collect();
+        let make = |&(repeat, fold): &(usize, usize)| {
+            let (seen, unseen): (Vec<u32>, Vec<u32>) =
+                (0..rows as u32).partition(|&row| fold_of[repeat][row as usize] != fold);
+            Fold { table: TrainingTable::new(task.profile, shared, &seen, settings), seen, unseen }
+        };
+        let folds = jobs.par_iter().map(make).collect();
+        Folds { truth: task.truth, seed: settings.seed, repeats, folds }
+    }
+
+    /// By price, then row: reward and cost by programs that had not seen the row, averaged over the repeats. `tell` is called
+    /// after each training.
+    pub(super) fn outcomes(&self, prices: &[f64], tell: &(dyn Fn() + Sync)) -> Vec<Vec<Worth>> {
+        let jobs: Vec<(usize, &Fold)> =
+            (0..prices.len()).flat_map(|p| self.folds.iter().map(move |fold| (p, fold))).collect();
+        let parts: Vec<Vec<Worth>> = jobs
+            .par_iter()
+            .map(|&(p, fold)| {
+                let plan = best_plan(&fold.table.problem, &fold.seen, prices[p], self.seed);
+                tell();
+                let worth = |&row: &u32| {
+                    let (answer, cost) = fold.table.problem.outcome(&plan, row as usize);
+                    Worth { reward: self.reward(&fold.table, answer, row as usize), cost }
+                };
+                fold.unseen.iter().map(worth).collect()
+            })
+            .collect();
+        let mut outcomes = vec![vec![Worth::default(); self.truth.rows()]; prices.len()];
+        for ((p, fold), part) in jobs.into_iter().zip(parts) {
+            for (&row, worth) in fold.unseen.iter().zip(part) {
+                let sum = &mut outcomes[p][row as usize];
+                sum.reward += worth.reward / self.repeats as f64;
+                sum.cost += worth.cost / self.repeats as f64;
+            }
+        }
+        outcomes
+    }
+
+    /// What an answer is worth on a row of the table that judges.
+    fn reward(&self, table: &TrainingTable, answer: Answer, row: usize) -> f64 {
+        f64::from(match answer {
+            Answer::Candidate(c) => self.truth.rewards[c.index()][row],
+            Answer::Average(set) => {
+                let class = table.problem.averages[&set].classes[row];
+                reward_of(self.truth, row, class, set.iter())
+            }
+        })
+    }
+}

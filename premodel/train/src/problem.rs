@@ -1,0 +1,109 @@
+//! The table in the form that the search reads: which states there are, what can be done in each, what it earns and costs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use trt_select_premodel::{Answer, CandidateId, Mask};
+
+use super::bins::{Binned, SignalClass};
+use super::plan::Plan;
+
+/// Image features are read before this many candidates ran: what an image looks like says little once two networks have
+/// seen it, and there are many features.
+pub(super) const FEATURE_STATES: u32 = 2;
+
+/// The average of a set: its answer and what that is worth, by row.
+#[derive(Clone, Debug)]
+pub(super) struct Averaged {
+    pub(super) classes: Arc<Vec<u32>>,
+    pub(super) rewards: Arc<Vec<f32>>,
+}
+
+/// All that the search knows.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    pub(super) rows: usize,
+    /// By candidate, then row.
+    pub(super) rewards: Arc<Vec<Vec<f32>>>,
+    /// The averages of sets of two candidates and more; empty where the profile has no most probable classes.
+    pub(super) averages: HashMap<Mask, Averaged>,
+    pub(super) costs: Vec<f64>,
+    pub(super) features_cost: f64,
+    /// The signals. Those of an average can be read where exactly the candidates of its set have run; others where theirs have.
+    pub(super) columns: Vec<Arc<Binned>>,
+    /// From this column on they are those of averages.
+    pub(super) first_average: usize,
+    /// The sets of candidates that may have run at some point of a program. For each set, all subsets are here too.
+    pub(super) states: Vec<Mask>,
+    /// How many tests may follow each other between two runs.
+    pub(super) tests: usize,
+    /// How few rows there may be on either side of a test.
+    pub(super) min_leaf: usize,
+    /// How many standard errors of its gain a signal must gain that is no confidence.
+    pub(super) significance: f64,
+}
+
+/// What can be done in a state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Action {
+    Answer(Answer),
+    Run(CandidateId),
+}
+
+impl Problem {
+    /// How a plan ends on a row: its answer, and what was paid until then.
+    pub(super) fn outcome(&self, plan: &Plan, row: usize) -> (Answer, f64) {
+        let mut cost = if plan.reads_features(&self.columns) { self.features_cost } else { 0.0 };
+        let mut at = plan;
+        loop {
+            match at {
+                Plan::Test { column, cuts, parts } => {
+                    let code = self.columns[*column].codes[row];
+                    at = &parts[cuts.partition_point(|&c| c < code)];
+                }
+                Plan::Run { candidate, next } => {
+                    cost += self.costs[candidate.index()];
+                    at = next;
+                }
+                Plan::Answer(answer) => return (*answer, cost),
+            }
+        }
+    }
+
+    /// What an answer is worth, by row.
+    pub(super) fn rewards_of(&self, answer: Answer) -> &[f32] {
+        match answer {
+            Answer::Candidate(c) => &self.rewards[c.index()],
+            Answer::Average(set) => &self.averages[&set].rewards,
+        }
+    }
+
+    /// What can be done where a set of candidates has run. Where there is an average, it takes the place of its members' own
+    /// answers.
+    pub(super) fn actions(&self, set: Mask) -> Vec<Action> {
+        let mut actions: Vec<Action> = if self.averages.contains_key(&set) {
+            vec![Action::Answer(Answer::Average(set))]
+        } else {
+            set.iter().map(|c| Action::Answer(Answer::Candidate(c))).collect()
+        };
+        // Candidates run from cheap to dear. After a dear one a cheap one says little that is new, and noise would often make
+        // it look worth its cost.
+        let dearest = set.iter().map(|c| self.costs[c.index()]).fold(0.0, f64::max);
+        let others = (0..self.costs.len()).map(|c| CandidateId(c as u8)).filter(|&c| !set.has(c));
+        let dearer = others.filter(|c| self.costs[c.index()] >= dearest);
+        actions.extend(dearer.filter(|&c| self.states.contains(&set.with(c))).map(Action::Run));
+        actions
+    }
+
+    /// The columns that a test may read where a set of candidates has run.
+    pub(super) fn readable(&self, set: Mask, with_features: bool) -> impl Iterator<Item = usize> + '_ {
+        let is_readable = move |i: usize, column: &Binned| {
+            let exists =
+                if i < self.first_average { column.needs.without(set).is_empty() } else { column.needs == set };
+            let is_feature = column.class == SignalClass::Feature;
+            exists && column.bins() > 1 && (!is_feature || with_features && set.len() < FEATURE_STATES)
+        };
+        let columns = self.columns.iter().enumerate();
+        columns.filter(move |(i, column)| is_readable(*i, column)).map(|(i, _)| i)
+    }
+}

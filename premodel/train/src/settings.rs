@@ -1,0 +1,101 @@
+//! How to train.
+
+use super::goal::Goal;
+
+/// How to train. Every field has a method of its name that sets it.
+///
+/// ```
+/// use trt_select_train::{Goal, Settings};
+///
+/// let settings = Settings::new().max_runs(2).steps(12).goal(Goal::AtMost(3.5)).seed(7);
+/// assert_eq!((settings.max_runs, settings.folds), (2, 5));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How many candidates may run for one input.
+    pub max_runs: usize,
+    /// How many tests may follow each other between two runs.
+    pub tests: usize,
+    /// How few rows there may be on either side of a test; 0 stands for a two-hundredth of the rows, 20 at least.
+    pub min_leaf: usize,
+    /// How many standard errors of its gain a test of anything but a confidence must gain.
+    pub significance: f64,
+    /// What the candidates of one input may cost together at most, in the unit of the costs.
+    pub worst: Option<f64>,
+    /// Folds of the cross-validation.
+    pub folds: usize,
+    /// How often the cross-validation is done, with other folds each time; a row's outcome is the mean. 0 stands for three
+    /// times, or once from 10,000 rows on.
+    pub repeats: usize,
+    /// How many prices are tried: a third spread evenly in their logarithm, the others where mean costs lie far apart.
+    pub steps: usize,
+    /// Further prices to try, in reward per millisecond (or millijoule, where energy is counted).
+    pub prices: Vec<f64>,
+    /// What will be asked of the front: prices are looked for most closely where this is met.
+    pub goal: Option<Goal>,
+    /// Seed of the folds: the same seed gives the same result.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            max_runs: 3,
+            tests: 2,
+            min_leaf: 0,
+            significance: 2.0,
+            worst: None,
+            folds: 5,
+            repeats: 0,
+            steps: 36,
+            prices: Vec::new(),
+            goal: None,
+            seed: 1,
+        }
+    }
+}
+
+/// A method that sets the field of its name.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $field:ident: $kind:ty = $value:expr;)*) => {
+        impl Settings {
+            /// The defaults.
+            pub fn new() -> Settings {
+                Settings::default()
+            }
+
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $field(mut self, $field: $kind) -> Settings {
+                self.$field = $value;
+                self
+            })*
+        }
+    };
+}
+
+setters! {
+    /// Sets [`Settings::max_runs`](#structfield.max_runs).
+    max_runs: usize = max_runs;
+    /// Sets [`Settings::tests`](#structfield.tests).
+    tests: usize = tests;
+    /// Sets [`Settings::min_leaf`](#structfield.min_leaf).
+    min_leaf: usize = min_leaf;
+    /// Sets [`Settings::significance`](#structfield.significance).
+    significance: f64 = significance;
+    /// Sets [`Settings::worst`](#structfield.worst).
+    worst: impl Into<Option<f64>> = worst.into();
+    /// Sets [`Settings::folds`](#structfield.folds).
+    folds: usize = folds;
+    /// Sets [`Settings::repeats`](#structfield.repeats).
+    repeats: usize = repeats;
+    /// Sets [`Settings::steps`](#structfield.steps).
+    steps: usize = steps;
+    /// Sets [`Settings::prices`](#structfield.prices).
+    prices: Vec<f64> = prices;
+    /// Sets [`Settings::goal`](#structfield.goal).
+    goal: impl Into<Option<Goal>> = goal.into();
+    /// Sets [`Settings::seed`](#structfield.seed).
+    seed: u64 = seed;
+}

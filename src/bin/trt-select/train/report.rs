@@ -1,0 +1,185 @@
+//! What `train` prints: the front, the program that was chosen, and what to expect of it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use trt_select_premodel::{Interval, Premodel};
+use trt_select_train::{Costs, Front, Judged, Point, Profile, Single, Unit, Worth, oracle, random_mix};
+
+use crate::report::Table;
+
+/// Where the chosen program may lose more reward than this to the best single candidate, the report says so.
+const NOTED_LOSS: f64 = 0.005;
+
+/// The results of a training.
+pub(super) struct Report<'a> {
+    /// The table that judged.
+    pub(super) profile: &'a Profile,
+    pub(super) costs: &'a Costs,
+    pub(super) front: &'a Front,
+    /// The point that was chosen.
+    pub(super) point: &'a Point,
+    pub(super) premodel: &'a Premodel,
+    /// What the premodel is worth on the further profile.
+    pub(super) judged: Option<Worth>,
+    pub(super) nested: Option<&'a Judged>,
+    /// Where the premodel was written.
+    pub(super) output: &'a Path,
+}
+
+/// A cost in the unit that people read.
+fn shown(cost: f64) -> f64 {
+    cost / Unit::SHOWN
+}
+
+impl Report<'_> {
+    fn mix(&self, cost: f64) -> Option<f64> {
+        let singles: Vec<Worth> = self.front.singles.iter().map(Single::worth).collect();
+        random_mix(&singles, cost)
+    }
+
+    fn best_single(&self) -> &Single {
+        &self.front.singles[self.front.best_single.index()]
+    }
+
+    /// Reward over the best single candidate's, and how many times cheaper: means and 95 % intervals over pairs of rows.
+    fn nested_intervals(&self, nested: &Judged) -> (Interval, Interval) {
+        let best = self.front.best_single.index();
+        (nested.over(&self.profile.rewards[best], 1), nested.times_cheaper(self.costs.candidates[best], 1))
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let names = &self.profile.candidates;
+        let unit = self.costs.unit.shown().to_lowercase();
+        let (mean, cost) = (format!("mean_{unit}"), format!("cost_{unit}"));
+        let point = |p: &Point| {
+            json!({
+                (format!("lambda_per_{unit}")): p.price, "single": p.single.map(|c| &names[c.index()]), "reward": p.reward,
+                (mean.clone()): shown(p.cost), "over_best_single": p.over_best_single,
+                "over_best_single_se": p.over_best_single_se, "on_front": p.on_front, "random_mix": self.mix(p.cost),
+            })
+        };
+        let singles = self.front.singles.iter();
+        let oracle = oracle(self.profile, &self.costs.candidates);
+        json!({
+            "rows": self.profile.rows(),
+            "candidates": singles.map(|s| json!({
+                "name": names[s.candidate.index()], "reward": s.reward, (cost.clone()): shown(s.cost),
+            })).collect::<Vec<_>>(),
+            "best_single": names[self.front.best_single.index()],
+            "oracle": { "reward": oracle.reward, (mean.clone()): shown(oracle.cost) },
+            "points": self.front.points.iter().map(point).collect::<Vec<_>>(),
+            "chosen": point(self.point),
+            "expected": self.premodel.expected,
+            (format!("worst_case_{unit}")): shown(self.premodel.worst_case_ns()),
+            "nested": self.nested.map(|n| {
+                let (over, cheaper) = self.nested_intervals(n);
+                json!({ "over_best_single": over, "times_cheaper": cheaper })
+            }),
+            "judged": self.judged.map(|worth| json!({ "reward": worth.reward, (mean.clone()): shown(worth.cost) })),
+            "program": self.premodel.tree(),
+            "premodel": self.output.display().to_string(),
+        })
+    }
+
+    /// As text; `kept` is what Algorithm 1 has to say.
+    pub(super) fn to_text(&self, kept: &str) -> String {
+        let unit = self.costs.unit.shown();
+        let (best, oracle) = (self.best_single(), oracle(self.profile, &self.costs.candidates));
+        let mut text = format!(
+            "Profile: {} rows; best single candidate {} with {:.2} % at {:.4} {unit}; oracle {:.2} % at {:.4} {unit}\n{kept}\n",
+            self.profile.rows(),
+            self.profile.candidates[best.candidate.index()],
+            100.0 * best.reward,
+            shown(best.cost),
+            100.0 * oracle.reward,
+            shown(oracle.cost)
+        );
+        text += "Pareto front (each row's outcome from a program trained on the other folds):\n";
+        text += &self.front_table();
+        self.forecast(&mut text);
+        if let Some(nested) = self.nested {
+            let (over, cheaper) = self.nested_intervals(nested);
+            let _ = writeln!(
+                text,
+                "Nested: {:+.2} points [{:+.2}, {:+.2}] over {}, {:.2} times cheaper [{:.2}, {:.2}]; training and choice saw other folds",
+                100.0 * over.mean,
+                100.0 * over.low,
+                100.0 * over.high,
+                self.profile.candidates[best.candidate.index()],
+                cheaper.mean,
+                cheaper.low,
+                cheaper.high
+            );
+        }
+        if let Some(worth) = self.judged {
+            let (reward, cost) = (100.0 * worth.reward, shown(worth.cost));
+            let _ = writeln!(text, "Judged on the further profile: reward {reward:.2} %, mean cost {cost:.4} {unit}");
+        }
+        text += "\nProgram:\n";
+        for line in self.premodel.tree().lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+        let _ = writeln!(text, "\nWritten: {}", self.output.display());
+        text
+    }
+
+    fn front_table(&self) -> String {
+        let unit = self.costs.unit.shown();
+        let mut table = Table::new(&[
+            &format!("price /{unit}"),
+            "reward %",
+            "over best single",
+            "+- 1.96 se",
+            &format!("mean {unit}"),
+            "times cheaper",
+            "random mix %",
+            "",
+        ]);
+        for p in self.front.points.iter().filter(|p| p.on_front || p.single.is_some()) {
+            let always = p.single.map(|c| format!("always {}", self.profile.candidates[c.index()]));
+            let chosen = std::ptr::eq(p, self.point).then(|| "<- chosen".to_owned());
+            table.row([
+                p.price.map_or("-".to_owned(), |price| format!("{price:.4}")),
+                format!("{:.2}", 100.0 * p.reward),
+                format!("{:+.2}", 100.0 * p.over_best_single),
+                format!("{:.2}", 196.0 * p.over_best_single_se),
+                format!("{:.4}", shown(p.cost)),
+                format!("{:.2}", self.best_single().cost / p.cost),
+                self.mix(p.cost).map_or("-".into(), |m| format!("{:.2}", 100.0 * m)),
+                always.into_iter().chain(chosen).collect::<Vec<_>>().join(" "),
+            ]);
+        }
+        table.render()
+    }
+
+    /// What cross-validation expects of the program, and what it cannot tell.
+    fn forecast(&self, text: &mut String) {
+        let unit = self.costs.unit.shown();
+        if let Some(e) = &self.premodel.expected {
+            let _ = writeln!(
+                text,
+                "\nExpected: reward {:.2} % [{:.2}, {:.2}], mean cost {:.4} {unit} [{:.4}, {:.4}] ({}); worst case {:.4} {unit}",
+                100.0 * e.reward.mean,
+                100.0 * e.reward.low,
+                100.0 * e.reward.high,
+                shown(e.cost_ns.mean),
+                shown(e.cost_ns.low),
+                shown(e.cost_ns.high),
+                e.judged_by,
+                shown(self.premodel.worst_case_ns())
+            );
+        }
+        let (over, se) = (self.point.over_best_single, self.point.over_best_single_se);
+        if self.point.single.is_none() && over - 1.96 * se < -NOTED_LOSS {
+            let _ = writeln!(
+                text,
+                "Note: {} rows cannot tell this program from one that loses {:.2} points to {}; more rows would",
+                self.profile.rows(),
+                100.0 * (1.96 * se - over),
+                self.profile.candidates[self.front.best_single.index()]
+            );
+        }
+    }
+}
