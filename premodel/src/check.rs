@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::program::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES};
+use crate::schema::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES};
 use crate::{Mask, Node, Schema, SignalId, View};
 
 /// The rule that was broken.

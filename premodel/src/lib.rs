@@ -60,6 +60,7 @@ mod node;
 mod pack;
 mod packed;
 mod program;
+mod schema;
 #[cfg(feature = "alloc")]
 mod signal;
 mod summary;
@@ -74,7 +75,8 @@ pub use check::{CheckError, CheckErrorKind};
 #[cfg(feature = "alloc")]
 pub use model::{Expected, Interval, ModelError, Premodel, ProfileRef, TrainedFor};
 pub use node::{Answer, CandidateId, Mask, Node, SignalId, View};
-pub use program::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES, Program, Schema};
+pub use program::Program;
+pub use schema::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES, Schema};
 #[cfg(feature = "alloc")]
 pub use signal::{AverageSignal, CandidateSignal, RESERVED, Signal, is_candidate_name};
 pub use summary::{Scores, Summary, Top, summarise};

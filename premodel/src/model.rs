@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::pack::Pack;
-use crate::program::MAX_CANDIDATES;
+use crate::schema::MAX_CANDIDATES;
 use crate::signal::{RESERVED, is_candidate_name};
 use crate::{Answer, Average, CandidateId, CheckError, Mask, Node, Program, Schema, Signal, View};
 

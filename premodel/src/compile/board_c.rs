@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::c::Names;
+use super::names::Names;
 use super::{Plan, float};
 use crate::arithmetic::ln_f64;
 use crate::board::{Agreement, Average, Own, signals_of};

@@ -5,19 +5,20 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use super::{Form, Plan, board_c, float, names};
+use super::names::Names;
+use super::{Form, Plan, board_c, float};
 use crate::pack::Pack;
 use crate::{Answer, View};
 
 /// One header with everything.
 pub(super) fn header(plan: &Plan<'_>) -> String {
-    let names = Names::of(plan);
+    let names = Names::of(plan.options.name);
     names.head(plan, &names.definitions(plan, "static inline "))
 }
 
 /// A header of declarations.
 pub(super) fn declarations(plan: &Plan<'_>) -> String {
-    let names = Names::of(plan);
+    let names = Names::of(plan.options.name);
     let mut text = String::new();
     let of_board = plan.board.iter().flat_map(|_| board_c::signatures(&names));
     for (comment, signature) in names.signatures().into_iter().chain(of_board) {
@@ -28,7 +29,7 @@ pub(super) fn declarations(plan: &Plan<'_>) -> String {
 
 /// The functions, for the header of declarations.
 pub(super) fn source(plan: &Plan<'_>) -> String {
-    let names = Names::of(plan);
+    let names = Names::of(plan.options.name);
     format!("/*\n{} */\n#include \"{}.h\"\n{}", title(plan), plan.options.name, names.definitions(plan, ""))
 }
 
@@ -36,19 +37,7 @@ fn title(plan: &Plan<'_>) -> String {
     plan.title().iter().fold(String::new(), |text, line| text + format!(" * {line}").trim_end() + "\n")
 }
 
-pub(super) struct Names {
-    /// Begins types and functions.
-    pub(super) x: String,
-    /// Begins constants.
-    pub(super) k: String,
-}
-
 impl Names {
-    fn of(plan: &Plan<'_>) -> Names {
-        let x = names::prefix(plan.options.name);
-        Names { k: x.to_ascii_uppercase(), x }
-    }
-
     /// Types and constants, then the rest, in the guard.
     fn head(&self, plan: &Plan<'_>, rest: &str) -> String {
         let Names { x, k } = self;

@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 
 use crate::model::{ModelError, Premodel};
 use crate::pack::Pack;
-use crate::program::MAX_NODES;
+use crate::schema::MAX_NODES;
 use crate::{Answer, Board, Node, View};
 
 /// How tests are written.

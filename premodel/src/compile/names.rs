@@ -37,6 +37,21 @@ pub(super) fn prefix(name: &str) -> String {
     }
 }
 
+/// What names in C begin with.
+pub(super) struct Names {
+    /// Begins types and functions.
+    pub(super) x: String,
+    /// Begins constants.
+    pub(super) k: String,
+}
+
+impl Names {
+    pub(super) fn of(name: &str) -> Names {
+        let x = prefix(name);
+        Names { k: x.to_ascii_uppercase(), x }
+    }
+}
+
 /// A text that cannot end a comment, go on past its line, or be read as a trigraph.
 pub(super) fn comment(text: &str) -> String {
     let dull = |c: char| (c.is_ascii_graphic() || c == ' ') && !matches!(c, '\\' | '?');
