@@ -17,6 +17,7 @@ mod frames;
 mod library;
 mod misuse;
 mod packaging;
+mod reload;
 mod ros2;
 mod speed;
 mod statuses;

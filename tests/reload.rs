@@ -1,0 +1,142 @@
+//! Another premodel between two inputs: a thousand times, with inputs in between, with no memory more than before.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use common::{LARGE, SMALL, averaging, cascade, null_candidates, premodel};
+use trt_select::cuda::Format;
+use trt_select::premodel::{CandidateId, Mask, Node, Premodel, Signal, SignalId};
+use trt_select::{ErrorKind, Frame, Outcome, Selector};
+
+/// Counts bytes and blocks that are held.
+struct Counting;
+
+static BYTES: AtomicI64 = AtomicI64::new(0);
+static BLOCKS: AtomicI64 = AtomicI64::new(0);
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.fetch_add(layout.size() as i64, Ordering::Relaxed);
+        BLOCKS.fetch_add(1, Ordering::Relaxed);
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size() as i64, Ordering::Relaxed);
+        BLOCKS.fetch_sub(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn held() -> (i64, i64) {
+    (BYTES.load(Ordering::Relaxed), BLOCKS.load(Ordering::Relaxed))
+}
+
+/// A premodel that asks the user's own signal which candidate answers.
+fn by_own_signal(name: &str) -> Premodel {
+    let nodes = vec![
+        Node::test(SignalId(0), 0.5, 1, 3),
+        Node::run(SMALL, 2),
+        Node::answer(SMALL),
+        Node::run(LARGE, 4),
+        Node::answer(LARGE),
+    ];
+    premodel(vec![Signal::User(name.into())], nodes)
+}
+
+/// What tells one answer from another.
+fn said(o: &Outcome) -> (u32, u32, trt_select::premodel::Answer, Mask, usize) {
+    (o.class, o.probability.to_bits(), o.answer, o.ran, o.node)
+}
+
+/// The tests of this file count what the whole process holds: one at a time.
+#[test]
+fn a_thousand_reloads_between_inputs() {
+    let pixels = [9_u8; 16];
+    let frame = Frame::packed(Format::Gray8, 4, 4, 4, &pixels).unwrap();
+    for polls in [0, 2] {
+        let candidates = || null_candidates(polls, |_| [0.1, 0.0]).0;
+        // Of cheap and dear, with features and without, with averages and without: each has another answer or another way.
+        let models =
+            [cascade(true), averaging(0.5, 2.0, Some([0.25, 0.75])), by_own_signal("night"), by_own_signal("day")];
+        let alone: Vec<_> = models
+            .iter()
+            .map(|model| {
+                let mut selector = Selector::new(candidates(), model.clone()).unwrap();
+                if let Some(slot) = selector.signal_slot("night") {
+                    selector.set_signal(slot, 0.25);
+                }
+                said(&selector.infer(frame).unwrap())
+            })
+            .collect();
+        let mut distinct = alone.clone();
+        distinct.dedup();
+        assert!(distinct.len() >= 3, "{alone:?}");
+
+        let mut selector = Selector::new(candidates(), models[2].clone()).unwrap();
+        let night = selector.signal_slot("night").expect("its own signal");
+        selector.set_signal(night, 0.25);
+        selector.warm_up(frame.into()).unwrap();
+        // Every premodel once, so that every name of a signal is known and every feature's memory is there.
+        let turn = |selector: &mut Selector, n: usize| {
+            let at = n % models.len();
+            selector.reload(models[at].clone()).unwrap();
+            for _ in 0..10 {
+                assert_eq!(said(&selector.infer(frame).unwrap()), alone[at], "reload {n}");
+            }
+            // One that is given up in flight harms nobody.
+            let mut flight = selector.submit(frame).unwrap();
+            drop(flight.poll());
+            drop(flight);
+        };
+        (0..models.len()).for_each(|n| turn(&mut selector, n));
+        let before = held();
+        let calls = CALLS.load(Ordering::Relaxed);
+        (0..1_000).for_each(|n| turn(&mut selector, n));
+        assert_eq!(held(), before, "bytes and blocks held after 1,000 reloads ({polls} polls)");
+        assert!(CALLS.load(Ordering::Relaxed) > calls + 1_000, "the counter sees reloads");
+        println!("1,000 reloads, 10,000 inputs, {polls} polls: {} bytes held, as before", before.0);
+        assert_eq!(selector.signal_slot("night"), None, "the premodel in use names `day`");
+        drop(selector);
+    }
+    refused_reloads_change_nothing();
+}
+
+/// Its slot stays a signal's own, whichever premodel is in use, and a premodel that does not fit is refused in whole.
+fn refused_reloads_change_nothing() {
+    let pixels = [9_u8; 16];
+    let frame = Frame::packed(Format::Gray8, 4, 4, 4, &pixels).unwrap();
+    let candidates = null_candidates(0, |_| [0.1, 0.0]).0;
+    let mut selector = Selector::new(candidates, by_own_signal("night")).unwrap();
+    let night = selector.signal_slot("night").unwrap();
+    selector.set_signal(night, 0.0);
+    assert_eq!(selector.infer(frame).unwrap().ran, Mask::of(SMALL));
+    selector.reload(by_own_signal("day")).unwrap();
+    // `day` has never been set: NaN takes the else branch, whatever `night` says.
+    assert_eq!(selector.infer(frame).unwrap().ran, Mask::of(LARGE));
+    selector.set_signal(night, 0.75);
+    let day = selector.signal_slot("day").unwrap();
+    assert_ne!(day, night);
+    selector.set_signal(day, 0.0);
+    assert_eq!(selector.infer(frame).unwrap().ran, Mask::of(SMALL));
+    selector.reload(by_own_signal("night")).unwrap();
+    assert_eq!(selector.infer(frame).unwrap().ran, Mask::of(LARGE), "set while another premodel was in use");
+
+    let names = ["other", "large"].map(String::from).into();
+    let trained_for = trt_select::premodel::TrainedFor { costs_ns: vec![1.0, 2.0], ..Default::default() };
+    let nodes = vec![Node::run(LARGE, 1), Node::answer(LARGE)];
+    let stranger = Premodel::new(names, 2, vec![], nodes, vec![CandidateId(1)], vec![], trained_for).unwrap();
+    let error = selector.reload(stranger).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Premodel);
+    assert_eq!((selector.signal_slot("night"), selector.infer(frame).unwrap().ran), (Some(night), Mask::of(LARGE)));
+}
