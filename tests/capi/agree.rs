@@ -1,4 +1,4 @@
-//! Selector, decider, board and the code that `compile` writes agree on every step and on every bit of every signal: on random
+//! Selector, decider, judge, board and the code that `compile` writes agree on every step and on every bit of every signal: on random
 //! programs with random outputs, and on the fashion bundle with the logits of its 10,000 test images.
 
 mod forms;
@@ -13,6 +13,7 @@ use trt_select::engines::{Engine, OpenOptions};
 use trt_select::premodel::{Answer, Board, Premodel, Request, Scores, Signal, SignalId};
 use trt_select::preprocess::Preprocess;
 use trt_select::samples::{Buffer, Sample, Samples};
+use trt_select::train::{ProfileBoard, judge};
 use trt_select::{ErrorKind, Frame, Input, OpenConfig, Selector};
 
 use super::library::{archive, client, compilers, root, run};
@@ -128,6 +129,60 @@ fn frame_of(buffer: &Buffer) -> Frame<'_> {
         panic!("expected an image")
     };
     Frame::packed(format, width_px, height_px, stride_bytes, bytes).expect("a frame")
+}
+
+/// The trainer's judge walks a profile's rows with the signals that a selector would have, bit for bit, where the profile holds the
+/// probabilities of all classes.
+#[test]
+fn the_judge_walks_as_the_selector_does() {
+    let mut judged_rows = 0;
+    for mut subject in programs::random(30) {
+        if subject.classes > 40 {
+            continue;
+        }
+        subject.kinds.fill(Scores::Probabilities);
+        let trusted = |row: &Row| row.outputs.iter().flatten().all(|p| (0.0..=1.001).contains(p));
+        let mut rows = subject.rows(200);
+        rows.retain(trusted);
+        rows.iter_mut().flat_map(|row| &mut row.outputs).flatten().for_each(|p| *p = p.min(1.0));
+        let profile = programs::profile(&subject, &rows);
+        let judged = judge(&subject.premodel, &profile).expect("all that the program reads is there");
+        let mut theirs = ProfileBoard::new(&subject.premodel, &profile).expect("as above");
+        let program = subject.premodel.program();
+        let signals = subject.premodel.signals().len();
+        let read: Vec<usize> = program.reads().map(|signal| signal.index()).collect();
+        let mut ours = Board::new(&subject.premodel, subject.classes);
+        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<u32>>();
+        for (i, row) in rows.iter().enumerate() {
+            let mut words = Vec::new();
+            let (request, _) = trace(&subject, row, &mut ours, &mut words);
+            assert_eq!(
+                (Request::Answer(judged.answered[i]), judged.ran[i]),
+                (request, ours.heard()),
+                "{}",
+                subject.name
+            );
+            // Step by step: what the judge reads has the bits that the trace has.
+            theirs.begin(i);
+            let (mut walk, mut seen) = (program.start(), Vec::new());
+            loop {
+                let request = program.step(&mut walk, theirs.values());
+                seen.push(word(request));
+                seen.extend(bits(theirs.values()));
+                match request {
+                    Request::Run(c) => theirs.run(c),
+                    _ => break,
+                }
+            }
+            // A judge leaves unset what no test reads, be it the user's own.
+            let is_read = |at: usize| at % (1 + signals) == 0 || read.contains(&(at % (1 + signals) - 1));
+            let differs = (0..seen.len()).find(|&at| is_read(at) && seen[at] != words[at]);
+            assert_eq!(differs, None, "{}: row {i}", subject.name);
+            judged_rows += 1;
+        }
+    }
+    println!("{judged_rows} rows judged as they are decided");
+    assert!(judged_rows > 2_000);
 }
 
 /// What each network of the fashion bundle says of every test image: logits, image by image.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use trt_select::engines::{Completion, DataType, Description, Engine, Error, Memory, Precision, TensorInfo};
 use trt_select::premodel::{
     Average, AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Scores, Signal, SignalId, TrainedFor,
+    summarise,
 };
+use trt_select::train::{Profile, TopK};
 use trt_select::{Candidate, Selector};
 
 const CANDIDATES: usize = 4;
@@ -199,6 +201,35 @@ pub(super) fn random(count: usize) -> Vec<Subject> {
             subject
         })
         .collect()
+}
+
+/// The profile of a subject's rows: what each candidate said of each, and its probabilities of all classes.
+pub(super) fn profile(subject: &Subject, rows: &[Row]) -> Profile {
+    let mut text = String::from("input");
+    subject.own_names.iter().for_each(|name| text += &format!(",signal.{name}"));
+    for name in subject.premodel.candidates() {
+        text += &format!(",{name}.reward,{name}.answer,{name}.top1,{name}.margin,{name}.entropy");
+    }
+    text.push('\n');
+    let (mut classes, mut probabilities) = (vec![Vec::new(); CANDIDATES], vec![Vec::new(); CANDIDATES]);
+    for (i, row) in rows.iter().enumerate() {
+        text += &i.to_string();
+        row.own.iter().for_each(|value| text += &format!(",{value}"));
+        for (c, output) in row.outputs.iter().enumerate() {
+            let mut p = vec![0.0; subject.classes];
+            let said = summarise(output, Scores::Probabilities, &mut p).expect("trusted");
+            text += &format!(",1,{},{},{},{}", said.class, said.top1, said.margin, said.entropy);
+            let mut order: Vec<u32> = (0..subject.classes as u32).collect();
+            order.sort_by(|&a, &b| p[b as usize].total_cmp(&p[a as usize]));
+            probabilities[c].extend(order.iter().map(|&class| p[class as usize]));
+            classes[c].extend(order);
+        }
+        text.push('\n');
+    }
+    let mut profile = Profile::parse("rows", text.as_bytes()).expect("a profile");
+    let topk = TopK::new(subject.classes, subject.classes as u32, classes, probabilities).expect("a table");
+    profile.topk = Some(topk);
+    profile
 }
 
 /// A network that was told what to say: of the tensor `[i]`, the i-th output.
