@@ -1,6 +1,7 @@
 //! The arithmetic of outputs: softmax, entropy, temperatures, averages. No allocation, no libm, no item of another module: `compile`
 //! puts this file as it stands into the Rust that it writes, and `compile/arithmetic.c` says the same in C. A test holds both against
-//! this, bit for bit (tests/agree).
+//! this, bit for bit (tests/capi/agree.rs).
+#![deny(clippy::disallowed_types)]
 
 /// Below this, e^x is taken as e^-87 = 1.6e-38, the last that is no subnormal number.
 const LOWEST: f32 = -87.0;
