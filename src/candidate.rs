@@ -3,7 +3,9 @@
 #![deny(clippy::disallowed_types)]
 
 use trt_select_engines::registry::{self, Kind};
-use trt_select_engines::{Completion, DataType, Description, Engine, Memory, OpenOptions, TensorInfo};
+use trt_select_engines::{
+    Completion, DataType, Description, Engine, Error as EngineError, Memory, OpenOptions, TensorInfo,
+};
 use trt_select_premodel::Scores;
 
 use crate::bundle::{Bundle, CandidateSpec, InputKind};
@@ -182,12 +184,14 @@ impl Candidate {
         }
     }
 
-    pub(crate) fn enqueue(&mut self) -> Result<Completion> {
-        Ok(self.engine.enqueue()?)
+    #[inline]
+    pub(crate) fn enqueue(&mut self) -> std::result::Result<Completion, EngineError> {
+        self.engine.enqueue()
     }
 
-    pub(crate) fn is_ready(&mut self) -> Result<bool> {
-        Ok(self.engine.ready()?)
+    #[inline]
+    pub(crate) fn is_ready(&mut self) -> std::result::Result<bool, EngineError> {
+        self.engine.ready()
     }
 
     /// What the last run gave.

@@ -134,14 +134,26 @@ impl ErrorKind {
 /// let e = Error::expected(ErrorKind::Bundle, "bundle.toml:3: `format`", "1", "2", "use a release that reads format 2");
 /// assert_eq!(e.to_string(), "bundle.toml:3: `format`: expected 1, got 2; use a release that reads format 2");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
-    message: Cow<'static, str>,
-    #[source]
+    text: Text,
+}
+
+/// Every result of the hot path has room for an error, so an error is small: what was made at run time lies behind a pointer.
+#[derive(Clone, PartialEq, Eq)]
+enum Text {
+    Static(&'static str),
+    Made(Box<Made>),
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Made {
+    message: String,
     cause: Option<Cause>,
 }
+
+const _: () = assert!(size_of::<Error>() <= 24);
 
 /// What the crate's fallible calls give.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -150,12 +162,24 @@ impl Error {
     /// An error of a kind with its line. Line breaks and control characters in it are replaced, so that it stays one
     /// line whatever a library or a file name put into it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error { kind, message: Cow::Owned(one_line(message.into()).into_owned()), cause: None }
+        Error::made(kind, one_line(message.into()).into_owned(), None)
     }
 
     /// An error whose line is known at compile time: nothing is allocated, so it may be made on the hot path.
     pub const fn from_static(kind: ErrorKind, message: &'static str) -> Self {
-        Error { kind, message: Cow::Borrowed(message), cause: None }
+        Error { kind, text: Text::Static(message) }
+    }
+
+    fn made(kind: ErrorKind, message: String, cause: Option<Cause>) -> Self {
+        Error { kind, text: Text::Made(Box::new(Made { message, cause })) }
+    }
+
+    /// Its line and its cause.
+    fn into_parts(self) -> (Cow<'static, str>, Option<Cause>) {
+        match self.text {
+            Text::Static(message) => (Cow::Borrowed(message), None),
+            Text::Made(made) => (Cow::Owned(made.message), made.cause),
+        }
     }
 
     /// The line from its four parts: `object: expected X, got Y; remedy`.
@@ -172,14 +196,14 @@ impl Error {
     /// The same error with the one that caused it.
     #[must_use]
     pub fn caused_by(self, cause: impl Into<Cause>) -> Self {
-        Error { cause: Some(cause.into()), ..self }
+        Error::made(self.kind, self.into_parts().0.into_owned(), Some(cause.into()))
     }
 
     /// The same error of an object that the line does not name yet, such as a candidate: `object: line`.
     #[must_use]
     pub fn within(self, object: impl Display) -> Self {
-        let line = format!("{object}: {}", self.message);
-        Error { message: Cow::Owned(one_line(line).into_owned()), ..self }
+        let (kind, (message, cause)) = (self.kind, self.into_parts());
+        Error::made(kind, one_line(format!("{object}: {message}")).into_owned(), cause)
     }
 
     /// What went wrong.
@@ -189,12 +213,39 @@ impl Error {
 
     #[cfg(feature = "capi")]
     pub(crate) fn into_message(self) -> Cow<'static, str> {
-        self.message
+        self.into_parts().0
     }
 
     /// The line.
     pub fn message(&self) -> &str {
-        &self.message
+        match &self.text {
+            Text::Static(message) => message,
+            Text::Made(made) => &made.message,
+        }
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Error").field("kind", &self.kind).field("message", &self.message()).finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.text {
+            Text::Static(_) => None,
+            Text::Made(made) => made.cause.as_ref().map(|cause| {
+                let below: &(dyn std::error::Error + 'static) = &**cause;
+                below
+            }),
+        }
     }
 }
 

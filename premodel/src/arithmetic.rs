@@ -65,10 +65,11 @@ pub(super) fn ln_f64(x: f64) -> f64 {
     // ln m = 2 artanh s, and s² < 0.0295: the first term left out is below 1e-17.
     let s = (m - 1.0) / (m + 1.0);
     let q = s * s;
-    let mut series = 1.0 / 19.0;
-    for odd in [17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0] {
-        series = series * q + 1.0 / odd;
-    }
+    // In pairs, which do not wait for each other.
+    let (q2, q4) = (q * q, q * q * (q * q));
+    let low = (1.0 / 3.0 + q * (1.0 / 5.0)) + q2 * (1.0 / 7.0 + q * (1.0 / 9.0));
+    let high = (1.0 / 11.0 + q * (1.0 / 13.0)) + q2 * (1.0 / 15.0 + q * (1.0 / 17.0));
+    let series = low + q4 * (high + q4 * (1.0 / 19.0));
     n * LN2.0 + (n * LN2.1 + (2.0 * s * q * series + 2.0 * s))
 }
 
@@ -154,10 +155,19 @@ pub(super) fn add_weighted(sum: &mut [f32], weight: f32, probabilities: &[f32]) 
 #[inline(always)]
 pub(super) fn largest_finite(logits: &[f32]) -> Option<f32> {
     if logits.len() < LANES {
-        let (mut top, mut finite) = (f32::NEG_INFINITY, true);
-        for &z in logits {
+        let (mut tops, mut finite) = ([f32::NEG_INFINITY; 4], true);
+        let mut fours = logits.chunks_exact(4);
+        for four in &mut fours {
+            for i in 0..4 {
+                finite &= four[i].is_finite();
+                tops[i] = if four[i] > tops[i] { four[i] } else { tops[i] };
+            }
+        }
+        let larger = |a: f32, b: f32| if b > a { b } else { a };
+        let mut top = larger(larger(tops[0], tops[1]), larger(tops[2], tops[3]));
+        for &z in fours.remainder() {
             finite &= z.is_finite();
-            top = if z > top { z } else { top };
+            top = larger(top, z);
         }
         return finite.then_some(top);
     }
@@ -254,10 +264,11 @@ pub(super) fn two_largest(probabilities: &[f32]) -> (u32, f32, f32) {
     }
 }
 
-/// Writes the probabilities of scores, and gives their entropy over that of even probabilities, 0..=1. `None`, with the probabilities
+/// Writes the probabilities of scores, and gives their entropy over that of even probabilities, 0..=1. `scale` is 1 over the natural
+/// logarithm of the number of classes. `None`, with the probabilities
 /// unspecified, where there is no score, or one is not what it should be.
 #[inline(always)]
-pub(super) fn of_scores(scores: &[f32], are_logits: bool, probabilities: &mut [f32], ln_classes: f64) -> Option<f32> {
+pub(super) fn of_scores(scores: &[f32], are_logits: bool, probabilities: &mut [f32], scale: f64) -> Option<f32> {
     if scores.is_empty() || scores.len() != probabilities.len() {
         return None;
     }
@@ -271,5 +282,5 @@ pub(super) fn of_scores(scores: &[f32], are_logits: bool, probabilities: &mut [f
         }
         copy_probabilities(scores, probabilities)
     };
-    Some(if scores.len() == 1 { 0.0 } else { ((nats / ln_classes) as f32).clamp(0.0, 1.0) })
+    Some(if scores.len() == 1 { 0.0 } else { ((nats * scale) as f32).clamp(0.0, 1.0) })
 }

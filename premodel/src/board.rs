@@ -36,8 +36,8 @@ pub(crate) enum Own {
 pub(crate) struct Output {
     summary: Summary,
     probabilities: Vec<f32>,
-    /// Natural logarithm of the number of classes.
-    ln_classes: f64,
+    /// 1 over the natural logarithm of the number of classes.
+    entropy_scale: f64,
     /// Its signals that a test reads: places among the values.
     pub(crate) signals: Vec<(usize, Own)>,
     /// By class: share of wrong answers. Empty where no test reads it.
@@ -230,7 +230,7 @@ impl Board {
     pub fn resize(&mut self, candidate: CandidateId, classes: usize) {
         let Some(output) = self.outputs.get_mut(candidate.index()) else { return };
         output.probabilities = vec![0.0; classes];
-        output.ln_classes = ln_f64(classes.max(1) as f64);
+        output.entropy_scale = 1.0 / ln_f64(classes.max(2) as f64);
         if let Some(calibration) = &mut output.calibration {
             calibration.logits = vec![0.0; classes];
             calibration.probabilities = vec![0.0; classes];
@@ -294,7 +294,7 @@ impl Board {
     #[inline]
     pub fn take_scores(&mut self, candidate: CandidateId, kind: Scores, scores: &[f32]) -> Option<Summary> {
         let output = self.outputs.get_mut(candidate.index())?;
-        let Some(summary) = summarise_by(scores, kind, &mut output.probabilities, output.ln_classes) else {
+        let Some(summary) = summarise_by(scores, kind, &mut output.probabilities, output.entropy_scale) else {
             self.unset(candidate);
             return None;
         };

@@ -69,18 +69,18 @@ pub struct Summary {
 /// assert_eq!(summarise(&[1.0, f32::NAN, 2.0], Scores::Logits, &mut probabilities), None);
 /// ```
 pub fn summarise(scores: &[f32], kind: Scores, probabilities: &mut [f32]) -> Option<Summary> {
-    summarise_by(scores, kind, probabilities, ln_f64(scores.len() as f64))
+    summarise_by(scores, kind, probabilities, 1.0 / ln_f64(scores.len() as f64))
 }
 
-/// [`summarise`] for whoever knows the natural logarithm of the number of classes.
+/// [`summarise`] for whoever knows 1 over the natural logarithm of the number of classes.
 #[inline]
 pub(crate) fn summarise_by(
     scores: &[f32],
     kind: Scores,
     probabilities: &mut [f32],
-    ln_classes: f64,
+    entropy_scale: f64,
 ) -> Option<Summary> {
-    let entropy = of_scores(scores, kind == Scores::Logits, probabilities, ln_classes)?;
+    let entropy = of_scores(scores, kind == Scores::Logits, probabilities, entropy_scale)?;
     let (class, top1, margin) = two_largest(probabilities);
     Some(Summary { class, top1, margin, entropy })
 }

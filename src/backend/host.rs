@@ -29,19 +29,27 @@ impl Host {
     }
 
     /// Whether an engine that works on its own has come to an end, be it a good one.
-    #[inline(never)]
+    #[inline]
     fn is_over(&mut self, candidate: CandidateId) -> Result<bool> {
-        let ready = self.candidates[candidate.index()].is_ready();
-        if !matches!(ready, Ok(false)) {
-            self.under_way = None;
+        match self.candidates[candidate.index()].is_ready() {
+            Ok(false) => Ok(false),
+            Ok(true) => {
+                self.under_way = None;
+                Ok(true)
+            }
+            Err(error) => {
+                self.under_way = None;
+                Err(error.into())
+            }
         }
-        ready
     }
 }
 
 impl Backend for Host {
     fn begin(&mut self, input: &Input<'_>, wanted: Wanted, features: &mut FeatureValues) -> Result<bool> {
-        self.settle()?;
+        if self.under_way.is_some() {
+            self.settle()?;
+        }
         if let (Input::Frame(frame), false) = (input, wanted.is_empty()) {
             let sums = Features::compute(frame, wanted.needs, &mut self.workspace);
             features::derive(&sums, features);
@@ -73,7 +81,6 @@ impl Backend for Host {
         board.take_scores(candidate, kind, scores).map(|_| true).ok_or(NOT_FINITE)
     }
 
-    #[inline]
     fn settle(&mut self) -> Result<()> {
         if let Some(candidate) = self.under_way {
             // What became of it concerns nobody any more.

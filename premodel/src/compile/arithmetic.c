@@ -65,7 +65,7 @@
 {
     union { double value; uint64_t bits; } both;
     uint64_t bits;
-    double n, m, s, q, series;
+    double n, m, s, q, q2, q4, low, high, series;
     both.value = given;
     bits = both.bits - UINT64_C(0x3fe6a09e667f3bcd);
     n = (double)(bits >> 52);
@@ -73,15 +73,11 @@
     m = both.value;
     s = (m - 1.0) / (m + 1.0);
     q = s * s;
-    series = 1.0 / 19.0;
-    series = series * q + 1.0 / 17.0;
-    series = series * q + 1.0 / 15.0;
-    series = series * q + 1.0 / 13.0;
-    series = series * q + 1.0 / 11.0;
-    series = series * q + 1.0 / 9.0;
-    series = series * q + 1.0 / 7.0;
-    series = series * q + 1.0 / 5.0;
-    series = series * q + 1.0 / 3.0;
+    q2 = q * q;
+    q4 = q2 * q2;
+    low = (1.0 / 3.0 + q * (1.0 / 5.0)) + q2 * (1.0 / 7.0 + q * (1.0 / 9.0));
+    high = (1.0 / 11.0 + q * (1.0 / 13.0)) + q2 * (1.0 / 15.0 + q * (1.0 / 17.0));
+    series = low + q4 * (high + q4 * (1.0 / 19.0));
     return n * 0.6931471803691238 + (n * 1.9082149292705877e-10 + (2.0 * s * q * series + 2.0 * s));
 }
 
@@ -215,7 +211,7 @@ typedef struct { float top, rate; } @x@_pass_;
         nats = -sums[1];
     }
     *said = @x@_top_(out);
-    entropy = (float)(nats / @ln_classes@);
+    entropy = (float)(nats * @entropy_scale@);
     entropy = entropy < 0.0f ? 0.0f : entropy > 1.0f ? 1.0f : entropy;
     said->entropy = @k@_CLASSES > 1 ? entropy : 0.0f;
     return 1;

@@ -96,7 +96,7 @@ fn calibrated(board: &Board) -> Vec<(CandidateId, f32)> {
 pub(super) fn definitions(plan: &Plan<'_>, names: &Names, board: &Board, linkage: &str, private: &str) -> String {
     let Names { x, k } = names;
     let calibrated = calibrated(board);
-    let mut text = arithmetic(names, private, !calibrated.is_empty(), &ln_classes(plan.model.classes() as usize));
+    let mut text = arithmetic(names, private, !calibrated.is_empty(), &entropy_scale(plan.model.classes() as usize));
     for (candidate, output) in plan.candidates.iter().zip(&board.outputs) {
         if output.signals.iter().any(|(_, own)| matches!(own, Own::Risk)) {
             let all: Vec<String> = output.risk.iter().map(|&r| format!("{}f", float(r))).collect();
@@ -141,7 +141,7 @@ pub(super) fn definitions(plan: &Plan<'_>, names: &Names, board: &Board, linkage
     text
 }
 
-fn arithmetic(names: &Names, private: &str, tempers: bool, ln_classes: &str) -> String {
+fn arithmetic(names: &Names, private: &str, tempers: bool, scale: &str) -> String {
     let (before, rest) = ARITHMETIC.split_once("@averages_only@\n").expect("the template has this mark");
     let (only, after) = rest.split_once("@averages_only_end@\n").expect("and its end");
     let text = if tempers { format!("{before}{only}{after}") } else { format!("{before}{after}") };
@@ -149,7 +149,7 @@ fn arithmetic(names: &Names, private: &str, tempers: bool, ln_classes: &str) -> 
         .replace("@private@", private)
         .replace("@x@", &names.x)
         .replace("@k@", &names.k)
-        .replace("@ln_classes@", ln_classes)
+        .replace("@entropy_scale@", scale)
 }
 
 /// One function an average, and the one that adds up.
@@ -373,7 +373,7 @@ fn answer(names: &Names, board: &Board, linkage: &str, text: &mut String) {
     );
 }
 
-/// The logarithm that entropies are divided by, as both languages read it.
-pub(super) fn ln_classes(classes: usize) -> String {
-    format!("{:?}", ln_f64(classes.max(2) as f64))
+/// What entropies in nats are multiplied with, as both languages read it.
+pub(super) fn entropy_scale(classes: usize) -> String {
+    format!("{:?}", 1.0 / ln_f64(classes.max(2) as f64))
 }

@@ -86,7 +86,7 @@ impl Board {{
             return false;
         }}
         let Some(entropy) =
-            arithmetic::of_scores(scores, kind == Scores::Logits, &mut self.probabilities[at], {ln_classes})
+            arithmetic::of_scores(scores, kind == Scores::Logits, &mut self.probabilities[at], {entropy_scale})
         else {{
             self.unset(candidate);
             return false;
@@ -99,7 +99,7 @@ impl Board {{
     }}
 ",
         calibrated_count = calibrated.len(),
-        ln_classes = super::board_c::ln_classes(classes as usize),
+        entropy_scale = super::board_c::entropy_scale(classes as usize),
         transient = board
             .transient
             .iter()
