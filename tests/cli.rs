@@ -63,7 +63,7 @@ fn path_str(path: &Path) -> &str {
 
 #[test]
 fn bench_prints_its_table_and_its_object() {
-    let text = ok(&["bench", FASHION, "--iterations", "300", "--warmUp", "50"]);
+    let text = ok(&["bench", FASHION, "--iterations", "300", "--warm-up", "50"]);
     for part in [
         "Throughput: ",
         "Latency: min = ",
@@ -90,7 +90,7 @@ fn bench_prints_its_table_and_its_object() {
         "--iterations",
         "250",
         "--json",
-        "--exportTimes",
+        "--export-times",
         path_str(&file),
     ]))
     .unwrap();
@@ -110,7 +110,7 @@ fn bench_prints_its_table_and_its_object() {
     }
     let exported: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     let rows = exported.as_array().unwrap();
-    let mean = rows.iter().map(|r| r["latencyMs"].as_f64().unwrap()).sum::<f64>() / rows.len() as f64;
+    let mean = rows.iter().map(|r| r["latency_ms"].as_f64().unwrap()).sum::<f64>() / rows.len() as f64;
     assert!((mean / json["adaptive"]["mean_ms"].as_f64().unwrap() - 1.0).abs() < 1e-6);
     let right = rows.iter().filter(|r| r["class"] == r["label"]).count() as f64 / rows.len() as f64;
     assert!((right - json["adaptive"]["top1"].as_f64().unwrap()).abs() < 1e-9);
@@ -500,7 +500,7 @@ fn outputs_spare_what_is_not_theirs() {
 fn numbers_without_sense_are_usage_errors() {
     for args in [
         &["bench", FASHION, "--duration", "1e30"][..],
-        &["bench", FASHION, "--warmUp", "-1"],
+        &["bench", FASHION, "--warm-up", "-1"],
         &["bench", FASHION, "--iterations", "4294967295"],
         &["bench", FASHION, "--percentile", "0"],
         &["profile", FASHION, "--limit", "0"],

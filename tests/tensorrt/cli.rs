@@ -49,7 +49,7 @@ fn memory_bench_run_and_profile() {
             assert!(candidate["device_bytes"].as_u64() > Some(4 * toy.weights.len() as u64), "{candidate}");
             assert!(candidate["pinned_bytes"].as_u64() > Some(0), "{candidate}");
         }
-        let kept = trt_select(doubles, &["memory", "BUNDLE", "--engine", "tensorrt", "--keepPlans", "--json"]);
+        let kept = trt_select(doubles, &["memory", "BUNDLE", "--engine", "tensorrt", "--keep-plans", "--json"]);
         let kept: serde_json::Value = serde_json::from_str(&text(&kept).0).expect("JSON");
         let plan = std::fs::metadata(super::toy::plan_path(&doubles.bundle, "small")).expect("a plan").len();
         let pinned = |json: &serde_json::Value| json["candidates"][0]["pinned_bytes"].as_u64().expect("a number");
@@ -58,7 +58,7 @@ fn memory_bench_run_and_profile() {
         assert!(out.contains("activation block") && out.contains("Left out:"), "{out}");
 
         let bench =
-            trt_select(doubles, &["bench", "BUNDLE", "--engine", "tensorrt", "--list", list, "--idleTime", "1"]);
+            trt_select(doubles, &["bench", "BUNDLE", "--engine", "tensorrt", "--list", list, "--idle-time", "1"]);
         let (out, err) = text(&bench);
         assert!(bench.status.success(), "{err}");
         for line in [
@@ -79,9 +79,9 @@ fn memory_bench_run_and_profile() {
             "tensorrt",
             "--list",
             list,
-            "--frameMemory",
+            "--frame-memory",
             "mapped",
-            "--noCudaGraph",
+            "--no-cuda-graph",
             "--json",
         ];
         let mapped = trt_select(doubles, &mapped);
@@ -172,9 +172,9 @@ fn what_is_missing_is_told_in_a_line() {
         fails(&[("TRT_SELECT_LIBNVINFER", "/nowhere/libnvinfer.so")], &memory, 1, &["/nowhere/libnvinfer.so"]);
         fails(&[("TRT_SELECT_DOUBLE_DEVICES", "0")], &memory, 1, &["GPU"]);
         fails(&[], &["memory", "BUNDLE", "--engine", "tensorrt", "--device", "7"], 1, &["7"]);
-        fails(&[], &["bench", "BUNDLE", "--useCudaGraph", "--noCudaGraph"], 2, &["noCudaGraph"]);
-        fails(&[], &["bench", "BUNDLE", "--frameMemory", "elsewhere"], 2, &["auto, device or mapped"]);
-        fails(&[], &["memory", "BUNDLE", "--engine", "tensorrt", "--maxResident", "0"], 2, &["maxResident"]);
+        fails(&[], &["bench", "BUNDLE", "--use-cuda-graph", "--no-cuda-graph"], 2, &["--no-cuda-graph"]);
+        fails(&[], &["bench", "BUNDLE", "--frame-memory", "elsewhere"], 2, &["auto, device or mapped"]);
+        fails(&[], &["memory", "BUNDLE", "--engine", "tensorrt", "--max-resident", "0"], 2, &["--max-resident"]);
         fails(&[("TRT_SELECT_DOUBLE_CC", "9.0")], &memory, 1, &["8.0", "9.0", "trt-select build"]);
         fails(&[("TRT_SELECT_DOUBLE_MEMORY", "1000000")], &memory, 1, &["CUDA_ERROR_OUT_OF_MEMORY"]);
         std::fs::remove_file(super::toy::plan_path(&doubles.bundle, "middle")).expect("removed");
