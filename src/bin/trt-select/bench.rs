@@ -11,15 +11,20 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use trt_select::bundle::Bundle;
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{Error, ErrorKind, Outcome, Result, Run, Selector};
 use trt_select_premodel::CandidateId;
 
 use crate::common::{EngineArgs, Output, RealtimeArgs, SampleArgs, input, number, print, print_json, progress, say};
+use crate::remedies::{of_bundle, read_bundle};
+
+/// What help says of aliases: there are more of them than in other subcommands.
+const SPELLINGS: &str = "GPU options, --warm-up, --idle-time and --export-times are also taken in trtexec's spelling: as one word, with a \
+                         capital in place of each hyphen.";
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
+#[command(after_help = SPELLINGS)]
 pub(crate) struct Args {
     /// The bundle's folder
     bundle: PathBuf,
@@ -74,11 +79,11 @@ pub(crate) struct Measured {
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
-    let bundle = Bundle::read(&args.bundle)?;
+    let bundle = read_bundle(&args.bundle)?;
     let samples = args.samples.open(&bundle)?;
     let mut config = args.engine.config();
     config.gpu.timing = true;
-    let (mut selector, choice) = Selector::open(&bundle, &config)?;
+    let (mut selector, choice) = Selector::open(&bundle, &config).map_err(|e| of_bundle(e, &bundle))?;
     samples.check_classes(selector.candidates()[0].classes())?;
     if samples.is_empty() {
         return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));

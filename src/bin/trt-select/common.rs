@@ -12,8 +12,9 @@ use trt_select::samples::{Buffer, Sample, Samples};
 use trt_select::{Error, ErrorKind, Frame, GpuConfig, Input, OpenConfig, Result, realtime};
 use trt_select_base::file::Draft;
 
-/// What help says of the aliases that options have.
-const SPELLINGS: &str = "Options of several words are also taken in trtexec's spelling: one word, with a capital for each later one.";
+/// What help says of aliases. (That an option's help shows one spelling only keeps it readable.)
+const SPELLINGS: &str =
+    "GPU options are also taken in trtexec's spelling: as one word, with a capital in place of each hyphen.";
 
 /// Which engine runs the networks.
 #[derive(clap::Args, Clone, Debug)]
