@@ -61,7 +61,8 @@ impl Times {
     /// The time that a share of the runs did not exceed: the longest that the histogram does not tell from it, and never over the
     /// greatest.
     fn quantile(&self, share: f64) -> u64 {
-        self.counts.value_at_quantile(share).min(self.max)
+        let longest = self.counts.value_at_quantile(share);
+        if self.counts.equivalent(longest, self.max) { self.max } else { longest }
     }
 
     /// Rows to show: from, to (exclusive), count. Each power of two is divided into as many as keep them to about forty, and the
