@@ -1,9 +1,10 @@
 //! `bench --jitter` and the real-time options, from outside.
 #![cfg(feature = "cli")]
 
-use std::process::{Command, Output};
+#[path = "common/json_keys.rs"]
+mod json_keys;
 
-use serde_json::Value;
+use std::process::{Command, Output};
 
 const FASHION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/plans/fashion");
 
@@ -24,7 +25,7 @@ fn the_histogram_holds_every_run() {
         return println!("skipped: {stderr}");
     }
     assert!(out.status.success(), "{stderr}");
-    let json: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let json = json_keys::parse(std::str::from_utf8(&out.stdout).expect("UTF-8"));
     let number = |key: &str| json[key].as_u64().unwrap_or_else(|| panic!("{key}: {json}"));
     assert_eq!((number("runs"), number("failures"), number("core")), (20_000, 0, 0));
     let rows = json["histogram"].as_array().expect("rows");

@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use super::doubles::{Doubles, with_doubles};
+use super::json_keys;
 use super::toy::toys;
 
 fn trt_select(doubles: &Doubles, args: &[&str]) -> Output {
@@ -38,7 +39,7 @@ fn memory_bench_run_and_profile() {
         let memory = trt_select(doubles, &["memory", "BUNDLE", "--engine", "tensorrt", "--json"]);
         let (out, err) = text(&memory);
         assert!(memory.status.success(), "{err}");
-        let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        let json = json_keys::parse(&out);
         let largest = toys().iter().map(|t| t.activation_bytes).max().expect("three");
         assert_eq!(json["shared"]["activation_block_bytes"], largest);
         for (candidate, toy) in json["candidates"].as_array().expect("a list").iter().zip(toys()) {
@@ -50,7 +51,9 @@ fn memory_bench_run_and_profile() {
             assert!(candidate["pinned_bytes"].as_u64() > Some(0), "{candidate}");
         }
         let kept = trt_select(doubles, &["memory", "BUNDLE", "--engine", "tensorrt", "--keep-plans", "--json"]);
-        let kept: serde_json::Value = serde_json::from_str(&text(&kept).0).expect("JSON");
+        let kept = json_keys::parse(&text(&kept).0);
+        let spelt = trt_select(doubles, &["memory", "BUNDLE", "--engine", "tensorrt", "--keepPlans", "--json"]);
+        assert_eq!(json_keys::parse(&text(&spelt).0), kept, "trtexec's spelling is the same option");
         let plan = std::fs::metadata(super::toy::plan_path(&doubles.bundle, "small")).expect("a plan").len();
         let pinned = |json: &serde_json::Value| json["candidates"][0]["pinned_bytes"].as_u64().expect("a number");
         assert_eq!(pinned(&kept) - pinned(&json), plan);
@@ -85,7 +88,7 @@ fn memory_bench_run_and_profile() {
             "--json",
         ];
         let mapped = trt_select(doubles, &mapped);
-        let json: serde_json::Value = serde_json::from_str(&text(&mapped).0).expect("JSON");
+        let json = json_keys::parse(&text(&mapped).0);
         assert!(json["adaptive"]["device"]["gpu_compute"]["mean_ms"].as_f64() > Some(0.0), "{json:#}");
 
         let image = doubles.bundle.join("3.ppm");
@@ -93,7 +96,7 @@ fn memory_bench_run_and_profile() {
             trt_select(doubles, &["run", "BUNDLE", image.to_str().expect("a path"), "--engine", "tensorrt", "--json"]);
         let (out, err) = text(&run);
         assert!(run.status.success(), "{err}");
-        let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        let json = json_keys::parse(&out);
         assert_eq!(json["engine"], "tensorrt");
 
         let profile = doubles.bundle.join("profile.csv");
