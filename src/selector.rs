@@ -48,9 +48,8 @@ use reload::Networks;
 /// # Errors
 /// Where it cannot be read, or breaks a rule of the decision program.
 pub fn read_premodel(path: &Path) -> Result<Premodel> {
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        Error::expected(ErrorKind::Io, path.display(), "a premodel", e, "make one with trt-select train")
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::expected(ErrorKind::Io, path.display(), "a premodel", e, "train one"))?;
     Premodel::from_json(&text).map_err(|e| Error::new(ErrorKind::Premodel, format!("{}: {e}", path.display())))
 }
 
@@ -158,7 +157,7 @@ impl Selector {
     pub fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(Selector, Choice)> {
         let path = bundle.premodel.as_deref().ok_or_else(|| {
             let object = bundle.dir.join(crate::bundle::FILE_NAME);
-            let remedy = "make one with trt-select profile, then trt-select train, and name it";
+            let remedy = "train one, and name it";
             Error::expected(ErrorKind::Bundle, object.display(), "a `premodel`", "none", remedy)
         })?;
         let premodel = read_premodel(path)?;

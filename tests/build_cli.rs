@@ -2,6 +2,10 @@
 #![cfg(feature = "cli")]
 
 #[cfg(feature = "tensorrt")]
+#[path = "common/json_keys.rs"]
+mod json_keys;
+
+#[cfg(feature = "tensorrt")]
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -188,7 +192,7 @@ mod with_tensorrt {
     }
 
     fn states(json: &str) -> Vec<(String, String)> {
-        let value: Value = serde_json::from_str(json).unwrap();
+        let value = json_keys::parse(json);
         let text = |v: &Value| v.as_str().unwrap().to_owned();
         value["plans"].as_array().unwrap().iter().map(|p| (text(&p["name"]), text(&p["state"]))).collect()
     }
@@ -218,6 +222,7 @@ mod with_tensorrt {
             let (plan, sidecar) = (PlanFile::open(&path).unwrap(), Sidecar::read(&path).unwrap().unwrap());
             sidecar.check_against(&plan).unwrap();
             assert_eq!((sidecar.edition, sidecar.compute_capabilities.as_slice()), (Edition::Rtx, &[(8, 0)][..]));
+            json_keys::parse(&fs::read_to_string(dir.path().join(format!("{name}.plan.json"))).unwrap());
             assert_eq!(sidecar.onnx, format!("{name}.onnx"));
             assert_eq!(sidecar.onnx_sha256, sha256_of_file(&dir.path().join(&sidecar.onnx)).unwrap());
         }

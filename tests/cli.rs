@@ -1,6 +1,9 @@
 //! The command line, from outside: real networks on real images, a kill half-way, and bad input.
 #![cfg(all(feature = "cli", feature = "tract"))]
 
+#[path = "common/json_keys.rs"]
+mod json_keys;
+
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -63,7 +66,7 @@ fn path_str(path: &Path) -> &str {
 
 #[test]
 fn bench_prints_its_table_and_its_object() {
-    let text = ok(&["bench", FASHION, "--iterations", "300", "--warmUp", "50"]);
+    let text = ok(&["bench", FASHION, "--iterations", "300", "--warm-up", "50"]);
     for part in [
         "Throughput: ",
         "Latency: min = ",
@@ -84,16 +87,8 @@ fn bench_prints_its_table_and_its_object() {
     }
     let times = tempfile::tempdir().unwrap();
     let file = times.path().join("times.json");
-    let json: Value = serde_json::from_str(&ok(&[
-        "bench",
-        FASHION,
-        "--iterations",
-        "250",
-        "--json",
-        "--exportTimes",
-        path_str(&file),
-    ]))
-    .unwrap();
+    let json =
+        json_keys::parse(&ok(&["bench", FASHION, "--iterations", "250", "--json", "--export-times", path_str(&file)]));
     assert_eq!(json["inputs"], 250);
     let candidates = json["candidates"].as_array().unwrap();
     assert!(candidates.len() >= 4);
@@ -108,25 +103,26 @@ fn bench_prints_its_table_and_its_object() {
     for key in ["min_ms", "median_ms", "p90_ms", "p95_ms", "p99_ms", "p99_9_ms", "max_ms"] {
         assert!(json["adaptive"][key].is_f64() && json["adaptive"]["stages"]["compute"][key].is_f64(), "{key}");
     }
-    let exported: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let exported = json_keys::parse(&fs::read_to_string(&file).unwrap());
     let rows = exported.as_array().unwrap();
-    let mean = rows.iter().map(|r| r["latencyMs"].as_f64().unwrap()).sum::<f64>() / rows.len() as f64;
+    let mean = rows.iter().map(|r| r["latency_ms"].as_f64().unwrap()).sum::<f64>() / rows.len() as f64;
     assert!((mean / json["adaptive"]["mean_ms"].as_f64().unwrap() - 1.0).abs() < 1e-6);
+    for single in rows.iter().flat_map(|r| r["singles"].as_array().unwrap().iter().zip(candidates)) {
+        assert!(single.0["name"] == single.1["name"] && single.0["compute_ms"].as_f64() > Some(0.0), "{single:?}");
+    }
     let right = rows.iter().filter(|r| r["class"] == r["label"]).count() as f64 / rows.len() as f64;
     assert!((right - json["adaptive"]["top1"].as_f64().unwrap()).abs() < 1e-9);
 }
 
 #[test]
 fn bench_repeats_samples_and_goes_on_for_a_duration() {
-    let json: Value =
-        serde_json::from_str(&ok(&["bench", FASHION, "--iterations", "2", "--duration", "1", "--json"])).unwrap();
+    let json = json_keys::parse(&ok(&["bench", FASHION, "--iterations", "2", "--duration", "1", "--json"]));
     assert!(json["inputs"].as_u64().unwrap() > 2 && json["wall_s"].as_f64().unwrap() >= 1.0, "{json}");
 }
 
 #[test]
 fn the_null_engine_runs_without_networks() {
-    let json: Value =
-        serde_json::from_str(&ok(&["bench", FASHION, "--engine", "null", "--iterations", "1000", "--json"])).unwrap();
+    let json = json_keys::parse(&ok(&["bench", FASHION, "--engine", "null", "--iterations", "1000", "--json"]));
     assert!(json["engine"].as_str().unwrap().starts_with("null"));
     // All zeros: every network answers class 0, about a tenth of the images, and takes next to no time.
     assert!((json["adaptive"]["top1"].as_f64().unwrap() - 0.1).abs() < 0.05);
@@ -144,7 +140,7 @@ fn run_says_who_answered_and_why() {
     fs::write(&image, [b"P5 28 28 255\n".to_vec(), pixels].concat()).unwrap();
     let text = ok(&["run", FASHION, path_str(&image)]);
     assert!(text.contains("blob.pgm") && text.contains("ran "), "{text}");
-    let json: Value = serde_json::from_str(&ok(&["run", FASHION, path_str(&image), "--json"])).unwrap();
+    let json = json_keys::parse(&ok(&["run", FASHION, path_str(&image), "--json"]));
     let result = &json["results"][0];
     for key in ["image", "label", "probability", "candidate", "ran", "why", "total_ms"] {
         assert!(!result[key].is_null(), "{key}: {result}");
@@ -156,7 +152,7 @@ fn run_says_who_answered_and_why() {
 fn inspect_draws_the_program() {
     let text = ok(&["inspect", FASHION]);
     assert!(text.contains("Worst case: ") && text.contains("answer ") && text.contains("run "), "{text}");
-    let json: Value = serde_json::from_str(&ok(&["inspect", FASHION, "--json"])).unwrap();
+    let json = json_keys::parse(&ok(&["inspect", FASHION, "--json"]));
     assert!(json["premodel"]["worst_case_ns"].as_f64().unwrap() > 0.0);
     assert!(text.contains(json["premodel"]["program"].as_str().unwrap().lines().next().unwrap()));
 }
@@ -250,9 +246,7 @@ fn shards_and_jobs_make_the_same_rows() {
     assert_eq!(rows, sorted);
     // And `train` reads what `cat` joined.
     let premodel = at("premodel.json");
-    let json: Value =
-        serde_json::from_str(&ok(&["train", path_str(&all), "-o", path_str(&premodel), "--json", "--folds", "3"]))
-            .unwrap();
+    let json = json_keys::parse(&ok(&["train", path_str(&all), "-o", path_str(&premodel), "--json", "--folds", "3"]));
     assert_eq!(json["rows"], 90);
     assert!(premodel.exists());
 }
@@ -313,7 +307,7 @@ fn a_bundle_of_tensors_works_with_and_without_labels() {
         let text = fs::read_to_string(&profile).unwrap();
         assert!(text.contains(&format!("# judged_by: {judged_by}\n")) && !text.contains("feature."), "{text}");
         ok(&["train", path_str(&profile), "--folds", "2"]);
-        let json: Value = serde_json::from_str(&ok(&["bench", &bundle, "--json"])).unwrap();
+        let json = json_keys::parse(&ok(&["bench", &bundle, "--json"]));
         assert_eq!(json["judged_by"], judged_by);
         assert_eq!(json["adaptive"]["top1"], if labelled { 0.9 } else { 1.0 });
     }
@@ -325,7 +319,7 @@ fn train_takes_costs_and_a_candidate_threshold() {
     let dir = tempfile::tempdir().unwrap();
     let (profile, costs, out) = (dir.path().join("p.csv"), dir.path().join("c.csv"), dir.path().join("o.json"));
     ok(&["profile", FASHION, "-o", path_str(&profile), "--limit", "200"]);
-    let json: Value = serde_json::from_str(&ok(&["inspect", FASHION, "--json"])).unwrap();
+    let json = json_keys::parse(&ok(&["inspect", FASHION, "--json"]));
     let names: Vec<&str> = json["candidates"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     let rows: Vec<String> = names.iter().enumerate().map(|(i, n)| format!("{n},{}", 1000 * (i + 1))).collect();
     fs::write(&costs, format!("candidate,cost_ns\n{}\nfeatures,77\n", rows.join("\n"))).unwrap();
@@ -500,7 +494,7 @@ fn outputs_spare_what_is_not_theirs() {
 fn numbers_without_sense_are_usage_errors() {
     for args in [
         &["bench", FASHION, "--duration", "1e30"][..],
-        &["bench", FASHION, "--warmUp", "-1"],
+        &["bench", FASHION, "--warm-up", "-1"],
         &["bench", FASHION, "--iterations", "4294967295"],
         &["bench", FASHION, "--percentile", "0"],
         &["profile", FASHION, "--limit", "0"],
@@ -541,4 +535,99 @@ fn a_reader_that_goes_away_is_no_failure() {
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert!(child.wait().unwrap().success(), "{stderr}");
+}
+
+/// A bundle with a candidate's name that is no key: wherever names are keys, the check of keys shows it.
+#[test]
+fn json_keys_are_in_snake_case() {
+    let copy = copy_of_fashion();
+    let at = |name: &str| path_str(&copy.path().join(name)).to_owned();
+    let text = fs::read_to_string(at("bundle.toml")).unwrap();
+    fs::write(at("bundle.toml"), text.replace("name = \"nano\"", "name = \"Na-No\"")).unwrap();
+    let image = at("black.pgm");
+    fs::write(&image, [b"P5 28 28 255\n".to_vec(), vec![0; 28 * 28]].concat()).unwrap();
+    let (bundle, profile, times) = (path_str(copy.path()), at("p.csv"), at("times.json"));
+    let premodel = at("premodel.json");
+    for args in [
+        &["profile", bundle, "-o", &profile, "--limit", "120"][..],
+        &["train", &profile, "-o", &premodel, "--folds", "3", "--nested", "3"],
+        &["inspect", bundle],
+        &["memory", bundle],
+        &["run", bundle, &image],
+        &["bench", bundle, "--iterations", "50", "--export-times", &times],
+        &["bench", bundle, "--iterations", "50", "--jitter"],
+        &["study", &profile, "-o", &at("study"), "--folds", "3", "--features", "contrast"],
+    ] {
+        let json = json_keys::parse(&ok(&[args, &["--json"]].concat()));
+        let named = ["profile", "run"].contains(&args[0]) || args.contains(&"--jitter");
+        assert!(named || json.to_string().contains("\"Na-No\""), "{args:?}: {json}");
+    }
+    for written in [premodel, times] {
+        assert!(json_keys::parse(&fs::read_to_string(written).unwrap()).to_string().contains("\"Na-No\""));
+    }
+}
+
+#[test]
+fn options_are_in_kebab_case_and_taken_as_trtexec_spells_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let times = dir.path().join("t.json");
+    let bench = ["bench", FASHION, "--engine", "null", "--iterations", "20"];
+    for [kebab, trtexec, value] in [
+        ["--warm-up", "--warmUp", "1"],
+        ["--idle-time", "--idleTime", "0.01"],
+        ["--export-times", "--exportTimes", path_str(&times)],
+        ["--use-cuda-graph", "--useCudaGraph", ""],
+        ["--no-cuda-graph", "--noCudaGraph", ""],
+        ["--frame-memory", "--frameMemory", "mapped"],
+        ["--max-resident", "--maxResident", "64"],
+        ["--keep-plans", "--keepPlans", ""],
+    ] {
+        for option in [kebab, trtexec] {
+            let value: &[&str] = if value.is_empty() { &[] } else { &[value] };
+            ok(&[&bench[..], &[option], value].concat());
+            // Both are the same option: it cannot be given twice, and what is said of it is in kebab-case.
+            let twice = [&bench[..], &[kebab], value, &[option], value].concat();
+            refused(&twice, 2, &[kebab, "cannot be used multiple times"]);
+        }
+        if value == "1" || value == "0.01" {
+            ok(&[&bench[..], &[&format!("{trtexec}={value}")]].concat());
+        }
+    }
+    assert!(times.is_file());
+    refused(&["bench", FASHION, "--useCudaGraph", "--noCudaGraph"], 2, &["--use-cuda-graph", "--no-cuda-graph"]);
+    for command in ["bench", "profile", "train", "study", "build", "compile", "run", "memory", "inspect"] {
+        for help in ["-h", "--help"] {
+            let text = ok(&[command, help]);
+            let options =
+                text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|w| w.starts_with("--"));
+            for option in options {
+                assert!(!option.bytes().any(|b| b.is_ascii_uppercase()), "{command} {help}: {option}");
+            }
+            assert_eq!(text.contains("trtexec's spelling"), text.contains("--keep-plans"), "{command} {help}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_bundle_without_its_premodel_is_told_what_makes_one() {
+    let copy = copy_of_fashion();
+    let bundle = path_str(copy.path());
+    let image = copy.path().join("black.pgm");
+    fs::write(&image, [b"P5 28 28 255\n".to_vec(), vec![0; 28 * 28]].concat()).unwrap();
+    let commands = "(trt-select profile, then trt-select train)";
+    fs::remove_file(copy.path().join("premodel.json")).unwrap();
+    for args in [&["bench", bundle][..], &["run", bundle, path_str(&image)], &["inspect", bundle]] {
+        refused(args, 1, &["`premodel`: expected a file", "premodel.json; train one", commands]);
+    }
+    let text = fs::read_to_string(copy.path().join("bundle.toml")).unwrap();
+    fs::write(copy.path().join("bundle.toml"), text.replace("premodel = \"premodel.json\"\n", "")).unwrap();
+    for args in [&["bench", bundle][..], &["run", bundle, path_str(&image)]] {
+        refused(args, 1, &["bundle.toml", "a `premodel`", "train one, and name it", commands]);
+    }
+    assert!(ok(&["inspect", bundle]).contains("trt-select profile, then trt-select train"));
+    // Other errors stay as they are.
+    fs::write(copy.path().join("bundle.toml"), text).unwrap();
+    fs::write(copy.path().join("premodel.json"), "{}").unwrap();
+    let out = run(&["inspect", bundle]);
+    assert!(!String::from_utf8_lossy(&out.stderr).contains("trt-select profile"), "{out:?}");
 }

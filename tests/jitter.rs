@@ -1,15 +1,16 @@
 //! `bench --jitter` and the real-time options, from outside.
 #![cfg(feature = "cli")]
 
-use std::process::{Command, Output};
+#[path = "common/json_keys.rs"]
+mod json_keys;
 
-use serde_json::Value;
+use std::process::{Command, Output};
 
 const FASHION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/plans/fashion");
 
 fn jitter(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_trt-select"))
-        .args(["bench", FASHION, "--engine", "null", "--jitter", "--warmUp", "0"])
+        .args(["bench", FASHION, "--engine", "null", "--jitter", "--warm-up", "0"])
         .args(args)
         .env_remove("RUST_LOG")
         .output()
@@ -24,16 +25,16 @@ fn the_histogram_holds_every_run() {
         return println!("skipped: {stderr}");
     }
     assert!(out.status.success(), "{stderr}");
-    let json: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let json = json_keys::parse(std::str::from_utf8(&out.stdout).expect("UTF-8"));
     let number = |key: &str| json[key].as_u64().unwrap_or_else(|| panic!("{key}: {json}"));
     assert_eq!((number("runs"), number("failures"), number("core")), (20_000, 0, 0));
     let rows = json["histogram"].as_array().expect("rows");
     assert_eq!(rows.iter().map(|r| r["count"].as_u64().expect("a count")).sum::<u64>(), 20_000);
-    let order = ["minNs", "p50Ns", "p99Ns", "p99_9Ns", "p99_99Ns", "maxNs"].map(number);
+    let order = ["min_ns", "p50_ns", "p99_ns", "p99_9_ns", "p99_99_ns", "max_ns"].map(number);
     assert!(order[0] > 0 && order.is_sorted(), "{order:?}");
     // The loop touches no memory for the first time, but the code of the last row may be paged in.
-    assert!(number("minorFaults") < 20, "{json}");
-    for key in ["majorFaults", "voluntarySwitches", "involuntarySwitches"] {
+    assert!(number("minor_faults") < 20, "{json}");
+    for key in ["major_faults", "voluntary_switches", "involuntary_switches"] {
         number(key);
     }
 }

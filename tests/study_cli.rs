@@ -1,12 +1,13 @@
 //! The `study` subcommand, from outside.
 #![cfg(all(feature = "cli", feature = "study"))]
 
+#[path = "common/json_keys.rs"]
+mod json_keys;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-
-use serde_json::Value;
 
 fn run(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trt-select"));
@@ -58,7 +59,7 @@ fn a_profile_is_studied() {
     for name in ["selectors.csv", "classes.csv", "optimal.csv", "fronts.csv", "overhead.csv", "accuracy.svg"] {
         assert!(page.contains(name) && out.join(name).is_file(), "{name}");
     }
-    let json: Value = serde_json::from_str(&ok(&[&args[..], &["--json"]].concat())).unwrap();
+    let json = json_keys::parse(&ok(&[&args[..], &["--json"]].concat()));
     let selectors = json["selectors"].as_array().unwrap();
     let named = |name: &str| selectors.iter().find(|s| s["name"] == name).unwrap_or_else(|| panic!("{name}: {json}"));
     assert_eq!(named("a")["accuracy"]["mean"], 0.5);

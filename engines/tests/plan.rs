@@ -86,6 +86,7 @@ impl Place {
             precision: Precision::Fp32,
             onnx: &onnx,
             onnx_sha256: sha256(b"a model"),
+            built_at: "2026-11-21T10:30:43Z".to_owned(),
             took: Duration::from_millis(1_234),
         };
         sidecar::write(&plan, bytes, &Sidecar::new(bytes, &built).unwrap()).unwrap();

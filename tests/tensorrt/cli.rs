@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use super::doubles::{Doubles, with_doubles};
+use super::json_keys;
 use super::toy::toys;
 
 fn trt_select(doubles: &Doubles, args: &[&str]) -> Output {
@@ -38,7 +39,7 @@ fn memory_bench_run_and_profile() {
         let memory = trt_select(doubles, &["memory", "BUNDLE", "--engine", "tensorrt", "--json"]);
         let (out, err) = text(&memory);
         assert!(memory.status.success(), "{err}");
-        let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        let json = json_keys::parse(&out);
         let largest = toys().iter().map(|t| t.activation_bytes).max().expect("three");
         assert_eq!(json["shared"]["activation_block_bytes"], largest);
         for (candidate, toy) in json["candidates"].as_array().expect("a list").iter().zip(toys()) {
@@ -49,8 +50,10 @@ fn memory_bench_run_and_profile() {
             assert!(candidate["device_bytes"].as_u64() > Some(4 * toy.weights.len() as u64), "{candidate}");
             assert!(candidate["pinned_bytes"].as_u64() > Some(0), "{candidate}");
         }
-        let kept = trt_select(doubles, &["memory", "BUNDLE", "--engine", "tensorrt", "--keepPlans", "--json"]);
-        let kept: serde_json::Value = serde_json::from_str(&text(&kept).0).expect("JSON");
+        let kept = trt_select(doubles, &["memory", "BUNDLE", "--engine", "tensorrt", "--keep-plans", "--json"]);
+        let kept = json_keys::parse(&text(&kept).0);
+        let spelt = trt_select(doubles, &["memory", "BUNDLE", "--engine", "tensorrt", "--keepPlans", "--json"]);
+        assert_eq!(json_keys::parse(&text(&spelt).0), kept, "trtexec's spelling is the same option");
         let plan = std::fs::metadata(super::toy::plan_path(&doubles.bundle, "small")).expect("a plan").len();
         let pinned = |json: &serde_json::Value| json["candidates"][0]["pinned_bytes"].as_u64().expect("a number");
         assert_eq!(pinned(&kept) - pinned(&json), plan);
@@ -58,7 +61,7 @@ fn memory_bench_run_and_profile() {
         assert!(out.contains("activation block") && out.contains("Left out:"), "{out}");
 
         let bench =
-            trt_select(doubles, &["bench", "BUNDLE", "--engine", "tensorrt", "--list", list, "--idleTime", "1"]);
+            trt_select(doubles, &["bench", "BUNDLE", "--engine", "tensorrt", "--list", list, "--idle-time", "1"]);
         let (out, err) = text(&bench);
         assert!(bench.status.success(), "{err}");
         for line in [
@@ -79,13 +82,13 @@ fn memory_bench_run_and_profile() {
             "tensorrt",
             "--list",
             list,
-            "--frameMemory",
+            "--frame-memory",
             "mapped",
-            "--noCudaGraph",
+            "--no-cuda-graph",
             "--json",
         ];
         let mapped = trt_select(doubles, &mapped);
-        let json: serde_json::Value = serde_json::from_str(&text(&mapped).0).expect("JSON");
+        let json = json_keys::parse(&text(&mapped).0);
         assert!(json["adaptive"]["device"]["gpu_compute"]["mean_ms"].as_f64() > Some(0.0), "{json:#}");
 
         let image = doubles.bundle.join("3.ppm");
@@ -93,7 +96,7 @@ fn memory_bench_run_and_profile() {
             trt_select(doubles, &["run", "BUNDLE", image.to_str().expect("a path"), "--engine", "tensorrt", "--json"]);
         let (out, err) = text(&run);
         assert!(run.status.success(), "{err}");
-        let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        let json = json_keys::parse(&out);
         assert_eq!(json["engine"], "tensorrt");
 
         let profile = doubles.bundle.join("profile.csv");
@@ -172,9 +175,9 @@ fn what_is_missing_is_told_in_a_line() {
         fails(&[("TRT_SELECT_LIBNVINFER", "/nowhere/libnvinfer.so")], &memory, 1, &["/nowhere/libnvinfer.so"]);
         fails(&[("TRT_SELECT_DOUBLE_DEVICES", "0")], &memory, 1, &["GPU"]);
         fails(&[], &["memory", "BUNDLE", "--engine", "tensorrt", "--device", "7"], 1, &["7"]);
-        fails(&[], &["bench", "BUNDLE", "--useCudaGraph", "--noCudaGraph"], 2, &["noCudaGraph"]);
-        fails(&[], &["bench", "BUNDLE", "--frameMemory", "elsewhere"], 2, &["auto, device or mapped"]);
-        fails(&[], &["memory", "BUNDLE", "--engine", "tensorrt", "--maxResident", "0"], 2, &["maxResident"]);
+        fails(&[], &["bench", "BUNDLE", "--use-cuda-graph", "--no-cuda-graph"], 2, &["--no-cuda-graph"]);
+        fails(&[], &["bench", "BUNDLE", "--frame-memory", "elsewhere"], 2, &["auto, device or mapped"]);
+        fails(&[], &["memory", "BUNDLE", "--engine", "tensorrt", "--max-resident", "0"], 2, &["--max-resident"]);
         fails(&[("TRT_SELECT_DOUBLE_CC", "9.0")], &memory, 1, &["8.0", "9.0", "trt-select build"]);
         fails(&[("TRT_SELECT_DOUBLE_MEMORY", "1000000")], &memory, 1, &["CUDA_ERROR_OUT_OF_MEMORY"]);
         std::fs::remove_file(super::toy::plan_path(&doubles.bundle, "middle")).expect("removed");

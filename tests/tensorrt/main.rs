@@ -14,6 +14,9 @@ mod doubles;
 mod failures;
 #[path = "../gpu/frames.rs"]
 mod frames;
+#[cfg(feature = "cli")]
+#[path = "../common/json_keys.rs"]
+mod json_keys;
 mod plans;
 mod toy;
 

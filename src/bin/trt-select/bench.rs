@@ -11,15 +11,20 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use trt_select::bundle::Bundle;
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{Error, ErrorKind, Outcome, Result, Run, Selector};
 use trt_select_premodel::CandidateId;
 
 use crate::common::{EngineArgs, Output, RealtimeArgs, SampleArgs, input, number, print, print_json, progress, say};
+use crate::remedies::{of_bundle, read_bundle};
+
+/// What help says of aliases: there are more of them than in other subcommands.
+const SPELLINGS: &str = "GPU options, --warm-up, --idle-time and --export-times are also taken in trtexec's spelling: as one word, with a \
+                         capital in place of each hyphen.";
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
+#[command(after_help = SPELLINGS)]
 pub(crate) struct Args {
     /// The bundle's folder
     bundle: PathBuf,
@@ -34,16 +39,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = number(0.0, 1e6))]
     duration: f64,
     /// Run for this many milliseconds before measuring
-    #[arg(long = "warmUp", value_name = "MS", default_value_t = 200.0, value_parser = number(0.0, 1e9))]
+    #[arg(long, alias = "warmUp", value_name = "MS", default_value_t = 200.0, value_parser = number(0.0, 1e9))]
     warm_up: f64,
     /// Wait for this many milliseconds before each input, as a camera would let it
-    #[arg(long = "idleTime", value_name = "MS", default_value_t = 0.0, value_parser = number(0.0, 60_000.0))]
+    #[arg(long, alias = "idleTime", value_name = "MS", default_value_t = 0.0, value_parser = number(0.0, 60_000.0))]
     idle_time: f64,
     /// Percentiles of the Latency line
     #[arg(long, value_name = "P,...", value_delimiter = ',', default_value = "90,95,99", value_parser = number(0.001, 100.0))]
     percentile: Vec<f64>,
     /// Write every measured time to this file as JSON
-    #[arg(long = "exportTimes", value_name = "FILE")]
+    #[arg(long, alias = "exportTimes", value_name = "FILE")]
     export_times: Option<PathBuf>,
     /// Run the adaptive selector alone, 1,000,000 times unless --iterations says otherwise, and show how its time is spread, with
     /// page faults and context switches. Engines other than null stop after 60 s, or --duration, unless --iterations is given
@@ -74,17 +79,17 @@ pub(crate) struct Measured {
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
-    let bundle = Bundle::read(&args.bundle)?;
+    let bundle = read_bundle(&args.bundle)?;
     let samples = args.samples.open(&bundle)?;
     let mut config = args.engine.config();
     config.gpu.timing = true;
-    let (mut selector, choice) = Selector::open(&bundle, &config)?;
+    let (mut selector, choice) = Selector::open(&bundle, &config).map_err(|e| of_bundle(e, &bundle))?;
     samples.check_classes(selector.candidates()[0].classes())?;
     if samples.is_empty() {
         return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));
     }
     say(format_args!("Engine: {}", choice.reason));
-    let export_to = args.export_times.as_deref().map(|path| Output::open(path, "--exportTimes")).transpose()?;
+    let export_to = args.export_times.as_deref().map(|path| Output::open(path, "--export-times")).transpose()?;
     warm_up(&mut selector, &samples, Duration::from_secs_f64(args.warm_up / 1e3))?;
     args.realtime.apply()?;
     if args.jitter {
@@ -164,22 +169,23 @@ fn export(measured: &Measured, selector: &Selector, samples: &Samples) -> String
     let names = selector.premodel().candidates();
     let rows = measured.samples.iter().enumerate().map(|(i, &sample)| {
         let o = &measured.adaptive[i];
-        let singles: serde_json::Map<_, _> = names
+        let singles: Vec<_> = names
             .iter()
             .zip(&measured.singles)
             .map(|(name, runs)| {
                 let r = &runs[i];
-                let times = json!({ "preprocessMs": ms(r.preprocess_ns), "computeMs": ms(r.compute_ns), "class": r.summary.class });
-                (name.clone(), times)
+                json!({
+                    "name": name, "preprocess_ms": ms(r.preprocess_ns), "compute_ms": ms(r.compute_ns), "class": r.summary.class,
+                })
             })
             .collect();
         json!({
             "input": samples.name(sample), "label": samples.label(sample), "class": o.class,
-            "featuresMs": ms(o.times.features_ns), "decideMs": ms(o.times.decide_ns),
-            "preprocessMs": ms(o.times.preprocess_ns), "computeMs": ms(o.times.compute_ns),
-            "h2dMs": ms(o.times.device.upload_ns), "enqueueMs": ms(o.times.device.enqueue_ns),
-            "gpuFeaturesMs": ms(o.times.device.features_ns), "gpuComputeMs": ms(o.times.device.compute_ns),
-            "latencyMs": ms(o.times.total_ns), "singles": singles,
+            "features_ms": ms(o.times.features_ns), "decide_ms": ms(o.times.decide_ns),
+            "preprocess_ms": ms(o.times.preprocess_ns), "compute_ms": ms(o.times.compute_ns),
+            "h2d_ms": ms(o.times.device.upload_ns), "enqueue_ms": ms(o.times.device.enqueue_ns),
+            "gpu_features_ms": ms(o.times.device.features_ns), "gpu_compute_ms": ms(o.times.device.compute_ns),
+            "latency_ms": ms(o.times.total_ns), "singles": singles,
         })
     });
     let mut text = String::from("[\n");

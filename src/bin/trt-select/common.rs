@@ -12,8 +12,13 @@ use trt_select::samples::{Buffer, Sample, Samples};
 use trt_select::{Error, ErrorKind, Frame, GpuConfig, Input, OpenConfig, Result, realtime};
 use trt_select_base::file::Draft;
 
+/// What help says of aliases. (That an option's help shows one spelling only keeps it readable.)
+const SPELLINGS: &str =
+    "GPU options are also taken in trtexec's spelling: as one word, with a capital in place of each hyphen.";
+
 /// Which engine runs the networks.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = SPELLINGS)]
 pub(crate) struct EngineArgs {
     /// Engine: auto, tensorrt, ort, tract, or null (runs no network: for measuring the selector itself)
     #[arg(long, default_value = "tract", value_parser = |s: &str| s.parse::<Kind>().map_err(|e| e.to_string()))]
@@ -35,19 +40,19 @@ pub(crate) struct GpuArgs {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "GPU")]
     device: u32,
     /// Replay each candidate's work as a CUDA graph (the default)
-    #[arg(long = "useCudaGraph", conflicts_with = "no_cuda_graph", help_heading = "GPU")]
+    #[arg(long, alias = "useCudaGraph", conflicts_with = "no_cuda_graph", help_heading = "GPU")]
     use_cuda_graph: bool,
     /// Enqueue each candidate's work part by part
-    #[arg(long = "noCudaGraph", help_heading = "GPU")]
+    #[arg(long, alias = "noCudaGraph", help_heading = "GPU")]
     no_cuda_graph: bool,
     /// Where frames go: auto (measured on integrated devices), device, or mapped
-    #[arg(long = "frameMemory", value_name = "KIND", default_value = "auto", value_parser = str::parse::<FrameMemory>, help_heading = "GPU")]
+    #[arg(long, alias = "frameMemory", value_name = "KIND", default_value = "auto", value_parser = str::parse::<FrameMemory>, help_heading = "GPU")]
     frame_memory: FrameMemory,
     /// Most device memory that weights may take, in MiB; candidates that were not used for longest are evicted
-    #[arg(long = "maxResident", value_name = "MiB", value_parser = clap::value_parser!(u32).range(1..), help_heading = "GPU")]
+    #[arg(long, alias = "maxResident", value_name = "MiB", value_parser = clap::value_parser!(u32).range(1..), help_heading = "GPU")]
     max_resident: Option<u32>,
     /// Keep plans in page-locked memory, so that an evicted candidate comes back without touching the disk
-    #[arg(long = "keepPlans", help_heading = "GPU")]
+    #[arg(long, alias = "keepPlans", help_heading = "GPU")]
     keep_plans: bool,
 }
 
@@ -72,7 +77,7 @@ impl EngineArgs {
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct RealtimeArgs {
     /// Keep all memory of the process from being paged out (mlockall)
-    #[arg(long = "lock-memory", help_heading = "Real time")]
+    #[arg(long, help_heading = "Real time")]
     pub(crate) lock_memory: bool,
     /// Stay on this core, counted from 0
     #[arg(long, value_name = "N", help_heading = "Real time")]
@@ -217,7 +222,7 @@ pub(crate) fn line_of(error: &Error) -> String {
         ErrorKind::PlanMismatch => "trt-select build BUNDLE builds for this machine, with --target for another GPU",
         ErrorKind::Plan => "trt-select build BUNDLE --force",
         ErrorKind::DriverMissing | ErrorKind::DeviceMissing => "--engine tract needs none",
-        ErrorKind::DeviceMemory => "--maxResident keeps fewer weights on the GPU",
+        ErrorKind::DeviceMemory => "--max-resident keeps fewer weights on the GPU",
         _ => return error.to_string(),
     };
     format!("{error} ({remedy})")

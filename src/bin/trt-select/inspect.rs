@@ -10,6 +10,7 @@ use trt_select::{Result, read_premodel};
 use trt_select_premodel::Premodel;
 
 use crate::common::{print, print_json};
+use crate::remedies::read_bundle;
 use crate::report::Table;
 
 /// Arguments of `inspect`.
@@ -23,7 +24,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
-    let bundle = Bundle::read(&args.bundle)?;
+    let bundle = read_bundle(&args.bundle)?;
     let premodel = bundle.premodel.as_deref().map(read_premodel).transpose()?;
     if let Some(premodel) = &premodel {
         check_candidates(premodel, bundle.candidates.iter().map(|c| c.name.as_str()))?;

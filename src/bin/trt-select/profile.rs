@@ -312,8 +312,10 @@ fn headers(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &
         format!("# samples: {} {}", samples.len(), short(inputs)),
         format!("# networks: {}", short(networks)),
     ];
-    let side = topk::header(&comments, worker.set.as_slice(), worker.top_k);
-    Ok((format!("# trt-select profile\n{}\n{}\n", comments.join("\n"), columns.join(",")).into_bytes(), side))
+    let side = topk::header(&comments, worker.set.as_slice(), worker.top_k)?;
+    let mut head = format!("# trt-select profile\n{}\n", comments.join("\n")).into_bytes();
+    head.extend(line(&columns)?);
+    Ok((head, side))
 }
 
 /// Hash of the files that the engine runs: plans on TensorRT, whose models need not be here, and models on the others.
@@ -347,6 +349,7 @@ fn networks(kind: Kind, bundle: &Bundle) -> Result<Sha256> {
     Ok(networks)
 }
 
+/// Fields as a line of CSV, its newline included.
 fn line(fields: &[String]) -> Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).comment(Some(b'#')).from_writer(Vec::new());
     let written = writer.write_record(fields).map_err(|e| e.to_string());
@@ -354,6 +357,11 @@ fn line(fields: &[String]) -> Result<Vec<u8>> {
     text.map_err(|e| {
         Error::expected(ErrorKind::Data, "profile row", "fields that CSV can hold", e, "rename the sample")
     })
+}
+
+/// Reads a profile's lines, or those of its side file: comments are left out.
+fn records(text: &[u8]) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new().has_headers(false).flexible(true).comment(Some(b'#')).from_reader(text)
 }
 
 /// A row that a file has.
@@ -397,14 +405,8 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, Vec<Present>)> {
         ));
     }
     let mut present = Vec::new();
-    let columns = head.split(|&b| b == b'\n').rfind(|l| !l.is_empty()).unwrap_or_default();
-    let columns = csv::StringRecord::from(String::from_utf8_lossy(columns).split(',').collect::<Vec<_>>());
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .comment(Some(b'#'))
-        .from_reader(&keep[head.len()..]);
-    for record in reader.records() {
+    let columns = records(head).records().next().and_then(std::result::Result::ok).unwrap_or_default();
+    for record in records(&keep[head.len()..]).records() {
         // Joined shards bring their headers along.
         if record.as_ref().is_ok_and(|r| *r == columns) {
             continue;

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use trt_select::bundle::{Bundle, SampleSource};
+use trt_select::bundle::SampleSource;
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{Outcome, Result, Selector};
 use trt_select_premodel::Answer;
 
 use crate::common::{EngineArgs, input, print, print_json, say};
+use crate::remedies::{of_bundle, read_bundle};
 use crate::report::Table;
 
 /// Arguments of `run`.
@@ -27,9 +28,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
-    let bundle = Bundle::read(&args.bundle)?;
+    let bundle = read_bundle(&args.bundle)?;
     let samples = Samples::open(&SampleSource::Files { files: args.images.clone() })?;
-    let (mut selector, choice) = Selector::open(&bundle, &args.engine.config())?;
+    let opened = Selector::open(&bundle, &args.engine.config());
+    let (mut selector, choice) = opened.map_err(|e| of_bundle(e, &bundle))?;
     say(format_args!("Engine: {}", choice.reason));
     let mut buffer = Buffer::new();
     let mut rows = Vec::new();

@@ -37,7 +37,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use trt_select_base::file::Draft;
@@ -102,6 +102,8 @@ pub struct Built<'a> {
     pub onnx: &'a Path,
     /// SHA-256 of the model's file as it was when the build began.
     pub onnx_sha256: String,
+    /// When it was built: UTC, as `2026-11-21T10:30:43Z`.
+    pub built_at: String,
     /// How long the build took.
     pub took: Duration,
 }
@@ -212,7 +214,7 @@ impl Sidecar {
             version_compatible: false,
             onnx: name,
             onnx_sha256: built.onnx_sha256.clone(),
-            built_at: utc(SystemTime::now()),
+            built_at: built.built_at.clone(),
             build_seconds: (seconds * 1e3).round() / 1e3,
             by: concat!("trt-select ", env!("CARGO_PKG_VERSION")).to_owned(),
         })
@@ -415,43 +417,9 @@ fn unwritable(path: &Path, e: io::Error) -> Error {
     Error::new(ErrorKind::Io, line).caused_by(e)
 }
 
-/// A time as `2026-11-21T10:30:43Z`.
-fn utc(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days to a date in years that begin in March, so that the leap day is their last: 400 of them are 146,097 days. The
-    // count starts at 0000-03-01, 719,468 days before 1970.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_utc_dates() {
-        // Made with `date -u -d @N +%FT%TZ`.
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (951_868_800, "2000-03-01T00:00:00Z"),
-            (1_735_689_599, "2024-12-31T23:59:59Z"),
-            (1_795_257_043, "2026-11-21T10:30:43Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] {
-            assert_eq!(utc(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), text);
-        }
-    }
 
     #[test]
     fn numbers_are_read_strictly() {

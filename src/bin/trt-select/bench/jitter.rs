@@ -4,12 +4,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use serde_json::json;
 use trt_select::clock::Clock;
 use trt_select::engines::registry::Kind;
 use trt_select::realtime::{self, Usage};
 use trt_select::samples::{Buffer, Samples};
-use trt_select::{Input, Result, Selector};
+use trt_select::{Error, ErrorKind, Input, Result, Selector};
 
 use super::Args;
 use crate::common::{input, print, print_json, say};
@@ -20,82 +21,72 @@ const RUNS: u64 = 1_000_000;
 const REAL_SECONDS: f64 = 60.0;
 /// Samples held in memory at most; they come round again.
 const SAMPLES: usize = 1_000;
-/// Parts that each power of two is divided into: a time is known within 1/64.
-const PARTS: usize = 64;
-const PARTS_LOG2: u32 = PARTS.ilog2();
+/// Significant decimal digits that the histogram keeps of a time, and what that comes to: up to 2,047 ns a time is known to the nanosecond,
+/// and a longer one within this part of itself.
+const DIGITS: u8 = 3;
+const WITHIN: u64 = 1_024;
 /// Characters of the longest bar.
 const BAR: f64 = 50.0;
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
 
-/// Counts of times in nanoseconds, by powers of two and parts of them.
-struct Histogram {
-    counts: Vec<u64>,
-    total: u64,
+/// Times in nanoseconds: how many there were of which length. The least and the greatest one are known to the nanosecond.
+struct Times {
+    counts: Histogram<u64>,
     min: u64,
     max: u64,
 }
 
-impl Histogram {
-    fn new() -> Histogram {
-        // Written, so that the pages are there.
-        let mut counts = vec![1; (64 - PARTS_LOG2 as usize + 1) * PARTS];
-        counts.fill(0);
-        Histogram { counts, total: 0, min: u64::MAX, max: 0 }
-    }
-
-    /// Times below `PARTS` have a place each; the others share one with those that agree in their first bits.
-    fn place(ns: u64) -> usize {
-        if ns < PARTS as u64 {
-            return ns as usize;
-        }
-        let shift = ns.ilog2() - PARTS_LOG2;
-        (shift as usize) * PARTS + (ns >> shift) as usize
-    }
-
-    /// The least time of a place.
-    fn least(place: usize) -> u64 {
-        if place < 2 * PARTS {
-            return place as u64;
-        }
-        let shift = place / PARTS - 1;
-        ((place - shift * PARTS) as u64) << shift
+impl Times {
+    fn new() -> Result<Times> {
+        // Every `u64` has its place, so that nothing is allocated later.
+        let mut counts = Histogram::new_with_bounds(1, u64::MAX, DIGITS).map_err(|e| {
+            Error::expected(ErrorKind::Usage, "jitter", "a histogram that can be made", e, "report this as a bug")
+        })?;
+        // Zeros are written over the zeros that are there, so that the pages are the process's own before the first run. The
+        // compiler must not see that these are the same.
+        std::hint::black_box(&mut counts).reset();
+        Ok(Times { counts, min: u64::MAX, max: 0 })
     }
 
     fn add(&mut self, ns: u64) {
-        self.counts[Histogram::place(ns)] += 1;
-        self.total += 1;
+        self.counts.saturating_record(ns);
         self.min = self.min.min(ns);
         self.max = self.max.max(ns);
     }
 
-    /// The time that a share of the runs did not exceed: the upper end of its place, and never over the greatest.
-    fn quantile(&self, share: f64) -> u64 {
-        let wanted = ((self.total as f64 * share).ceil() as u64).max(1);
-        let mut sum = 0;
-        for (place, count) in self.counts.iter().enumerate() {
-            sum += count;
-            if sum >= wanted {
-                return (Histogram::least(place + 1) - 1).min(self.max);
-            }
-        }
-        self.max
+    fn total(&self) -> u64 {
+        self.counts.len()
     }
 
-    /// Rows to show: from, to (exclusive), count. As many a power of two as keep them to about forty, the empty ones left out.
+    /// The time that a share of the runs did not exceed: the longest that the histogram does not tell from it, and never over the
+    /// greatest.
+    fn quantile(&self, share: f64) -> u64 {
+        let longest = self.counts.value_at_quantile(share);
+        if self.counts.equivalent(longest, self.max) { self.max } else { longest }
+    }
+
+    /// Rows to show: from, to (exclusive), count. Each power of two is divided into as many as keep them to about forty, and the
+    /// empty ones are left out.
     fn rows(&self) -> Vec<(u64, u64, u64)> {
-        let octaves = (self.max.max(1).ilog2() - self.min.clamp(1, self.max.max(1)).ilog2() + 1) as usize;
-        let step = PARTS / [8, 4, 2, 1].into_iter().find(|n| n * octaves <= 40).unwrap_or(1);
-        let rows = self.counts.chunks(step).enumerate().filter_map(|(i, counts)| {
-            let count = counts.iter().sum();
-            let ends = [i, i + 1].map(|i| Histogram::least(i * step));
-            (count > 0).then_some((ends[0], ends[1], count))
-        });
-        rows.collect()
+        let octaves = self.max.max(1).ilog2() - self.min.clamp(1, self.max.max(1)).ilog2() + 1;
+        // As a power of two: eight parts, four, two, or one.
+        let parts_log2 = (0..=3).rev().find(|&parts| octaves << parts <= 40).unwrap_or(0);
+        let mut rows: Vec<(u64, u64, u64)> = Vec::new();
+        for step in self.counts.iter_recorded() {
+            let ns = step.value_iterated_to();
+            let shift = ns.max(1).ilog2().saturating_sub(parts_log2);
+            let from = ns >> shift << shift;
+            match rows.last_mut() {
+                Some(row) if row.0 == from => row.2 += step.count_at_value(),
+                _ => rows.push((from, from.saturating_add(1 << shift), step.count_at_value())),
+            }
+        }
+        rows
     }
 }
 
 struct Measured {
-    times: Histogram,
+    times: Times,
     wall: Duration,
     usage: Usage,
     failures: u64,
@@ -103,7 +94,7 @@ struct Measured {
 
 fn measure(selector: &mut Selector, inputs: &[Input<'_>], runs: u64, most_ns: u64, idle: Duration) -> Result<Measured> {
     let clock = Clock::chosen();
-    let (mut times, mut failures) = (Histogram::new(), 0);
+    let (mut times, mut failures) = (Times::new()?, 0);
     // Every input once, so that no size comes for the first time.
     for &input in inputs {
         selector.infer(input)?;
@@ -159,23 +150,23 @@ fn to_json(measured: &Measured, engine: &str, args: &Args) -> serde_json::Value 
     let histogram: Vec<_> = times
         .rows()
         .into_iter()
-        .map(|(from, to, count)| json!({ "fromNs": from, "toNs": to, "count": count }))
+        .map(|(from, to, count)| json!({ "from_ns": from, "to_ns": to, "count": count }))
         .collect();
     json!({
-        "engine": engine, "runs": times.total, "failures": measured.failures, "wallS": measured.wall.as_secs_f64(),
-        "minNs": times.min, "maxNs": times.max,
-        "p50Ns": times.quantile(0.5), "p99Ns": times.quantile(0.99), "p99_9Ns": times.quantile(0.999),
-        "p99_99Ns": times.quantile(0.9999),
-        "minorFaults": usage.minor_faults, "majorFaults": usage.major_faults,
-        "voluntarySwitches": usage.voluntary_switches, "involuntarySwitches": usage.involuntary_switches,
-        "lockMemory": args.realtime.lock_memory, "core": args.realtime.core, "realtime": args.realtime.realtime,
+        "engine": engine, "runs": times.total(), "failures": measured.failures, "wall_s": measured.wall.as_secs_f64(),
+        "min_ns": times.min, "max_ns": times.max,
+        "p50_ns": times.quantile(0.5), "p99_ns": times.quantile(0.99), "p99_9_ns": times.quantile(0.999),
+        "p99_99_ns": times.quantile(0.9999),
+        "minor_faults": usage.minor_faults, "major_faults": usage.major_faults,
+        "voluntary_switches": usage.voluntary_switches, "involuntary_switches": usage.involuntary_switches,
+        "lock_memory": args.realtime.lock_memory, "core": args.realtime.core, "realtime": args.realtime.realtime,
         "histogram": histogram,
     })
 }
 
 fn to_text(measured: &Measured, engine: &str, args: &Args) -> String {
     let (times, usage) = (&measured.times, measured.usage);
-    let mut text = format!("=== Jitter: {} runs, {engine}, {:.3} s ===\n", times.total, measured.wall.as_secs_f64());
+    let mut text = format!("=== Jitter: {} runs, {engine}, {:.3} s ===\n", times.total(), measured.wall.as_secs_f64());
     let _ = writeln!(
         text,
         "Memory {}; {}; {}",
@@ -194,7 +185,7 @@ fn to_text(measured: &Measured, engine: &str, args: &Args) -> String {
     for (name, share) in QUANTILES {
         let _ = write!(text, ", {name} = {} ns", times.quantile(share));
     }
-    let _ = writeln!(text, ", max = {} ns (percentiles within 1/{PARTS})", times.max);
+    let _ = writeln!(text, ", max = {} ns (percentiles within 1/{WITHIN})", times.max);
     let _ = writeln!(
         text,
         "Page faults: {} minor, {} major; context switches: {} voluntary, {} involuntary",
@@ -209,25 +200,41 @@ mod tests {
 
     #[test]
     fn places_hold_their_times() {
+        let mut times = Times::new().unwrap();
         for ns in (0..5_000).chain((0..64).flat_map(|s| [(1_u64 << s) - 1, 1 << s, (1 << s) + 1])).chain([u64::MAX]) {
-            let place = Histogram::place(ns);
-            let least = Histogram::least(place);
-            assert!(least <= ns && ns - least <= ns / PARTS as u64, "{ns}: place {place} from {least}");
-            assert_eq!(Histogram::place(least), place);
+            let (least, most) = (times.counts.lowest_equivalent(ns), times.counts.highest_equivalent(ns));
+            assert!(least <= ns && ns - least <= ns / WITHIN, "{ns}: from {least}");
+            assert!(ns <= most && most - ns <= ns / WITHIN, "{ns}: to {most}");
+            assert_eq!(times.counts.lowest_equivalent(least), least);
+            times.add(ns);
+            assert_eq!(times.quantile(1.0), times.max, "nothing is cut off at the end");
         }
-        assert!(Histogram::place(u64::MAX) < Histogram::new().counts.len());
+        assert_eq!(times.total(), 5_000 + 3 * 64 + 1);
     }
 
     #[test]
     fn quantiles_are_those_of_the_times() {
-        let mut h = Histogram::new();
+        let mut h = Times::new().unwrap();
         (1..=100_000_u64).for_each(|ns| h.add(ns));
         for (_, share) in QUANTILES {
             let (want, got) = (100_000.0 * share, h.quantile(share) as f64);
-            assert!(got >= want && got <= want * (1.0 + 1.0 / PARTS as f64), "{share}: {got}");
+            assert!(got >= want && got <= want * (1.0 + 1.0 / WITHIN as f64), "{share}: {got}");
         }
         assert_eq!((h.min, h.max, h.quantile(1.0)), (1, 100_000, 100_000));
         assert_eq!(h.rows().iter().map(|r| r.2).sum::<u64>(), 100_000);
         assert!(h.rows().windows(2).all(|w| w[0].1 <= w[1].0) && h.rows().len() <= 40);
+    }
+
+    /// A row holds the times from its first bound to before its second one.
+    #[test]
+    fn rows_hold_their_times() {
+        for times in [&[1, 7, 9, 200][..], &[300, 301, 350, 420, 100_000], &[0, 1, u64::MAX >> 1]] {
+            let mut h = Times::new().unwrap();
+            times.iter().for_each(|&ns| h.add(ns));
+            for (from, to, count) in h.rows() {
+                assert_eq!(times.iter().filter(|&&ns| (from..to).contains(&ns)).count() as u64, count, "{from}..{to}");
+            }
+            assert_eq!(h.rows().iter().map(|r| r.2).sum::<u64>(), times.len() as u64);
+        }
     }
 }

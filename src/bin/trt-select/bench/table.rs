@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use serde_json::{Value, json};
-use trt_select::Selector;
 use trt_select::samples::Samples;
-use trt_select_premodel::{Expected, Interval};
+use trt_select::{DeviceTimes, Selector, StageTimes};
+use trt_select_premodel::{CandidateId, Expected, Interval};
 use trt_select_train::{Worth, bootstrap_mean, bootstrap_ratio, random_mix};
 
 use super::Measured;
@@ -67,6 +67,105 @@ pub(super) struct Results {
     reason: String,
 }
 
+/// The measured inputs, with what is right on each.
+struct Inputs<'a> {
+    measured: &'a Measured,
+    truth: Vec<u32>,
+    /// Who says what is right, in words.
+    by: String,
+}
+
+impl<'a> Inputs<'a> {
+    /// By the samples' labels. Where some have none, an answer is right where it agrees with the last candidate, as in `profile`.
+    fn new(measured: &'a Measured, samples: &Samples, names: &[String]) -> Inputs<'a> {
+        let labels: Option<Vec<u32>> = measured.samples.iter().map(|&s| samples.label(s)).collect();
+        let last = names.len() - 1;
+        let by = if labels.is_some() { "labels".to_owned() } else { format!("agreement with {}", names[last]) };
+        let truth = labels.unwrap_or_else(|| measured.singles[last].iter().map(|run| run.summary.class).collect());
+        Inputs { measured, truth, by }
+    }
+
+    /// The mean of a number over all inputs.
+    fn mean(&self, of: impl Fn(usize) -> f64) -> f64 {
+        (0..self.truth.len()).map(of).sum::<f64>() / self.truth.len() as f64
+    }
+
+    /// The mean of a number over the inputs that were one sample, for each sample that was measured.
+    fn per_sample(&self, of: impl Fn(usize) -> f64) -> Vec<f64> {
+        let samples = &self.measured.samples;
+        let seen = samples.iter().max().map_or(0, |m| m + 1);
+        let (mut sums, mut counts) = (vec![0.0; seen], vec![0.0; seen]);
+        for (i, &s) in samples.iter().enumerate() {
+            sums[s] += of(i);
+            counts[s] += 1.0;
+        }
+        sums.iter().zip(&counts).filter(|(_, c)| **c > 0.0).map(|(s, c)| s / c).collect()
+    }
+
+    /// 1 where a candidate is right on an input, else 0.
+    fn right(&self, candidate: usize, i: usize) -> f64 {
+        f64::from(self.measured.singles[candidate][i].summary.class == self.truth[i])
+    }
+
+    fn adaptive_right(&self, i: usize) -> f64 {
+        f64::from(self.measured.adaptive[i].class == self.truth[i])
+    }
+
+    fn latency_ns(&self, candidate: usize, i: usize) -> u64 {
+        let run = &self.measured.singles[candidate][i];
+        run.preprocess_ns + run.compute_ns
+    }
+
+    fn singles(&self, names: &[String]) -> Vec<Single> {
+        let adaptive = &self.measured.adaptive;
+        let single = |(k, name): (usize, &String)| {
+            let id = CandidateId(k as u8);
+            Single {
+                name: name.clone(),
+                top1: self.mean(|i| self.right(k, i)),
+                times: Times::of_ns((0..self.truth.len()).map(|i| self.latency_ns(k, i))),
+                share: self.mean(|i| {
+                    let by = adaptive[i].answer.needs();
+                    if by.has(id) { 1.0 / f64::from(by.len()) } else { 0.0 }
+                }),
+                runs: self.mean(|i| f64::from(adaptive[i].ran.has(id))),
+            }
+        };
+        names.iter().enumerate().map(single).collect()
+    }
+
+    /// Top-1 and mean latency in hindsight: of the cheapest candidate that is right; where none is, of the cheapest.
+    fn oracle(&self, worths: &[Worth]) -> (f64, f64) {
+        let mut by_cost: Vec<usize> = (0..worths.len()).collect();
+        by_cost.sort_by(|&a, &b| worths[a].cost.total_cmp(&worths[b].cost));
+        let pick = |i: usize| by_cost.iter().copied().find(|&k| self.right(k, i) == 1.0);
+        (self.mean(|i| f64::from(pick(i).is_some())), self.mean(|i| worths[pick(i).unwrap_or(by_cost[0])].cost))
+    }
+}
+
+/// Times of the adaptive selector's stages on the host.
+fn stages(measured: &Measured) -> Vec<(&'static str, Times)> {
+    let stage = |f: fn(&StageTimes) -> u64| Times::of_ns(measured.adaptive.iter().map(|o| f(&o.times)));
+    vec![
+        ("features", stage(|t| t.features_ns)),
+        ("decide", stage(|t| t.decide_ns)),
+        ("preprocess", stage(|t| t.preprocess_ns)),
+        ("compute", stage(|t| t.compute_ns)),
+        ("total", stage(|t| t.total_ns)),
+    ]
+}
+
+fn device_stages(measured: &Measured) -> DeviceStages {
+    let stage = |f: fn(&DeviceTimes) -> u64| Times::of_ns(measured.adaptive.iter().map(|o| f(&o.times.device)));
+    DeviceStages {
+        h2d: stage(|t| t.upload_ns),
+        enqueue: stage(|t| t.enqueue_ns),
+        compute: stage(|t| t.features_ns + t.compute_ns),
+        d2h: stage(|_| 0),
+        latency: stage(DeviceTimes::total_ns),
+    }
+}
+
 impl Results {
     pub(super) fn new(
         measured: &Measured,
@@ -75,102 +174,37 @@ impl Results {
         reason: &str,
         device: String,
     ) -> Results {
-        let n = measured.samples.len();
         let names = selector.premodel().candidates();
-        // Without labels, an answer is right where it agrees with the last candidate, as in `profile`.
-        let labelled = measured.samples.iter().all(|&s| samples.label(s).is_some());
-        let judge = trt_select_premodel::CandidateId(names.len() as u8 - 1);
-        let truth: Vec<u32> = measured
-            .samples
-            .iter()
-            .enumerate()
-            .map(|(i, &s)| match samples.label(s) {
-                Some(label) if labelled => label,
-                _ => measured.singles[judge.index()][i].summary.class,
-            })
-            .collect();
-        let judged_by = if labelled { "labels".to_owned() } else { format!("agreement with {}", names[judge.index()]) };
-
-        let share = |f: &dyn Fn(usize) -> f64| (0..n).map(f).sum::<f64>() / n as f64;
-        let right = |k: usize, i: usize| f64::from(measured.singles[k][i].summary.class == truth[i]);
-        let latency = |k: usize, i: usize| measured.singles[k][i].preprocess_ns + measured.singles[k][i].compute_ns;
-        let adaptive_right = |i: usize| f64::from(measured.adaptive[i].class == truth[i]);
-        let singles: Vec<Single> = (0..names.len())
-            .map(|k| {
-                let id = trt_select_premodel::CandidateId(k as u8);
-                Single {
-                    name: names[k].clone(),
-                    top1: share(&|i| right(k, i)),
-                    times: Times::of_ns((0..n).map(|i| latency(k, i))),
-                    share: share(&|i| {
-                        let by = measured.adaptive[i].answer.needs();
-                        if by.has(id) { 1.0 / f64::from(by.len()) } else { 0.0 }
-                    }),
-                    runs: share(&|i| f64::from(measured.adaptive[i].ran.has(id))),
-                }
-            })
-            .collect();
+        let inputs = Inputs::new(measured, samples, names);
+        let singles = inputs.singles(names);
         let (best, reference) = best_and_reference(&singles);
-        let adaptive = Times::of_ns(measured.adaptive.iter().map(|o| o.times.total_ns));
-        let stage = |f: fn(&trt_select::StageTimes) -> u64| Times::of_ns(measured.adaptive.iter().map(|o| f(&o.times)));
-        let stages = vec![
-            ("features", stage(|t| t.features_ns)),
-            ("decide", stage(|t| t.decide_ns)),
-            ("preprocess", stage(|t| t.preprocess_ns)),
-            ("compute", stage(|t| t.compute_ns)),
-            ("total", stage(|t| t.total_ns)),
-        ];
-        let on_device =
-            |f: fn(&trt_select::DeviceTimes) -> u64| Times::of_ns(measured.adaptive.iter().map(|o| f(&o.times.device)));
-        let device_stages = selector.set().is_on_device().then(|| DeviceStages {
-            h2d: on_device(|t| t.upload_ns),
-            enqueue: on_device(|t| t.enqueue_ns),
-            compute: on_device(|t| t.features_ns + t.compute_ns),
-            d2h: on_device(|_| 0),
-            latency: on_device(trt_select::DeviceTimes::total_ns),
-        });
-        // One number a sample: a sample that was measured again is no further evidence.
-        let samples_seen = measured.samples.iter().max().map_or(0, |m| m + 1);
-        let per_sample = |f: &dyn Fn(usize) -> f64| {
-            let (mut sums, mut counts) = (vec![0.0; samples_seen], vec![0.0; samples_seen]);
-            for (i, &s) in measured.samples.iter().enumerate() {
-                sums[s] += f(i);
-                counts[s] += 1.0;
-            }
-            sums.iter().zip(&counts).filter(|(_, c)| **c > 0.0).map(|(s, c)| s / c).collect::<Vec<f64>>()
-        };
-        let differences = per_sample(&|i| adaptive_right(i) - right(best, i));
-        let reference_ns = per_sample(&|i| latency(reference, i) as f64);
-        let adaptive_ns = per_sample(&|i| measured.adaptive[i].times.total_ns as f64);
         let worths: Vec<Worth> = singles.iter().map(|s| Worth { reward: s.top1, cost: s.times.mean() }).collect();
-
-        // Hindsight: the cheapest candidate that is right; where none is, the cheapest.
-        let mut by_cost: Vec<usize> = (0..singles.len()).collect();
-        by_cost.sort_by(|&a, &b| worths[a].cost.total_cmp(&worths[b].cost));
-        let pick = |i: usize| by_cost.iter().copied().find(|&k| right(k, i) == 1.0);
-        let oracle = (share(&|i| f64::from(pick(i).is_some())), share(&|i| worths[pick(i).unwrap_or(by_cost[0])].cost));
-
+        let adaptive = Times::of_ns(measured.adaptive.iter().map(|o| o.times.total_ns));
+        // One number a sample: a sample that was measured again is no further evidence.
+        let differences = inputs.per_sample(|i| inputs.adaptive_right(i) - inputs.right(best, i));
+        let reference_ns = inputs.per_sample(|i| inputs.latency_ns(reference, i) as f64);
+        let adaptive_ns = inputs.per_sample(|i| measured.adaptive[i].times.total_ns as f64);
         let trained_for = &selector.premodel().trained_for;
         let first = selector.candidates()[0].description();
         Results {
             engine: first.version.clone(),
             device,
-            judged_by,
-            inputs: n,
+            inputs: measured.samples.len(),
             wall_s: measured.wall.as_secs_f64(),
             best,
             reference,
-            adaptive_top1: share(&adaptive_right),
+            adaptive_top1: inputs.mean(|i| inputs.adaptive_right(i)),
             over_best: bootstrap_mean(&differences, SEED),
             speedup: bootstrap_ratio(&reference_ns, &adaptive_ns, SEED),
             mix: random_mix(&worths, adaptive.mean()),
             adaptive,
-            stages,
-            device_stages,
-            oracle,
+            stages: stages(measured),
+            device_stages: selector.set().is_on_device().then(|| device_stages(measured)),
+            oracle: inputs.oracle(&worths),
             expected: selector.premodel().expected.clone(),
             expected_reference_ns: trained_for.costs_ns[reference],
             reason: reason.to_owned(),
+            judged_by: inputs.by,
             singles,
         }
     }
@@ -222,7 +256,17 @@ impl Results {
             "=== Bench: {} inputs, {}, {} ===\nEngine: {}\nJudged by {}\n\n",
             self.inputs, self.engine, self.device, self.reason, self.judged_by
         );
-        text += "=== Adaptive: stages, ms ===\n";
+        let _ = write!(text, "=== Adaptive: stages, ms ===\n{}", self.stage_table());
+        text += "\n=== Adaptive: performance summary ===\n";
+        self.summarize(percentiles, &mut text);
+        let _ = write!(text, "\n=== Candidates side by side ===\n{}\n", self.side_by_side());
+        self.compare(&mut text);
+        text += "(Intervals: 95 %, paired bootstrap over samples; the forecast's difference: 1.96 standard errors. Speed-ups are over the reference single: the cheapest single \
+                 network\nwhose top-1 is within 0.10 points of the best.)\n";
+        text
+    }
+
+    fn stage_table(&self) -> String {
         let mut head = vec!["stage", "min", "mean", "median"];
         let named: Vec<String> = PERCENTILES[1..].iter().map(|p| format!("p{p}")).collect();
         head.extend(named.iter().map(String::as_str));
@@ -234,89 +278,67 @@ impl Results {
             cells.push(f4(t.max()));
             table.row(cells);
         }
-        text += &table.render();
+        table.render()
+    }
 
-        let qps = 1e3 / self.adaptive.mean();
-        let _ = write!(text, "\n=== Adaptive: performance summary ===\nThroughput: {qps:.6} qps\n");
+    /// trtexec's lines: throughput, latency and its parts, wall time.
+    fn summarize(&self, percentiles: &[f64], text: &mut String) {
+        let _ = writeln!(text, "Throughput: {:.6} qps", 1e3 / self.adaptive.mean());
         if let Some(d) = &self.device_stages {
-            text += &d.latency.line("Latency", percentiles);
-            text += &d.enqueue.line("Enqueue Time", percentiles);
-            text += &d.h2d.line("H2D Latency", percentiles);
-            text += &d.compute.line("GPU Compute Time", percentiles);
-            text += &d.d2h.line("D2H Latency", percentiles);
-            text += &self.adaptive.line("Total", percentiles);
-            text += "(Latency is H2D + GPU compute + D2H, as trtexec has it; the last kernel writes results to host memory, so that nothing is \
-                     copied back. Total is the host's time from submit to outcome.)\n";
+            *text += &d.latency.line("Latency", percentiles);
+            *text += &d.enqueue.line("Enqueue Time", percentiles);
+            *text += &d.h2d.line("H2D Latency", percentiles);
+            *text += &d.compute.line("GPU Compute Time", percentiles);
+            *text += &d.d2h.line("D2H Latency", percentiles);
+            *text += &self.adaptive.line("Total", percentiles);
+            *text += "(Latency is H2D + GPU compute + D2H, as trtexec has it; the last kernel writes results to host memory, so that nothing is \
+                      copied back. Total is the host's time from submit to outcome.)\n";
             if d.enqueue.mean() > 0.8 * d.compute.mean() {
-                text += "Warning: enqueueing takes more than 0.8 of the compute time: the GPU waits for the host; keep CUDA graphs on.\n";
+                *text += "Warning: enqueueing takes more than 0.8 of the compute time: the GPU waits for the host; keep CUDA graphs on.\n";
             }
         } else {
-            text += &self.adaptive.line("Latency", percentiles);
+            *text += &self.adaptive.line("Latency", percentiles);
             let compute = self.stages.iter().find(|(name, _)| *name == "compute");
             if let Some((_, times)) = compute {
-                text += &times.line("Compute Time", percentiles);
+                *text += &times.line("Compute Time", percentiles);
             }
         }
-        let _ = write!(text, "Total Host Walltime: {:.6} s\n\n=== Candidates side by side ===\n", self.wall_s);
+        let _ = writeln!(text, "Total Host Walltime: {:.6} s", self.wall_s);
+    }
 
+    /// The candidates, adaptive, random mix and oracle, a row each.
+    fn side_by_side(&self) -> String {
         let reference = self.singles[self.reference].times.mean();
+        let speedup = |mean: f64| format!("{:.2}x", reference / mean);
+        let dash = || "-".to_owned();
         let mut table =
             Table::new(&["", "top-1 %", "mean ms", "median ms", "p99 ms", "speed-up", "answers %", "runs %", ""]);
-        for (k, s) in self.singles.iter().enumerate() {
-            let mut notes = Vec::new();
-            if k == self.best {
-                notes.push("best single");
-            }
-            if k == self.reference {
-                notes.push("reference single");
-            }
-            table.row([
-                s.name.clone(),
-                percent(s.top1),
-                f4(s.times.mean()),
-                f4(s.times.median()),
-                f4(s.times.percentile(99.0)),
-                format!("{:.2}x", reference / s.times.mean()),
-                format!("{:.1}", 100.0 * s.share),
-                format!("{:.1}", 100.0 * s.runs),
-                notes.join(", "),
-            ]);
-        }
-        let a = &self.adaptive;
-        let dash = || "-".to_owned();
-        table.row([
-            "adaptive".into(),
-            percent(self.adaptive_top1),
-            f4(a.mean()),
-            f4(a.median()),
-            f4(a.percentile(99.0)),
-            format!("{:.2}x", reference / a.mean()),
-            "100.0".into(),
-            dash(),
-            String::new(),
-        ]);
-        let bare = |name: &str, top1: Option<f64>, mean: f64, note: &str| {
-            let top1 = top1.map_or_else(dash, percent);
-            [
-                name.into(),
-                top1,
-                f4(mean),
-                dash(),
-                dash(),
-                format!("{:.2}x", reference / mean),
-                dash(),
-                dash(),
-                note.into(),
-            ]
+        let mut row = |name: &str, top1: f64, t: &Times, answers: String, runs: String, notes: String| {
+            let times = [f4(t.mean()), f4(t.median()), f4(t.percentile(99.0)), speedup(t.mean())];
+            table.row([name.to_owned(), percent(top1)].into_iter().chain(times).chain([answers, runs, notes]));
         };
-        table.row(bare("random mix", self.mix, a.mean(), "best blend of two singles of adaptive's mean"));
-        table.row(bare("oracle", Some(self.oracle.0), self.oracle.1, "cheapest right, in hindsight"));
-        text += &table.render();
+        for (k, s) in self.singles.iter().enumerate() {
+            let notes = [(self.best, "best single"), (self.reference, "reference single")];
+            let notes: Vec<&str> = notes.into_iter().filter(|&(at, _)| at == k).map(|(_, note)| note).collect();
+            let (answers, runs) = (format!("{:.1}", 100.0 * s.share), format!("{:.1}", 100.0 * s.runs));
+            row(&s.name, s.top1, &s.times, answers, runs, notes.join(", "));
+        }
+        row("adaptive", self.adaptive_top1, &self.adaptive, "100.0".into(), dash(), String::new());
+        let mut bare = |name: &str, top1: Option<f64>, mean: f64, note: &str| {
+            let top1 = top1.map_or_else(dash, percent);
+            table.row([name.into(), top1, f4(mean), dash(), dash(), speedup(mean), dash(), dash(), note.into()]);
+        };
+        bare("random mix", self.mix, self.adaptive.mean(), "best blend of two singles of adaptive's mean");
+        bare("oracle", Some(self.oracle.0), self.oracle.1, "cheapest right, in hindsight");
+        table.render()
+    }
 
+    /// Adaptive beside the singles and the random mix, and what the premodel's training expected.
+    fn compare(&self, text: &mut String) {
         let (o, s) = (&self.over_best, &self.speedup);
         let _ = write!(
             text,
-            "\nAdaptive top-1 less best single's ({}): {:+.2} points [{:+.2}, {:+.2}]\n\
+            "Adaptive top-1 less best single's ({}): {:+.2} points [{:+.2}, {:+.2}]\n\
              Adaptive speed-up over reference single ({}): {:.2}x [{:.2}, {:.2}]\n",
             self.singles[self.best].name,
             100.0 * o.mean,
@@ -348,9 +370,6 @@ impl Results {
                 e.judged_by
             );
         }
-        text += "(Intervals: 95 %, paired bootstrap over samples; the forecast's difference: 1.96 standard errors. Speed-ups are over the reference single: the cheapest single \
-                 network\nwhose top-1 is within 0.10 points of the best.)\n";
-        text
     }
 }
 

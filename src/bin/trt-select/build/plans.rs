@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use trt_select::bundle::Bundle;
 use trt_select::cuda::driver::Context;
@@ -255,6 +256,7 @@ fn build_one(
         precision: job.precision,
         onnx: &job.onnx,
         onnx_sha256,
+        built_at: utc(Timestamp::now()),
         took: start.elapsed(),
     };
     let sidecar = Sidecar::new(&plan, &about)?;
@@ -262,6 +264,11 @@ fn build_one(
     places::look(&job.plan)?;
     sidecar::write(&job.plan, &plan, &sidecar)?;
     Ok(Done { state: "built", sidecar: Some(sidecar) })
+}
+
+/// A time to the second, as `2026-11-21T10:30:43Z`.
+fn utc(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Compute capability of the GPU that TensorRT builds for by itself: the first one, as everywhere in trt-select.
@@ -369,4 +376,28 @@ fn as_json(job: &Job, done: &Done) -> Value {
         value["sha256"] = s.sha256.clone().into();
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc_dates() {
+        // Made with `date -u -d @N +%FT%TZ`.
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (1_795_257_043, "2026-11-21T10:30:43Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            // What is less than a second is cut off.
+            for nanosecond in [0, 999_999_999] {
+                assert_eq!(utc(Timestamp::new(seconds, nanosecond).unwrap()), text);
+            }
+        }
+    }
 }

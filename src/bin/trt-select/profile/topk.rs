@@ -11,13 +11,12 @@ use super::line;
 const LEAST: f32 = 1e-6;
 
 /// The comments and the header line: those of the profile, and `k`.
-pub(super) fn header(comments: &[String], candidates: &[CandidateInfo], k: usize) -> Vec<u8> {
-    let mut text = String::from("# trt-select most probable classes\n");
-    comments.iter().for_each(|c| text.extend([c, "\n"]));
-    let _ = write!(text, "# k: {k}\ninput");
-    candidates.iter().for_each(|c| text.extend([",", c.name(), ".topk"]));
-    text.push('\n');
-    text.into_bytes()
+pub(super) fn header(comments: &[String], candidates: &[CandidateInfo], k: usize) -> Result<Vec<u8>> {
+    let comments: String = comments.iter().flat_map(|c| [c, "\n"]).collect();
+    let mut text = format!("# trt-select most probable classes\n{comments}# k: {k}\n").into_bytes();
+    let columns = candidates.iter().map(|c| format!("{}.topk", c.name()));
+    text.extend(line(&std::iter::once("input".to_owned()).chain(columns).collect::<Vec<_>>())?);
+    Ok(text)
 }
 
 /// One line of the file, its newline included: what the candidates' last runs said. `order` is memory to work in.
