@@ -76,7 +76,7 @@ fn tree(random: &mut Random) -> Premodel {
     let candidates: Vec<String> = ["nano", "tiny", "small", "large"].map(String::from).to_vec();
     let signals = (0..SIGNALS).map(|i| Signal::User(format!("s{i}"))).collect();
     let fallback = (0..4).rev().map(CandidateId).collect();
-    let trained_for = TrainedFor { costs_ns: vec![1.0; 4], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0; 4]);
     Premodel::new(candidates, 0, signals, nodes, fallback, Vec::new(), trained_for).expect("a sound program")
 }
 

@@ -34,7 +34,7 @@ fn selector_of(classes: usize, elements: usize, network: Box<dyn Engine>) -> Sel
     let candidate = Candidate::new("small", network, None, Scores::Logits, None, None).expect("a candidate");
     let info = candidate.info();
     assert_eq!((info.classes(), info.description().inputs[0].len()), (classes, elements));
-    let (small, trained_for) = (CandidateId(0), TrainedFor { costs_ns: vec![1.0], ..TrainedFor::default() });
+    let (small, trained_for) = (CandidateId(0), TrainedFor::of_costs(vec![1.0]));
     let signals = vec![Signal::Candidate(small, CandidateSignal::Margin)];
     let nodes = vec![Node::run(small, 1), Node::test(SignalId(0), 0.5, 2, 3), Node::answer(small), Node::answer(small)];
     let premodel = Premodel::new(vec!["small".into()], 0, signals, nodes, vec![small], vec![], trained_for);

@@ -90,7 +90,7 @@ pub(crate) fn premodel(signals: Vec<Signal>, nodes: Vec<Node>) -> Premodel {
 
 /// The same with a table of risk per candidate and class.
 pub(crate) fn premodel_with_risk(signals: Vec<Signal>, nodes: Vec<Node>, risk: Vec<Vec<f32>>) -> Premodel {
-    let trained_for = TrainedFor { costs_ns: vec![1.0, 10.0], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0, 10.0]);
     let names = vec!["small".into(), "large".into()];
     Premodel::new(names, 2, signals, nodes, vec![LARGE, SMALL], risk, trained_for).unwrap()
 }

@@ -94,7 +94,7 @@ fn depth8() -> Premodel {
         nodes.extend([Node::run(small, tests + 2 * i + 1), Node::answer(small)]);
     }
     let signals = (0..16).map(|i| Signal::User(format!("s{i}"))).collect();
-    let trained_for = TrainedFor { costs_ns: vec![1.0], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0]);
     Premodel::new(vec!["small".into()], 2, signals, nodes, vec![small], vec![], trained_for).unwrap()
 }
 

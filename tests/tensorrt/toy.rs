@@ -196,7 +196,7 @@ pub(crate) fn premodel() -> Premodel {
         Node::answer(large),
     ];
     let names = toys().iter().map(|t| t.name.to_owned()).collect();
-    let trained_for = TrainedFor { costs_ns: vec![1.0, 2.0, 4.0], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0, 2.0, 4.0]);
     Premodel::new(names, CLASSES as u32, signals, nodes, vec![large, middle, small], Vec::new(), trained_for)
         .expect("a premodel")
 }

@@ -54,7 +54,7 @@ fn signals() -> Vec<Signal> {
 }
 
 fn model(signals: Vec<Signal>, nodes: Vec<Node>, fallback: Vec<CandidateId>) -> Premodel {
-    let trained_for = TrainedFor { costs_ns: vec![1.0; CANDIDATES.len()], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0; CANDIDATES.len()]);
     Premodel::new(CANDIDATES.map(String::from).into(), 10, signals, nodes, fallback, Vec::new(), trained_for).unwrap()
 }
 
