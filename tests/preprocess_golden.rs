@@ -16,15 +16,7 @@ fn golden(name: &str) -> Vec<u8> {
 }
 
 fn run(frame: &Frame<'_>, width: u32, height: u32, channels: u32, resize: Resize, filter: Filter) -> Vec<u8> {
-    let config = PreprocessConfig {
-        channels,
-        resize,
-        filter,
-        mean: vec![0.0; channels as usize],
-        std: vec![1.0; channels as usize],
-        layout: Layout::Nhwc,
-        ..PreprocessConfig::imagenet(width, height)
-    };
+    let config = PreprocessConfig::new(width, height, channels).resize(resize).filter(filter).layout(Layout::Nhwc);
     let mut preprocess = Preprocess::new(config).unwrap();
     let mut out = vec![0.0; preprocess.config().output_len()];
     preprocess.run(frame, &mut out).unwrap();

@@ -11,6 +11,7 @@ pub const FEATURE_COUNT: usize = 34;
 
 /// What there is to know about one feature.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FeatureInfo {
     /// Name in files and messages.
     pub name: &'static str,

@@ -17,6 +17,7 @@ const MAX_PADDED: usize = (GRID_LONG_CELLS + 2) * (GRID_SHORT_CELLS + 2);
 
 /// The shape of the grid that a frame is sampled down to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GridSize {
     /// Pixels of the frame per cell, in both axes; at least 1.
     pub scale: u32,

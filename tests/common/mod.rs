@@ -8,7 +8,7 @@ use trt_select::Candidate;
 use trt_select::bundle::Scores;
 use trt_select::engines::null::NullEngine;
 use trt_select::engines::{DataType, TensorInfo};
-use trt_select::preprocess::PreprocessConfig;
+use trt_select::preprocess::{PreprocessConfig, Resize};
 use trt_select_premodel::{
     Average, AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor,
 };
@@ -25,7 +25,7 @@ pub(crate) fn null_engine() -> NullEngine {
 
 /// A candidate that takes frames.
 pub(crate) fn of_frames(name: &str, engine: NullEngine) -> Candidate {
-    let config = PreprocessConfig { channels: 1, mean: vec![0.0], std: vec![1.0], ..PreprocessConfig::imagenet(4, 4) };
+    let config = PreprocessConfig::new(4, 4, 1).resize(Resize::ShorterSideCrop { fraction: 0.875 });
     Candidate::new(name, Box::new(engine), Some(config), Scores::Logits, None, None).unwrap()
 }
 

@@ -163,17 +163,15 @@ fn wait(lane: &mut Lane<Copying>, pipe: &mut Pipe, probabilities: &mut [f32]) ->
 
 fn configs() -> Vec<PreprocessConfig> {
     let colour = PreprocessConfig::imagenet(24, 20);
-    let grey = PreprocessConfig { channels: 1, mean: vec![0.4], std: vec![0.3], ..PreprocessConfig::imagenet(28, 28) };
+    let grey = PreprocessConfig::new(28, 28, 1)
+        .resize(Resize::ShorterSideCrop { fraction: 0.875 })
+        .normalize(vec![0.4], vec![0.3]);
     vec![
-        PreprocessConfig { resize: Resize::Stretch, ..colour.clone() },
-        PreprocessConfig { filter: Filter::Bilinear, layout: Layout::Nhwc, ..colour.clone() },
-        PreprocessConfig {
-            order: ChannelOrder::Bgr,
-            resize: Resize::ShorterSideCrop { fraction: 1.0 },
-            ..colour.clone()
-        },
+        colour.clone().resize(Resize::Stretch),
+        colour.clone().filter(Filter::Bilinear).layout(Layout::Nhwc),
+        colour.clone().order(ChannelOrder::Bgr).resize(Resize::ShorterSideCrop { fraction: 1.0 }),
         colour,
-        PreprocessConfig { resize: Resize::Stretch, filter: Filter::Bilinear, ..grey.clone() },
+        grey.clone().resize(Resize::Stretch).filter(Filter::Bilinear),
         grey,
     ]
 }

@@ -71,22 +71,24 @@ fn random_config(random: &mut Random, frame: &Frame<'_>) -> PreprocessConfig {
     };
     let channels = random.pick(&[1, 3, 3]);
     let number = |random: &mut Random, low: f64, high: f64| (low + random.unit() * (high - low)) as f32;
-    PreprocessConfig {
-        width: side(random, frame.width()),
-        height: side(random, frame.height()),
-        channels,
-        order: random.pick(&[ChannelOrder::Rgb, ChannelOrder::Bgr]),
-        resize: match random.within(0, 4) {
-            0 | 1 => Resize::Stretch,
-            2 => Resize::ShorterSideCrop { fraction: 0.875 },
-            3 => Resize::ShorterSideCrop { fraction: 1.0 },
-            _ => Resize::ShorterSideCrop { fraction: number(random, 0.1, 1.0) },
-        },
-        filter: random.pick(&[Filter::Bicubic, Filter::Bilinear]),
-        mean: (0..channels).map(|_| number(random, -0.5, 1.0)).collect(),
-        std: (0..channels).map(|_| number(random, 0.05, 1.5)).collect(),
-        layout: random.pick(&[Layout::Nchw, Layout::Nhwc]),
-    }
+    let (width, height) = (side(random, frame.width()), side(random, frame.height()));
+    let order = random.pick(&[ChannelOrder::Rgb, ChannelOrder::Bgr]);
+    let resize = match random.within(0, 4) {
+        0 | 1 => Resize::Stretch,
+        2 => Resize::ShorterSideCrop { fraction: 0.875 },
+        3 => Resize::ShorterSideCrop { fraction: 1.0 },
+        _ => Resize::ShorterSideCrop { fraction: number(random, 0.1, 1.0) },
+    };
+    let filter = random.pick(&[Filter::Bicubic, Filter::Bilinear]);
+    let mean = (0..channels).map(|_| number(random, -0.5, 1.0)).collect();
+    let std = (0..channels).map(|_| number(random, 0.05, 1.5)).collect();
+    let layout = random.pick(&[Layout::Nchw, Layout::Nhwc]);
+    PreprocessConfig::new(width, height, channels)
+        .order(order)
+        .resize(resize)
+        .filter(filter)
+        .normalize(mean, std)
+        .layout(layout)
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn golden_frames_as_imagenet_does() {
     let Some(kernels) = host::get() else { return };
     for sample in patterns::samples() {
         for filter in [Filter::Bicubic, Filter::Bilinear] {
-            let config = PreprocessConfig { filter, ..PreprocessConfig::imagenet(48, 40) };
+            let config = PreprocessConfig::imagenet(48, 40).filter(filter);
             check(kernels, &sample.frame(), &config, &|| sample.name.clone());
         }
     }
@@ -134,7 +136,7 @@ fn long_windows_and_copies() {
         for format in [Format::Gray8, Format::Bgr8, Format::Nv12] {
             let owned = random_frame(&mut random, Some(format), Some(size));
             for resize in [Resize::Stretch, Resize::ShorterSideCrop { fraction: 0.875 }] {
-                let config = PreprocessConfig { resize, ..PreprocessConfig::imagenet(width, height) };
+                let config = PreprocessConfig::imagenet(width, height).resize(resize);
                 check(kernels, &owned.frame(), &config, &|| format!("{} to {config:?}", owned.describe()));
             }
         }
@@ -147,13 +149,7 @@ fn every_rounding_to_half() {
     let Some(kernels) = host::get() else { return };
     let bytes: Vec<u8> = (0..=255).collect();
     let frame = Frame::packed(Format::Gray8, 256, 1, 256, &bytes).unwrap();
-    let config = PreprocessConfig {
-        channels: 1,
-        mean: vec![0.0],
-        std: vec![1.0],
-        resize: Resize::Stretch,
-        ..PreprocessConfig::imagenet(256, 1)
-    };
+    let config = PreprocessConfig::new(256, 1, 1);
     let mut cpu = Preprocess::new(config.clone()).unwrap();
     let device = cpu.device_tables(256, 1);
     // Exactly representable, half way to the next, and the floats on both sides of each.
