@@ -95,8 +95,9 @@ pub(crate) fn premodel_with_risk(signals: Vec<Signal>, nodes: Vec<Node>, risk: V
     Premodel::new(names, 2, signals, nodes, vec![LARGE, SMALL], risk, trained_for).unwrap()
 }
 
-/// With these temperatures (weights: half and half where none are given): run the small one; where its own calibrated probability (signal 0) is at most 0.75, the large one too, and where their average's
-/// margin (signal 1) is above 0.125, answer with the average, else with the large one.
+/// With these temperatures (weights: half and half where none are given): run the small one; where its own calibrated probability (signal
+/// 0) is at most 0.75, the large one too, and where their average's margin (signal 1) is above 0.125, answer with the average, else with
+/// the large one.
 pub(crate) fn averaging(small: f32, large: f32, weights: Option<[f32; 2]>) -> Premodel {
     let both = Mask(3);
     let signals =
