@@ -91,10 +91,10 @@ enum State {
 ///
 /// // Two networks of four inputs and two classes; these do nothing, and always give the same logits.
 /// let tensor = |name: &str, n| TensorInfo { name: name.into(), data_type: DataType::F32, shape: vec![1, n] };
-/// let network = |name: &str, logits: [f32; 2]| {
+/// let network = |name: &str, logits: [f32; 2]| -> trt_select::Result<Candidate> {
 ///     let mut engine = NullEngine::new(vec![tensor("input", 4)], vec![tensor("logits", 2)])?;
 ///     engine.set_output(0, &logits);
-///     Candidate::new(name, Box::new(engine), None, Scores::Logits, None, None).map_err(Into::into)
+///     Candidate::new(name, Box::new(engine), None, Scores::Logits, None, None)
 /// };
 /// let candidates = vec![network("small", [0.1, 0.0])?, network("large", [0.0, 5.0])?];
 ///
