@@ -1,4 +1,4 @@
-//! `bench --jitter` and the real-time options, from outside.
+//! Tests `bench --jitter` and the real-time options as a user runs them.
 #![cfg(feature = "cli")]
 
 use std::process::{Command, Output};
@@ -31,7 +31,7 @@ fn the_histogram_holds_every_run() {
     assert_eq!(rows.iter().map(|r| r["count"].as_u64().expect("a count")).sum::<u64>(), 20_000);
     let order = ["minNs", "p50Ns", "p99Ns", "p99_9Ns", "p99_99Ns", "maxNs"].map(number);
     assert!(order[0] > 0 && order.is_sorted(), "{order:?}");
-    // The loop touches no memory for the first time, but the code of the last row may be paged in.
+    // The loop uses no memory for the first time, but the code that prints the last row may have to be paged in.
     assert!(number("minorFaults") < 20, "{json}");
     for key in ["majorFaults", "voluntarySwitches", "involuntarySwitches"] {
         number(key);

@@ -1,4 +1,4 @@
-//! Preprocessing against Pillow. `tests/golden/make_pillow.py` makes the images.
+//! Compares preprocessing with Pillow. `tests/golden/make_pillow.py` makes the images that Pillow gives.
 
 use trt_select::Frame;
 use trt_select::preprocess::{Filter, Layout, Preprocess, PreprocessConfig, Resize};
@@ -7,7 +7,7 @@ use trt_select_cuda::Format;
 const WIDTH: u32 = 97;
 const HEIGHT: u32 = 61;
 
-/// Largest difference from Pillow, in steps of 8 bits. Resampling in integers as Pillow does leaves none.
+/// The largest difference from Pillow that is allowed, in steps of 8 bits. Both resample in the same integers, so there is none.
 const TOLERANCE: i32 = 0;
 
 fn golden(name: &str) -> Vec<u8> {

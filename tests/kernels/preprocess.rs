@@ -1,4 +1,4 @@
-//! The preprocess kernel gives the CPU's floats, and their nearest 16-bit floats, exactly.
+//! The preprocess kernel gives exactly the CPU's 32-bit floats, and exactly the 16-bit floats nearest to them.
 
 use trt_select::Frame;
 use trt_select::preprocess::{
@@ -19,7 +19,7 @@ fn axis(axis: &DeviceAxis<'_>) -> AxisParams {
     }
 }
 
-/// The parameters for a frame, a configuration and its tables; the output's address is still missing.
+/// The kernel's parameters for a frame, a configuration and its tables. The caller still has to set the output's address.
 fn params(frame: &Frame<'_>, config: &PreprocessConfig, tables: &[f32], device: &DeviceTables<'_>) -> PreprocessParams {
     frame.pixels().as_ptr().expose_provenance();
     frame.chroma().as_ptr().expose_provenance();
@@ -42,7 +42,7 @@ fn check(kernels: &Kernels, frame: &Frame<'_>, config: &PreprocessConfig, what: 
     let mut cpu = Preprocess::new(config.clone()).unwrap();
     let mut want = vec![0.0f32; config.output_len()];
     cpu.run(frame, &mut want).unwrap();
-    // A copy of the tables of exactly their size, so that a read beyond them is seen.
+    // The copy of the tables has exactly their size, so that a sanitizer finds a read beyond them.
     let tables: Vec<f32> = cpu.tables().as_flattened().to_vec();
     let device = cpu.device_tables(frame.width(), frame.height());
 
@@ -50,7 +50,7 @@ fn check(kernels: &Kernels, frame: &Frame<'_>, config: &PreprocessConfig, what: 
     let mut half = vec![0xffff_u16; want.len()];
     let mut launch = params(frame, config, &tables, &device);
     launch.output = host::address(&mut got);
-    // SAFETY: frame, tables and output live on, and have the sizes that the parameters say.
+    // SAFETY: frame, tables and output outlive the call, and have the sizes that the parameters give.
     unsafe { kernels.preprocess(&launch) };
     launch.half = 1;
     launch.output = host::address(&mut half);
@@ -115,7 +115,7 @@ fn golden_frames_as_imagenet_does() {
     }
 }
 
-/// Windows longer than the rows and columns that fit shared memory, both ways, and crops at whole pixels.
+/// Windows that are longer than the rows and columns that fit the shared memory, along both axes, and crops at whole pixels.
 #[test]
 fn long_windows_and_copies() {
     let Some(kernels) = host::get() else { return };
@@ -143,7 +143,8 @@ fn long_windows_and_copies() {
     }
 }
 
-/// The same tile of pixels for every float that matters: around each 16-bit float and each half way between two.
+/// The same pixels with a table of every float that matters for rounding: those around each 16-bit float, and around the middle between
+/// each two.
 #[test]
 fn every_rounding_to_half() {
     let Some(kernels) = host::get() else { return };
@@ -152,7 +153,7 @@ fn every_rounding_to_half() {
     let config = PreprocessConfig::new(256, 1, 1);
     let mut cpu = Preprocess::new(config.clone()).unwrap();
     let device = cpu.device_tables(256, 1);
-    // Exactly representable, half way to the next, and the floats on both sides of each.
+    // The 16-bit float itself, the middle between it and the next one, and the 32-bit floats on both sides of each.
     let of = |bits: u16| half::f16::from_bits(bits).to_f32();
     let step = if host::cases(1.0) < 1_000 { 97 } else { 1 };
     let mut floats: Vec<f32> = (0..0x7c00u16)
@@ -170,7 +171,7 @@ fn every_rounding_to_half() {
         let mut launch = params(&frame, &config, table, &device);
         launch.half = 1;
         launch.output = host::address(&mut half);
-        // SAFETY: frame, table and output live on, and have the sizes that the parameters say.
+        // SAFETY: frame, table and output outlive the call, and have the sizes that the parameters give.
         unsafe { kernels.preprocess(&launch) };
         for (&v, got) in table.iter().zip(half) {
             assert_eq!(got, half::f16::from_f32(v).to_bits(), "{v:e}");
