@@ -1,7 +1,8 @@
-//! Bakes a premodel into the library: where `TRT_SELECT_PREMODEL` names one, its tests are compiled in, and selectors that open
-//! this very premodel use them. `TRT_SELECT_STYLE` chooses their style, `branchless` (the default) or `nested`.
+//! Compiles a premodel into the library. If the environment variable `TRT_SELECT_PREMODEL` names a premodel's file, its tests become
+//! Rust code, and selectors that open this same premodel run that code. `TRT_SELECT_STYLE` chooses the style of the code: `branchless`
+//! (the default) or `nested`.
 //!
-//! Without the variable there is nothing to bake, and every premodel is walked.
+//! Without the variable nothing is compiled in, and selectors walk every premodel's nodes.
 
 use std::path::{Path, PathBuf};
 use std::process::exit;
@@ -42,9 +43,9 @@ fn main() {
     }
 }
 
-/// The code of a premodel's tests, or why there is none.
+/// The Rust code of a premodel's tests, or one line that says why there is none.
 fn bake(path: &Path) -> Result<String, String> {
-    // A relative name counts from the package's folder, where cargo runs this.
+    // A relative name counts from the package's folder, since cargo runs build scripts there.
     println!("cargo:rerun-if-changed={}", path.display());
     let name = path.display();
     let text = std::fs::read_to_string(path).map_err(|e| {

@@ -1,8 +1,8 @@
-//! The arithmetic of calibrated averages: one candidate's probabilities at its temperature, the two largest of an average, and
-//! a candidate's probabilities from the most probable classes of a profile. The trainer does these a million times.
+//! Measures the arithmetic of calibrated averages: one candidate's probabilities at its temperature, the two largest of an average, and
+//! a candidate's probabilities from the most probable classes in a profile. The trainer does each of these a million times.
 //! `cargo bench --bench average`
 //!
-//! Least and median of many short rounds: what others do on the same cores is in the median.
+//! It prints the least and the median of many short rounds. Other work on the same cores raises the median, and hardly the least.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -17,7 +17,7 @@ const ROWS: usize = 50_000;
 const CANDIDATES: usize = 14;
 const K: usize = 16;
 
-/// Prints nanoseconds of one of `parts` calls that a round makes.
+/// Prints the nanoseconds of one call, where a round makes `parts` calls.
 fn measure(name: &str, rounds: usize, parts: usize, mut round: impl FnMut(usize)) {
     let mut times: Vec<u128> = (0..rounds)
         .map(|i| {
@@ -45,7 +45,7 @@ fn main() {
         black_box(Top::of(black_box(&p)));
     });
 
-    // Cells of falling probabilities, on classes that candidates share in part.
+    // Each cell has falling probabilities, and its classes overlap in part with those of other candidates.
     let (mut classes, mut probabilities) = (Vec::new(), Vec::new());
     let starts: Vec<usize> = (0..ROWS).map(|_| random.below(CLASSES)).collect();
     for _ in 0..CANDIDATES {

@@ -1,15 +1,14 @@
-//! The time of one decision, on rows whose branches nobody can learn: the walk of this crate beside any number of shared
-//! libraries that decide the same tree. `benches/compare-decision` builds those and calls this.
+//! Measures the time of one decision on rows that no branch predictor can learn: the walk of this crate beside any number of shared
+//! libraries that decide the same tree. `benches/compare-decision` builds the libraries and runs this program.
 //!
 //!     decision [--premodel P --rows R] [NAME=LIBRARY[:f64]]…
 //!
-//! A library exports `int decide(const float *row)` (or `const double *`, where `:f64` follows) and answers the number
-//! of the candidate that runs first. All contenders are called through a pointer, one row a call, over the same rows,
-//! turn and turn about in blocks of 8192. Without arguments the walk alone is measured, on a tree of its own.
+//! A library exports `int decide(const float *row)` (or `const double *`, if `:f64` follows its name), which returns the number of the
+//! candidate that runs first. All contenders are called through a pointer, with one row a call, over the same rows. They take turns in
+//! blocks of 8192 rows. Without arguments only the walk is measured, on a tree of its own.
 //!
-//! Two times: *free*, calls that do not wait for each other, as in a loop over many rows, where a processor works on
-//! several rows at once; and *chained*, where each row's place depends on the answer before, which is the time from
-//! signals to answer.
+//! There are two times. *Free*: the calls do not depend on each other, as in a loop over many rows, so the processor works on several rows
+//! at once. *Chained*: which row comes next depends on the answer before, so this is the whole time from signals to answer.
 
 use std::ffi::c_int;
 use std::hint::black_box;
@@ -34,7 +33,7 @@ enum Contender {
     Double(Decide64),
 }
 
-/// A small generator (SplitMix64): the same tree and rows on every machine.
+/// The generator SplitMix64, which gives the same tree and rows on every machine.
 struct Random(u64);
 
 impl Random {
@@ -46,14 +45,14 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// 0 ≤ x < 1, a multiple of 2⁻²⁴.
+    /// A random multiple of 2⁻²⁴ in 0 ≤ x < 1.
     fn unit(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1 << 24) as f32
     }
 }
 
-/// A full tree of `DEPTH` levels of tests, then Run and Answer. No signal is read twice on a path and thresholds lie in
-/// 0.3..0.7, so that with rows in 0..1 every test is about a coin's throw.
+/// A full tree with `DEPTH` levels of tests, and below them a Run and an Answer each. No path reads a signal twice, and all thresholds lie
+/// in 0.3..0.7, so on rows with values in 0..1 every test is about as uncertain as the throw of a coin.
 fn tree(random: &mut Random) -> Premodel {
     fn grow(nodes: &mut Vec<Node>, left: &[u16], depth: u32, random: &mut Random) -> u16 {
         let at = nodes.len() as u16;
@@ -76,15 +75,15 @@ fn tree(random: &mut Random) -> Premodel {
     let candidates: Vec<String> = ["nano", "tiny", "small", "large"].map(String::from).to_vec();
     let signals = (0..SIGNALS).map(|i| Signal::User(format!("s{i}"))).collect();
     let fallback = (0..4).rev().map(CandidateId).collect();
-    let trained_for = TrainedFor { costs_ns: vec![1.0; 4], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0; 4]);
     Premodel::new(candidates, 0, signals, nodes, fallback, Vec::new(), trained_for).expect("a sound program")
 }
 
 static MODEL: OnceLock<Premodel> = OnceLock::new();
 
-/// The walk, behind the same pointer as the others.
+/// The walk of this crate, as a function that is called through a pointer like the others.
 unsafe extern "C" fn walk(row: *const f32) -> c_int {
-    // SAFETY: the caller passes the first of SIGNALS values.
+    // SAFETY: the caller passes a pointer to SIGNALS values.
     let signals = unsafe { &*row.cast::<[f32; SIGNALS]>() };
     let program = MODEL.get().expect("set in main").program();
     match program.step(&mut program.start(), signals) {
@@ -93,7 +92,7 @@ unsafe extern "C" fn walk(row: *const f32) -> c_int {
     }
 }
 
-/// Nanoseconds a row: calls that do not wait for each other, then calls that do.
+/// Nanoseconds for one row: first with calls that do not depend on each other, then with calls that do.
 fn measure<T>(rows: &[[T; SIGNALS]], decide: impl Fn(*const T) -> c_int) -> [f64; 2] {
     let mut sum = 0_u32;
     let started = Instant::now();
@@ -105,7 +104,7 @@ fn measure<T>(rows: &[[T; SIGNALS]], decide: impl Fn(*const T) -> c_int) -> [f64
     let mut last = 0_usize;
     let started = Instant::now();
     for row in 0..rows.len() {
-        // Answers are below 16: the row is the same, but nobody knows before the answer is there.
+        // Answers are below 16, so this is always the same row, but the processor cannot know that before it has the answer.
         last = black_box(decide(rows[(row + (last >> 8)) % rows.len()].as_ptr()) as usize);
     }
     let chained = started.elapsed();
@@ -118,7 +117,7 @@ fn main() {
     let rows: Vec<[f32; SIGNALS]> = (0..ROWS).map(|_| std::array::from_fn(|_| random.unit())).collect();
     let wide: Vec<[f64; SIGNALS]> = rows.iter().map(|r| r.map(f64::from)).collect();
 
-    // Cargo adds --bench; it is nothing to us.
+    // Cargo adds --bench, which means nothing here.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     if let [write, premodel, file] = &arguments[..]
         && write == "--write"
@@ -136,9 +135,9 @@ fn main() {
         let (name, path) =
             argument.split_once("=").unwrap_or_else(|| panic!("expected NAME=LIBRARY[:f64], got {argument}"));
         let (path, double) = path.strip_suffix(":f64").map_or((path, false), |p| (p, true));
-        // SAFETY: compare-decision built it, and its start-up code does nothing.
+        // SAFETY: compare-decision built the library, and loading it runs no code.
         let library = unsafe { Library::new(path) }.unwrap_or_else(|e| panic!("{path}: {e}"));
-        // SAFETY: these are the types that every such library gives its `decide`.
+        // SAFETY: every such library's `decide` has this type.
         let contender = unsafe {
             if double {
                 Contender::Double(*library.get::<Decide64>(b"decide").expect("it exports decide"))
@@ -152,7 +151,7 @@ fn main() {
 
     for (name, contender) in &contenders {
         for (row, wide) in rows.iter().zip(&wide) {
-            // SAFETY: each gets the first of SIGNALS values of its type.
+            // SAFETY: each function gets a pointer to SIGNALS values of its type.
             let (expected, got) = unsafe {
                 (
                     walk(row.as_ptr()),
@@ -169,13 +168,13 @@ fn main() {
     let mut times = vec![[Vec::new(), Vec::new()]; contenders.len()];
     for _ in 0..TURNS {
         let mut sums = vec![[0.0; 2]; contenders.len()];
-        // Block by block, so that whatever else the machine does in a turn falls on all of them alike.
+        // The contenders take turns block by block, so that other work on the machine slows all of them alike.
         for (rows, wide) in rows.chunks(BLOCK).zip(wide.chunks(BLOCK)) {
             for ((_, contender), sums) in contenders.iter().zip(&mut sums) {
                 let block = match contender {
-                    // SAFETY: it gets the first of SIGNALS values of its type.
+                    // SAFETY: the function gets a pointer to SIGNALS values of its type.
                     Contender::Single(f) => measure(rows, |row| unsafe { f(row) }),
-                    // SAFETY: it gets the first of SIGNALS values of its type.
+                    // SAFETY: the function gets a pointer to SIGNALS values of its type.
                     Contender::Double(f) => measure(wide, |row| unsafe { f(row) }),
                 };
                 *sums = [sums[0] + block[0], sums[1] + block[1]];

@@ -1,12 +1,12 @@
-//! The features per format and size, against a memcpy of the same bytes.
+//! Measures the features for each format and size, beside a memcpy of the same bytes.
 //!
-//! `cargo bench --bench features` runs divan's benchmarks. With `-- --ratios` everything
-//! is measured side by side in one run instead, and a table is printed; `--json` prints it as JSON, `--dump FOLDER` writes
-//! the frames there (`benches/opencv_features.py` reads both), `--rounds N` sets the number of rounds.
+//! `cargo bench --bench features` runs divan's benchmarks. With `-- --ratios` everything is measured side by side in one run instead, and a
+//! table is printed. `--json` prints the table as JSON, `--dump FOLDER` writes the frames into a folder (`benches/opencv_features.py` reads
+//! both), and `--rounds N` sets the number of rounds.
 //!
-//! A round times every part once, in an order that turns from round to round. Before each part, memcpy included, the frame
-//! is written anew from a copy, as it would be by whoever brings it: so all start from the same state of the caches.
-//! Medians are compared; the least time stands beside them.
+//! A round times every part once, in an order that changes from round to round. Before each part, also before memcpy, the frame is written
+//! anew from a copy, as a camera would write it, so that all parts start with the same state of the caches. The medians are compared, and
+//! the least times are printed beside them.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -28,7 +28,7 @@ fn main() {
     if args.iter().any(|a| a == "--ratios" || a == "--json") { ratios(&args) } else { divan::main() }
 }
 
-/// What is timed: a name, what it needs; nothing for memcpy.
+/// The parts that are timed, each with its name and with what it needs; memcpy needs nothing.
 fn parts() -> Vec<(&'static str, Option<Needs>)> {
     let features =
         |names: &[&str]| Some(Needs::of_features(names.iter().map(|n| feature_index(n).expect("a feature"))));
@@ -52,8 +52,8 @@ fn hash(x: u32, y: u32) -> u32 {
     h ^ h >> 15
 }
 
-/// Red, green, blue of a picture at a place in 0..1280 × 0..720: boxes and discs on ramps with a little noise, the same
-/// picture in every size; or noise, which is the worst case of the edges.
+/// Red, green and blue of a picture at a place in 0..1280 × 0..720. The scene is boxes and discs on ramps with a little noise, the same in
+/// every size. The other picture is noise, which is the worst case for the edges.
 fn pixel(scene: &str, x: u32, y: u32, seed: (u32, u32)) -> [u8; 3] {
     let h = hash(seed.0, seed.1);
     if scene == "noise" {
@@ -78,7 +78,7 @@ fn pixel(scene: &str, x: u32, y: u32, seed: (u32, u32)) -> [u8; 3] {
     }
 }
 
-/// A frame's planes, without padding.
+/// The planes of a frame, without padding.
 struct Picture {
     format: Format,
     size: (u32, u32),
@@ -132,7 +132,7 @@ impl Picture {
         self.planes.iter().map(Vec::len).sum()
     }
 
-    /// Writes the same bytes anew.
+    /// Writes the same bytes once more, as if the frame had just arrived.
     fn arrive(&mut self, from: &Picture) {
         for (to, from) in self.planes.iter_mut().zip(&from.planes) {
             to.copy_from_slice(black_box(from));
@@ -140,13 +140,13 @@ impl Picture {
     }
 }
 
-/// Nanoseconds of one part over all rounds.
+/// The median and the least of one part's nanoseconds in all rounds.
 fn statistics(mut ns: Vec<u64>) -> (u64, u64) {
     ns.sort_unstable();
     (ns[ns.len() / 2], ns[0])
 }
 
-/// (median, least) nanoseconds of every part.
+/// For every part, the median and the least of its nanoseconds.
 fn measure(pristine: &Picture, workspace: &mut Workspace, rounds: usize) -> Vec<(u64, u64)> {
     let parts = parts();
     let mut source = Picture { format: pristine.format, size: pristine.size, planes: pristine.planes.clone() };
@@ -168,7 +168,7 @@ fn measure(pristine: &Picture, workspace: &mut Workspace, rounds: usize) -> Vec<
                 }
             }
             let ns = start.elapsed().as_nanos() as u64;
-            // The first two rounds warm up.
+            // The first two rounds are for warming up.
             if round >= 2 {
                 times[part].push(ns);
             }
@@ -201,7 +201,7 @@ fn ratios(args: &[String]) {
     for scene in ["scene", "noise"] {
         for format in Format::ALL.into_iter().filter(|f| only.as_ref().is_none_or(|o| o == f.name())) {
             for size in SIZES.into_iter().filter(|s| width.is_none_or(|w| w == s.0)) {
-                // Noise differs from the scene in the edges alone, which know no format.
+                // Noise differs from the scene only in the cost of the edges, which does not depend on the format.
                 if scene == "noise" && format != Format::Rgb8 {
                     continue;
                 }
@@ -249,7 +249,7 @@ fn ratios(args: &[String]) {
     }
 }
 
-/// Format and size of a divan benchmark.
+/// The formats and sizes of the divan benchmarks.
 fn cases() -> impl Iterator<Item = String> {
     Format::ALL.into_iter().flat_map(|f| SIZES.map(|(w, h)| format!("{} {w}x{h}", f.name())))
 }

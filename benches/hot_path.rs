@@ -1,8 +1,8 @@
-//! Microbenchmarks of what trt-select adds around a network: features, the walk over a premodel, the selector on an engine
-//! that does nothing. `cargo bench --bench hot_path`
+//! Measures what trt-select adds to the cost of a network: the features, the walk over a premodel, and the selector on an engine that does
+//! nothing. `cargo bench --bench hot_path`
 //!
-//! With `-- --ratios` the selector is measured beside a bare call of its engine, turn and turn about in one run, and a table is
-//! printed; with the feature `ort`, also beside the smallest network of `plans/fashion` on ONNX Runtime, one thread.
+//! With `-- --ratios` the selector and a bare call of its engine take turns in one run, and a table is printed. With the feature `ort` the
+//! table also has the smallest network of `plans/fashion` on ONNX Runtime with one thread.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -26,22 +26,22 @@ fn main() {
     if std::env::args().any(|a| a == "--ratios") { ratios() } else { divan::main() }
 }
 
-/// What is timed: its name, its calls in a block, and one call.
+/// What is timed: its name, how many calls a block has, and a function that makes one call.
 type Contender = (&'static str, u32, Box<dyn FnMut()>);
 
-/// One candidate's tensor through a selector, as every candidate is asked for: no features, no preprocessing.
+/// A selector with one candidate that takes tensors, which is run on every input: there are no features and no preprocessing.
 fn selector_of(classes: usize, elements: usize, network: Box<dyn Engine>) -> Selector {
     let candidate = Candidate::new("small", network, None, Scores::Logits, None, None).expect("a candidate");
     let info = candidate.info();
     assert_eq!((info.classes(), info.description().inputs[0].len()), (classes, elements));
-    let (small, trained_for) = (CandidateId(0), TrainedFor { costs_ns: vec![1.0], ..TrainedFor::default() });
+    let (small, trained_for) = (CandidateId(0), TrainedFor::of_costs(vec![1.0]));
     let signals = vec![Signal::Candidate(small, CandidateSignal::Margin)];
     let nodes = vec![Node::run(small, 1), Node::test(SignalId(0), 0.5, 2, 3), Node::answer(small), Node::answer(small)];
     let premodel = Premodel::new(vec!["small".into()], 0, signals, nodes, vec![small], vec![], trained_for);
     Selector::new(vec![candidate], premodel.expect("a premodel")).expect("they fit")
 }
 
-/// A call of an engine and nothing else: its input written, its call, its output read, through the trait object.
+/// Nothing but a call of an engine through the trait object: the input is written, the network called, and the output read.
 fn bare(mut engine: Box<dyn Engine>, values: Vec<f32>) -> impl FnMut() {
     move || {
         engine.input(0).copy_from_slice(black_box(&values));
@@ -64,7 +64,7 @@ fn null_of(elements: usize, classes: usize) -> Box<dyn Engine> {
     Box::new(engine)
 }
 
-/// The smallest network of the fashion bundle on ONNX Runtime, twice: for a bare call, and for a selector.
+/// The smallest network of the fashion bundle on ONNX Runtime, twice: one for a bare call, and one for a selector.
 #[cfg(feature = "ort")]
 fn nano() -> Option<[Box<dyn Engine>; 2]> {
     use trt_select::engines::{OpenOptions, registry};
@@ -131,7 +131,7 @@ fn ratios() {
             let start = std::time::Instant::now();
             (0..*calls).for_each(|_| call());
             let each = start.elapsed().as_nanos() as f64 / f64::from(*calls);
-            // The first turns warm up.
+            // The first turns are for warming up.
             if turn >= 3 {
                 ns[at].push(each);
             }
@@ -172,7 +172,7 @@ fn ratios() {
     }
 }
 
-/// Bytes that no branch predictor or SIMD trick can guess.
+/// Bytes that no branch predictor can learn.
 fn noise(len: usize) -> Vec<u8> {
     (0..len as u32)
         .map(|i| (i.wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(2_246_822_519) >> 24) as u8)
@@ -181,7 +181,7 @@ fn noise(len: usize) -> Vec<u8> {
 
 const SIZES: [(u32, u32); 4] = [(28, 28), (640, 480), (1280, 720), (1920, 1080)];
 
-/// What the frame's bytes cost to copy: the yardstick for the features.
+/// The time of copying the frame's bytes, with which the features are compared.
 #[divan::bench(args = SIZES)]
 fn memcpy_rgb8(bencher: Bencher<'_, '_>, (width, height): (u32, u32)) {
     let from = noise(3 * (width * height) as usize);
@@ -208,7 +208,7 @@ fn features_grid_rgb8(bencher: Bencher<'_, '_>, size: (u32, u32)) {
     features(bencher, size, Groups::GRID);
 }
 
-/// A walk that runs two candidates.
+/// A walk on which two candidates run.
 #[divan::bench]
 fn walk_two_runs(bencher: Bencher<'_, '_>) {
     let premodel = cascade(false);
@@ -220,7 +220,7 @@ fn walk_two_runs(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Submit, decide, preprocess 16 pixels, run, read the signals of 2 classes, answer.
+/// Submits a frame, decides, preprocesses 16 pixels, runs, computes the signals of 2 classes, and answers.
 #[divan::bench]
 fn selector_one_null_run(bencher: Bencher<'_, '_>) {
     let (candidates, _) = null_candidates(0, |_| [4.0, 0.0]);
@@ -230,7 +230,7 @@ fn selector_one_null_run(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| black_box(selector.infer(black_box(frame))));
 }
 
-/// The same without frame and preprocessing: submit, poll, decide, dispatch, signals of 2 classes, result.
+/// The same without a frame and preprocessing: submits, polls, decides, runs, computes the signals of 2 classes, and answers.
 #[divan::bench]
 fn selector_one_null_run_of_a_tensor(bencher: Bencher<'_, '_>) {
     let mut selector =
@@ -239,7 +239,7 @@ fn selector_one_null_run_of_a_tensor(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| black_box(selector.infer(Input::Tensor(black_box(&values)))));
 }
 
-/// What the engine itself takes of the two above: its input written, its call, its output read, through the same trait object.
+/// The engine's own share of the two above: its input is written, it is called and its output is read, through the same trait object.
 #[divan::bench]
 fn engine_alone(bencher: Bencher<'_, '_>) {
     let mut engine: Box<dyn Engine> = black_box(Box::new(common::null_engine()));
@@ -251,14 +251,14 @@ fn engine_alone(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// A reading of the selector's clock, of which an input takes five.
+/// One reading of the selector's clock. An input takes three to five.
 #[divan::bench]
 fn clock(bencher: Bencher<'_, '_>) {
     let clock = Clock::chosen();
     bencher.bench_local(|| clock.now());
 }
 
-/// A reading of the system's clock.
+/// One reading of the system's clock.
 #[divan::bench]
 fn system_clock(bencher: Bencher<'_, '_>) {
     bencher.bench_local(std::time::Instant::now);

@@ -1,4 +1,4 @@
-//! Bundles: one folder is one ready-to-run candidate set, and its `bundle.toml` says what is in it.
+//! Bundles. A bundle is a folder with everything that a set of candidates needs to run; its `bundle.toml` says what is in it.
 //!
 //! ```toml
 //! format = 1
@@ -24,15 +24,15 @@
 //! ```
 //!
 //! # Keys
-//! Paths are taken from the bundle's folder; absolute ones are taken as they are. A key that is not listed is refused.
+//! A relative path counts from the bundle's folder; an absolute one is used as it is. A key that is not listed here is refused.
 //!
 //! | key | default | meaning |
 //! | --- | --- | --- |
-//! | `format` | needed | version of the file's form: 1 |
-//! | `name` | needed | name of the bundle, for people |
+//! | `format` | needed | version of the file's format: 1 |
+//! | `name` | needed | name of the bundle, for people to read |
 //! | `task` | `"classification"` | what the networks do |
 //! | `premodel` | none | the premodel's file; without one, only fixed candidates can run |
-//! | `labels` | none | text file, one class name a line, in the order of the networks' outputs |
+//! | `premodel` | none | the premodel's file; without one, only a fixed candidate can run |
 //! | `[input] kind` | `"image"` | `"image"`: frames are preprocessed for each candidate; `"tensor"`: floats are taken as they are |
 //! | `[input] shape` | needed for tensors | extents of the input tensor, outermost first; refused for images |
 //! | `[samples] images`, `labels` | none | IDX files, plain or gzip; `labels` may be left out |
@@ -56,11 +56,10 @@
 //! | `std` | 1 for each channel | what the channel is then divided by; more than 0 |
 //! | `cost_ns` | unknown | measured mean cost of one run, in nanoseconds |
 //!
-//! Candidates stand in the order of their capability, the most capable last: on samples without labels, agreement with the
-//! last one is what `profile` and `bench` judge by.
+//! Candidates are listed in the order of their capability, the most capable last. Where samples have no labels, `profile` and `bench`
+//! count an answer as right if the last candidate gives the same one.
 //!
-//! The keys from `size` to `std` describe preprocessing; with `kind = "tensor"` they are refused, since nothing would
-//! read them.
+//! The keys from `size` to `std` describe preprocessing. With `kind = "tensor"` nothing would read them, so they are refused.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -84,31 +83,53 @@ pub const FORMAT: i64 = 1;
 /// Name of the file that makes a folder a bundle.
 pub const FILE_NAME: &str = "bundle.toml";
 
-/// Most elements of a tensor input.
+/// The largest number of elements that a tensor input may have.
 pub const MAX_TENSOR_LEN: usize = 1 << 30;
 
-/// A candidate set as `bundle.toml` describes it. Nothing is opened but text: engines and premodel are named, not read.
+/// A set of candidates as `bundle.toml` describes it. Reading one opens only text files: it keeps the paths of models, plans and
+/// premodel, and does not open these.
+///
+/// ```
+/// use trt_select::bundle::{Bundle, InputKind};
+///
+/// let text = r#"
+///     format = 1
+///     name = "demo"
+///     input = { kind = "tensor", shape = [1, 4] }
+///     [[candidate]]
+///     name = "small"
+///     onnx = "small.onnx"
+///     [[candidate]]
+///     name = "large"
+///     onnx = "large.onnx"
+/// "#;
+/// let bundle = Bundle::parse("demo".as_ref(), text)?;
+/// assert_eq!(bundle.input, InputKind::Tensor { shape: vec![1, 4] });
+/// assert_eq!(bundle.candidate("large"), Some(1));
+/// # Ok::<(), trt_select::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Bundle {
-    /// The bundle's folder, as it was given.
+    /// The bundle's folder, as the caller gave it.
     pub dir: PathBuf,
-    /// Its name, for people.
+    /// The bundle's name, for people to read.
     pub name: String,
-    /// What its networks do.
+    /// What the networks do.
     pub task: Task,
-    /// What goes in.
+    /// What the candidates are given.
     pub input: InputKind,
-    /// The premodel's file.
+    /// The premodel's file, where the bundle names one.
     pub premodel: Option<PathBuf>,
-    /// The file that `labels` were read from.
+    /// The file that `labels` were read from, where the bundle names one.
     pub labels_file: Option<PathBuf>,
-    /// Class names in the order of the networks' outputs; empty where the bundle names no file, and after
+    /// Class names in the order of the networks' outputs. Empty where the bundle names no file of labels, and always after
     /// [`Bundle::parse`].
     pub labels: Vec<String>,
-    /// Sample inputs.
+    /// Where sample inputs come from, where the bundle names any.
     pub samples: Option<SampleSource>,
-    /// The candidates; a candidate's id is its index here. At least 1, at most [`trt_select_premodel::MAX_CANDIDATES`].
+    /// The candidates; the index of a candidate here is its id. There is at least 1, and there are at most
+    /// [`trt_select_premodel::MAX_CANDIDATES`].
     pub candidates: Vec<CandidateSpec>,
 }
 
@@ -116,7 +137,7 @@ pub struct Bundle {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Task {
-    /// One score for each class; the largest is the answer.
+    /// The networks give one score per class, and the class with the largest score is the answer.
     #[default]
     Classification,
 }
@@ -127,15 +148,21 @@ pub enum Task {
 pub enum InputKind {
     /// Frames, preprocessed for each candidate as its [`PreprocessConfig`] says.
     Image,
-    /// Floats, taken as they are.
+    /// Floats, which every candidate takes as they are.
     Tensor {
-        /// Extents, outermost first; each at least 1, their product at most [`MAX_TENSOR_LEN`].
+        /// Extents of the tensor, outermost first. Each is at least 1, and their product is at most [`MAX_TENSOR_LEN`].
         shape: Vec<usize>,
     },
 }
 
 impl InputKind {
     /// Number of elements of a tensor input; `None` for images.
+    ///
+    /// ```
+    /// use trt_select::bundle::InputKind;
+    /// assert_eq!(InputKind::Tensor { shape: vec![1, 3, 8] }.tensor_len(), Some(24));
+    /// assert_eq!(InputKind::Image.tensor_len(), None);
+    /// ```
     pub fn tensor_len(&self) -> Option<usize> {
         match self {
             InputKind::Image => None,
@@ -148,59 +175,69 @@ impl InputKind {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SampleSource {
-    /// Images in an IDX file (plain or gzip): `idx3` is GRAY8, `idx4` with a last extent of 3 is RGB8.
+    /// Images in an IDX file, plain or gzip: an `idx3` file holds GRAY8 images, and an `idx4` file whose last extent is 3 holds RGB8
+    /// images.
     Idx {
         /// The images.
         images: PathBuf,
-        /// Their classes, an `idx1` of bytes; without it the samples are unlabelled.
+        /// The classes of the images, in an `idx1` file of bytes; `None` where they are not known.
         labels: Option<PathBuf>,
     },
-    /// Image files, listed in a CSV file with the columns `image` and, where labels are known, `label`.
+    /// Image files that a CSV file lists in its column `image`; a column `label` may give their classes.
     List {
         /// The CSV file.
         list: PathBuf,
-        /// The folder that the listed names are taken from.
+        /// The folder that relative names in the list count from.
         root: PathBuf,
     },
-    /// Tensors, one row of a CSV file each, with an optional column `label`.
+    /// Tensors in a CSV file: each row is one, and a column `label` may give their classes.
     Table {
         /// The CSV file.
         table: PathBuf,
     },
-    /// Image files, named one by one, unlabelled.
+    /// Image files, each named by its path, whose classes are not known.
     Files {
         /// The files.
         files: Vec<PathBuf>,
     },
 }
 
-/// One selectable network.
+/// One of the networks that a program can choose.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CandidateSpec {
-    /// Its name, unique in the bundle.
+    /// The candidate's name, which no other candidate of the bundle has.
     pub name: String,
-    /// The network. At least one of `onnx` and `plan` is there.
+    /// The model in ONNX format. A candidate has `onnx`, `plan` or both.
     pub onnx: Option<PathBuf>,
-    /// The serialized TensorRT engine; the file may not exist yet where `onnx` is there.
+    /// The serialized TensorRT engine. Where `onnx` is given, this file need not exist yet.
     pub plan: Option<PathBuf>,
-    /// Arithmetic it is built for.
+    /// The precision of the arithmetic that the network is built for.
     pub precision: Precision,
-    /// Name of its input; `None` means the network's only one.
+    /// Name of the network's input tensor; `None` where it has only one.
     pub input: Option<String>,
-    /// Name of its output; `None` means the network's only one.
+    /// Name of the network's output tensor; `None` where it has only one.
     pub output: Option<String>,
-    /// What its output holds.
+    /// What the network's output holds.
     pub scores: Scores,
-    /// How frames become its input; `None` where the bundle's input is a tensor.
+    /// How a frame becomes the network's input; `None` where the bundle's input is a tensor.
     pub image: Option<PreprocessConfig>,
-    /// Measured mean cost of one run, in nanoseconds; more than 0.
+    /// Mean cost of one run as it was measured, in nanoseconds and above 0; `None` where it is not known.
     pub cost_ns: Option<f64>,
 }
 
 impl CandidateSpec {
-    /// Where its serialized TensorRT engine is looked for, and where `trt-select build` puts it: `plan` where the bundle names
-    /// one, else `NAME.plan` in the bundle's folder. Nothing need be there.
+    /// The file in which the candidate's serialized TensorRT engine is expected, and to which `trt-select build` writes it: `plan` where
+    /// the bundle names one, else `NAME.plan` in the bundle's folder. The file need not exist.
+    ///
+    /// ```
+    /// use trt_select::bundle::Bundle;
+    ///
+    /// let text = "format = 1\nname = \"demo\"\n[[candidate]]\nname = \"nano\"\nonnx = \"nano.onnx\"\nsize = [28, 28]\n";
+    /// let bundle = Bundle::parse("demo".as_ref(), text)?;
+    /// assert!(bundle.candidates[0].plan_path(&bundle).ends_with("demo/nano.plan"));
+    /// # Ok::<(), trt_select::Error>(())
+    /// ```
     pub fn plan_path(&self, bundle: &Bundle) -> PathBuf {
         self.plan.clone().unwrap_or_else(|| default_plan(&bundle.dir, &self.name))
     }
@@ -213,18 +250,36 @@ fn default_plan(dir: &Path, name: &str) -> PathBuf {
 pub use trt_select_premodel::Scores;
 
 impl Bundle {
-    /// Reads `dir/bundle.toml` and the label file that it names, and looks that every other file it names is there.
+    /// Reads `dir/bundle.toml` and the label file that it names, and checks that every other file it names exists. Of a candidate's
+    /// `onnx` and `plan`, one may be missing.
     ///
-    /// A candidate's `plan` may be missing where its `onnx` is there, and the other way round.
+    /// ```
+    /// use std::fs;
+    /// use trt_select::bundle::Bundle;
+    /// use trt_select::error::ErrorKind;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let text = "format = 1\nname = \"demo\"\nlabels = \"labels.txt\"\n\
+    ///     [[candidate]]\nname = \"nano\"\nonnx = \"nano.onnx\"\nsize = [28, 28]\nchannels = 1\n";
+    /// fs::write(dir.path().join("bundle.toml"), text)?;
+    /// fs::write(dir.path().join("labels.txt"), "cat\ndog\n")?;
+    /// fs::write(dir.path().join("nano.onnx"), "only its existence is checked here")?;
+    /// let bundle = Bundle::read(dir.path())?;
+    /// assert_eq!(bundle.labels, ["cat", "dog"]);
+    ///
+    /// fs::remove_file(dir.path().join("labels.txt"))?;
+    /// assert_eq!(Bundle::read(dir.path()).unwrap_err().kind(), ErrorKind::Io);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// One line that names file and line: [`ErrorKind::Io`] for what is missing or cannot be read,
-    /// [`ErrorKind::Bundle`] for what does not say what it must.
+    /// One line that names the file and, where it can, the line in it. [`ErrorKind::Io`] if a file is missing or cannot be read,
+    /// [`ErrorKind::Bundle`] if the content of a file is not what it must be.
     pub fn read(dir: &Path) -> Result<Bundle> {
         Bundle::read_file(dir, true)
     }
 
-    /// As [`Bundle::read`], but the premodel's file need not be there: for the commands that make it.
+    /// Does what [`Bundle::read`] does, but the premodel's file need not exist. This is for the commands that make that file.
     ///
     /// # Errors
     /// As [`Bundle::read`].
@@ -232,25 +287,23 @@ impl Bundle {
         Bundle::read_file(dir, false)
     }
 
-    /// The bundle that `text` describes, with paths taken from `dir`. No file is opened or looked for, so `labels` stays
-    /// empty.
+    /// The bundle that `text` describes, with relative paths counted from `dir`. No file is opened or looked for, so `labels` stays empty.
     ///
     /// # Errors
-    /// [`ErrorKind::Bundle`], as [`Bundle::read`].
+    /// [`ErrorKind::Bundle`] if the text is not what it must be.
     pub fn parse(dir: &Path, text: &str) -> Result<Bundle> {
         check::bundle(dir, text).map(|(bundle, _)| bundle)
     }
 
-    /// The id of the candidate with this name.
+    /// The id of the candidate with this name; `None` where there is none.
     pub fn candidate(&self, name: &str) -> Option<usize> {
         self.candidates.iter().position(|candidate| candidate.name == name)
     }
 
-    /// Holds the label file against the number of classes that the networks turned out to have. A bundle without labels
-    /// passes.
+    /// Checks that the label file has as many names as the networks have classes. A bundle without a label file always passes.
     ///
     /// # Errors
-    /// [`ErrorKind::Bundle`] if the numbers differ.
+    /// [`ErrorKind::Bundle`] if the two numbers differ.
     pub fn check_labels(&self, classes: usize) -> Result<()> {
         let Some(file) = &self.labels_file else { return Ok(()) };
         if self.labels.len() == classes {
@@ -303,7 +356,7 @@ fn unreadable(path: &Path, e: &io::Error) -> Error {
     Error::expected(ErrorKind::Io, path.display(), "a readable file", e, "check the file and its permissions")
 }
 
-/// Text without byte order mark, or the line that is not text.
+/// The bytes as text, without a byte order mark. The error names the first line that is not UTF-8.
 fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
@@ -321,7 +374,7 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
     }
 }
 
-/// Class names, one a line. Empty lines at the end are dropped.
+/// The class names in a file, one a line. Empty lines at the end do not count.
 fn read_labels(path: &Path) -> Result<Vec<String>> {
     let text = utf8(path, fs::read(path).map_err(|e| unreadable(path, &e))?)?;
     let labels: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();

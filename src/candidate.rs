@@ -1,4 +1,4 @@
-//! A candidate: one network with its engine, its preprocessing and the meaning of its output.
+//! A candidate: a network with its engine, its preprocessing, and what its output means.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::input::Input;
 use crate::preprocess::{Preprocess, PreprocessConfig};
 
-/// What a candidate of a set says of itself.
+/// What is known about a candidate of a set: its name and its engine.
 #[derive(Clone, Debug)]
 pub struct CandidateInfo {
     name: String,
@@ -27,23 +27,23 @@ impl CandidateInfo {
         CandidateInfo { name: name.to_owned(), description: description.clone(), classes }
     }
 
-    /// Its name.
+    /// The candidate's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What its engine says of itself.
+    /// The engine's description of itself.
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// Number of classes: elements of its output.
+    /// Number of classes, which is the number of elements of the output.
     pub fn classes(&self) -> usize {
         self.classes
     }
 }
 
-/// One selectable network on an engine whose tensors the host fills and reads.
+/// A network that a program can choose, on an engine whose tensors the host fills and reads.
 ///
 /// ```
 /// use trt_select::engines::null::NullEngine;
@@ -78,11 +78,11 @@ impl std::fmt::Debug for Candidate {
 }
 
 impl Candidate {
-    /// A candidate of its parts. `preprocess` is what makes a frame into its input; without it, it takes tensors.
-    /// `input` and `output` name its tensors; `None` takes the only one.
+    /// Makes a candidate of its parts. `preprocess` says how a frame becomes the network's input; without it, the candidate takes tensors.
+    /// `input` and `output` name the network's tensors; `None` stands for the only one.
     ///
     /// # Errors
-    /// Where a tensor is not there, or does not have the size that the preprocessing gives.
+    /// If there is no such tensor, or the input does not have the size that the preprocessing gives.
     pub fn new(
         name: &str,
         engine: Box<dyn Engine>,
@@ -120,7 +120,7 @@ impl Candidate {
         Ok(Candidate { name: name.to_owned(), engine, preprocess, input: at, output: out, scores })
     }
 
-    /// Opens a candidate on a host engine.
+    /// Opens a bundle's candidate on an engine of the host.
     pub(crate) fn open(bundle: &Bundle, spec: &CandidateSpec, kind: Kind, config: &OpenConfig) -> Result<Candidate> {
         let preprocess = spec.image.clone();
         let engine = if kind == Kind::Null {
@@ -155,18 +155,18 @@ impl Candidate {
         Candidate::new(&spec.name, engine, preprocess, spec.scores, spec.input.as_deref(), spec.output.as_deref())
     }
 
-    /// What it says of itself.
+    /// The candidate's name and its engine's description.
     pub fn info(&self) -> CandidateInfo {
         let description = self.engine.description();
         CandidateInfo::new(&self.name, description, description.outputs[self.output].len())
     }
 
-    /// Memory that its engine holds.
+    /// How much memory the engine holds.
     pub fn memory(&self) -> Memory {
         self.engine.memory()
     }
 
-    /// Writes the network's input.
+    /// Writes an input into the network's input tensor.
     pub(crate) fn load(&mut self, input: &Input<'_>) -> Result<()> {
         let tensor = self.engine.input(self.input);
         match (input, &mut self.preprocess) {
@@ -194,13 +194,13 @@ impl Candidate {
         self.engine.ready()
     }
 
-    /// What the last run gave.
+    /// The output of the last run, and what it holds.
     pub(crate) fn output(&self) -> (Scores, &[f32]) {
         (self.scores, self.engine.output(self.output))
     }
 }
 
-/// The preprocessing that fills a network's input, which must be of the size that it gives.
+/// The preprocessing that fills this input tensor. The tensor must have the size that the configuration gives.
 pub(crate) fn preprocess_for(name: &str, tensor: &TensorInfo, config: PreprocessConfig) -> Result<Preprocess> {
     let wanted = config.shape();
     let ends_alike = tensor.shape.len() <= 4 && wanted[4 - tensor.shape.len()..] == tensor.shape[..];
@@ -216,7 +216,7 @@ pub(crate) fn preprocess_for(name: &str, tensor: &TensorInfo, config: Preprocess
     Preprocess::new(config).map_err(|e| Error::new(ErrorKind::Bundle, format!("candidate {name}: {e}")))
 }
 
-/// Copies a tensor of the network's length.
+/// Copies a tensor into a network's input. Both must have the same length.
 pub(crate) fn copy_tensor(values: &[f32], tensor: &mut [f32], name: &str) -> Result<()> {
     if values.len() != tensor.len() {
         return Err(Error::expected(

@@ -1,4 +1,4 @@
-//! The candidates of a bundle, opened together with what they run on.
+//! The candidates of a bundle, together with the engines or the GPU that run them.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -16,27 +16,27 @@ use crate::features::FEATURE_COUNT;
 use crate::input::Input;
 use crate::times::{DeviceTimes, Stopwatch};
 
-/// One run of a candidate.
+/// What one run of a candidate gave, and how long it took.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Run {
-    /// What it said.
+    /// The most probable class and how sure the candidate is.
     pub summary: Summary,
-    /// Time from the input to the network's tensor, in nanoseconds; 0 where the input is a tensor that the host copies.
+    /// Time to make the network's tensor from the input, in nanoseconds; 0 if the input is a tensor, which the host copies.
     pub preprocess_ns: u64,
-    /// Time of the network and of its signals, in nanoseconds.
+    /// Time of the network and of computing its signals, in nanoseconds.
     pub compute_ns: u64,
-    /// What the device's clock says, where it was asked: see [`GpuConfig::timing`](crate::GpuConfig::timing).
+    /// The times by the device's clock, if they were asked for: see [`GpuConfig::timing`](crate::GpuConfig::timing).
     pub device: DeviceTimes,
 }
 
-/// All features of a frame, and how long they took.
+/// All features of a frame, and how long computing them took.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TimedFeatures {
-    /// In the order of [`FEATURES`](crate::features::FEATURES).
+    /// The features in the order of [`FEATURES`](crate::features::FEATURES).
     pub values: [f32; FEATURE_COUNT],
-    /// From the frame to the values, in nanoseconds; on a GPU with the frame's way there.
+    /// Time from the frame to the values, in nanoseconds. On a GPU it contains the frame's way to the device.
     pub cost_ns: u64,
 }
 
@@ -45,7 +45,7 @@ pub struct TimedFeatures {
 pub struct CandidateSet {
     list: Vec<CandidateInfo>,
     pub(crate) backend: Box<dyn Backend>,
-    /// What candidates say that run outside a program: see [`CandidateSet::run`].
+    /// Holds the outputs of candidates that run outside a program: see [`CandidateSet::run`].
     board: Board,
     watch: Stopwatch,
 }
@@ -57,13 +57,13 @@ impl From<Vec<Candidate>> for CandidateSet {
 }
 
 impl CandidateSet {
-    /// Opens every candidate of a bundle. (The engines run each network once when they open it, so that what they do lazily is
-    /// done.) Answers which engine was chosen, and why.
+    /// Opens every candidate of a bundle, and returns them with the engine that was chosen and the reason for it. While it is opened, an
+    /// engine runs each network once, so that whatever it does only at a first run has been done.
     ///
     /// [`registry::choose`] says in which order engines are tried.
     ///
     /// # Errors
-    /// Where an engine, a model or a plan cannot be opened, or models differ in their number of classes.
+    /// If an engine, a model or a plan cannot be opened, or the networks differ in their number of classes.
     pub fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
         let on_host = |kind| CandidateSet::open_on_host(bundle, config, kind);
         let (set, choice) =
@@ -113,44 +113,44 @@ impl CandidateSet {
         CandidateSet { list, backend, board, watch: Stopwatch::new() }
     }
 
-    /// The candidates.
+    /// The candidates, in the order of their ids.
     pub fn as_slice(&self) -> &[CandidateInfo] {
         &self.list
     }
 
-    /// The GPU that they run on, where they do.
+    /// The GPU that the networks run on, if they run on one.
     #[cfg(feature = "tensorrt")]
     pub fn gpu(&self) -> Option<&crate::backend::gpu::Gpu> {
         self.backend.as_gpu()
     }
 
-    /// What the networks run on: the GPU's name, or the processor's with its number of threads.
+    /// The name of what the networks run on: a GPU, or the processor with its number of threads.
     pub fn device(&self) -> String {
         self.backend.device()
     }
 
-    /// Whether the networks run on a device with a memory and a clock of its own.
+    /// Whether the networks run on a device with its own memory and its own clock.
     pub fn is_on_device(&self) -> bool {
         self.backend.is_device()
     }
 
-    /// Memory that a candidate holds; nothing where there is none of that number.
+    /// How much memory a candidate holds; none if there is no candidate with this id.
     pub fn memory(&self, candidate: CandidateId) -> Memory {
         self.backend.memory(candidate)
     }
 
-    /// Memory that belongs to no candidate alone.
+    /// How much memory is held that belongs to no single candidate.
     pub fn shared_memory(&self) -> SharedMemory {
         self.backend.shared_memory()
     }
 
-    /// Runs one candidate on an input and waits. On a GPU its times contain the input's way there.
+    /// Runs one candidate on an input and waits for it. On a GPU, the times contain the input's way to the device.
     ///
     /// # Errors
-    /// Where the input does not fit, or the network fails or answers with something that is no number.
+    /// If the input does not fit the network, the network fails, or its output is not made of finite numbers.
     ///
     /// # Panics
-    /// If there is no such candidate.
+    /// If there is no candidate with this id.
     pub fn run(&mut self, candidate: CandidateId, input: &Input<'_>) -> Result<Run> {
         self.watch.start();
         self.board.begin();
@@ -162,12 +162,12 @@ impl CandidateSet {
         Ok(run)
     }
 
-    /// Runs every candidate on an input, as [`CandidateSet::run`] does, for a profile, and appends what they did to `runs`. Answers the
-    /// features of a frame. On a GPU the frame is brought there once, as a selector does it: that time is the features', and
-    /// the runs' own times are without it. A tensor has no features: `None`.
+    /// Runs every candidate on an input, as [`CandidateSet::run`] does, and appends what the runs gave to `runs`. This is for a profile.
+    /// Returns the features of a frame, or `None` for a tensor, which has none. On a GPU the frame is brought to the device once, as a
+    /// selector does it: this time is part of the features' time, and not of the runs' times.
     ///
     /// # Errors
-    /// As [`CandidateSet::run`].
+    /// The errors of [`CandidateSet::run`].
     pub fn run_all(&mut self, input: &Input<'_>, runs: &mut Vec<Run>) -> Result<Option<TimedFeatures>> {
         let is_tensor = matches!(input, Input::Tensor(_));
         let wanted = if is_tensor { Wanted::NONE } else { Wanted::ALL };
@@ -188,13 +188,13 @@ impl CandidateSet {
         Ok((!is_tensor).then_some(features))
     }
 
-    /// Class probabilities of a candidate's last [`CandidateSet::run`] or [`CandidateSet::run_all`]; empty before the first, and where
-    /// another input was begun since.
+    /// The class probabilities of a candidate's last [`CandidateSet::run`] or [`CandidateSet::run_all`]. Empty before its first run, and
+    /// after another input has been begun.
     pub fn probabilities(&self, candidate: CandidateId) -> &[f32] {
         self.board.probabilities(Answer::Candidate(candidate))
     }
 
-    /// Runs one candidate on the input that was begun.
+    /// Runs one candidate on the input that has been begun.
     fn run_begun(&mut self, candidate: CandidateId, input: &Input<'_>) -> Result<Run> {
         let mut device = DeviceTimes::default();
         let completion = self.backend.start(candidate, input, &mut self.watch)?;
@@ -214,7 +214,7 @@ impl CandidateSet {
     }
 }
 
-/// Whether TensorRT is worth trying: the build has it, and every candidate has a plan's file.
+/// Whether TensorRT is worth trying: this build supports it, and every candidate has the file of a plan.
 fn has_plans(bundle: &Bundle) -> bool {
     cfg!(feature = "tensorrt") && bundle.candidates.iter().all(|c| c.plan_path(bundle).is_file())
 }

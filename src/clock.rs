@@ -1,12 +1,12 @@
-//! The clock of the hot path: the processor's own counter where it is known to be steady, else the system's monotonic clock.
+//! The clock of the hot path: the processor's own counter where it is known to run steadily, else the system's monotonic clock.
 //!
-//! A reading of the system's clock costs tens of nanoseconds, and an input needs three to five. The counter (the time stamp counter of
-//! x86-64, the virtual counter of aarch64) costs a fraction. It is taken where
-//! - x86-64: the processor says that it runs at one speed in all states, Linux keeps its own time by it (so it was found to
-//!   agree between processors), and two measurements of its speed, a millisecond each, agree with each other;
-//! - aarch64: it says its speed.
+//! Reading the system's clock takes tens of nanoseconds, and an input needs three to five readings. Reading the counter (the time stamp
+//! counter of x86-64, the virtual counter of aarch64) takes a fraction of that. The counter is used if
+//! - on x86-64: the processor says that the counter runs at one speed in all of its power states, Linux keeps its own time by the counter
+//!   (which means that Linux found it to agree between processors), and two measurements of its speed, a millisecond each, agree;
+//! - on aarch64: the processor tells the counter's speed.
 //!
-//! The choice is made once in a process, at the first [`Clock::chosen`].
+//! The choice is made once in a process, by the first call of [`Clock::chosen`].
 #![deny(unsafe_code)]
 
 mod counter;
@@ -15,33 +15,44 @@ use std::time::Instant;
 
 use counter::Counter;
 
-/// A moment as a clock read it. Only [`Clock::ns_between`] of the same clock knows what it means.
+/// A moment that a clock has read. Only [`Clock::ns_between`] of the same clock can tell what it means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
 
-/// A clock. It is a plain value: whoever measures holds one.
+/// A clock. It is a plain value that may be copied.
+///
+/// ```
+/// use trt_select::clock::Clock;
+///
+/// let clock = Clock::chosen();
+/// let start = clock.now();
+/// std::thread::sleep(std::time::Duration::from_millis(2));
+/// let end = clock.now();
+/// assert!(clock.ns_between(start, end) >= 1_900_000);
+/// assert_eq!(clock.ns_between(end, start), 0);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(Source);
 
 #[derive(Clone, Copy, Debug)]
 enum Source {
-    /// Nanoseconds a tick, times 2^32.
+    /// The processor's counter, and the length of one of its ticks in nanoseconds, times 2^32.
     Counter(Counter, u64),
-    /// Nanoseconds since the clock was made.
+    /// The system's clock. A moment is the number of nanoseconds since this `Instant`, at which the clock was made.
     System(Instant),
 }
 
-/// How long the counter's speed is measured, in nanoseconds. The moments of both ends are known within some hundred
-/// nanoseconds at worst, so the speed within some parts in ten thousand; here mostly within a few in a hundred thousand.
+/// How long one measurement of the counter's speed takes, in nanoseconds. In the worst case the moments at its two ends are known to some
+/// hundred nanoseconds, and the speed to some parts in ten thousand. On the developers' machine it was mostly a few in a hundred thousand.
 const MEASURE_NS: u64 = 1_000_000;
-/// Two measurements that differ by more than this share of the speed are not believed: one in 512.
+/// Two measurements must agree to this share of the speed, or neither is believed: one part in 512.
 const AGREEMENT_SHIFT: u32 = 9;
-/// How often it is measured before the counter is given up.
+/// How often the speed is measured before the counter is given up.
 const ATTEMPTS: usize = 8;
 
 impl Clock {
-    /// The counter where it can be trusted, else the system's clock. The first call of a process measures the counter's speed,
-    /// which takes two milliseconds on x86-64, and up to sixteen where the machine is so busy that measurements disagree.
+    /// The processor's counter if it can be trusted, else the system's clock. The first call in a process measures the counter's speed. On
+    /// x86-64 this takes two milliseconds, and up to sixteen on a machine that is so busy that the measurements disagree.
     pub fn chosen() -> Clock {
         static CHOSEN: std::sync::OnceLock<Option<(Counter, u64)>> = std::sync::OnceLock::new();
         match *CHOSEN.get_or_init(|| Counter::detect().and_then(|c| Some((c, scale_of(c)?)))) {
@@ -50,17 +61,17 @@ impl Clock {
         }
     }
 
-    /// The system's monotonic clock.
+    /// The system's monotonic clock, whatever the processor offers.
     pub fn system() -> Clock {
         Clock(Source::System(Instant::now()))
     }
 
-    /// Whether it reads the processor's counter.
+    /// Whether this clock reads the processor's counter.
     pub fn is_counter(&self) -> bool {
         matches!(self.0, Source::Counter(..))
     }
 
-    /// Now.
+    /// The present moment.
     #[inline]
     pub fn now(&self) -> Moment {
         Moment(match self.0 {
@@ -69,7 +80,7 @@ impl Clock {
         })
     }
 
-    /// Nanoseconds from one moment of this clock to another; 0 where the second is not later.
+    /// Nanoseconds from one moment of this clock to another; 0 if the second one is not later.
     #[inline]
     pub fn ns_between(&self, from: Moment, to: Moment) -> u64 {
         let ticks = to.0.saturating_sub(from.0);
@@ -80,17 +91,18 @@ impl Clock {
     }
 }
 
-/// A duration as nanoseconds; past 584 years it stays there.
+/// A duration in nanoseconds. From 584 years on the result stays at the largest number.
 fn nanoseconds(d: std::time::Duration) -> u64 {
     u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Nanoseconds a tick, times 2^32; `None` where the counter's speed cannot be told or does not hold.
+/// The length of a tick in nanoseconds, times 2^32; `None` if the counter's speed cannot be found, or two measurements disagree.
 fn scale_of(counter: Counter) -> Option<u64> {
     if let Some(hertz) = counter.hertz() {
         return scale(1_000_000_000, hertz);
     }
-    // A thread that is set aside in the middle of a reading measures wrongly; a counter that is steady agrees with itself before long.
+    // If the operating system suspends the thread in the middle of a reading, the measurement is wrong, and one of the next ones will be
+    // right. If the counter is not steady, no two measurements agree.
     (0..ATTEMPTS).find_map(|_| measured(counter))
 }
 
@@ -110,13 +122,14 @@ fn measured(counter: Counter) -> Option<u64> {
     speed(ends[0], ends[2])
 }
 
-/// `ns / ticks · 2^32`, where that makes sense: between 0.01 and 10,000 ns a tick.
+/// `ns / ticks · 2^32`; `None` if that is not between 0.01 and 10,000 ns a tick, which no real counter is.
 fn scale(ns: u64, ticks: u64) -> Option<u64> {
     let scale = (u128::from(ns) << 32).checked_div(u128::from(ticks))?;
     u64::try_from(scale).ok().filter(|s| ((1 << 32) / 100..10_000 << 32).contains(s))
 }
 
-/// The counter and the system's clock at one moment: of several readings, the one that took the least time.
+/// The counter and the system's clock at the same moment. It reads both several times and returns the reading that took least time, since
+/// that one can have been interrupted least.
 fn pair(counter: Counter, epoch: Instant) -> (u64, u64) {
     let reading = || {
         let before = counter.read();
@@ -132,7 +145,8 @@ fn pair(counter: Counter, epoch: Instant) -> (u64, u64) {
 mod tests {
     use super::*;
 
-    /// Both clocks against the system's over a while, which is long enough that scheduling in between shows in neither.
+    /// Holds both clocks against the system's clock for a while, which is long enough that an interruption between two readings does not
+    /// matter.
     #[test]
     fn clocks_run_at_the_right_speed() {
         for clock in [Clock::chosen(), Clock::system()] {
@@ -168,7 +182,7 @@ mod tests {
         let Some((counter, _)) = Counter::detect().map(|c| (c, ())) else { return };
         let clock = Clock(Source::Counter(counter, 3 << 31));
         assert_eq!(clock.ns_between(Moment(100), Moment(1_100)), 1_500);
-        // A week at 5 GHz overflows nothing.
+        // A week at 5 GHz does not overflow.
         assert_eq!(clock.ns_between(Moment(0), Moment(1 << 52)), 3 << 51);
     }
 }

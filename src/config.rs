@@ -1,10 +1,10 @@
-//! How a bundle's engines are opened.
+//! Options for opening a bundle's engines.
 #![forbid(unsafe_code)]
 
 use trt_select_cuda::FrameMemory;
 use trt_select_engines::registry::Kind;
 
-/// How to open a bundle's engines.
+/// Options for opening a bundle's engines.
 ///
 /// ```
 /// use trt_select::OpenConfig;
@@ -16,35 +16,35 @@ use trt_select_engines::registry::Kind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenConfig {
-    /// Which engine.
+    /// Which engine runs the networks.
     pub engine: Kind,
-    /// Threads per inference, where the engine runs on the CPU.
+    /// Number of threads for each inference, if the engine runs on the CPU.
     pub threads: usize,
-    /// Refuse a premodel that was trained for another engine, precision or device, where otherwise a warning is logged.
+    /// Whether a premodel that was trained for another engine, precision or device is refused. If not, a warning is logged.
     pub strict: bool,
-    /// What only an engine on a GPU reads.
+    /// Options that only an engine on a GPU reads.
     pub gpu: GpuConfig,
 }
 
 impl OpenConfig {
-    /// One thread per inference; a premodel that was trained for something else is warned of.
+    /// Options for this engine: one thread for each inference, and a warning for a premodel that was trained for something else.
     pub fn new(engine: Kind) -> OpenConfig {
         OpenConfig { engine, threads: 1, strict: false, gpu: GpuConfig::default() }
     }
 
-    /// With so many threads per inference.
+    /// Sets the number of threads for each inference.
     #[must_use]
     pub fn threads(self, threads: usize) -> OpenConfig {
         OpenConfig { threads, ..self }
     }
 
-    /// Whether a premodel that was trained for something else is refused.
+    /// Sets whether a premodel that was trained for something else is refused.
     #[must_use]
     pub fn strict(self, strict: bool) -> OpenConfig {
         OpenConfig { strict, ..self }
     }
 
-    /// How a GPU is used.
+    /// Sets how a GPU is used.
     #[must_use]
     pub fn gpu(self, gpu: GpuConfig) -> OpenConfig {
         OpenConfig { gpu, ..self }
@@ -57,7 +57,7 @@ impl Default for OpenConfig {
     }
 }
 
-/// How to use a GPU.
+/// Options for the use of a GPU.
 ///
 /// ```
 /// use trt_select::GpuConfig;
@@ -68,20 +68,21 @@ impl Default for OpenConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GpuConfig {
-    /// Which device, as CUDA counts them.
+    /// The device's number, as CUDA counts devices.
     pub ordinal: u32,
-    /// Where frames from the host go.
+    /// In which memory frames from the host are put for the device.
     pub frame_memory: FrameMemory,
-    /// Room for a frame that is taken at open, in bytes, its rows rounded up to 64; a larger frame takes more when it comes.
+    /// How many bytes are reserved for a frame when the bundle is opened, where each row is rounded up to 64 bytes. A larger frame
+    /// allocates more when it comes.
     pub frame_bytes: usize,
-    /// Capture each candidate's work as a CUDA graph, where that works.
+    /// Whether each candidate's work is captured as a CUDA graph, where that is possible.
     pub graphs: bool,
-    /// Measure by events what the device does: [`StageTimes`](crate::StageTimes) then has its times.
+    /// Whether events measure the device's work; [`StageTimes`](crate::StageTimes) then has the device's times.
     pub timing: bool,
-    /// Keep plans in page-locked memory, so that an evicted candidate comes back without touching the disk.
+    /// Whether plans stay in page-locked memory, so that an evicted candidate can be loaded again without the disk.
     pub keep_plans: bool,
-    /// Most device bytes that the candidates' weights may take together; the least recently used candidate goes first. The
-    /// poll that asks for one that was evicted loads it: it blocks, allocates, and may log.
+    /// The largest number of device bytes that the candidates' weights may take together. If there is no room, the candidate that was not
+    /// used for longest is evicted. The poll that needs an evicted candidate loads it again: this poll blocks, allocates, and may log.
     pub max_resident_bytes: Option<u64>,
 }
 
@@ -99,7 +100,7 @@ impl Default for GpuConfig {
     }
 }
 
-/// One method a field, so that options that come later break nobody.
+/// Writes one method for each field, so that options that are added later break nobody's code.
 macro_rules! with {
     ($($(#[$doc:meta])* $field:ident: $type:ty,)*) => {
         impl GpuConfig {
@@ -115,18 +116,18 @@ macro_rules! with {
 }
 
 with! {
-    /// Sets which device, as CUDA counts them.
+    /// Sets the device's number, as CUDA counts devices.
     ordinal: u32,
-    /// Sets where frames from the host go.
+    /// Sets in which memory frames from the host are put for the device.
     frame_memory: FrameMemory,
-    /// Sets the room for a frame that is taken at open, in bytes.
+    /// Sets how many bytes are reserved for a frame when the bundle is opened.
     frame_bytes: usize,
-    /// Sets whether work is captured as CUDA graphs.
+    /// Sets whether each candidate's work is captured as a CUDA graph.
     graphs: bool,
-    /// Sets whether the device's times are measured.
+    /// Sets whether events measure the device's work.
     timing: bool,
-    /// Sets whether plans are kept in page-locked memory.
+    /// Sets whether plans stay in page-locked memory.
     keep_plans: bool,
-    /// Sets how many device bytes weights may take together.
+    /// Sets the largest number of device bytes that the candidates' weights may take together.
     max_resident_bytes: Option<u64>,
 }

@@ -1,12 +1,11 @@
-//! What this machine is, and whether a premodel was made for it.
+//! The name of this machine's processor, and whether a premodel was trained for what it is used with.
 #![forbid(unsafe_code)]
 
 use trt_select_premodel::TrainedFor;
 
 use crate::candidate::CandidateInfo;
 
-/// The processor's name as the system tells it, with the number of threads that run a network, e.g.
-/// `AMD EPYC, 1 thread`.
+/// The processor's name as the operating system gives it, with the number of threads that run a network, e.g. `AMD EPYC, 1 thread`.
 pub fn cpu(threads: usize) -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     // x86 says "model name"; many Arm kernels say "Model" or nothing.
@@ -23,8 +22,8 @@ pub fn cpu(threads: usize) -> String {
     format!("{name}, {threads} thread{}", if threads == 1 { "" } else { "s" })
 }
 
-/// How the engine, the precision or the device that a premodel was trained for differ from those of a candidate that was opened on
-/// `device`, in a line; `None` where they do not.
+/// Compares the engine, precision and device that a premodel was trained for with those of a candidate that was opened on `device`.
+/// `None` where they are the same, else one line that says how they differ. What the premodel does not name counts as the same.
 pub fn differs_from(trained_for: &TrainedFor, candidate: &CandidateInfo, device: &str) -> Option<String> {
     let opened = candidate.description();
     let precision = opened.precision.name();

@@ -1,4 +1,4 @@
-//! The crate's error: a kind for code, one line for people.
+//! The crate's error: a kind for programs to read, and one line for people.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -8,51 +8,51 @@ use trt_select_base::cause::Cause;
 use trt_select_base::text::one_line;
 use trt_select_engines::ErrorKind as EngineErrorKind;
 
-/// What went wrong, for code that wants to tell cases apart. [`ErrorKind::group`] says who can do something about it.
+/// What went wrong, for programs that treat errors differently. [`ErrorKind::group`] says who can do something about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A file or folder is missing, or could not be read or written.
     Io,
-    /// A `bundle.toml`, or a file that it names, does not say what it must.
+    /// The content of a `bundle.toml`, or of a file that it names, is not what it must be.
     Bundle,
-    /// A premodel could not be understood, or does not fit what it is used with.
+    /// A premodel is not sound, or does not fit the candidates that it is used with.
     Premodel,
-    /// An engine failed, or no candidate works.
+    /// An engine failed, or no candidate can answer.
     Engine,
-    /// A frame or tensor handed in cannot be taken.
+    /// The frame or tensor that the caller gave cannot be used.
     Input,
-    /// A call or a command was used in a way that it does not allow.
+    /// A call or a command was used in a way that is not allowed.
     Usage,
-    /// A recording, label file or table holds something that it must not.
+    /// A recording, label file or table has content that is not allowed there.
     Data,
-    /// An input's deadline passed before any candidate had run.
+    /// The deadline of an input passed before any candidate had run.
     Deadline,
-    /// TensorRT or ONNX Runtime is not on this machine, or not of a version that will do.
+    /// TensorRT or ONNX Runtime is not installed on this machine, or not in a version that can be used.
     LibraryMissing,
-    /// There is no NVIDIA driver on this machine, or one that is too old.
+    /// No NVIDIA driver is installed on this machine, or one that is too old.
     DriverMissing,
-    /// There is an NVIDIA driver, but no such GPU.
+    /// There is an NVIDIA driver, but not the GPU that was asked for.
     DeviceMissing,
-    /// The GPU faulted. Only a new process can use it again.
+    /// The GPU has failed. This process cannot use it any more, but a new process can.
     DeviceLost,
-    /// The GPU has no more memory for what was asked for.
+    /// The GPU does not have enough memory left.
     DeviceMemory,
-    /// The host has no more memory, or none that can be page-locked.
+    /// The host does not have enough memory left, or not enough that can be page-locked.
     HostMemory,
-    /// A limit that the caller set (`max_resident_bytes`) leaves no room for what was asked for.
+    /// A limit that the caller set (`max_resident_bytes`) is too small for what was asked for.
     Limit,
-    /// The operating system does not let this process do what was asked for.
+    /// The operating system does not permit this process to do what was asked for.
     Denied,
-    /// There is no plan where a candidate's plan should be.
+    /// A candidate's plan does not exist.
     PlanMissing,
-    /// A plan was made for another TensorRT or another GPU, or from another model than the one beside it.
+    /// A plan was made for another TensorRT or GPU, or from another model than the one beside it.
     PlanMismatch,
-    /// A plan is damaged, or TensorRT refuses it.
+    /// A plan is damaged, or TensorRT does not accept it.
     Plan,
-    /// A model could not be understood, or its tensors are not what they must be.
+    /// A model cannot be read, or its tensors are not what they must be.
     Model,
-    /// This build or this engine does not have what was asked for.
+    /// This build, or the chosen engine, does not offer what was asked for.
     Unsupported,
 }
 
@@ -60,16 +60,16 @@ pub enum ErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorGroup {
-    /// The same call may succeed later, or once memory is free: nothing is wrong with the program, its files or the machine.
+    /// The same call may succeed later, for instance once memory is free. Nothing is wrong with the program, its files or the machine.
     Retry,
-    /// The caller asked for something that cannot be done: the program, its files or its settings have to change.
+    /// The caller asked for something that cannot be done. The program, its files or its settings have to change.
     Caller,
-    /// Something on the machine is missing, broken or forbidden: a file, a library, a driver, a GPU, a right.
+    /// Something on the machine is missing, broken or forbidden: a file, a library, a driver, a GPU, a permission.
     Environment,
 }
 
 impl ErrorKind {
-    /// Every kind, in the order of their declaration.
+    /// Every kind, in the order of the declaration.
     pub const ALL: [ErrorKind; 21] = [
         ErrorKind::Io,
         ErrorKind::Bundle,
@@ -126,8 +126,8 @@ impl ErrorKind {
     }
 }
 
-/// One line: the object, what was expected, what was found, what to do. Its kind is for code, and its
-/// [`source`](std::error::Error::source) the error below it, where there is one.
+/// An error whose message is one line: the object, what was expected, what was found, and what to do. Programs read its kind, and its
+/// [`source`](std::error::Error::source) is the error that caused it, where there is one.
 ///
 /// ```
 /// use trt_select::error::{Error, ErrorKind};
@@ -155,17 +155,17 @@ struct Made {
 
 const _: () = assert!(size_of::<Error>() <= 24);
 
-/// What the crate's fallible calls give.
+/// The result of this crate's calls that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error of a kind with its line. Line breaks and control characters in it are replaced, so that it stays one
-    /// line whatever a library or a file name put into it.
+    /// An error of this kind with this message. Line breaks and control characters in the message are replaced, so that it stays one line
+    /// whatever a library or a file's name put into it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error::made(kind, one_line(message.into()).into_owned(), None)
     }
 
-    /// An error whose line is known at compile time: nothing is allocated, so it may be made on the hot path.
+    /// An error whose message is known at compile time. Making it allocates nothing, so the hot path may do it.
     pub const fn from_static(kind: ErrorKind, message: &'static str) -> Self {
         Error { kind, text: Text::Static(message) }
     }
@@ -182,7 +182,7 @@ impl Error {
         }
     }
 
-    /// The line from its four parts: `object: expected X, got Y; remedy`.
+    /// An error whose message has four parts: `object: expected X, got Y; remedy`.
     pub fn expected(
         kind: ErrorKind,
         object: impl Display,
@@ -193,13 +193,28 @@ impl Error {
         Error::new(kind, format!("{object}: expected {expected}, got {got}; {remedy}"))
     }
 
-    /// The same error with the one that caused it.
+    /// The same error, with the error that caused it as its source.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    /// use trt_select::error::{Error, ErrorKind};
+    ///
+    /// let cause = std::io::Error::other("disk on fire");
+    /// let error = Error::new(ErrorKind::Io, "profile.csv: cannot be read; check the disk").caused_by(cause);
+    /// assert_eq!(error.source().unwrap().to_string(), "disk on fire");
+    /// ```
     #[must_use]
     pub fn caused_by(self, cause: impl Into<Cause>) -> Self {
         Error::made(self.kind, self.into_parts().0.into_owned(), Some(cause.into()))
     }
 
-    /// The same error of an object that the line does not name yet, such as a candidate: `object: line`.
+    /// The same error, with an object that the message does not name yet, such as a candidate, in front of it: `object: message`.
+    ///
+    /// ```
+    /// use trt_select::error::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::Model, "input: expected 4 elements, got 3; export it again").within("small");
+    /// assert_eq!(error.message(), "small: input: expected 4 elements, got 3; export it again");
+    /// ```
     #[must_use]
     pub fn within(self, object: impl Display) -> Self {
         let (kind, (message, cause)) = (self.kind, self.into_parts());
@@ -216,7 +231,7 @@ impl Error {
         self.into_parts().0
     }
 
-    /// The line.
+    /// The message: one line.
     pub fn message(&self) -> &str {
         match &self.text {
             Text::Static(message) => message,

@@ -1,4 +1,4 @@
-//! A checked, borrowed view of one frame in host memory.
+//! A frame in host memory, as a borrowed view that has been checked.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -6,12 +6,12 @@ use std::fmt;
 
 use trt_select_cuda::{Format, FrameDesc, Matrix, Range};
 
-/// Most pixels that a frame may have on a side.
+/// The largest width or height that a frame may have, in pixels.
 pub const MAX_SIDE_PX: u32 = 32_768;
 
-/// One frame: borrowed planes, strides, size, format, colour. Copying it copies no pixel.
+/// One frame: its borrowed planes with their strides, its size, its format and its colour space. Copying it copies no pixels.
 ///
-/// Once made, a frame is sound: every row of every plane lies inside its slice, so nothing that reads it can fail.
+/// Making a frame checks that every row of every plane lies inside its slice. So whatever reads the frame later cannot fail.
 ///
 /// ```
 /// use trt_select::Frame;
@@ -36,13 +36,13 @@ pub struct Frame<'a> {
     range: Range,
 }
 
-/// Which plane of a frame an error speaks of.
+/// The plane of a frame that an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Plane {
-    /// Plane 0: the interleaved pixels, or the luma of NV12.
+    /// Plane 0: the interleaved pixels, or the luma of an NV12 frame.
     Pixels,
-    /// Plane 1: the chroma of NV12.
+    /// Plane 1: the chroma of an NV12 frame.
     Chroma,
 }
 
@@ -66,32 +66,32 @@ pub enum FrameError {
         /// Height in pixels.
         height: u32,
     },
-    /// A side is longer than [`MAX_SIDE_PX`].
+    /// The width or the height is larger than [`MAX_SIDE_PX`].
     TooLarge {
         /// Width in pixels.
         width: u32,
         /// Height in pixels.
         height: u32,
     },
-    /// A stride is smaller than the bytes of one row.
+    /// A stride is smaller than the number of bytes that one row takes.
     StrideTooSmall {
         /// The plane.
         plane: Plane,
-        /// Fewest bytes that a row takes.
+        /// Number of bytes that one row takes.
         row_bytes: u64,
-        /// The stride given.
+        /// The stride that was given, in bytes.
         stride_bytes: u64,
     },
-    /// A plane ends before its last row does.
+    /// The slice of a plane ends before the plane's last row does.
     PlaneTooShort {
         /// The plane.
         plane: Plane,
-        /// Fewest bytes: all strides but the last, and one row.
+        /// Number of bytes that the plane takes: a stride for each row but the last, and the bytes of the last row.
         needed_bytes: u64,
-        /// Length of the slice given.
+        /// Length of the slice that was given, in bytes.
         got_bytes: u64,
     },
-    /// The format has another number of planes than the constructor takes.
+    /// The format has another number of planes than this constructor takes.
     WrongConstructor {
         /// The format given.
         format: Format,
@@ -135,7 +135,7 @@ fn check_size(width: u32, height: u32) -> Result<(), FrameError> {
     Ok(())
 }
 
-/// The last row needs its own bytes only, not a whole stride.
+/// Checks one plane. The last row only needs its own bytes, not a whole stride.
 fn check_plane(plane: Plane, rows: u32, row_bytes: u64, stride: usize, bytes: &[u8]) -> Result<(), FrameError> {
     let stride_bytes = stride as u64;
     if stride_bytes < row_bytes {
@@ -150,11 +150,11 @@ fn check_plane(plane: Plane, rows: u32, row_bytes: u64, stride: usize, bytes: &[
 }
 
 impl<'a> Frame<'a> {
-    /// A frame with one plane: every [`Format`] but NV12. `stride_bytes` is the distance from one row to the next;
-    /// the last row may end with its last pixel.
+    /// A frame with one plane: of every [`Format`] except NV12. `stride_bytes` is the distance from the start of one row to the start of
+    /// the next. `pixels` may end with the last pixel of the last row.
     ///
     /// # Errors
-    /// Any [`FrameError`]; nothing is read from `pixels`.
+    /// Any [`FrameError`]. The check does not read the bytes of `pixels`.
     pub fn packed(
         format: Format,
         width: u32,
@@ -180,10 +180,24 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// An NV12 frame: a plane of luma, and a plane of interleaved Cb, Cr of half the size, rounded up.
+    /// A frame of the format NV12: a plane of luma, and a plane of interleaved Cb and Cr with half the width and half the height, both
+    /// rounded up.
+    ///
+    /// ```
+    /// use trt_select::cuda::Format;
+    /// use trt_select::{Frame, FrameError};
+    ///
+    /// // 5 × 3 pixels of luma, and 3 × 2 pairs of Cb and Cr.
+    /// let frame = Frame::nv12(5, 3, &[16; 5 * 3], 5, &[128; 6 * 2], 6)?;
+    /// assert_eq!((frame.format(), frame.chroma_stride_bytes()), (Format::Nv12, 6));
+    ///
+    /// let short = Frame::nv12(5, 3, &[16; 5 * 3], 5, &[128; 6], 6);
+    /// assert!(matches!(short, Err(FrameError::PlaneTooShort { needed_bytes: 12, got_bytes: 6, .. })));
+    /// # Ok::<(), trt_select::FrameError>(())
+    /// ```
     ///
     /// # Errors
-    /// Any [`FrameError`] but [`FrameError::WrongConstructor`]; nothing is read from the planes.
+    /// Any [`FrameError`] except [`FrameError::WrongConstructor`]. The check does not read the bytes of the planes.
     pub fn nv12(
         width: u32,
         height: u32,
@@ -210,8 +224,8 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// The same frame with its colour matrix and range stated; without it they are BT.601 and limited. Formats that
-    /// carry no luma and chroma ignore both.
+    /// The same frame with this colour matrix and range. A frame that was not told otherwise is BT.601 with limited range. Formats without
+    /// luma and chroma ignore both.
     pub fn with_color(mut self, matrix: Matrix, range: Range) -> Self {
         self.matrix = matrix;
         self.range = range;
@@ -228,42 +242,42 @@ impl<'a> Frame<'a> {
         self.height
     }
 
-    /// Pixel format.
+    /// The pixel format.
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// Colour matrix of a format with luma and chroma.
+    /// The colour matrix, which only formats with luma and chroma use.
     pub fn matrix(&self) -> Matrix {
         self.matrix
     }
 
-    /// Range of a format with luma and chroma.
+    /// The range of luma and chroma values, which only formats with luma and chroma use.
     pub fn range(&self) -> Range {
         self.range
     }
 
-    /// Bytes from one row of pixels (or of luma) to the next.
+    /// Number of bytes from the start of one row of pixels (or of luma) to the start of the next.
     pub fn stride_bytes(&self) -> usize {
         self.stride0
     }
 
-    /// Bytes from one row of chroma to the next; 0 where the format has one plane.
+    /// Number of bytes from the start of one row of chroma to the start of the next; 0 if the format has only one plane.
     pub fn chroma_stride_bytes(&self) -> usize {
         self.stride1
     }
 
-    /// The pixel plane (or the luma) as it was given, padding included.
+    /// The plane of pixels (or of luma) as the caller gave it, with the padding.
     pub fn pixels(&self) -> &'a [u8] {
         self.plane0
     }
 
-    /// The chroma plane as it was given, padding included; empty where the format has one plane.
+    /// The plane of chroma as the caller gave it, with the padding; empty if the format has only one plane.
     pub fn chroma(&self) -> &'a [u8] {
         self.plane1
     }
 
-    /// The frame as numbers, with the addresses of the planes. The addresses are good for as long as the borrow is.
+    /// The frame as plain numbers, with the addresses of its planes. The addresses may be used for as long as the planes are borrowed.
     pub fn desc(&self) -> FrameDesc {
         FrameDesc {
             plane0: self.plane0.as_ptr().addr() as u64,
@@ -279,12 +293,12 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The bytes of row `y` of plane 0, without padding. Rows below the frame are empty.
+    /// The bytes of row `y` of plane 0, without padding. For a row below the frame the slice is empty.
     pub(crate) fn row(&self, y: u32) -> &'a [u8] {
         plane_row(self.plane0, self.stride0, y, self.height, self.format.row_bytes(self.width))
     }
 
-    /// The bytes of the chroma row that luma row `y` reads; empty where the format has one plane.
+    /// The bytes of the chroma row that luma row `y` uses; empty if the format has only one plane.
     pub(crate) fn chroma_row(&self, y: u32) -> &'a [u8] {
         let rows = self.height.div_ceil(2);
         plane_row(self.plane1, self.stride1, y / 2, rows, self.format.chroma_row_bytes(self.width))
@@ -300,7 +314,7 @@ fn plane_row(plane: &[u8], stride: usize, y: u32, rows: u32, row_bytes: u64) -> 
 }
 
 impl fmt::Debug for Frame<'_> {
-    /// Size, format and strides; no pixels.
+    /// Prints size, format and strides, and no pixels.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frame")
             .field("format", &self.format.name())
@@ -358,7 +372,7 @@ mod tests {
     fn a_huge_stride_does_not_overflow() {
         let e = Frame::packed(Format::Gray8, 1, MAX_SIDE_PX, usize::MAX, &[0; 8]).unwrap_err();
         assert!(matches!(e, FrameError::PlaneTooShort { .. }), "{e}");
-        // One row: the stride is never walked.
+        // A frame of one row may have any stride, since there is no second row.
         assert!(Frame::packed(Format::Gray8, 8, 1, usize::MAX, &[0; 8]).is_ok());
     }
 

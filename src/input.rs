@@ -1,10 +1,10 @@
-//! What an input is.
+//! The input of a selector.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
 use crate::Frame;
 
-/// What an input is: a frame that each candidate preprocesses for itself, or a tensor that all take as it is.
+/// An input: a frame, which each candidate preprocesses for itself, or a tensor, which all candidates take as it is.
 ///
 /// ```
 /// use trt_select::cuda::Format;
@@ -22,9 +22,9 @@ use crate::Frame;
 pub enum Input<'a> {
     /// A frame.
     Frame(Frame<'a>),
-    /// A tensor's elements, in the network's order.
+    /// The elements of a tensor, in the order of the network's input.
     Tensor(&'a [f32]),
-    /// A frame that is on the device already; for engines on a GPU.
+    /// A frame that is on the device already, for engines on a GPU.
     #[cfg(feature = "tensorrt")]
     Device(trt_select_cuda::pipe::DeviceFrame),
 }

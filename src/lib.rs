@@ -35,8 +35,8 @@
 //! | `capi` | the C ABI (feature `capi`) |
 //! | `samples` | labelled inputs to measure on (feature `cli`) |
 
-// The vector implementations of the features, the reading of the processor's counter and the C ABI allow it; every other module
-// forbids it.
+// Only the vector implementations of the features, the code that reads the processor's counter, and the C ABI allow unsafe code. Every
+// other module forbids it.
 #![deny(unsafe_code)]
 
 pub mod backend;
@@ -44,7 +44,7 @@ mod baked;
 pub mod bundle;
 pub mod candidate;
 pub mod candidates;
-// The boundary to C reads and writes through its pointers.
+// The C ABI reads and writes memory through pointers that its callers give.
 #[allow(unsafe_code)]
 #[cfg(feature = "capi")]
 pub mod capi;
@@ -62,8 +62,8 @@ pub mod samples;
 pub mod selector;
 pub mod times;
 
-/// The number ([`premodel::Program::hash`]) of the program that was compiled into this library, where one was: a build with
-/// `TRT_SELECT_PREMODEL=premodel.json` has one. Selectors of that program run its compiled tests; all else is as with others.
+/// The number ([`premodel::Program::hash`]) of the program that was compiled into this library; `None` where none was. A build with
+/// `TRT_SELECT_PREMODEL=premodel.json` compiles one in. Selectors of this program run its compiled tests, and otherwise work as all do.
 pub const BAKED_PROGRAM: Option<u64> = baked::PROGRAM;
 
 pub use trt_select_cuda as cuda;

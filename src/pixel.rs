@@ -1,20 +1,20 @@
-//! Integer conversion of every pixel format to red, green, blue, and to grey.
+//! Converts the pixels of every format to red, green and blue, and to grey, with integers only.
 //!
-//! The features and the preprocessing read frames through this module only, and a kernel that computes the same must
-//! give the same bytes. The rules:
+//! The features and the preprocessing read frames through this module only. A CUDA kernel that does the same work must give the same
+//! bytes. The rules are:
 //!
 //! - **RGB8, BGR8, RGBA8**: the bytes themselves; alpha is ignored.
 //! - **GRAY8**: red = green = blue = the value.
-//! - **NV12, YUYV**: chroma is replicated (the nearest sample to the left and above: column x/2, row y/2 for NV12).
-//!   With Y′ = Y − 16 (limited range) or Y (full range), u = Cb − 128, v = Cr − 128, and coefficients in 1/65536:
+//! - **NV12, YUYV**: each chroma sample is used for all of its pixels (the pixel in column x uses the sample in column x/2, and for NV12
+//!   the pixel in row y the one in row y/2). With Y′ = Y − 16 (limited range) or Y (full range), u = Cb − 128, v = Cr − 128, and
+//!   coefficients in 1/65536:
 //!   - R = clamp((cy·Y′ + rv·v + 32768) >> 16)
 //!   - G = clamp((cy·Y′ − gu·u − gv·v + 32768) >> 16)
 //!   - B = clamp((cy·Y′ + bu·u + 32768) >> 16)
 //!
-//!   where `>>` is arithmetic and clamp is to 0..=255. The coefficients are 65536 times the exact ones of ITU-R BT.601
-//!   (Kr 0.299, Kb 0.114) and BT.709 (Kr 0.2126, Kb 0.0722), rounded; limited range scales luma by 255/219 and chroma
-//!   by 255/224.
-//! - **Grey** = (77·R + 150·G + 29·B + 128) >> 8. The weights add up to 256, so R = G = B = v gives v itself.
+//!   where `>>` is the arithmetic shift, and clamp cuts to 0..=255. The coefficients are 65536 times the exact ones of ITU-R BT.601
+//!   (Kr 0.299, Kb 0.114) and BT.709 (Kr 0.2126, Kb 0.0722), rounded. Limited range scales luma by 255/219 and chroma by 255/224.
+//! - **Grey** = (77·R + 150·G + 29·B + 128) >> 8. The weights add up to 256, so for R = G = B = v the grey is v.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -22,7 +22,7 @@ use trt_select_cuda::{Format, Matrix, Range};
 
 use crate::frame::Frame;
 
-/// Coefficients of one matrix and range, in 1/65536; `black` is the luma that stands for black.
+/// The coefficients of one colour matrix and range, in 1/65536. `black` is the luma of black.
 pub(crate) struct Coefficients {
     pub(crate) black: i32,
     pub(crate) cy: i32,
@@ -40,7 +40,7 @@ const BT709_LIMITED: Coefficients =
 const BT709_FULL: Coefficients =
     Coefficients { black: 0, cy: 65_536, rv: 103_206, gu: 12_276, gv: 30_679, bu: 121_609 };
 
-/// The coefficients of a matrix and range; of what is unknown, those of BT.601 and the limited range.
+/// The coefficients of a colour matrix and range. An unknown matrix counts as BT.601, an unknown range as limited.
 pub(crate) fn coefficients(matrix: Matrix, range: Range) -> &'static Coefficients {
     match (matrix, range) {
         (Matrix::Bt709, Range::Full) => &BT709_FULL,
@@ -55,7 +55,7 @@ fn clamp(v: i32) -> u8 {
 }
 
 impl Coefficients {
-    /// Red, green, blue.
+    /// Red, green and blue of one pixel.
     pub(crate) fn rgb(&self, y: u8, cb: u8, cr: u8) -> [u8; 3] {
         let y = self.cy * (i32::from(y) - self.black);
         let u = i32::from(cb) - 128;
@@ -70,7 +70,7 @@ pub(crate) fn grey(rgb: [u8; 3]) -> u8 {
     ((77 * r + 150 * g + 29 * b + 128) >> 8) as u8
 }
 
-/// One row of a frame, ready to be converted.
+/// One row of a frame, whose pixels can be converted.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
     bytes: &'a [u8],
@@ -90,7 +90,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Red, green, blue of the pixel in column `x`; black outside the row.
+    /// Red, green and blue of the pixel in column `x`; black for a column outside the row.
     pub(crate) fn rgb(&self, x: usize) -> [u8; 3] {
         match self.format {
             Format::Rgb8 => self.bytes.get(3 * x..3 * x + 3).map_or([0; 3], |p| [p[0], p[1], p[2]]),
@@ -109,7 +109,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Grey of the pixel in column `x`; 0 outside the row.
+    /// Grey of the pixel in column `x`; 0 for a column outside the row.
     pub(crate) fn grey(&self, x: usize) -> u8 {
         match self.format {
             Format::Gray8 => self.bytes.get(x).copied().unwrap_or(0),
@@ -117,7 +117,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Converts the pixels from column `x0` (even) on into `out`, three bytes a pixel, until either ends.
+    /// Converts pixels into `out`, three bytes each, from column `x0` (an even number) on, until the row or `out` ends.
     pub(crate) fn write_rgb(&self, x0: usize, out: &mut [u8]) {
         let out = out.as_chunks_mut::<3>().0;
         let from = |bytes_per_px: usize| self.bytes.get(x0 * bytes_per_px..).unwrap_or(&[]);
@@ -163,7 +163,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Converts the row into `out`, one grey byte a pixel, until either ends.
+    /// Converts pixels into `out`, one grey byte each, until the row or `out` ends.
     pub(crate) fn write_grey(&self, out: &mut [u8]) {
         if self.format == Format::Gray8 {
             let n = out.len().min(self.bytes.len());
@@ -180,7 +180,8 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Pixels converted at a time where a whole row is not wanted: they fit the first-level cache. Even.
+/// Number of pixels to convert at a time if a whole row is not needed at once. So many fit the first-level cache. It is even, since two
+/// pixels may share their chroma.
 pub(crate) const SPAN_PX: usize = 256;
 
 #[cfg(test)]
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn known_colours() {
-        // Limited range: black, white, and BT.601's and BT.709's pure red.
+        // Limited range: black and white, then the pure red of BT.601 and of BT.709.
         assert_eq!(BT601_LIMITED.rgb(16, 128, 128), [0; 3]);
         assert_eq!(BT601_LIMITED.rgb(235, 128, 128), [255; 3]);
         assert_eq!(BT601_LIMITED.rgb(81, 90, 240), [254, 0, 0]);
@@ -207,7 +208,7 @@ mod tests {
         }
     }
 
-    /// Within half a unit of the formula in floating point (and the rounding of the coefficients).
+    /// The integers lie within half a unit of the formula in floating point, plus what rounding the coefficients can change.
     #[test]
     fn within_one_of_the_exact_formula() {
         let cases = [

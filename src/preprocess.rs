@@ -1,15 +1,15 @@
-//! CPU preprocessing: from a frame to the tensor that a network reads.
+//! Preprocessing on the CPU: makes the tensor that a network reads from a frame.
 //!
 //! frame → RGB8 or grey → resize, crop → (x/255 − mean)/std → NCHW or NHWC.
 //!
-//! A network is as accurate as its preprocessing is faithful to training, so this follows what training pipelines do:
-//! antialiased filters, bit for bit as Pillow computes them (a test compares with Pillow's own output), torchvision's
-//! sizes and offsets for shorter-side resize and centre crop, and PyTorch's order of the arithmetic.
+//! A network is only accurate on inputs that are made as in its training. So this does what training pipelines do: its antialiased
+//! filters give the same bytes as Pillow's (a test compares with Pillow's own output), the sizes and offsets of a shorter-side resize
+//! and centre crop are torchvision's, and the order of the arithmetic is PyTorch's.
 //!
 //! # Memory
-//! Scratch buffers and filter weights grow to the largest frame seen and are then reused: after the first frame of a size
-//! nothing is allocated, resized or not (the test `alloc_features` counts). Only the part of the frame that the output
-//! depends on is converted, a row at a time.
+//! Scratch buffers and filter weights grow to the largest frame seen, and are then used again. So after the first frame of a size nothing
+//! is allocated, whether frames are resized or not (the test `alloc_features` counts allocations). Only the part of the frame that the
+//! output depends on is converted, one row at a time.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -23,13 +23,13 @@ use resample::{Axis, Span};
 
 mod resample;
 
-/// Longest side of a network's input, in pixels.
+/// The longest side that a network's input may have, in pixels.
 pub const MAX_INPUT_SIDE_PX: u32 = 16_384;
 
-/// Smallest fraction of [`Resize::ShorterSideCrop`].
+/// The smallest allowed `fraction` of [`Resize::ShorterSideCrop`].
 pub const MIN_CROP_FRACTION: f32 = 0.1;
 
-/// In which order a network reads the three colours.
+/// The order in which a network reads the three colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChannelOrder {
     /// Red, green, blue.
@@ -39,62 +39,77 @@ pub enum ChannelOrder {
     Bgr,
 }
 
-/// How a frame of another size becomes the network's input.
+/// How a frame is brought to the size of the network's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Resize {
-    /// The whole frame, whatever its aspect ratio.
+    /// Resize the whole frame to the input's size, whatever its aspect ratio.
     #[default]
     Stretch,
-    /// Resize with the aspect ratio kept, then crop the centre. The resized frame is the smallest that covers
-    /// round(width/fraction) × round(height/fraction); its longer side is rounded down. The crop's offset is half of what
-    /// is left over, with halves rounded to even. For a square input this is torchvision's `Resize` of the shorter side
-    /// and `CenterCrop`: 224 with 0.875 is `Resize(256)`, `CenterCrop(224)`.
+    /// Resize the frame with its aspect ratio kept, then crop the centre. The resized frame is the smallest one that covers
+    /// round(width/fraction) × round(height/fraction); its longer side is rounded down. The crop begins at half of what it cuts away,
+    /// and halves are rounded to even. For a square input this equals torchvision's `Resize` of the shorter side followed by
+    /// `CenterCrop`: for 224 and 0.875, `Resize(256)` and `CenterCrop(224)`.
     ShorterSideCrop {
-        /// Share of the resized shorter side that the crop keeps, [`MIN_CROP_FRACTION`] to 1.
+        /// The share of the resized frame's shorter side that the crop keeps, from [`MIN_CROP_FRACTION`] to 1.
         fraction: f32,
     },
 }
 
-/// The resampling filter. Both widen when they shrink an image (antialiasing), as in Pillow.
+/// The resampling filter. As in Pillow, both filters widen where an image shrinks (antialiasing).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Filter {
-    /// Cubic convolution with a = −0.5 (Catmull-Rom); Pillow's `BICUBIC`.
+    /// Cubic convolution with a = −0.5 (Catmull-Rom), which is Pillow's `BICUBIC`.
     #[default]
     Bicubic,
-    /// Triangle; Pillow's `BILINEAR`.
+    /// The triangle filter, which is Pillow's `BILINEAR`.
     Bilinear,
 }
 
-/// Order of the tensor's axes.
+/// The order of the tensor's axes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
-    /// A plane per channel.
+    /// One plane per channel.
     #[default]
     Nchw,
-    /// Channels interleaved.
+    /// The channels of a pixel beside each other.
     Nhwc,
 }
 
-/// What a network expects.
+/// What a network expects of its input: size, channels, and how a frame is resized and normalized.
+///
+/// ```
+/// use trt_select::preprocess::{ChannelOrder, Filter, Layout, PreprocessConfig, Resize};
+///
+/// // A grey network of 28 × 28 pixels; everything else is as in a `bundle.toml` that does not mention it.
+/// let grey = PreprocessConfig::new(28, 28, 1).normalize(vec![0.286], vec![0.353]);
+/// assert_eq!((grey.shape(), grey.resize, grey.filter), ([1, 1, 28, 28], Resize::Stretch, Filter::Bicubic));
+///
+/// // A colour network that was trained as for ImageNet, but reads blue first and its channels interleaved.
+/// let colour = PreprocessConfig::imagenet(224, 224).order(ChannelOrder::Bgr).layout(Layout::Nhwc);
+/// assert_eq!((colour.shape(), colour.output_len()), ([1, 224, 224, 3], 150_528));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct PreprocessConfig {
     /// Width of the input in pixels, 1 to [`MAX_INPUT_SIDE_PX`].
     pub width: u32,
     /// Height of the input in pixels, 1 to [`MAX_INPUT_SIDE_PX`].
     pub height: u32,
-    /// 3 for colour, 1 for grey.
+    /// Number of channels: 3 for colour, 1 for grey.
     pub channels: u32,
-    /// Order of the colours; ignored with one channel.
+    /// The order of the three colours; with one channel it is ignored.
     pub order: ChannelOrder,
-    /// How to get to the size.
+    /// How a frame is brought to the input's size.
     pub resize: Resize,
-    /// Resampling filter.
+    /// The filter that resizes.
     pub filter: Filter,
-    /// Mean per channel, in the order of the channels, on the scale 0 to 1.
+    /// The mean of each channel, in the order of the channels, where pixels run from 0 to 1.
     pub mean: Vec<f32>,
-    /// Standard deviation per channel, in the order of the channels, on the scale 0 to 1.
+    /// The standard deviation of each channel, in the order of the channels, where pixels run from 0 to 1.
     pub std: Vec<f32>,
-    /// Order of the axes.
+    /// The order of the tensor's axes.
     pub layout: Layout,
 }
 
@@ -114,26 +129,26 @@ pub enum ConfigError {
         /// Number given.
         got: u32,
     },
-    /// The crop fraction is outside of [`MIN_CROP_FRACTION`] to 1.
+    /// The crop fraction lies outside [`MIN_CROP_FRACTION`] to 1.
     Fraction {
         /// Fraction given.
         got: f32,
     },
-    /// `mean` or `std` has not one number a channel.
+    /// `mean` or `std` does not have one number per channel.
     Length {
         /// `mean` or `std`.
         field: &'static str,
         /// The number of channels.
         expected: u32,
-        /// Numbers given.
+        /// How many numbers were given.
         got: usize,
     },
-    /// A number of `mean` or `std` is not finite, or a standard deviation is so small that pixels cannot be divided
-    /// by it.
+    /// A number in `mean` or `std` is not finite, or a standard deviation is so small that dividing pixels by it does not give finite
+    /// numbers.
     Value {
         /// `mean` or `std`.
         field: &'static str,
-        /// Which channel.
+        /// Index of the channel.
         channel: usize,
         /// The number given.
         got: f32,
@@ -172,7 +187,7 @@ impl std::error::Error for ConfigError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PreprocessError {
-    /// The output slice has not the tensor's length.
+    /// The output slice does not have the tensor's length.
     OutputLength {
         /// channels · height · width.
         expected: usize,
@@ -194,15 +209,15 @@ impl fmt::Display for PreprocessError {
 
 impl std::error::Error for PreprocessError {}
 
-/// Half of a non-negative number, halves rounded to even.
+/// Half of a number, with halves rounded to even.
 fn half_to_even(d: u32) -> u32 {
     let q = d / 2;
     if d % 2 == 1 { q + (q & 1) } else { q }
 }
 
 impl PreprocessConfig {
-    /// A colour network as ImageNet training leaves it: shorter side resized and centre-cropped by 0.875, bicubic, RGB,
-    /// NCHW, ImageNet's means and deviations.
+    /// What a colour network needs that was trained as is usual for ImageNet: the shorter side is resized, the centre is cropped with the
+    /// fraction 0.875, the filter is bicubic, the order is RGB, the layout NCHW, and means and deviations are ImageNet's.
     pub fn imagenet(width: u32, height: u32) -> PreprocessConfig {
         PreprocessConfig {
             width,
@@ -217,13 +232,59 @@ impl PreprocessConfig {
         }
     }
 
+    /// An input of this size with 3 channels (colour) or 1 (grey), and for all else the defaults of `bundle.toml`: the whole frame is
+    /// stretched to the input's size, the filter is bicubic, the order RGB, the layout NCHW, and each mean is 0 and each deviation 1.
+    pub fn new(width: u32, height: u32, channels: u32) -> PreprocessConfig {
+        PreprocessConfig {
+            width,
+            height,
+            channels,
+            order: ChannelOrder::Rgb,
+            resize: Resize::Stretch,
+            filter: Filter::Bicubic,
+            mean: vec![0.0; channels as usize],
+            std: vec![1.0; channels as usize],
+            layout: Layout::Nchw,
+        }
+    }
+
+    /// Sets the mean and the standard deviation of each channel, in the order of the channels, where pixels run from 0 to 1.
+    #[must_use]
+    pub fn normalize(self, mean: Vec<f32>, std: Vec<f32>) -> PreprocessConfig {
+        PreprocessConfig { mean, std, ..self }
+    }
+
+    /// Sets the order in which the network reads the three colours.
+    #[must_use]
+    pub fn order(self, order: ChannelOrder) -> PreprocessConfig {
+        PreprocessConfig { order, ..self }
+    }
+
+    /// Sets how a frame is brought to the input's size.
+    #[must_use]
+    pub fn resize(self, resize: Resize) -> PreprocessConfig {
+        PreprocessConfig { resize, ..self }
+    }
+
+    /// Sets the filter that resizes.
+    #[must_use]
+    pub fn filter(self, filter: Filter) -> PreprocessConfig {
+        PreprocessConfig { filter, ..self }
+    }
+
+    /// Sets the order of the tensor's axes.
+    #[must_use]
+    pub fn layout(self, layout: Layout) -> PreprocessConfig {
+        PreprocessConfig { layout, ..self }
+    }
+
     /// Number of values of the tensor: channels · height · width.
     pub fn output_len(&self) -> usize {
         self.shape().iter().product()
     }
 
-    /// Extents of the tensor that a frame becomes, outermost first: batch of 1, then channels and sides as the layout has
-    /// them.
+    /// Extents of the tensor that a frame becomes, outermost first: a batch of 1, then channels, height and width in the order of the
+    /// layout.
     pub fn shape(&self) -> [usize; 4] {
         let (c, h, w) = (self.channels as usize, self.height as usize, self.width as usize);
         match self.layout {
@@ -255,7 +316,7 @@ impl PreprocessConfig {
                 }
             }
         }
-        // Every table entry must be finite too: a huge mean over a tiny deviation is not.
+        // Every normalized pixel must be finite too. With a huge mean and a tiny deviation it would not be.
         for (channel, (&mean, &std)) in self.mean.iter().zip(&self.std).enumerate() {
             if !normalized(0, mean, std).is_finite() || !normalized(255, mean, std).is_finite() {
                 return Err(ConfigError::Value { field: "std", channel, got: std });
@@ -264,10 +325,10 @@ impl PreprocessConfig {
         Ok(())
     }
 
-    /// What becomes the input of a frame of this size: the columns and the rows.
+    /// The columns and rows of a resized frame that become the network's input, for frames of this size.
     fn spans(&self, frame_width: u32, frame_height: u32) -> (Span, Span) {
         let span = |input: u32, resized: u64, len: u32| {
-            // Far beyond any frame worth cropping, the scale saturates.
+            // A resized side that does not fit `u32` is cut to its maximum; no frame that is worth cropping comes near it.
             let resized = u32::try_from(resized).unwrap_or(u32::MAX);
             let offset = half_to_even(resized.saturating_sub(len));
             Span { input, resized, offset, len }
@@ -278,7 +339,7 @@ impl PreprocessConfig {
             Resize::ShorterSideCrop { fraction } => {
                 let grown = |side: u32| (f64::from(side) / f64::from(fraction)).round() as u64;
                 let (tw, th) = (grown(self.width), grown(self.height));
-                // Scale by tw/w or th/h, whichever is larger, so that the target is covered.
+                // Scale by the larger of tw/w and th/h, so that the resized frame covers tw × th.
                 if tw * h >= th * w { (tw, (tw * h / w).max(th)) } else { ((th * w / h).max(tw), th) }
             }
         };
@@ -286,30 +347,32 @@ impl PreprocessConfig {
     }
 }
 
-/// (value/255 − mean)/std, each step rounded to `f32` as PyTorch does.
+/// (value/255 − mean)/std, where each step is rounded to `f32` as PyTorch rounds it.
 fn normalized(value: u8, mean: f32, std: f32) -> f32 {
     (f32::from(value) / 255.0 - mean) / std
 }
 
-/// Both axes of a resize, for the device.
+/// Windows and weights of both axes of a resize, as the device's kernel reads them.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct DeviceTables<'a> {
-    /// Along rows of the frame: one output a column of the tensor.
+    /// The axis along a frame's rows: it has one output for each column of the tensor.
     pub columns: DeviceAxis<'a>,
-    /// Along columns of the frame: one output a row of the tensor.
+    /// The axis along a frame's columns: it has one output for each row of the tensor.
     pub rows: DeviceAxis<'a>,
 }
 
-/// One axis of a resize, for the device: what becomes [`trt_select_cuda::AxisParams`].
+/// One axis of a resize for the device, which becomes [`trt_select_cuda::AxisParams`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct DeviceAxis<'a> {
-    /// Output i is input `offset + i`; windows and weights are empty.
+    /// Whether output i is simply input `offset + i`. Windows and weights are then empty.
     pub is_copy: bool,
-    /// First output that is wanted, counted in outputs of the whole resized axis. The windows start there already.
+    /// The first output that is wanted, counted from the start of the whole resized axis. The first window belongs to this output.
     pub offset: u32,
-    /// The input samples of each output. Starts and ends never decrease from one to the next.
+    /// For each output, the input samples that it is computed from. From one output to the next, starts and ends never decrease.
     pub windows: &'a [AxisWindow],
-    /// The weights of all windows, with 22 fraction bits.
+    /// The weights of all windows, one window after the other, as integers with 22 fraction bits.
     pub weights: &'a [i32],
 }
 
@@ -323,7 +386,7 @@ impl<'a> DeviceAxis<'a> {
     }
 }
 
-/// Preprocesses frames into one network's input. One per thread; it owns its scratch memory.
+/// Makes frames into the input of one network. It owns its scratch memory, so each thread needs one of its own.
 ///
 /// ```
 /// use trt_select::Frame;
@@ -340,22 +403,22 @@ impl<'a> DeviceAxis<'a> {
 /// ```
 pub struct Preprocess {
     config: PreprocessConfig,
-    /// Normalized value of every byte, per output channel.
+    /// For each output channel, the normalized value of each of the 256 bytes.
     tables: Vec<[f32; 256]>,
     columns: Axis,
     rows: Axis,
-    /// One converted row of the frame.
+    /// One row of the frame after its conversion to grey or RGB.
     row: Vec<u8>,
-    /// The rows of the frame that are read, resampled to the network's width.
+    /// The rows of the frame that the output depends on, resampled to the network's width.
     narrowed: Vec<u8>,
-    /// Sums of one row of the input.
+    /// For one row of the network's input, the sums that are not yet rounded to bytes.
     sums: Vec<i32>,
-    /// One row of the input.
+    /// One row of the network's input, as bytes.
     finished: Vec<u8>,
 }
 
 impl Preprocess {
-    /// Checks the configuration and computes what depends on it alone.
+    /// Checks the configuration and computes everything that depends on it alone.
     ///
     /// # Errors
     /// The first [`ConfigError`] found.
@@ -380,19 +443,19 @@ impl Preprocess {
         })
     }
 
-    /// The configuration.
+    /// The configuration that this was made with.
     pub fn config(&self) -> &PreprocessConfig {
         &self.config
     }
 
-    /// The normalized value of every byte, one table an output channel: the preprocess kernel's `tables`.
+    /// For each output channel, the normalized value of each of the 256 bytes: the `tables` of the preprocess kernel.
     pub fn tables(&self) -> &[[f32; 256]] {
         &self.tables
     }
 
-    /// What the preprocess kernel needs to know of frames of this size in pixels: windows and weights of both axes, the
-    /// very ones that [`Preprocess::run`] uses. Asked again for the same size it computes nothing; it allocates only
-    /// where a size needs longer tables than any before it.
+    /// What the preprocess kernel has to know about frames of this size in pixels: the windows and weights of both axes, which are the
+    /// same that [`Preprocess::run`] uses. If it is asked for the same size again, it computes nothing. It allocates only if a size needs
+    /// longer tables than all sizes before it.
     pub fn device_tables(&mut self, frame_width: u32, frame_height: u32) -> DeviceTables<'_> {
         let (columns, rows) = self.config.spans(frame_width, frame_height);
         DeviceTables {
@@ -401,17 +464,32 @@ impl Preprocess {
         }
     }
 
-    /// Fills `out`, of length [`PreprocessConfig::output_len`], from a frame. After the first frame of a size it does
-    /// not allocate.
+    /// Preprocesses a frame into `out`, whose length must be [`PreprocessConfig::output_len`]. After the first frame of a size nothing is
+    /// allocated.
+    ///
+    /// ```
+    /// use trt_select::Frame;
+    /// use trt_select::cuda::Format;
+    /// use trt_select::preprocess::{Preprocess, PreprocessConfig, PreprocessError};
+    ///
+    /// // Stretches a grey row of two pixels to one pixel, without normalization.
+    /// let mut preprocess = Preprocess::new(PreprocessConfig::new(1, 1, 1))?;
+    /// let frame = Frame::packed(Format::Gray8, 2, 1, 2, &[0, 255])?;
+    /// let mut tensor = [0.0];
+    /// preprocess.run(&frame, &mut tensor)?;
+    /// assert_eq!(tensor, [128.0 / 255.0]);
+    /// assert_eq!(preprocess.run(&frame, &mut []), Err(PreprocessError::OutputLength { expected: 1, got: 0 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`PreprocessError::OutputLength`]; `out` is written only on success.
+    /// [`PreprocessError::OutputLength`] if `out` has another length; then nothing is written to it.
     pub fn run(&mut self, frame: &Frame<'_>, out: &mut [f32]) -> Result<(), PreprocessError> {
         let expected = self.config.output_len();
         if out.len() != expected {
             return Err(PreprocessError::OutputLength { expected, got: out.len() });
         }
-        // A grey frame stays one component until the end, whatever the network reads.
+        // A grey frame stays one byte a pixel until the tensor is written, even if the network reads three channels.
         if self.config.channels == 1 || frame.format() == Format::Gray8 {
             self.run_components::<1>(frame, out);
         } else {
@@ -420,7 +498,7 @@ impl Preprocess {
         Ok(())
     }
 
-    /// The same for frames that are read as `N` bytes a pixel.
+    /// Does the work of [`Preprocess::run`] for frames that are read as `N` bytes a pixel.
     fn run_components<const N: usize>(&mut self, frame: &Frame<'_>, out: &mut [f32]) {
         let (columns, rows) = self.config.spans(frame.width(), frame.height());
         let width = self.config.width as usize;
@@ -467,8 +545,8 @@ fn grow(buffer: &mut Vec<u8>, len: usize) {
     }
 }
 
-/// Row `y` of a frame as `N` bytes a pixel: the frame's own bytes where they are that already (BGR8 keeps its order),
-/// else converted into `scratch`.
+/// Row `y` of a frame as `N` bytes a pixel. Where the frame's own bytes have this form they are returned as they are (for BGR8, blue
+/// first); otherwise the row is converted into `scratch`.
 fn components<'r, const N: usize>(frame: &Frame<'r>, y: u32, scratch: &'r mut [u8]) -> &'r [u8] {
     if matches!((N, frame.format()), (3, Format::Rgb8 | Format::Bgr8) | (1, Format::Gray8)) {
         return frame.row(y);
@@ -483,17 +561,17 @@ fn components<'r, const N: usize>(frame: &Frame<'r>, y: u32, scratch: &'r mut [u
     out
 }
 
-/// Normalizes rows of bytes into the tensor.
+/// Normalizes rows of bytes and writes them into the tensor.
 struct Writer<'a> {
     layout: Layout,
     tables: &'a [[f32; 256]],
     width: usize,
-    /// Whether the first and the last of three components change places.
+    /// Whether the first and the last of three bytes have to change places.
     swap: bool,
 }
 
 impl Writer<'_> {
-    /// Writes row `y` from pixels of `N` bytes.
+    /// Writes row `y` of the tensor from pixels of `N` bytes each.
     fn write<const N: usize>(&self, y: usize, row: &[u8], out: &mut [f32]) {
         let channels = self.tables.len();
         let component = |channel: usize| match (N, self.swap) {

@@ -1,13 +1,13 @@
-//! Sample inputs with their labels: IDX files, lists of image files, tables of tensors.
+//! Sample inputs with their labels, from IDX files, lists of image files, or tables of tensors.
 //!
-//! | source | sample | its name | held in memory |
+//! | source | sample | name of a sample | held in memory |
 //! | --- | --- | --- | --- |
-//! | IDX file, plain or gzip | GRAY8 (`idx3`) or RGB8 (`idx4`) | `train-images-idx3-ubyte#17` | all of it |
-//! | CSV list of image files | GRAY8 where the file is grey, else RGB8 | the file as it is listed | the list |
-//! | CSV table of tensors | floats | `rows#17` | all of it |
-//! | image files named one by one | as in a list | the file as it was named | the names |
+//! | IDX file, plain or gzip | GRAY8 (`idx3`) or RGB8 (`idx4`) | `train-images-idx3-ubyte#17` | the whole file |
+//! | CSV list of image files | GRAY8 where the file is grey, else RGB8 | the file's name as the list has it | the list |
+//! | CSV table of tensors | floats | `rows#17` | the whole table |
+//! | image files named one by one | as in a list | the file's name as it was given | the names |
 //!
-//! Names count from 0 and stay the same from run to run, so that a profile can be resumed by them.
+//! Numbers in names count from 0. Names are the same in every run, so a profile that was interrupted can be resumed by them.
 #![forbid(unsafe_code)]
 
 mod files;
@@ -21,10 +21,27 @@ use trt_select_cuda::Format;
 use crate::bundle::{Bundle, FILE_NAME, SampleSource};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Most bytes that an IDX file or table may take once it is unpacked.
+/// The largest number of bytes that an IDX file or a table may take once it is unpacked.
 pub const MAX_BYTES: u64 = 1 << 30;
 
-/// Labelled or unlabelled inputs, read one at a time.
+/// Labelled or unlabelled inputs, which are loaded one at a time.
+///
+/// ```
+/// use trt_select::bundle::SampleSource;
+/// use trt_select::samples::{Buffer, Sample, Samples};
+///
+/// let dir = tempfile::tempdir()?;
+/// let table = dir.path().join("rows.csv");
+/// std::fs::write(&table, "label,v0,v1\n1,0.5,-2\n0,3,4\n")?;
+/// let samples = Samples::open(&SampleSource::Table { table })?;
+/// assert_eq!((samples.len(), samples.label(0)), (2, Some(1)));
+/// assert_eq!(samples.name(1), "rows#1");
+///
+/// let mut buffer = Buffer::new();
+/// samples.load(1, &mut buffer)?;
+/// assert_eq!(buffer.sample(), Sample::Tensor(&[3.0, 4.0]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Samples {
     inputs: Inputs,
@@ -37,12 +54,12 @@ enum Inputs {
     Table(table::Table),
 }
 
-/// Where a sample is loaded to. Its memory is used again for the next sample.
+/// The memory that a sample is loaded into. The next sample uses the same memory again.
 #[derive(Debug, Default)]
 pub struct Buffer {
     bytes: Vec<u8>,
     values: Vec<f32>,
-    /// Format, width and height of what is in `bytes`; without them the sample is what is in `values`.
+    /// Format, width and height of the image in `bytes`; `None` where the sample is the tensor in `values`.
     pixels: Option<(Format, u32, u32)>,
 }
 
@@ -50,7 +67,7 @@ pub struct Buffer {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Sample<'a> {
-    /// One plane of pixels, row after row without gaps.
+    /// An image in one plane, whose rows follow each other without gaps.
     Image {
         /// [`Format::Gray8`] or [`Format::Rgb8`].
         format: Format,
@@ -58,12 +75,12 @@ pub enum Sample<'a> {
         width_px: u32,
         /// Height in pixels, at least 1.
         height_px: u32,
-        /// Bytes from one row to the next.
+        /// Number of bytes from the start of one row to the start of the next.
         stride_bytes: usize,
         /// The pixels.
         bytes: &'a [u8],
     },
-    /// The elements of a tensor, all finite.
+    /// The elements of a tensor, all of them finite.
     Tensor(&'a [f32]),
 }
 
@@ -73,7 +90,7 @@ impl Buffer {
         Buffer::default()
     }
 
-    /// What the last [`Samples::load`] put here; an empty tensor before the first one and after one that failed.
+    /// What the last [`Samples::load`] put here. It is an empty tensor before the first load and after one that failed.
     pub fn sample(&self) -> Sample<'_> {
         match self.pixels {
             Some((format, width_px, height_px)) => {
@@ -92,11 +109,22 @@ impl Buffer {
 }
 
 impl Samples {
-    /// Opens samples: reads an IDX file or a table whole, and of image files the list, each of which must be there.
+    /// Opens the samples of a source. An IDX file or a table is read as a whole. Of image files only the list is read, and each file that
+    /// it names must exist.
+    ///
+    /// ```
+    /// use trt_select::bundle::SampleSource;
+    /// use trt_select::error::ErrorKind;
+    /// use trt_select::samples::Samples;
+    ///
+    /// let missing = SampleSource::Files { files: vec!["nowhere.png".into()] };
+    /// assert_eq!(Samples::open(&missing).unwrap_err().kind(), ErrorKind::Io);
+    /// assert_eq!(Samples::open(&SampleSource::Files { files: vec![] }).unwrap_err().kind(), ErrorKind::Usage);
+    /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] for files that are missing or cannot be read, [`ErrorKind::Data`] for what is in them,
-    /// [`ErrorKind::Usage`] for a source without samples.
+    /// [`ErrorKind::Io`] if a file is missing or cannot be read, [`ErrorKind::Data`] if a file's content is not what it must be,
+    /// [`ErrorKind::Usage`] if the source has no samples.
     pub fn open(source: &SampleSource) -> Result<Samples> {
         let inputs = match source {
             SampleSource::Idx { images, labels } => Inputs::Idx(idx::Idx::read(images, labels.as_deref())?),
@@ -107,11 +135,11 @@ impl Samples {
         Ok(Samples { inputs })
     }
 
-    /// Opens the samples that a bundle names, and holds them against its class names and the shape of its input.
+    /// Opens the samples that a bundle names, and checks that their labels fit its class names and their sizes the shape of its input.
     ///
     /// # Errors
-    /// As [`Samples::open`], [`Samples::check_classes`] and [`Samples::check_len`]; [`ErrorKind::Usage`] if the bundle
-    /// names none.
+    /// The errors of [`Samples::open`], [`Samples::check_classes`] and [`Samples::check_len`]; [`ErrorKind::Usage`] if the bundle names no
+    /// samples.
     pub fn of_bundle(bundle: &Bundle) -> Result<Samples> {
         let Some(source) = &bundle.samples else {
             let object = bundle.dir.join(FILE_NAME).display().to_string();
@@ -128,7 +156,7 @@ impl Samples {
         Ok(samples)
     }
 
-    /// How many there are; at least 1.
+    /// Number of samples, which is at least 1.
     pub fn len(&self) -> usize {
         match &self.inputs {
             Inputs::Idx(idx) => idx.len(),
@@ -137,12 +165,12 @@ impl Samples {
         }
     }
 
-    /// Whether there are none. There always are some.
+    /// Always false, since there is at least one sample.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The name of sample `i`, the same from run to run and unique, but for files that were named twice.
+    /// The name of sample `i`. It is the same in every run, and no other sample has it unless a file was named twice.
     ///
     /// # Panics
     /// If there is no such sample.
@@ -154,7 +182,7 @@ impl Samples {
         }
     }
 
-    /// The class of sample `i`, where it is known.
+    /// The class of sample `i`; `None` where it is not known.
     ///
     /// # Panics
     /// If there is no such sample.
@@ -166,17 +194,17 @@ impl Samples {
         }
     }
 
-    /// How many have a label.
+    /// Number of samples whose class is known.
     pub fn labelled(&self) -> usize {
         (0..self.len()).filter(|&i| self.label(i).is_some()).count()
     }
 
-    /// Puts sample `i` into the buffer. A file that is not grey comes as RGB8, 16-bit files are scaled to 8, alpha is
-    /// dropped, and the orientation in a photograph's EXIF data is not applied.
+    /// Loads sample `i` into the buffer. An image file that is not grey is loaded as RGB8. 16-bit values are scaled to 8 bits, alpha is
+    /// dropped, and the orientation that a photograph's EXIF data may give is ignored.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] or [`ErrorKind::Data`] for an image file that cannot be read or decoded; the buffer is then
-    /// empty. Other sources were read when they were opened, and do not fail.
+    /// [`ErrorKind::Io`] or [`ErrorKind::Data`] if an image file cannot be read or decoded; the buffer is then empty. Samples of the other
+    /// sources were read when they were opened, so loading them does not fail.
     ///
     /// # Panics
     /// If there is no such sample.
@@ -190,10 +218,24 @@ impl Samples {
         Ok(())
     }
 
-    /// Holds the labels against the number of classes.
+    /// Checks that every label is a class, that is, below the number of classes.
+    ///
+    /// ```
+    /// use trt_select::bundle::SampleSource;
+    /// use trt_select::samples::Samples;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let table = dir.path().join("rows.csv");
+    /// std::fs::write(&table, "label,v0\n0,0.5\n2,0.25\n")?;
+    /// let samples = Samples::open(&SampleSource::Table { table })?;
+    /// assert!(samples.check_classes(3).is_ok());
+    /// // With two classes, the label 2 in line 3 is too large.
+    /// assert!(samples.check_classes(2).unwrap_err().to_string().contains("rows.csv:3"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Data`], naming the first label that no class has.
+    /// [`ErrorKind::Data`], which names the first label that is too large.
     pub fn check_classes(&self, classes: usize) -> Result<()> {
         for i in 0..self.len() {
             if let Some(label) = self.label(i).filter(|&label| label as usize >= classes) {
@@ -210,7 +252,7 @@ impl Samples {
         Ok(())
     }
 
-    /// Holds tensors against the number of elements of the input they are for. Images pass: they are resized.
+    /// Checks that tensors have as many elements as the input that they are for. Images always pass, since they are resized.
     ///
     /// # Errors
     /// [`ErrorKind::Data`] if the numbers differ.
@@ -228,7 +270,7 @@ impl Samples {
     }
 }
 
-/// The error of something in a file.
+/// The error of something in a file that is not what it must be.
 fn data(
     object: impl std::fmt::Display,
     expected: impl std::fmt::Display,
@@ -243,7 +285,7 @@ fn unreadable(path: &Path, e: &std::io::Error) -> Error {
     Error::expected(ErrorKind::Io, path.display(), "a readable file", e, "check the path and the file's permissions")
 }
 
-/// A class number in the row at a byte of a CSV file; nothing means that it is not known.
+/// The class number in a row, which begins at byte `byte` of a CSV file; `None` where the field is empty.
 fn parse_label(path: &Path, byte: u64, text: &str) -> Result<Option<u32>> {
     if text.is_empty() {
         return Ok(None);
@@ -254,8 +296,8 @@ fn parse_label(path: &Path, byte: u64, text: &str) -> Result<Option<u32>> {
     })
 }
 
-/// `path:line` of the row that begins at a byte of a CSV file, as its reader counts. The file is read again, so this is
-/// for errors; the reader's own line is not used, since it counts neither empty lines before a row nor all of `\r\n`.
+/// `path:line` of the row that begins at this byte of a CSV file. The CSV reader's own line numbers cannot be used, since they leave
+/// out empty lines before a row and count `\r\n` wrongly. The file is read again for this, so call it for errors only.
 fn csv_place(path: &Path, byte: u64) -> String {
     let Ok(text) = std::fs::read(path) else { return path.display().to_string() };
     let byte = usize::try_from(byte).map_or(text.len(), |byte| byte.min(text.len()));
@@ -265,7 +307,7 @@ fn csv_place(path: &Path, byte: u64) -> String {
     format!("{}:{line}", path.display())
 }
 
-/// The error of a CSV reader.
+/// An error of the CSV reader, as one of ours.
 fn csv_error(path: &Path, e: csv::Error) -> Error {
     let object = match e.position() {
         Some(position) => csv_place(path, position.byte()),

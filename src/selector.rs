@@ -90,10 +90,10 @@ enum State {
 ///
 /// // Two networks of four inputs and two classes; these do nothing, and always give the same logits.
 /// let tensor = |name: &str, n| TensorInfo { name: name.into(), data_type: DataType::F32, shape: vec![1, n] };
-/// let network = |name: &str, logits: [f32; 2]| {
+/// let network = |name: &str, logits: [f32; 2]| -> trt_select::Result<Candidate> {
 ///     let mut engine = NullEngine::new(vec![tensor("input", 4)], vec![tensor("logits", 2)])?;
 ///     engine.set_output(0, &logits);
-///     Candidate::new(name, Box::new(engine), None, Scores::Logits, None, None).map_err(Into::into)
+///     Candidate::new(name, Box::new(engine), None, Scores::Logits, None, None)
 /// };
 /// let candidates = vec![network("small", [0.1, 0.0])?, network("large", [0.0, 5.0])?];
 ///
@@ -108,7 +108,7 @@ enum State {
 ///     Node::answer(large),
 ///     Node::answer(small),
 /// ];
-/// let trained_for = TrainedFor { costs_ns: vec![1e5, 9e5], ..TrainedFor::default() };
+/// let trained_for = TrainedFor::of_costs(vec![1e5, 9e5]);
 /// let premodel = Premodel::new(names, 2, signals, nodes, vec![large, small], vec![], trained_for)?;
 ///
 /// let mut selector = Selector::new(candidates, premodel)?;

@@ -1,44 +1,45 @@
-//! Where an input's time goes: its stages, and the stopwatch that measures them.
+//! The stages of an input with their times, and the stopwatch that measures them.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
 use crate::clock::{Clock, Moment};
 
-/// Time spent per stage on one input, in nanoseconds. Stages that happened more than once are summed.
+/// Time spent in each stage of one input, in nanoseconds. If a stage happened more than once, its times are added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StageTimes {
-    /// Image features.
+    /// Computing the image features.
     pub features_ns: u64,
-    /// Walking the program. A program that runs a network before it tests anything is not timed on the way there.
+    /// Walking the program. If a program runs a network before it makes any test, the walk to that first run is not measured.
     pub decide_ns: u64,
-    /// From frame to the networks' tensors.
+    /// Making the networks' tensors from the frame.
     pub preprocess_ns: u64,
-    /// The networks and their signals; copying an input that is a tensor already.
+    /// Running the networks and computing their signals; also copying an input that is a tensor already.
     pub compute_ns: u64,
-    /// From submit to the outcome, the caller's own time between polls included.
+    /// From submit to the outcome. The time that the caller spends between polls is part of it.
     pub total_ns: u64,
-    /// What the device's clock says, where the engine is on a device and was asked for it.
+    /// The times by the device's clock, if the networks run on a device and this was asked for.
     pub device: DeviceTimes,
 }
 
-/// Times by the device's clock, in nanoseconds; all 0 where no device works or [`GpuConfig::timing`](crate::GpuConfig::timing) is off.
+/// Times by the device's clock, in nanoseconds. All are 0 where there is no device or [`GpuConfig::timing`](crate::GpuConfig::timing) is
+/// off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeviceTimes {
-    /// Copy of the frame to the device (H2D).
+    /// Copying the frame to the device (H2D).
     pub upload_ns: u64,
-    /// Feature kernels.
+    /// Running the feature kernels.
     pub features_ns: u64,
-    /// Host time to enqueue the candidates' work.
+    /// Time that the host took to enqueue the candidates' work.
     pub enqueue_ns: u64,
-    /// The candidates' work: preprocessing, network, signals. Results are written to host memory by the last kernel, so
-    /// that there is no copy back (D2H) beside it.
+    /// The candidates' work: preprocessing, network and signals. The last kernel writes the results into host memory, so there is no copy
+    /// back (D2H).
     pub compute_ns: u64,
 }
 
 impl DeviceTimes {
-    /// The device's own time: copy, features and compute.
+    /// The device's own time: the copy, the features and the candidates' work.
     pub fn total_ns(&self) -> u64 {
         self.upload_ns + self.features_ns + self.compute_ns
     }
@@ -49,7 +50,7 @@ impl DeviceTimes {
 pub(crate) struct Stopwatch {
     clock: Clock,
     started: Moment,
-    /// When the stage under way began.
+    /// When the present stage began.
     lap: Moment,
     pub(crate) times: StageTimes,
 }
@@ -65,7 +66,7 @@ impl Stopwatch {
         self.clock
     }
 
-    /// An input begins.
+    /// Begins an input.
     #[inline]
     pub(crate) fn start(&mut self) {
         self.started = self.clock.now();
@@ -73,7 +74,7 @@ impl Stopwatch {
         self.times = StageTimes::default();
     }
 
-    /// What happened since the last lap is no stage of the input.
+    /// Begins a stage now. The time since the last reading belongs to no stage of the input.
     #[inline]
     pub(crate) fn skip(&mut self) {
         self.lap = self.clock.now();
@@ -107,13 +108,13 @@ impl Stopwatch {
         self.times.compute_ns += self.lap();
     }
 
-    /// A device's work was enqueued, which is a part of the stage of computing.
+    /// Adds the time since the last reading as that of enqueuing a device's work, which is part of the compute stage.
     #[cfg(feature = "tensorrt")]
     pub(crate) fn enqueued(&mut self) {
         self.times.device.enqueue_ns += self.clock.ns_between(self.lap, self.clock.now());
     }
 
-    /// The input is over: its last stage ended with the last lap.
+    /// Ends the input. Its last stage ended with the last reading of the clock.
     #[inline]
     pub(crate) fn stop(&mut self) {
         self.times.total_ns = self.clock.ns_between(self.started, self.lap);

@@ -11,7 +11,7 @@ mod common;
 
 use common::{averaging, cascade, null_candidates};
 use trt_select::features::{self, FEATURE_COUNT, Features, Groups, Workspace};
-use trt_select::preprocess::{Filter, Preprocess, PreprocessConfig, Resize};
+use trt_select::preprocess::{Filter, Preprocess, PreprocessConfig};
 use trt_select::{Frame, Selector};
 use trt_select_cuda::Format;
 
@@ -80,19 +80,12 @@ fn nothing_is_allocated_after_warm_up() {
     counts_none("features, 33x21 bgr8", many / 10, || compute(&colour));
     counts_none("features, 64x63 nv12", many / 10, || compute(&yuv));
 
-    let mut same = Preprocess::new(PreprocessConfig {
-        channels: 1,
-        mean: vec![0.13],
-        std: vec![0.3],
-        resize: Resize::Stretch,
-        ..PreprocessConfig::imagenet(28, 28)
-    })
-    .unwrap();
+    let mut same = Preprocess::new(PreprocessConfig::new(28, 28, 1).normalize(vec![0.13], vec![0.3])).unwrap();
     let mut out = vec![0.0; same.config().output_len()];
     counts_none("preprocess, same size", many, || same.run(black_box(&grey), &mut out).unwrap());
 
     for filter in [Filter::Bicubic, Filter::Bilinear] {
-        let mut resizing = Preprocess::new(PreprocessConfig { filter, ..PreprocessConfig::imagenet(24, 24) }).unwrap();
+        let mut resizing = Preprocess::new(PreprocessConfig::imagenet(24, 24).filter(filter)).unwrap();
         let mut out = vec![0.0; resizing.config().output_len()];
         for frame in [&grey, &colour, &yuv] {
             let name = format!("preprocess, {filter:?} resize from {}", frame.format().name());

@@ -1,5 +1,5 @@
-//! A selector of the premodel that was compiled in says what one of another premodel of the same meaning says. Where the
-//! library was built without `TRT_SELECT_PREMODEL`, nothing is compiled in, and only that is looked at.
+//! A selector whose premodel was compiled into the library gives the same answers as one with another premodel of the same meaning, which
+//! is walked. If the library was built without `TRT_SELECT_PREMODEL`, nothing is compiled in, and the test checks only that.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn the_compiled_in_program_answers_as_the_walk_does() {
         println!("skipped: the library was not built with TRT_SELECT_PREMODEL=tests/baked.json");
         return;
     }
-    // The same program, one node longer in the array: its numbers differ, so it is walked.
+    // This premodel has the same meaning, but its array has one node more. Its hash differs, so it is walked.
     let walked = cascade(true);
     let logits = |run: u64| if run.is_multiple_of(3) { [0.1, 0.0] } else { [4.0, 0.0] };
     let ((a, runs_a), (b, runs_b)) = (null_candidates(0, logits), null_candidates(0, logits));

@@ -1,4 +1,5 @@
-//! `trt-select build`, from outside: usage, and with a real TensorRT at hand real plans for a GPU that is not here.
+//! Tests `trt-select build` as a program: wrong usage, and where a real TensorRT is installed, real plans for a GPU that this machine
+//! need not have.
 #![cfg(feature = "cli")]
 
 #[cfg(feature = "tensorrt")]
@@ -22,13 +23,13 @@ fn fashion(file: &str) -> String {
     format!("{ROOT}/plans/fashion/{file}")
 }
 
-/// Expects one line of error with these parts, the exit code, and nothing on stdout. Beside it only notices may stand.
+/// Expects the exit code, one line of error with all of these parts, and nothing on stdout. Only notices may stand beside the error.
 #[track_caller]
 fn refused(out: &Output, code: i32, parts: &[&str]) {
     let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert_eq!(out.status.code(), Some(code), "{stderr}");
     assert!(stdout.is_empty(), "{stdout}");
-    // TensorRT's own messages go to the log.
+    // TensorRT's own messages go to the log, which is stderr too; these lines are not counted.
     let noise = |l: &&str| ["Builder: ", "[WARN", "[ERROR", " "].iter().any(|start| l.starts_with(start));
     let lines: Vec<&str> = stderr.lines().filter(|l| !noise(l)).collect();
     assert!(lines.len() == 1 && lines[0].starts_with("trt-select: "), "{stderr}");
@@ -86,7 +87,7 @@ fn a_build_without_tensorrt_says_how_to_have_one() {
     assert!(!Path::new("x.plan").exists());
 }
 
-/// `plans/make-fp16.py` with a Python that has what it needs, or the reason why not.
+/// Runs `plans/make-fp16.py`. The error says why it cannot run, for example because no Python has what it needs.
 fn make_fp16(model: &Path, half: &Path) -> Result<(), String> {
     let python = std::env::var("TRT_SELECT_PYTHON").unwrap_or_else(|_| "python3".into());
     let has = Command::new(&python).args(["-c", "import numpy, onnx, onnxconverter_common, onnxruntime"]).output();
@@ -132,8 +133,8 @@ mod with_tensorrt {
 
     const NAMES: [&str; 4] = ["nano", "tiny", "small", "large"];
 
-    /// A TensorRT-RTX that builds plans without a GPU: what `TRT_SELECT_LIBNVINFER` names, or what
-    /// `engines/get-tensorrt.sh` brought.
+    /// A TensorRT-RTX that can build plans without a GPU: the library that `TRT_SELECT_LIBNVINFER` names, or the one that
+    /// `engines/get-tensorrt.sh` has downloaded.
     fn library() -> Result<PathBuf, String> {
         if lines().is_empty() {
             return Err("built without TensorRT's headers (engines/get-tensorrt.sh brings some)".into());
@@ -149,7 +150,7 @@ mod with_tensorrt {
         }
     }
 
-    /// The library, or a line that says why there is none.
+    /// The library; where there is none, the test prints the reason and ends.
     macro_rules! library_or_skip {
         () => {
             match library() {
@@ -177,7 +178,7 @@ mod with_tensorrt {
     fn bundle() -> TempDir {
         let dir = tempfile::tempdir().unwrap();
         let text = fs::read_to_string(fashion("bundle.toml")).unwrap();
-        // Without what building does not read; and one candidate's plan is left to the rule.
+        // The copy leaves out what `build` does not read. One candidate has no `plan`, so its plan's place follows from its name.
         let drop_key = |line: &&str| {
             let key = line.split(" =").next().unwrap_or_default();
             !["premodel", "labels", "images"].contains(&key) && *line != "[samples]" && *line != "plan = \"tiny.plan\""
@@ -226,24 +227,25 @@ mod with_tensorrt {
             assert_eq!(sidecar.onnx, format!("{name}.onnx"));
             assert_eq!(sidecar.onnx_sha256, sha256_of_file(&dir.path().join(&sidecar.onnx)).unwrap());
         }
-        // Nothing but models, plans, sidecars and the bundle's text is there.
+        // The folder holds only models, plans, sidecars and the bundle's text.
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 13);
 
-        // Opening them needs a driver, and says so where there is none.
+        // Opening plans needs a driver; where there is none, the error says so.
         if trt_select::cuda::driver::Driver::load().is_err() {
             refused(&run(&library, &["memory", folder, "--engine", "tensorrt"]), 1, &["NVIDIA driver", "libcuda.so.1"]);
         }
 
-        // The second run builds nothing and touches nothing.
+        // The second run finds everything up to date: it builds nothing and touches no file.
         let at = |name: &str| dir.path().join(name);
         let times = NAMES.map(|name| changed(&at(&format!("{name}.plan"))));
         let json = |more: &[&str]| states(&ok(&library, &[&build[..], &["--json"], more].concat()));
         assert_eq!(json(&[]), expected(&NAMES, "up to date"));
         assert_eq!(NAMES.map(|name| changed(&at(&format!("{name}.plan")))), times);
 
-        // A changed model, another GPU, a damaged plan, a damaged or missing sidecar: each is built again, and only that.
+        // A changed model, another GPU, a damaged plan, a damaged sidecar, a missing sidecar: each time only that candidate's plan is
+        // built again.
         let mut model = fs::read(at("tiny.onnx")).unwrap();
-        // Field 6 of a model is its doc string: three bytes more, and the same network.
+        // Field 6 of an ONNX model is its doc string. These three bytes add one, and the network stays the same.
         model.extend(*b"\x32\x01x");
         fs::write(at("tiny.onnx"), model).unwrap();
         let rebuilt = |name: &str| {
@@ -266,14 +268,14 @@ mod with_tensorrt {
             states
         });
 
-        // A plan without a sidecar is somebody else's.
+        // A plan without a sidecar may have been made by somebody else, so it is kept.
         fs::remove_file(at("small.plan.json")).unwrap();
         let before = fs::read(at("small.plan")).unwrap();
         let kept = json(&["--only", "small"]);
         assert_eq!(kept, expected(&["small"], "kept"));
         assert_eq!(fs::read(at("small.plan")).unwrap(), before);
         assert_eq!(json(&["--only", "small", "--force"]), expected(&["small"], "built"));
-        // And what is no plan is not replaced at all.
+        // A file that is not a plan is not replaced, even with --force.
         fs::remove_file(at("small.plan.json")).unwrap();
         fs::write(at("small.plan"), "precious").unwrap();
         refused(&run(&library, &[&build[..], &["--force"]].concat()), 1, &["small.plan", "got another file"]);
@@ -290,7 +292,7 @@ mod with_tensorrt {
         assert!(text.starts_with("n.plan built: ") && text.contains("for sm_89, fp32"), "{text}");
         assert_eq!(Sidecar::read(&plan).unwrap().unwrap().compute_capabilities, [(8, 9)]);
 
-        // Failures leave what was there.
+        // A build that fails leaves the old files as they were.
         let before = fs::read(&plan).unwrap();
         let no_model = dir.path().join("text.onnx");
         fs::write(&no_model, "no model").unwrap();
@@ -306,16 +308,16 @@ mod with_tensorrt {
             refused(&run(&library, &["build", model, "-o", place, "--target", "sm_80"]), 1, &[part]);
             assert_eq!(fs::read(&plan).unwrap(), before);
         }
-        // A GPU that the library does not build for, and the GPU that is not here.
+        // First a GPU that the library cannot build for, then `native` without a GPU.
         refused(&run(&library, &["build", &model, "-o", place, "--target", "sm_53"]), 1, &["nano.onnx"]);
         if !Path::new("/dev/nvidia0").exists() {
             refused(&run(&library, &["build", &model, "-o", place]), 1, &["an NVIDIA GPU, got none", "--target sm_80"]);
         }
-        // Half precision is the model's here.
+        // In this library, the model itself says where it computes in half precision.
         refused(
             &run(&library, &["build", &model, "-o", place, "--target", "sm_80", "--fp16"]),
             1,
-            // The remedy is what works below.
+            // The remedy must name the way that is shown to work below.
             &["plans/make-fp16.py", "with --fp16", "precision = \"fp16\""],
         );
         assert_eq!(fs::read(&plan).unwrap(), before);
@@ -331,7 +333,7 @@ mod with_tensorrt {
         assert!(text.contains("for sm_80, fp16"), "{text}");
     }
 
-    /// What `plan.rs` knows of headers, held against real plans; and then all the damage, done to one of them.
+    /// Holds what `plan.rs` knows of headers against real plans, and then damages one of them in every way.
     #[test]
     fn real_plans_have_the_headers_that_we_know_and_damage_is_found() {
         let library = library_or_skip!();
@@ -368,7 +370,7 @@ mod with_tensorrt {
         }
         let beside = dir.path().join("n.plan.json");
         let text = fs::read(&beside).unwrap();
-        // Steps that have no common factor with the lengths reach other bytes each time.
+        // The step has no factor in common with the lengths, so each round reaches other bytes.
         for i in 0..1_000 {
             let (file, bytes, at) = match i % 3 {
                 0 => (&path, &whole, i / 3 % 112),
@@ -408,7 +410,7 @@ mod with_tensorrt {
         refused(&run(&library, &["build", folder, "--only", "huge"]), 2, &["--only", "nano, tiny", "huge"]);
     }
 
-    /// All files of a folder, to see that none was touched.
+    /// All files of a folder with their content, to see later that none was touched.
     fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<_> = paths.map(|path| (path.clone(), fs::read(&path).unwrap_or_default())).collect();
@@ -416,7 +418,7 @@ mod with_tensorrt {
         files
     }
 
-    /// Expects a refusal that leaves the folder as it is.
+    /// Expects that the command is refused and leaves the folder as it is.
     #[track_caller]
     fn untouched(library: &Path, args: &[&str], dir: &Path, code: i32, parts: &[&str]) {
         let before = files(dir);
@@ -438,7 +440,7 @@ mod with_tensorrt {
             untouched(&library, &args.each_ref().map(String::as_str), dir.path(), code, parts);
         };
 
-        // The model where the sidecar goes; also through a link.
+        // The model lies where the sidecar would go; then the same through a link.
         fs::copy(fashion("nano.onnx"), &beside).unwrap();
         refused_with(&beside, 2, &["w.plan.json", "another file than the model"]);
         #[cfg(unix)]
@@ -446,7 +448,7 @@ mod with_tensorrt {
             std::os::unix::fs::symlink(&beside, at("link.onnx")).unwrap();
             refused_with(&at("link.onnx"), 2, &["w.plan.json", "another file than the model"]);
         }
-        // Anything else there, with and without something where the plan goes.
+        // Any other file lies where the sidecar would go, with and without a file where the plan would go.
         let model = PathBuf::from(fashion("nano.onnx"));
         for junk in ["junk", "{\"classes\": [\"plan\"]}", "[1, 2]"] {
             fs::write(&beside, junk).unwrap();
@@ -462,7 +464,7 @@ mod with_tensorrt {
         refused_with(&model, 1, &["w.plan.json", "a folder"]);
         fs::remove_dir(&beside).unwrap();
 
-        // Ours may be replaced: whole, cut short, damaged, or with nothing in it.
+        // A sidecar that `build` wrote may be replaced: whole, cut short, damaged, or empty.
         let args = build(&model);
         let args = args.each_ref().map(String::as_str);
         ok(&library, &args);
@@ -479,7 +481,7 @@ mod with_tensorrt {
             ok(&library, &args);
             Sidecar::read(&plan).unwrap().unwrap().check_against(&PlanFile::open(&plan).unwrap()).unwrap();
         }
-        // And what stands beside a sidecar of ours without being a plan may not.
+        // A file beside a sidecar of ours that is not a plan may not be replaced.
         fs::write(&plan, "precious").unwrap();
         refused_with(&model, 1, &["w.plan", "a plan, or nothing"]);
     }
@@ -506,7 +508,7 @@ mod with_tensorrt {
         };
         with("labels = \"labels.json\"", "labels");
         is_refused(1, &["candidate nano", "labels.json", "the bundle's `labels`"]);
-        // It need not be there yet.
+        // The premodel's file need not exist yet.
         with("premodel = \"pre.json\"", "pre");
         is_refused(1, &["candidate nano", "pre.json", "the bundle's `premodel`"]);
         with("premodel = \"pre.json\"", "pre.json");
@@ -515,7 +517,7 @@ mod with_tensorrt {
         is_refused(1, &["candidate nano", "tiny.onnx", "the model of candidate tiny"]);
         with("", "bundle.toml");
         is_refused(1, &["candidate nano", "bundle.toml"]);
-        // One candidate's plan where another's sidecar goes, and one plan by two names.
+        // One candidate's plan would go where another's sidecar goes; then one plan is named twice, in two spellings.
         with("", "tiny.plan.json");
         is_refused(1, &["candidate tiny", "tiny.plan.json", "nano"]);
         fs::create_dir(at("sub")).unwrap();
@@ -523,7 +525,7 @@ mod with_tensorrt {
         is_refused(1, &["candidate tiny", "a plan of its own", "nano"]);
     }
 
-    /// An ONNX model as far as its weights tell: six numbers in half precision.
+    /// An ONNX model with nothing but its weights: six numbers in half precision.
     const HALF: &[u8] = b"\x08\x08\x3a\x08\x2a\x06\x08\x02\x08\x03\x10\x0a";
 
     #[test]
@@ -536,7 +538,7 @@ mod with_tensorrt {
         let build = ["build", folder, "--target", "sm_80"];
         let text = fs::read_to_string(at("bundle.toml")).unwrap();
         let large = fs::read(at("large.onnx")).unwrap();
-        // Always the last candidate: the others would be built by then.
+        // The damage is always done to the last candidate's model: the others would be built before the error is found.
         let with = |from: &str, to: &str| {
             let (head, tail) = text.split_at(text.find("name = \"large\"").unwrap());
             assert!(tail.contains(from));
@@ -584,7 +586,7 @@ mod with_tensorrt {
             }
         }
         assert!(!bundle.path().join("tiny.plan").exists());
-        // Without --json: a line for each that was built, and why the other was not.
+        // Without --json there is a line for each plan that was built, and the reason why the other one was not.
         let out = run(&library, &["build", folder, "--target", "sm_80", "--force"]);
         let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
         assert_eq!((out.status.code(), stdout.lines().count()), (Some(1), 3), "{stdout}{stderr}");

@@ -1,4 +1,4 @@
-//! The command line, from outside: real networks on real images, a kill half-way, and bad input.
+//! Tests the command line as a user runs it: real networks on real images, a kill in the middle, and bad input.
 #![cfg(all(feature = "cli", feature = "tract"))]
 
 #[path = "common/json_keys.rs"]
@@ -33,14 +33,14 @@ fn ok(args: &[&str]) -> String {
     String::from_utf8(out.stdout).expect("UTF-8")
 }
 
-/// Runs and expects one line of error, the exit code, and nothing on stdout.
+/// Runs the command and expects one line of error, this exit code, and nothing on stdout.
 #[track_caller]
 fn refused(args: &[&str], code: i32, parts: &[&str]) {
     let out = run(args);
     let stderr = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(code), "{args:?}: {stderr}");
     assert!(out.stdout.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&out.stdout));
-    // Beside the error, only notices may stand there: which engine was chosen, and warnings.
+    // Only notices may stand beside the error: which engine was chosen, and warnings.
     let lines: Vec<&str> = stderr.lines().filter(|l| !l.starts_with("Engine: ") && !l.starts_with("[WARN")).collect();
     assert!(lines.len() == 1 && lines[0].starts_with("trt-select: "), "{args:?}: {stderr}");
     for part in parts {
@@ -48,7 +48,7 @@ fn refused(args: &[&str], code: i32, parts: &[&str]) {
     }
 }
 
-/// A copy of the fashion bundle without its sample images, which are named by their place.
+/// A copy of the fashion bundle. The sample images are not copied; their paths lead to the original.
 fn copy_of_fashion() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(FASHION).unwrap() {
@@ -97,7 +97,7 @@ fn bench_prints_its_table_and_its_object() {
         .chain(["best_single", "reference_single", "adaptive", "random_mix", "oracle"].map(|k| &json[k]))
     {
         let (top1, mean) = (entry["top1"].as_f64(), entry["mean_ms"].as_f64().unwrap());
-        // A mix may not exist where adaptive is cheaper than the cheapest candidate; it is not, here.
+        // There may be no mix of candidates at the same cost if adaptive is cheaper than the cheapest candidate. Here it is not.
         assert!(top1.is_some_and(|t| (0.0..=1.0).contains(&t)) && mean > 0.0, "{entry}");
     }
     for key in ["min_ms", "median_ms", "p90_ms", "p95_ms", "p99_ms", "p99_9_ms", "max_ms"] {
@@ -124,7 +124,8 @@ fn bench_repeats_samples_and_goes_on_for_a_duration() {
 fn the_null_engine_runs_without_networks() {
     let json = json_keys::parse(&ok(&["bench", FASHION, "--engine", "null", "--iterations", "1000", "--json"]));
     assert!(json["engine"].as_str().unwrap().starts_with("null"));
-    // All zeros: every network answers class 0, about a tenth of the images, and takes next to no time.
+    // On the null engine every output is all zeros, so every network answers class 0, which is right for about a tenth of the images. It
+    // takes hardly any time.
     assert!((json["adaptive"]["top1"].as_f64().unwrap() - 0.1).abs() < 0.05);
     assert!(json["reference_single"]["median_ms"].as_f64().unwrap() < 0.02);
 }
@@ -132,7 +133,7 @@ fn the_null_engine_runs_without_networks() {
 #[test]
 fn run_says_who_answered_and_why() {
     let dir = tempfile::tempdir().unwrap();
-    // A plain bag-like blob is enough: what is asked for is the form, and the same answer in both forms.
+    // The image need not look like much: the test is about the form, and that both forms give the same answer.
     let pixels: Vec<u8> = (0..28 * 28)
         .map(|i| if (6..24).contains(&(i / 28)) && (4..24).contains(&(i % 28)) { 180 } else { 0 })
         .collect();
@@ -157,7 +158,7 @@ fn inspect_draws_the_program() {
     assert!(text.contains(json["premodel"]["program"].as_str().unwrap().lines().next().unwrap()));
 }
 
-/// The rows of a profile without the columns of times, in their order.
+/// The rows of a profile, in their order, without the columns of times.
 fn rows_without_times(path: &Path) -> Vec<Vec<String>> {
     let text = fs::read_to_string(path).unwrap();
     let mut lines = text.lines().filter(|l| !l.starts_with('#'));
@@ -195,14 +196,14 @@ fn a_killed_profile_goes_on_and_loses_nothing() {
         kills += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();
-        // As a kill in the middle of a write would leave it.
+        // The file is cut as a kill in the middle of a write would leave it.
         let text = fs::read(&killed).unwrap();
         fs::write(&killed, &text[..text.len().saturating_sub(7)]).unwrap();
     }
     assert!(kills >= 1, "at least one kill must come before the end");
     ok(&args);
     assert_eq!(rows_without_times(&killed), expected);
-    // Done already: nothing changes.
+    // The profile is complete already, so nothing changes.
     let before = fs::read(&killed).unwrap();
     ok(&args);
     assert_eq!(fs::read(&killed).unwrap(), before);
@@ -244,7 +245,7 @@ fn shards_and_jobs_make_the_same_rows() {
     let mut sorted = expected.clone();
     sorted.sort();
     assert_eq!(rows, sorted);
-    // And `train` reads what `cat` joined.
+    // `train` can read files that `cat` joined.
     let premodel = at("premodel.json");
     let json = json_keys::parse(&ok(&["train", path_str(&all), "-o", path_str(&premodel), "--json", "--folds", "3"]));
     assert_eq!(json["rows"], 90);
@@ -257,7 +258,7 @@ fn the_shipped_premodel_is_what_training_gives() {
     let out = dir.path().join("premodel.json");
     let profile = format!("{FASHION}/profile.csv");
     let readme = fs::read_to_string(format!("{FASHION}/README.md")).unwrap();
-    // The command in the bundle's README, so that the two cannot drift apart.
+    // This takes the command from the bundle's README, so that the README stays true.
     let line = readme
         .lines()
         .find(|l| l.contains("trt-select train plans/fashion/profile.csv"))
@@ -275,7 +276,7 @@ fn the_shipped_premodel_is_what_training_gives() {
 fn a_bundle_of_tensors_works_with_and_without_labels() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    // A network that answers what it is given: the largest of six numbers is its class.
+    // The network gives back its input, so its class is the largest of six numbers.
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/engines/tests/models/identity.onnx");
     for name in ["a.onnx", "b.onnx"] {
         fs::copy(model, at(name)).unwrap();
@@ -379,7 +380,7 @@ fn bad_bundles_are_refused_with_a_line() {
         fs::write(&onnx, &bytes[..keep]).unwrap();
         refused(&["bench", path_str(good.path())], 1, &["nano", "expected"]);
     }
-    // Nothing was written by a profile that could not start.
+    // A profile that could not start must not have written anything.
     let out = good.path().join("out.csv");
     refused(&["profile", path_str(good.path()), "-o", path_str(&out)], 1, &["nano"]);
     assert!(!out.exists());
@@ -450,7 +451,7 @@ fn bad_profiles_are_refused_with_a_line_and_write_nothing() {
     refused(&["train", path_str(&file), "--at-least", "93"], 2, &["best-single"]);
     refused(&["bench", FASHION, "--engine", "tensorflow"], 2, &["tensorflow", "expected one of"]);
     refused(&["profile", FASHION, "--shard", "4/4"], 2, &["i/n"]);
-    // A file that is no profile is not overwritten, whatever it ends with.
+    // A file that is not a profile is never overwritten, whatever it ends with.
     for precious in ["precious\n", "precious", "# trt-select profile of mine"] {
         fs::write(&file, precious).unwrap();
         let parts = ["p.csv", "expected a profile of these networks", "another file"];
@@ -485,7 +486,7 @@ fn outputs_spare_what_is_not_theirs() {
         ok(&["train", path_str(&profile), "-o", path_str(&link), "--at-most-ms", "1e6"]);
         assert!(fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
     }
-    // Another kind of row is not added to what is there.
+    // Rows of another kind are not added to a profile.
     let images = format!("{FASHION}/t10k-images-idx3-ubyte.gz");
     refused(&["profile", FASHION, "-o", path_str(&profile), "--images", &images], 1, &["p.csv", "another file"]);
 }

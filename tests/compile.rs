@@ -1,4 +1,5 @@
-//! `trt-select compile` from outside: what it writes, what it refuses, and that the code of a bundle's premodel answers.
+//! Tests `trt-select compile` as a program: what it writes, what it refuses, and that the code of a bundle's premodel gives the right
+//! answers.
 #![cfg(feature = "cli")]
 
 use std::fs;
@@ -34,7 +35,7 @@ fn the_file_asked_for_is_written_and_named() {
         let written: Vec<String> =
             others.iter().chain([&name]).map(|n| format!("{}\n", dir.path().join(n).display())).collect();
         assert_eq!(String::from_utf8_lossy(&out.stdout), written.concat());
-        // The same once more: the same bytes.
+        // Compiling once more gives the same bytes.
         compile(&[PREMODEL, "-o", path(&file)]);
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }

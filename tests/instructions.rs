@@ -1,10 +1,10 @@
-//! `benches/count-instructions --check` can fail. (CI runs the count itself.)
+//! `benches/count-instructions --check` really fails where it should. (CI runs the count itself.)
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// The checker of the counts can fail: counts that were changed on purpose.
+/// The check fails for recorded counts that were changed on purpose.
 #[test]
 fn instruction_counts_are_held_against_the_record() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

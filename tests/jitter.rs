@@ -1,4 +1,4 @@
-//! `bench --jitter` and the real-time options, from outside.
+//! Tests `bench --jitter` and the real-time options as a user runs them.
 #![cfg(feature = "cli")]
 
 #[path = "common/json_keys.rs"]
@@ -32,7 +32,7 @@ fn the_histogram_holds_every_run() {
     assert_eq!(rows.iter().map(|r| r["count"].as_u64().expect("a count")).sum::<u64>(), 20_000);
     let order = ["min_ns", "p50_ns", "p99_ns", "p99_9_ns", "p99_99_ns", "max_ns"].map(number);
     assert!(order[0] > 0 && order.is_sorted(), "{order:?}");
-    // The loop touches no memory for the first time, but the code of the last row may be paged in.
+    // The loop uses no memory for the first time, but the code that prints the last row may have to be paged in.
     assert!(number("minor_faults") < 20, "{json}");
     for key in ["major_faults", "voluntary_switches", "involuntary_switches"] {
         number(key);

@@ -1,10 +1,9 @@
-//! The CUDA kernels, compiled for the host, against the CPU implementation: bit for bit but where floats are rounded by
-//! a library (signals), and there within a stated tolerance.
+//! Compares the CUDA kernels, compiled for the host, with the CPU implementation: bit for bit, except where a library rounds floats
+//! (signals), and there within a stated tolerance.
 //!
-//! The kernels are built by `tests/doubles/build-host-kernels`; without a C++ compiler the tests are skipped.
-//! `TRT_SELECT_HOST_KERNELS` names a library that is built already (the sanitizers' test uses it), and
-//! `TRT_SELECT_KERNEL_CASES` the number of random cases (default 1000, and 10,000
-//! frames for the features).
+//! `tests/doubles/build-host-kernels` builds the kernels; without a C++ compiler the tests are skipped. `TRT_SELECT_HOST_KERNELS` names a
+//! library that has been built already (the sanitizers' test uses it), and `TRT_SELECT_KERNEL_CASES` gives the number of random cases
+//! (default 1,000, and 10,000 frames for the features).
 
 #[allow(dead_code, reason = "the features' tests use all of it")]
 #[path = "features/patterns.rs"]

@@ -1,4 +1,4 @@
-//! The premodel crate links into a program without the standard library, and works there.
+//! A program without the standard library can link the premodel crate and walk a program with it.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ fn a_program_without_std_links_and_answers() {
         .arg(root.join("tests/no_std/Cargo.toml"))
         .arg("--target-dir")
         .arg(&target)
-        // The C library is there for its start-up code alone.
+        // The C library is linked only for its start-up code.
         .env("RUSTFLAGS", "-C link-arg=-lc")
         .output()
         .expect("cargo starts");

@@ -1,4 +1,4 @@
-//! Preprocessing against Pillow. `tests/golden/make_pillow.py` makes the images.
+//! Compares preprocessing with Pillow. `tests/golden/make_pillow.py` makes the images that Pillow gives.
 
 use trt_select::Frame;
 use trt_select::preprocess::{Filter, Layout, Preprocess, PreprocessConfig, Resize};
@@ -7,7 +7,7 @@ use trt_select_cuda::Format;
 const WIDTH: u32 = 97;
 const HEIGHT: u32 = 61;
 
-/// Largest difference from Pillow, in steps of 8 bits. Resampling in integers as Pillow does leaves none.
+/// The largest difference from Pillow that is allowed, in steps of 8 bits. Both resample in the same integers, so there is none.
 const TOLERANCE: i32 = 0;
 
 fn golden(name: &str) -> Vec<u8> {
@@ -16,15 +16,7 @@ fn golden(name: &str) -> Vec<u8> {
 }
 
 fn run(frame: &Frame<'_>, width: u32, height: u32, channels: u32, resize: Resize, filter: Filter) -> Vec<u8> {
-    let config = PreprocessConfig {
-        channels,
-        resize,
-        filter,
-        mean: vec![0.0; channels as usize],
-        std: vec![1.0; channels as usize],
-        layout: Layout::Nhwc,
-        ..PreprocessConfig::imagenet(width, height)
-    };
+    let config = PreprocessConfig::new(width, height, channels).resize(resize).filter(filter).layout(Layout::Nhwc);
     let mut preprocess = Preprocess::new(config).unwrap();
     let mut out = vec![0.0; preprocess.config().output_len()];
     preprocess.run(frame, &mut out).unwrap();

@@ -1,4 +1,4 @@
-//! The selector's state machine, on engines without networks.
+//! Tests the selector's state machine on engines that run no networks.
 
 mod common;
 
@@ -50,7 +50,7 @@ fn poll_answers_while_an_engine_works() {
     let (candidates, counters) = null_candidates(3, |_| [0.2, 0.0]);
     let mut selector = Selector::new(candidates, cascade(false)).unwrap();
     let mut flight = selector.submit(frame()).unwrap();
-    // Three polls of each candidate answer "not yet", and the one that starts it does too.
+    // For each candidate, the poll that starts it and three more answer "not yet".
     for poll in 0..8 {
         assert_eq!(flight.poll().unwrap(), None, "poll {poll}");
         let expected = if poll < 4 { [1, 0] } else { [1, 1] };
@@ -99,7 +99,7 @@ fn a_failure_is_answered_by_the_most_capable_that_works() {
         assert_eq!((outcome.class, outcome.answer), (1, Answer::Candidate(LARGE)));
         assert_eq!((outcome.failed, outcome.ran), (Mask::of(SMALL), Mask::of(LARGE)));
         assert!(selector.failure().unwrap().message().contains("got a fault"));
-        // The next input starts afresh, and the candidate works again (all zeros: unsure, so the large one runs).
+        // The next input starts afresh, and the candidate works again. All its logits are 0, so it is unsure and the large one runs.
         let next = selector.infer(frame()).unwrap();
         assert_eq!((next.failed, next.ran), (Mask::EMPTY, Mask(3)));
         assert!(selector.failure().is_none());
@@ -160,7 +160,7 @@ fn own_signals_are_set_by_slot() {
 #[test]
 fn averages_agreement_and_risk() {
     let signals = vec![Signal::Agreement(SMALL, LARGE), Signal::Candidate(SMALL, CandidateSignal::Risk)];
-    // Where they agree, or the small one's class is risky: the average; else the large one.
+    // Where the two agree, or the small one's class is risky, the average answers; else the large one.
     let nodes = vec![
         Node::run(SMALL, 1),
         Node::run(LARGE, 2),
@@ -181,7 +181,7 @@ fn averages_agreement_and_risk() {
     };
     assert_eq!(answer([3.0, 0.0], [1.0, 0.0]).0, Answer::Candidate(SMALL), "they agree");
     assert_eq!(answer([3.0, 0.0], [0.0, 1.0]).0, Answer::Candidate(LARGE), "class 0 of the small one is safe");
-    // Class 1 is risky. p(small) = 0.953, p(large) = 0.269 for class 1: on average 0.611.
+    // Class 1 is risky. Its probability is 0.953 for the small one and 0.269 for the large one, and 0.611 on average.
     let (who, class, p) = answer([0.0, 3.0], [1.0, 0.0]);
     assert_eq!((who, class), (Answer::Average(Mask(3)), 1));
     assert!((p[1] - 0.610_758).abs() < 1e-5, "{p:?}");
@@ -232,7 +232,7 @@ fn what_does_not_fit_is_refused_at_open() {
     assert!(no_such.message().contains("an input named 'pixels'"), "{no_such}");
 }
 
-/// A small candidate that is never sure, and a large one; their polls, and how long the small one takes.
+/// A small candidate that is never sure, and a large one. `polls` says how many polls each needs, `takes` how long the small one runs.
 fn slow_cascade(polls: [u32; 2], takes: Duration) -> Selector {
     let (mut small, mut large) = (null_engine(), null_engine());
     small.set_function(move |_, outputs| {
@@ -249,8 +249,8 @@ fn slow_cascade(polls: [u32; 2], takes: Duration) -> Selector {
 fn past_its_deadline_an_input_is_answered_with_what_ran() {
     let pixels = [7_u8; 16];
     let frame = Frame::packed(Format::Gray8, 4, 4, 4, &pixels).unwrap();
-    // The deadline passes while the first candidate runs: the second is not started. Or while the second is at work: it is not
-    // waited for.
+    // In the first case the deadline passes while the first candidate runs, so the second one is not started. In the other case it
+    // passes while the second one runs, which is then not waited for.
     for (polls, takes, deadline) in [([0, 0], 5, 2_000), ([3, 2_000_000], 0, 300)] {
         let mut selector = slow_cascade(polls, Duration::from_millis(takes));
         let whole = selector.infer(frame).unwrap();
@@ -261,10 +261,10 @@ fn past_its_deadline_an_input_is_answered_with_what_ran() {
         assert_eq!((outcome.class, outcome.answer), (0, Answer::Candidate(SMALL)));
         assert_eq!((outcome.ran, outcome.failed.len()), (Mask::of(SMALL), 0));
         assert_eq!(selector.probabilities(), selector.probabilities_of(SMALL));
-        // What was left at work is waited for by the next input, which is answered in full.
+        // The next input waits for the run that was left behind, and is then answered in full.
         selector.set_deadline(None);
         assert_eq!(selector.infer(frame).unwrap().class, 1);
-        // Time enough changes nothing.
+        // A deadline with enough time changes nothing.
         selector.set_deadline(Some(Duration::from_secs(600)));
         let outcome = selector.infer(frame).unwrap();
         assert_eq!((outcome.class, outcome.late), (1, false));
@@ -281,7 +281,7 @@ fn past_its_deadline_with_nothing_run_an_input_fails() {
         let error = selector.infer(frame).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
         assert!(error.to_string().contains("expected") && error.to_string().contains("got"), "{error}");
-        // Nothing is in flight; a poll of the input says so once more.
+        // Nothing is in flight, and polling the input says so once more.
         {
             let mut flight = selector.submit(frame).unwrap();
             while matches!(flight.poll(), Ok(None)) {}
@@ -292,7 +292,7 @@ fn past_its_deadline_with_nothing_run_an_input_fails() {
     }
 }
 
-/// The average of probabilities at their temperatures, as the formula says it, from logits.
+/// The average of the candidates' probabilities at their temperatures, computed from logits by the formula.
 fn plain_average(members: &[([f32; 2], f64, f64)]) -> [f64; 2] {
     let mut sum = [0.0; 2];
     for (logits, weight, t) in members {
@@ -315,7 +315,7 @@ fn averages_are_of_calibrated_probabilities() {
         let weights = (round % 2 == 0).then(|| [random(), 0.0]).map(|[w, _]| [w, 1.0 - w]);
         let (wa, wb) = weights.map_or((0.5, 0.5), |[a, b]| (f64::from(a), f64::from(b)));
         let model = averaging(ta, tb, weights);
-        // Probabilities too: a network may give them itself, and those on a GPU arrive as such.
+        // Probabilities are tested too: some networks give them, and a GPU always does.
         let scores = if round % 5 == 0 { Scores::Probabilities } else { Scores::Logits };
         let candidate = |name: &str, logits: [f32; 2], polls: u32| {
             let mut engine = null_engine();
@@ -335,7 +335,7 @@ fn averages_are_of_calibrated_probabilities() {
         if (top(alone) - 0.75).abs() < 1e-5 || ((both[0] - both[1]).abs() - 0.125).abs() < 1e-5 {
             continue;
         }
-        // Twice: what was made for the input before must not stay.
+        // Each input is run twice, since an average of the input before must not stay.
         for _ in 0..2 {
             let outcome = selector.infer(Input::Tensor(&[0.5; 16])).unwrap();
             let (answer, expected) = if top(alone) > 0.75 {
@@ -359,7 +359,7 @@ fn averages_are_of_calibrated_probabilities() {
 
 #[test]
 fn averages_follow_each_run() {
-    // The small one says another thing each time: nothing of the run before may stay.
+    // The small candidate says something else each time. Nothing of the run before may stay.
     let (candidates, _) = null_candidates(2, |run| [0.3 * (run % 7) as f32, 0.0]);
     let mut selector = Selector::new(candidates, averaging(0.5, 2.0, Some([0.5, 0.5]))).unwrap();
     for run in 0..30_u32 {

@@ -1,4 +1,4 @@
-//! The `study` subcommand, from outside.
+//! Tests the `study` subcommand as a user runs it.
 #![cfg(all(feature = "cli", feature = "study"))]
 
 #[path = "common/json_keys.rs"]
@@ -25,7 +25,7 @@ fn ok(args: &[&str]) -> String {
     String::from_utf8(out.stdout).expect("UTF-8")
 }
 
-/// Runs and expects the exit code, one line of error that has the parts, and nothing on stdout.
+/// Runs the command and expects this exit code, one line of error with all of these parts, and nothing on stdout.
 #[track_caller]
 fn refused(args: &[&str], code: i32, parts: &[&str]) {
     let out = run(args);
@@ -35,7 +35,7 @@ fn refused(args: &[&str], code: i32, parts: &[&str]) {
     assert!(parts.iter().all(|part| stderr.contains(part)), "{args:?}: expected {parts:?} in: {stderr}");
 }
 
-/// 200 rows, two networks and one feature that tells which of them is right.
+/// Writes a profile of 200 rows with two networks, and a feature that tells which of them is right.
 fn profile(path: &Path) {
     let mut rows =
         String::from("input,feature.f,features.cost_ns,a.reward,a.cost_ns,a.top1,b.reward,b.cost_ns,b.top1\n");
@@ -63,7 +63,7 @@ fn a_profile_is_studied() {
     let selectors = json["selectors"].as_array().unwrap();
     let named = |name: &str| selectors.iter().find(|s| s["name"] == name).unwrap_or_else(|| panic!("{name}: {json}"));
     assert_eq!(named("a")["accuracy"]["mean"], 0.5);
-    // The feature tells all: the chain is right but at the border, in a tenth of the time less the half of the rows.
+    // The feature tells which network is right, so the chain is wrong only near the border between the two.
     assert!(named("chain knn.knn")["accuracy"]["mean"].as_f64().unwrap() > 0.97);
     assert!((named("oracle")["mean_ms"].as_f64().unwrap() - 5.0).abs() < 1e-9);
     // A folder with a profile.csv counts as a bundle that has been profiled.
@@ -83,7 +83,7 @@ fn a_bundle_is_profiled_first() {
         fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/engines/tests/models/identity.onnx"), dir.path().join(name))
             .unwrap();
     }
-    // No labels: the engine that runs no network knows one class only.
+    // The samples have no labels, since on the engine that runs no network there is only one class.
     let rows: String = (0..40).map(|i| format!("1,2,3,4,5,{i}\n")).collect();
     fs::write(dir.path().join("rows.csv"), format!("p,q,r,s,t,u\n{rows}")).unwrap();
     let out = dir.path().join("out");

@@ -1,5 +1,5 @@
-//! `profile` and its side file of the most probable classes, from outside: what is in it, and that no kill and no cut makes the two
-//! disagree. On the null engine, whose networks give every class the same probability.
+//! Tests as a user runs them `profile` and its side file of the most probable classes: what is in the file, and that neither a kill nor a
+//! cut makes the two files disagree. All runs are on the null engine, whose networks give every class the same probability.
 #![cfg(feature = "cli")]
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ fn ok(output: &Path, more: &[&str]) -> Output {
     out
 }
 
-/// Lines by input, without comments and headers; each input once.
+/// The lines of a file by their input, without comments and headers. Each input may occur only once.
 #[track_caller]
 fn lines(path: &Path) -> BTreeMap<String, String> {
     let text = fs::read_to_string(path).unwrap();
@@ -39,7 +39,7 @@ fn lines(path: &Path) -> BTreeMap<String, String> {
     all
 }
 
-/// The two files have the same inputs, and are read together.
+/// Checks that the two files have the same inputs and can be read together.
 #[track_caller]
 fn agree(path: &Path, rows: usize) -> Profile {
     let side = lines(&TopK::path_beside(path));
@@ -56,7 +56,7 @@ fn a_side_file_has_the_most_probable_classes() {
     ok(&path, &["--limit", "20"]);
     let profile = agree(&path, 20);
     let topk = profile.topk.as_ref().unwrap();
-    // Sixteen were asked for, and there are ten.
+    // Sixteen classes were asked for, but the networks have only ten.
     assert_eq!((topk.k(), topk.class_count(), topk.classes().len()), (10, 10, profile.candidates.len()));
     assert!(topk.probabilities().iter().flatten().all(|&p| p == 0.1));
     assert!(topk.classes().iter().all(|c| c.chunks(10).all(|cell| cell.iter().copied().eq(0..10))));
@@ -69,7 +69,7 @@ fn a_side_file_has_the_most_probable_classes() {
     assert!(lines(&dir.path().join("few.topk.csv")).values().all(|l| l.starts_with("0:0.1 1:0.1,0:0.1 1:0.1")));
     assert_eq!(agree(&few, 3).topk.unwrap().k(), 2);
 
-    // Another k is another file, and none at all would leave the two apart.
+    // Going on with another k is refused, and so is going on without a side file, since then the two files would disagree.
     for (more, expected) in
         [(["--top-k", "3"], "few.topk.csv: expected"), (["--top-k", "0"], "no such file with --top-k 0")]
     {
@@ -81,7 +81,7 @@ fn a_side_file_has_the_most_probable_classes() {
     let none = dir.path().join("none.csv");
     ok(&none, &["--limit", "3", "--top-k", "0"]);
     assert!(!TopK::path_beside(&none).exists() && Profile::read(&none).unwrap().topk.is_none());
-    // A profile from before there were side files gets one, and keeps its rows.
+    // A profile that was made before there were side files gets one, and keeps its rows.
     let before = fs::read(&none).unwrap();
     ok(&none, &["--limit", "3"]);
     assert_eq!(fs::read(&none).unwrap(), before);
@@ -100,7 +100,7 @@ fn files_cut_anywhere_are_made_whole_together() {
     let cuts = |n: usize| [n, n - 1, n - 7, n / 2, n / 2 + 33, 3 * n / 4, n / 3, 0];
     for (i, a) in cuts(rows.len()).into_iter().enumerate() {
         for (j, b) in cuts(cells.len()).into_iter().chain([header, header + 1]).enumerate() {
-            // A third of the pairs, each cut in several.
+            // Tests a third of all pairs; in each pair the files are cut at several places.
             if (i + j) % 3 != 0 {
                 continue;
             }
@@ -111,7 +111,7 @@ fn files_cut_anywhere_are_made_whole_together() {
             assert_eq!(lines(&side), expected, "cut to {a} and {b} bytes");
         }
     }
-    // A side file alone, and one with lines that the profile lacks, in its middle and at its end.
+    // First a side file alone, then one with lines that the profile lacks, in its middle and at its end.
     let whole = String::from_utf8(rows).unwrap();
     let (head, body): (Vec<&str>, Vec<&str>) =
         whole.split_inclusive('\n').partition(|l| l.starts_with('#') || l.starts_with("input,"));
@@ -137,7 +137,7 @@ fn kills_lose_nothing_and_keep_the_two_together() {
         kills += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();
-        // The side file is never behind: its line comes first.
+        // A line of the side file is written before its row of the profile, so the side file is never behind.
         let text = |p: &Path| fs::read_to_string(p).unwrap();
         let whole = |t: &str| t.rfind('\n').map_or(0, |at| t[..at].lines().filter(|l| !l.starts_with('#')).count());
         let (rows, cells) = (whole(&text(&path)), whole(&text(&side)));
@@ -165,7 +165,7 @@ fn shards_are_joined_by_cat() {
     fs::write(&all, &rows).unwrap();
     fs::write(TopK::path_beside(&all), &cells).unwrap();
     agree(&all, 31);
-    // Going on with the joined files, and after a loss at the end of one.
+    // Goes on with the joined files, and once more after the end of the profile was lost.
     ok(&all, &["--limit", "40", "--jobs", "2"]);
     agree(&all, 40);
     fs::write(&all, &rows[..rows.len() - 1000]).unwrap();

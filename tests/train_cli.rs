@@ -1,4 +1,4 @@
-//! `train`'s goals and modes, on a table drawn from a stated model.
+//! Tests the goals and modes of `train`, on a table that is drawn from a known model.
 #![cfg(feature = "cli")]
 
 #[path = "common/json_keys.rs"]
@@ -22,8 +22,8 @@ fn json(args: &[&str]) -> Value {
     json_keys::parse(&stdout)
 }
 
-/// 1,500 rows of two candidates and four classes: the small one (1 ms, 5 mJ) is right where it is sure, the large one
-/// (10 ms, 20 mJ) nearly always. Written with its most probable classes beside it.
+/// Writes a table of 1,500 rows with two candidates and four classes, and the most probable classes beside it. The small candidate
+/// (1 ms, 5 mJ) is right where it is sure, the large one (10 ms, 20 mJ) nearly always.
 fn table(dir: &Path) -> String {
     let mut state = 9_u64;
     let mut unit = || {

@@ -88,7 +88,7 @@ pub(crate) struct Average {
 ///     Node::answer(large),
 ///     Node::answer(small),
 /// ];
-/// let trained_for = TrainedFor { costs_ns: vec![1e5, 9e5], ..TrainedFor::default() };
+/// let trained_for = TrainedFor::of_costs(vec![1e5, 9e5]);
 /// let premodel = Premodel::new(names, 3, signals, nodes, vec![large, small], vec![], trained_for)?;
 ///
 /// let mut board = Board::new(&premodel, 3);

@@ -1,14 +1,15 @@
-//! Calibrated probabilities and their weighted averages: what a premodel stores for them.
+//! Calibrated probabilities and their weighted averages: the temperatures and weights that a premodel stores for them.
 //!
-//! Networks are surer of themselves than they should be, each in its own measure, so their probabilities cannot be averaged
-//! as they are. A temperature T per candidate evens that out. With p the candidate's class probabilities and z its logits,
+//! Networks give themselves higher probabilities than they deserve, and each network exaggerates by a different amount, so their
+//! probabilities cannot be averaged as they are. One temperature T per candidate corrects this. With p the candidate's class
+//! probabilities and z its logits,
 //!
 //! ```text
 //! p_T,i = p_i^(1/T) / Σ_j p_j^(1/T)          which equals softmax(z / T)
 //! average over a set = Σ_k w_k · p_T,k       w_k the weights of this set, which sum up to 1
 //! ```
-//! The class of an average is that of its largest probability, of equals the first; `top1` is that probability, and
-//! `margin` what it is above the second largest (with one class: itself).
+//! The class of an average is the one with the largest probability; where several have it, the first of them. The signal `top1` is that
+//! probability, and `margin` is that probability less the second largest. With one class, `margin` equals `top1`.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -16,25 +17,42 @@ use alloc::vec::Vec;
 use crate::model::ModelError;
 use crate::{CandidateId, Mask, Premodel};
 
-/// Temperatures that a premodel can hold.
+/// The temperatures that a premodel may hold.
 const TEMPERATURES: core::ops::RangeInclusive<f32> = 0.05..=20.0;
 
-/// The weights of one set of candidates in its average.
+/// The weights of a set of candidates in their average.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Average {
-    /// The set.
+    /// The candidates that are averaged.
     pub of: Mask,
-    /// One weight a candidate, in the order of the ids: each in 0..=1, and their sum is 1 (within 0.001).
+    /// One weight per candidate, in the order of the ids. Each is in 0..=1, and their sum is 1 (within 0.001).
     pub weights: Vec<f32>,
 }
 
 impl Premodel {
-    /// The same premodel with a temperature per candidate (or none at all: all are 1) and with the weights of those averages
-    /// whose candidates do not weigh the same.
+    /// The same premodel with these temperatures and weights. `temperatures` has one number per candidate, or none at all where every
+    /// temperature is 1. `averages` has the weights of those averages whose candidates do not all weigh the same.
+    ///
+    /// ```
+    /// use trt_select_premodel::{Average, CandidateId, Mask, Node, Premodel, TrainedFor};
+    ///
+    /// // Run both candidates and answer with their average.
+    /// let both = Mask::of(CandidateId(0)).with(CandidateId(1));
+    /// let names = vec!["small".to_string(), "large".to_string()];
+    /// let nodes = vec![Node::run(CandidateId(0), 1), Node::run(CandidateId(1), 2), Node::average(both)];
+    /// let trained_for = TrainedFor::of_costs(vec![1e5, 9e5]);
+    /// let premodel = Premodel::new(names, 10, vec![], nodes, vec![CandidateId(1)], vec![], trained_for)?
+    ///     .with_calibration(vec![1.5, 0.75], vec![Average { of: both, weights: vec![0.25, 0.75] }])?;
+    /// assert_eq!(premodel.temperature(CandidateId(0)), 1.5);
+    /// let members: Vec<_> = premodel.members(both).collect();
+    /// assert_eq!(members, [(CandidateId(0), 0.25, 1.5), (CandidateId(1), 0.75, 0.75)]);
+    /// # Ok::<(), trt_select_premodel::ModelError>(())
+    /// ```
     ///
     /// # Errors
-    /// Where there is not one temperature per candidate, each finite and in 0.05..=20; where a set of an average is empty, is
-    /// there twice or has a candidate that does not exist; where weights are not one a candidate, in 0..=1, with the sum 1.
+    /// A [`ModelError`] if there is not one temperature per candidate, each finite and in 0.05..=20; if the set of an average is empty,
+    /// comes twice or has a candidate that does not exist; if there is not one weight per candidate of a set, each in 0..=1, with a sum
+    /// of 1.
     pub fn with_calibration(mut self, temperatures: Vec<f32>, averages: Vec<Average>) -> Result<Premodel, ModelError> {
         let count = self.candidates.len();
         let fits = temperatures.iter().all(|t| TEMPERATURES.contains(t));
@@ -53,7 +71,7 @@ impl Premodel {
                 return fail(format!("expected each set once, got {of:?} twice"));
             }
             let sum: f64 = weights.iter().map(|&w| f64::from(w)).sum();
-            // What is not a number lies in no range.
+            // `contains` also refuses NaN, which lies in no range.
             let fit = weights.iter().all(|w| (0.0..=1.0).contains(w)) && (0.999..=1.001).contains(&sum);
             if weights.len() != of.len() as usize || !fit {
                 return fail(format!("expected {} weights in 0..=1 of sum 1 for {of:?}, got {weights:?}", of.len()));
@@ -63,29 +81,29 @@ impl Premodel {
         Ok(self)
     }
 
-    /// Temperature of a candidate's probabilities in averages; 1 where none was learnt.
+    /// The temperature at which a candidate's probabilities enter averages; 1 where the premodel has none for it.
     pub fn temperature(&self, candidate: CandidateId) -> f32 {
         self.temperatures.get(candidate.index()).copied().unwrap_or(1.0)
     }
 
-    /// Temperatures by candidate; empty where all are 1.
+    /// One temperature per candidate; empty where all are 1.
     pub fn temperatures(&self) -> &[f32] {
         &self.temperatures
     }
 
-    /// Weights of a set of candidates in its average, in the order of their ids; `None`: all weigh the same.
+    /// The weights of these candidates in their average, in the order of their ids; `None` where all weigh the same.
     pub fn weights(&self, of: Mask) -> Option<&[f32]> {
         self.averages.iter().find(|a| a.of == of).map(|a| a.weights.as_slice())
     }
 
-    /// The candidates of an average, each with its weight and its temperature, in the order of their ids.
+    /// The candidates of an average in the order of their ids, each with its weight and its temperature.
     pub fn members(&self, of: Mask) -> impl Iterator<Item = (CandidateId, f32, f32)> {
         let (weights, equal) = (self.weights(of), 1.0 / of.len() as f32);
         let weight = move |i: usize| weights.map_or(equal, |w| w[i]);
         of.iter().enumerate().map(move |(i, c)| (c, weight(i), self.temperature(c)))
     }
 
-    /// The averages whose weights were learnt.
+    /// The averages that have weights of their own.
     pub fn averages(&self) -> &[Average] {
         &self.averages
     }

@@ -1,56 +1,68 @@
-//! The proof that a program is sound.
+//! The check that proves a program sound before anything may walk it.
 
 use core::fmt;
 
 use crate::schema::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES};
 use crate::{Mask, Node, Schema, SignalId, View};
 
-/// The rule that was broken.
+/// The rule that a program breaks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CheckErrorKind {
     /// There is no node.
     Empty,
-    /// There are more than [`MAX_NODES`] nodes.
+    /// There are more than [`MAX_NODES`] nodes; their number.
     TooManyNodes(usize),
-    /// The schema names no candidate, or more than [`MAX_CANDIDATES`].
+    /// The schema names no candidate, or more than [`MAX_CANDIDATES`]; their number.
     CandidateCount(usize),
     /// The fallback list is empty, repeats a candidate or names one that does not exist.
     Fallback,
-    /// A signal of the schema needs a candidate that does not exist.
+    /// The schema says that this signal needs a candidate that does not exist.
     SignalNeeds(SignalId),
-    /// A child's index is not that of a node.
+    /// A node names this index as a child, and the program has no node with it.
     ChildOutOfRange(u16),
-    /// A child lies at or before its parent, as in a cycle.
+    /// A node names this index as a child, and it is the node itself or one before it. Such a child could make a walk go in circles.
     ChildNotAfterParent(u16),
-    /// A node has a second parent.
+    /// Two nodes, or both branches of one test, lead to this node.
     TwoParents,
-    /// No path leads to a node.
+    /// No node leads to this node.
     Unreachable,
     /// A path has more than [`MAX_DEPTH`] nodes.
     TooDeep,
     /// A threshold is not a finite number.
     Threshold,
-    /// A signal's index does not fit the schema.
+    /// A test reads this signal, which the schema does not have.
     UnknownSignal(SignalId),
-    /// A signal is read before the candidates that it needs ran; these are missing.
+    /// A test reads this signal before all the candidates that it needs have run; the mask holds those that have not.
     SignalBeforeRun(SignalId, Mask),
-    /// A candidate's index does not fit the schema.
+    /// A node names this candidate, which the schema does not have.
     UnknownCandidate(u16),
-    /// A candidate runs twice on one path.
+    /// This candidate runs twice on one path.
     RunTwice(u8),
-    /// An answer names candidates that did not run; these are missing.
+    /// An answer names candidates that have not run; the mask holds them.
     AnswerNotRun(Mask),
-    /// An average is over no candidate.
+    /// An answer is an average of no candidates.
     EmptyAverage,
 }
 
-/// Why a program cannot be evaluated: the rule, and the node that breaks it.
+/// Why a program cannot be evaluated: the rule that it breaks, and the node that breaks it.
+///
+/// ```
+/// use trt_select_premodel::{CandidateId, CheckErrorKind, Mask, Node, Program, Schema};
+///
+/// // The program answers with candidate 1, but only candidate 0 has run.
+/// let nodes = [Node::run(CandidateId(0), 1), Node::answer(CandidateId(1))];
+/// let schema = Schema { candidates: 2, classes: 10, needs: &[], fallback: &[CandidateId(0)] };
+/// let error = Program::check(&nodes, schema).unwrap_err();
+/// assert_eq!(error.node, Some(1));
+/// assert_eq!(error.kind, CheckErrorKind::AnswerNotRun(Mask::of(CandidateId(1))));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct CheckError {
-    /// Index of the node, where one is to blame.
+    /// Index of the node that breaks the rule; `None` where the schema breaks it, or the program as a whole.
     pub node: Option<usize>,
-    /// The rule.
+    /// The rule that is broken.
     pub kind: CheckErrorKind,
 }
 
@@ -129,9 +141,10 @@ fn check_schema(schema: &Schema<'_>) -> Result<(), CheckError> {
     Ok(())
 }
 
-/// Each node but the first has one parent, which lies before it: so the nodes are a tree, and every path ends.
+/// Checks that every node except the first has exactly one parent, and that the parent lies before it. The nodes are then a tree, and
+/// every path through them ends.
 fn check_shape(nodes: &[Node]) -> Result<(), CheckError> {
-    // One bit a node: cheaper than a list, and on the stack.
+    // One bit per node says whether its parent was found. The bitmap is small enough for the stack, so nothing is allocated.
     let mut has_parent = [0_u64; MAX_NODES / 64];
     for (at, node) in nodes.iter().enumerate() {
         for child in node.children() {
@@ -159,7 +172,8 @@ fn check_shape(nodes: &[Node]) -> Result<(), CheckError> {
 
 fn check_paths(nodes: &[Node], schema: &Schema<'_>) -> Result<(), CheckError> {
     let all = Mask(u16::MAX >> (16 - usize::from(schema.candidates)));
-    // Node, candidates that ran, nodes on the path. A step leaves at most one sibling behind, so the depth bounds this.
+    // Nodes still to visit: index, candidates that ran before, number of nodes on the path so far. Each step down leaves at most one
+    // sibling to visit later, so the stack never holds more entries than a path has nodes.
     let mut stack = [(0_u16, Mask::EMPTY, 1_usize); MAX_DEPTH + 1];
     let mut top = 1;
     while top > 0 {
@@ -221,7 +235,7 @@ mod tests {
 
     const A: CandidateId = CandidateId(0);
     const B: CandidateId = CandidateId(1);
-    /// Signal 0 is an image feature, 1 belongs to candidate A, 2 to the pair.
+    /// Signal 0 is an image feature and needs no candidate; signal 1 needs candidate A; signal 2 needs both.
     const NEEDS: [Mask; 3] = [Mask::EMPTY, Mask(1), Mask(3)];
 
     fn kind(nodes: &[Node]) -> Option<(Option<usize>, CheckErrorKind)> {
@@ -283,7 +297,7 @@ mod tests {
     fn depth_and_size_are_bounded() {
         extern crate std;
         use std::vec::Vec;
-        // A comb: each test's else branch is the next test.
+        // Each test's else branch is the next test, and each then branch is an answer.
         let comb = |tests: u16| -> Vec<Node> {
             let mut nodes = std::vec![Node::run(A, 1)];
             for i in 0..tests {
@@ -296,7 +310,7 @@ mod tests {
         assert_eq!(kind(&comb(62)), None);
         assert!(matches!(kind(&comb(63)), Some((_, CheckErrorKind::TooDeep))));
         assert!(matches!(kind(&comb(3000)), Some((None, CheckErrorKind::TooManyNodes(_)))));
-        // Other way round: the then branch goes deep, and the stack must still hold every sibling.
+        // The other way round: each then branch is the next test, so the stack has to hold every else branch until the end.
         let mut nodes = std::vec![Node::run(A, 1)];
         for i in 0..62_u16 {
             nodes.push(Node::test(SignalId(0), 0.0, i + 2, 64 + i));

@@ -15,14 +15,14 @@
 //!   "trained_for": {"engine": "tract", "device": "cpu", "precision": "fp32", "costs_ns": [1000.0, 9000.0], "features_ns": 0.0}
 //! }
 //! ```
-//! Thresholds are 32-bit floats, written as the decimal of the 64-bit float of the same value: reading gives the same
-//! bits back. The same holds for these two, which may be absent:
+//! Thresholds are 32-bit floats. The file has the decimal number of the 64-bit float of the same value, so a threshold that is written
+//! and read again has the same bits. The same holds for the numbers of these two keys, either of which may be absent:
 //! ```json
 //! "temperatures": [1.5, 0.75],
 //! "averages": [{"of": ["small", "large"], "weights": [0.25, 0.75]}]
 //! ```
-//! A temperature per candidate, in order, and the weights of the averages whose candidates do not weigh the same: see
-//! [`Premodel::with_calibration`] for the limits, and [`Average`] for what is made of them.
+//! `temperatures` has one number per candidate, in the order of the candidates. `averages` has the weights of those averages whose
+//! candidates do not all weigh the same. [`Premodel::with_calibration`] gives the limits, and [`Average`] says how both are used.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -106,10 +106,36 @@ struct FileAverage {
 }
 
 impl Premodel {
-    /// Reads `premodel.json`.
+    /// Reads and checks the text of a `premodel.json`.
+    ///
+    /// ```
+    /// use trt_select_premodel::Premodel;
+    ///
+    /// let text = r#"{
+    ///     "format": "trt-select premodel", "version": 1,
+    ///     "candidates": ["small", "large"], "classes": 10,
+    ///     "signals": ["small.margin"],
+    ///     "program": [
+    ///         {"run": "small", "next": 1},
+    ///         {"test": "small.margin", "threshold": 0.5, "then": 2, "else": 4},
+    ///         {"run": "large", "next": 3}, {"answer": "large"},
+    ///         {"answer": "small"}
+    ///     ],
+    ///     "fallback": ["large", "small"],
+    ///     "trained_for": {"engine": "tract", "device": "cpu", "precision": "fp32", "costs_ns": [1000.0, 9000.0], "features_ns": 0.0}
+    /// }"#;
+    /// let premodel = Premodel::from_json(text)?;
+    /// assert_eq!(premodel.candidates(), ["small", "large"]);
+    /// assert_eq!(premodel.worst_case_ns(), 10_000.0);
+    ///
+    /// let error = Premodel::from_json("{}").unwrap_err().to_string();
+    /// assert!(!error.contains('\n'));
+    /// # Ok::<(), trt_select_premodel::ModelError>(())
+    /// ```
     ///
     /// # Errors
-    /// One line: what was expected and what was found.
+    /// A [`ModelError`] of one line if the text is not a premodel or the premodel is not sound: it says what was expected and what was
+    /// found.
     pub fn from_json(text: &str) -> Result<Premodel, ModelError> {
         let file: File = serde_json::from_str(text)
             .map_err(|e| ModelError::new(format!("premodel: expected its JSON form, got: {e}; train it anew")))?;
@@ -179,7 +205,7 @@ impl Premodel {
         }
         let mut averages = Vec::with_capacity(file.averages.len());
         for FileWeights { of, weights } in &file.averages {
-            // Weights go with their names, whatever their order.
+            // The file pairs each weight with a name, in any order; sorting the pairs by candidate brings the weights into our order.
             let mut pairs = Vec::with_capacity(of.len());
             for (name, &weight) in of.iter().zip(weights) {
                 pairs.push((candidate(name)?, weight as f32));
@@ -202,7 +228,19 @@ impl Premodel {
         Ok(model)
     }
 
-    /// Writes `premodel.json`.
+    /// The premodel as the text of a `premodel.json`. [`Premodel::from_json`] makes an equal premodel of it.
+    ///
+    /// ```
+    /// use trt_select_premodel::{CandidateId, Node, Premodel, TrainedFor};
+    ///
+    /// // A premodel that always runs its only candidate.
+    /// let only = CandidateId(0);
+    /// let nodes = vec![Node::run(only, 1), Node::answer(only)];
+    /// let trained_for = TrainedFor::of_costs(vec![1e5]);
+    /// let premodel = Premodel::new(vec!["tiny".to_string()], 10, vec![], nodes, vec![only], vec![], trained_for)?;
+    /// assert_eq!(Premodel::from_json(&premodel.to_json())?, premodel);
+    /// # Ok::<(), trt_select_premodel::ModelError>(())
+    /// ```
     pub fn to_json(&self) -> String {
         let name = |c: CandidateId| self.candidates[c.index()].clone();
         let signals: Vec<String> = self.signals.iter().map(|s| s.name(&self.candidates)).collect();
@@ -275,7 +313,7 @@ mod tests {
         let text = model.to_json();
         assert!(text.contains("avg.small.margin") && text.contains("1.100000023841858"), "{text}");
         assert_eq!(Premodel::from_json(&text).unwrap(), model);
-        // Names and weights may stand in another order, as a pair.
+        // The names of an average may stand in any order, as long as each weight stands where its name does.
         let file = |of: [&str; 2], weights: [f64; 2]| {
             let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
             value["averages"] = serde_json::json!([{ "of": of, "weights": weights }]);
@@ -311,7 +349,8 @@ mod tests {
             proptest::prop_assert_eq!(Premodel::from_json(&model.to_json()).unwrap(), model);
         }
 
-        /// Whatever is done to the file: it is read as something that writes itself back, or refused in one line.
+        /// However the text is changed, reading it gives either a premodel that is the same after writing and reading it again, or an error
+        /// of one line.
         #[test]
         fn mutated_files_are_read_or_refused(at in 0.0..1.0, byte in 0x20_u8..0x7f, cut in 0_usize..40) {
             let mut bytes = calibrated().to_json().into_bytes();

@@ -1,4 +1,4 @@
-//! A premodel: a program with its names and its provenance.
+//! A premodel: a checked program, the names of its candidates and signals, and what it was trained on and for.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -10,7 +10,7 @@ use crate::schema::MAX_CANDIDATES;
 use crate::signal::{RESERVED, is_candidate_name};
 use crate::{Answer, Average, CandidateId, CheckError, Mask, Node, Program, Schema, Signal, View};
 
-/// Why a premodel cannot be used: one line.
+/// Why a premodel cannot be used, in one line: what was expected, what was found, and what to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelError(String);
 
@@ -34,61 +34,94 @@ impl From<CheckError> for ModelError {
     }
 }
 
-/// What a premodel was trained for. On another combination its costs, and so its choices, are another's.
+/// The engine, device and precision that a premodel was trained for, with the costs that were measured there. On another engine,
+/// device or precision the candidates cost something else, so that the premodel's choices may no longer be good ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[non_exhaustive]
 pub struct TrainedFor {
-    /// Engine and version, e.g. `tract 0.23.9`.
+    /// Name and version of the engine, e.g. `tract 0.23.9`; empty where it is not known.
     pub engine: String,
-    /// The device, e.g. the processor's name and the number of threads.
+    /// The device, e.g. the processor's name and the number of threads; empty where it is not known.
     pub device: String,
-    /// Precision of the candidates, e.g. `fp32`.
+    /// Precision of the candidates, e.g. `fp32`; empty where it is not known.
     pub precision: String,
-    /// Cost of a run of each candidate in nanoseconds, preprocessing and signals included.
+    /// Mean cost of one run of each candidate in nanoseconds, with its preprocessing and the computation of its signals.
     pub costs_ns: Vec<f64>,
-    /// Cost of the image features in nanoseconds, paid once where the program reads one.
+    /// Cost of the image features in nanoseconds. An input pays it once, and only if the program reads a feature.
     pub features_ns: f64,
+}
+
+impl TrainedFor {
+    /// A device and an engine that are not named, on which one run of each candidate costs so many nanoseconds and the image features
+    /// cost nothing.
+    ///
+    /// ```
+    /// use trt_select_premodel::TrainedFor;
+    /// let mut trained_for = TrainedFor::of_costs(vec![1e5, 9e5]);
+    /// trained_for.engine = "tract 0.23.9".to_string();
+    /// assert_eq!((trained_for.costs_ns[1], trained_for.features_ns), (9e5, 0.0));
+    /// ```
+    pub fn of_costs(costs_ns: Vec<f64>) -> TrainedFor {
+        TrainedFor { costs_ns, ..TrainedFor::default() }
+    }
 }
 
 /// The profile that a premodel was trained on.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[non_exhaustive]
 pub struct ProfileRef {
-    /// SHA-256 of the file, in hexadecimal.
+    /// SHA-256 of the profile's file, in hexadecimal digits.
     pub sha256: String,
-    /// Its number of inputs.
+    /// Number of inputs that the profile has.
     pub rows: u64,
 }
 
-/// A mean with its 95 % interval.
+impl ProfileRef {
+    /// The profile whose file has this SHA-256, in hexadecimal digits, and so many inputs.
+    pub fn new(sha256: String, rows: u64) -> ProfileRef {
+        ProfileRef { sha256, rows }
+    }
+}
+
+/// A mean with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Interval {
     /// The mean.
     pub mean: f64,
-    /// Lower end.
+    /// Lower end of the interval.
     pub low: f64,
-    /// Upper end.
+    /// Upper end of the interval.
     pub high: f64,
 }
 
-/// What to expect of a premodel on inputs like those of its profile, judged on rows that the judged program had not
-/// been trained on.
+/// What to expect of a premodel on inputs like those of its profile. Programs were judged only on rows that they had not been trained
+/// on.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[non_exhaustive]
 pub struct Expected {
     /// Mean reward (for classification: the share of right answers).
     pub reward: Interval,
-    /// Mean cost in nanoseconds.
+    /// Mean cost of an input in nanoseconds.
     pub cost_ns: Interval,
-    /// Mean reward less that of the best single candidate, in pairs.
+    /// Mean over the inputs of the premodel's reward less that of the best single candidate on the same input.
     pub over_best_single: Interval,
-    /// How it was judged, in words.
+    /// In words: how the numbers were found.
     pub judged_by: String,
 }
 
-/// A program with the names of what it speaks of. Made by [`Premodel::from_json`] or [`Premodel::new`], both of which
-/// check it.
+impl Expected {
+    /// Expectations that were found as `judged_by` says in words.
+    pub fn new(reward: Interval, cost_ns: Interval, over_best_single: Interval, judged_by: String) -> Expected {
+        Expected { reward, cost_ns, over_best_single, judged_by }
+    }
+}
+
+/// A program together with the names of its candidates and signals. [`Premodel::from_json`] and [`Premodel::new`] make one and check
+/// it, so whoever holds a premodel may walk its [`program`](Premodel::program).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Premodel {
     pub(crate) candidates: Vec<String>,
@@ -96,28 +129,51 @@ pub struct Premodel {
     pub(crate) signals: Vec<Signal>,
     needs: Vec<Mask>,
     pub(crate) nodes: Vec<Node>,
-    /// The program's tests as the walk makes them.
+    /// The program's tests, packed as the walk reads them.
     pack: Pack,
     pub(crate) fallback: Vec<CandidateId>,
-    /// Per candidate and class: the share of wrong answers. Empty where no signal reads it.
+    /// For each candidate and class: how often the candidate is wrong when it answers with that class. Empty where no signal reads it.
     pub(crate) risk: Vec<Vec<f32>>,
-    /// Per candidate; empty where all are 1.
+    /// One temperature per candidate; empty where all are 1.
     pub(crate) temperatures: Vec<f32>,
     pub(crate) averages: Vec<Average>,
-    /// What it was trained for.
+    /// The engine, device and precision that it was trained for.
     pub trained_for: TrainedFor,
-    /// The profile it was trained on, where one was.
+    /// The profile that it was trained on, where it was trained on one.
     pub profile: Option<ProfileRef>,
-    /// What to expect of it, where it was judged.
+    /// What to expect of it, where it has been judged.
     pub expected: Option<Expected>,
 }
 
 impl Premodel {
-    /// A premodel of its parts. `risk` holds a table of `classes` numbers per candidate, or nothing where no signal
-    /// reads one. Temperatures are 1 and the candidates of an average weigh the same: [`Premodel::with_calibration`] says
-    /// otherwise.
+    /// Makes a premodel of its parts and checks it. `risk` holds `classes` numbers for each candidate; it may be empty where no signal is
+    /// [`CandidateSignal::Risk`](crate::CandidateSignal::Risk). All temperatures are 1 and the candidates of an average weigh the same;
+    /// [`Premodel::with_calibration`] sets others.
+    ///
+    /// ```
+    /// use trt_select_premodel::{CandidateId, Node, Premodel, Signal, SignalId, TrainedFor};
+    ///
+    /// // Run `small` (0.1 ms); where its margin is at most 0.4, run `large` (0.9 ms) too.
+    /// let names = vec!["small".to_string(), "large".to_string()];
+    /// let (small, large) = (CandidateId(0), CandidateId(1));
+    /// let signals = vec![Signal::parse("small.margin", &names).unwrap()];
+    /// let nodes = vec![
+    ///     Node::run(small, 1),
+    ///     Node::test(SignalId(0), 0.4, 2, 4),
+    ///     Node::run(large, 3),
+    ///     Node::answer(large),
+    ///     Node::answer(small),
+    /// ];
+    /// let trained_for = TrainedFor::of_costs(vec![1e5, 9e5]);
+    /// let premodel = Premodel::new(names, 10, signals, nodes, vec![large, small], vec![], trained_for)?;
+    /// assert_eq!(premodel.worst_case_ns(), 1e6);
+    /// assert!(!premodel.reads_features());
+    /// # Ok::<(), trt_select_premodel::ModelError>(())
+    /// ```
     ///
     /// # Errors
+    /// A [`ModelError`] if a name may not be a candidate's, a number lies outside its range, a table has the wrong size, or
+    /// [`Program::check`] finds that the program is not sound.
     /// Whatever keeps it from being evaluated, names included.
     pub fn new(
         candidates: Vec<String>,
@@ -215,10 +271,10 @@ impl Premodel {
         }
     }
 
-    /// The checked program.
+    /// The program, which was checked when the premodel was made.
     #[inline]
     pub fn program(&self) -> Program<'_> {
-        // Checked when it was made, and its parts are private: not checked again on every call.
+        // `new` checked the program, and nobody can have changed it since, as the fields are private. So it is not checked again.
         Program::checked_before(&self.nodes, self.schema(), self.pack.packed())
     }
 
@@ -227,7 +283,7 @@ impl Premodel {
         &self.candidates
     }
 
-    /// Number of classes of the task, or 0.
+    /// Number of classes of the task, or 0 where it has none.
     pub fn classes(&self) -> u32 {
         self.classes
     }
@@ -237,12 +293,13 @@ impl Premodel {
         &self.signals
     }
 
-    /// The candidates to fall back to, the most capable first.
+    /// The candidates that take over when another one fails, in this order: the most capable comes first.
     pub fn fallback(&self) -> &[CandidateId] {
         &self.fallback
     }
 
-    /// Share of wrong answers of a candidate when it answers with a class, where the premodel has that table.
+    /// For each class: how often the candidate is wrong when it answers with that class, 0..=1. `None` where the premodel has no such
+    /// table.
     pub fn risk(&self, candidate: CandidateId) -> Option<&[f32]> {
         self.risk.get(candidate.index()).map(Vec::as_slice)
     }
@@ -252,13 +309,36 @@ impl Premodel {
         self.program().reads().any(|s| matches!(self.signals[s.index()], Signal::Feature(_)))
     }
 
-    /// Cost in nanoseconds of the dearest path, the features included where they are read.
+    /// Cost in nanoseconds of the most expensive path, with the image features where the program reads one.
     pub fn worst_case_ns(&self) -> f64 {
         let features = if self.reads_features() { self.trained_for.features_ns } else { 0.0 };
         features + self.program().worst_case(&self.trained_for.costs_ns)
     }
 
     /// The program as an indented tree, one node a line.
+    ///
+    /// ```
+    /// use trt_select_premodel::{CandidateId, Node, Premodel, Signal, SignalId, TrainedFor};
+    ///
+    /// let names = vec!["small".to_string(), "large".to_string()];
+    /// let (small, large) = (CandidateId(0), CandidateId(1));
+    /// let signals = vec![Signal::parse("feature.contrast", &names).unwrap()];
+    /// let nodes = vec![
+    ///     Node::test(SignalId(0), 20.0, 1, 3),
+    ///     Node::run(small, 2),
+    ///     Node::answer(small),
+    ///     Node::run(large, 4),
+    ///     Node::answer(large),
+    /// ];
+    /// let trained_for = TrainedFor::of_costs(vec![1e5, 9e5]);
+    /// let premodel = Premodel::new(names, 10, signals, nodes, vec![large, small], vec![], trained_for)?;
+    /// let lines: Vec<String> = premodel.tree().lines().map(|line| line.trim().to_string()).collect();
+    /// assert_eq!(
+    ///     lines,
+    ///     ["if feature.contrast <= 20", "then: run small", "answer small", "else: run large", "answer large"],
+    /// );
+    /// # Ok::<(), trt_select_premodel::ModelError>(())
+    /// ```
     pub fn tree(&self) -> String {
         let mut text = String::new();
         self.draw(0, 0, "", &mut text);
@@ -292,7 +372,28 @@ impl Premodel {
         }
     }
 
-    /// Why a walk ended at a node: the tests on the way to it, in words.
+    /// The way from the first node to `node`: the tests that were passed and the candidates that ran, in words. For the node of an answer
+    /// this says why the program gives that answer.
+    ///
+    /// ```
+    /// use trt_select_premodel::{CandidateId, Node, Premodel, Signal, SignalId, TrainedFor};
+    ///
+    /// let names = vec!["small".to_string(), "large".to_string()];
+    /// let (small, large) = (CandidateId(0), CandidateId(1));
+    /// let signals = vec![Signal::parse("small.margin", &names).unwrap()];
+    /// let nodes = vec![
+    ///     Node::run(small, 1),
+    ///     Node::test(SignalId(0), 0.5, 2, 4),
+    ///     Node::run(large, 3),
+    ///     Node::answer(large),
+    ///     Node::answer(small),
+    /// ];
+    /// let trained_for = TrainedFor::of_costs(vec![1e5, 9e5]);
+    /// let premodel = Premodel::new(names, 10, signals, nodes, vec![large, small], vec![], trained_for)?;
+    /// assert_eq!(premodel.why(4), "ran small, small.margin > 0.5");
+    /// assert_eq!(premodel.why(3), "ran small, small.margin <= 0.5, ran large");
+    /// # Ok::<(), trt_select_premodel::ModelError>(())
+    /// ```
     pub fn why(&self, node: usize) -> String {
         let mut at = node;
         let mut parts = Vec::new();

@@ -3,78 +3,88 @@
 
 use core::fmt;
 
-/// A candidate: one selectable engine, by its place in the bundle.
+/// A candidate: one of the networks that a program may run, by its index in the bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct CandidateId(pub u8);
 
 impl CandidateId {
-    /// Its place as an index.
+    /// The number as an index into slices.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// A signal, by its place in the schema.
+/// A signal, by its index in the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct SignalId(pub u16);
 
 impl SignalId {
-    /// Its place as an index.
+    /// The number as an index into slices.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// A set of candidates.
+/// A set of candidates: bit k stands for the candidate with the number k.
+///
+/// ```
+/// use trt_select_premodel::{CandidateId, Mask};
+///
+/// let (small, large) = (CandidateId(0), CandidateId(3));
+/// let both = Mask::of(small).with(large);
+/// assert_eq!((both, both.len()), (Mask(0b1001), 2));
+/// assert_eq!(both.without(Mask::of(small)), Mask::of(large));
+/// assert!(both.iter().eq([small, large]));
+/// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Mask(pub u16);
 
 impl Mask {
-    /// No candidate.
+    /// The set without any candidate.
     pub const EMPTY: Mask = Mask(0);
 
-    /// One candidate. A number past 15 gives the empty set.
+    /// The set of one candidate. A number above 15 gives the empty set.
     pub const fn of(candidate: CandidateId) -> Mask {
         if candidate.0 < 16 { Mask(1 << candidate.0) } else { Mask::EMPTY }
     }
 
-    /// This set and one candidate more.
+    /// This set with one candidate added.
     #[must_use]
     pub const fn with(self, candidate: CandidateId) -> Mask {
         Mask(self.0 | Mask::of(candidate).0)
     }
 
-    /// Both sets together.
+    /// The candidates that are in either set.
     #[must_use]
     pub const fn union(self, other: Mask) -> Mask {
         Mask(self.0 | other.0)
     }
 
-    /// Those of this set that the other lacks.
+    /// The candidates that are in this set and not in the other.
     #[must_use]
     pub const fn without(self, other: Mask) -> Mask {
         Mask(self.0 & !other.0)
     }
 
-    /// Whether a candidate is in it.
+    /// Whether a candidate is in the set.
     pub const fn has(self, candidate: CandidateId) -> bool {
         self.0 & Mask::of(candidate).0 != 0
     }
 
-    /// Whether it is empty.
+    /// Whether the set has no candidate.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// How many candidates are in it.
+    /// Number of candidates in the set.
     pub const fn len(self) -> u32 {
         self.0.count_ones()
     }
 
-    /// Its candidates, in order.
+    /// The candidates of the set, in the order of their numbers.
     pub fn iter(self) -> impl Iterator<Item = CandidateId> {
         (0..16).map(CandidateId).filter(move |&c| self.has(c))
     }
@@ -87,16 +97,24 @@ impl fmt::Debug for Mask {
 }
 
 /// What a program ends with.
+///
+/// ```
+/// use trt_select_premodel::{Answer, CandidateId, Mask};
+///
+/// let both = Mask::of(CandidateId(0)).with(CandidateId(1));
+/// assert_eq!(Answer::Average(both).needs(), both);
+/// assert_eq!(Answer::Candidate(CandidateId(1)).needs(), Mask::of(CandidateId(1)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// The answer of one candidate that ran.
+    /// The class that this candidate gave when it ran.
     Candidate(CandidateId),
-    /// The class with the largest weighted mean of the calibrated probabilities of candidates that ran.
+    /// The class with the largest probability in the weighted average of these candidates' calibrated probabilities. All of them ran.
     Average(Mask),
 }
 
 impl Answer {
-    /// The candidates it needs.
+    /// The candidates that must have run for this answer.
     pub const fn needs(self) -> Mask {
         match self {
             Answer::Candidate(c) => Mask::of(c),
@@ -110,12 +128,21 @@ const RUN: u8 = 1;
 const ANSWER: u8 = 2;
 const AVERAGE: u8 = 3;
 
-/// One node: 12 bytes of plain data. Made by its constructors, read through [`Node::view`].
+/// One node of a program: 12 bytes of plain data. Its constructors make one, and [`Node::view`] reads it.
+///
+/// ```
+/// use trt_select_premodel::{Node, SignalId, View};
+///
+/// let node = Node::test(SignalId(2), 0.5, 1, 4);
+/// assert_eq!(node.view(), View::Test { signal: SignalId(2), threshold: 0.5, then: 1, otherwise: 4 });
+/// assert!(node.children().eq([1, 4]));
+/// assert_eq!(size_of::<Node>(), 12);
+/// ```
 #[derive(Clone, Copy, PartialEq)]
 #[repr(C)]
 pub struct Node {
     threshold: f32,
-    /// Signal, candidate or mask.
+    /// Number of the signal or candidate, or the bits of the mask, by the kind of the node.
     operand: u16,
     first: u16,
     second: u16,
@@ -123,53 +150,53 @@ pub struct Node {
     zero: u8,
 }
 
-/// What a node says.
+/// What a node says: see [`Node::view`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum View {
-    /// Go to `then` where the signal is at most the threshold, else (NaN included) to `otherwise`.
+    /// Go to `then` where the signal is at most the threshold. Go to `otherwise` where it is larger or NaN.
     Test {
-        /// The signal read.
+        /// The signal that is read.
         signal: SignalId,
-        /// What it is compared with.
+        /// The number that it is compared with.
         threshold: f32,
-        /// Index of the node for signal ≤ threshold.
+        /// Index of the next node where signal ≤ threshold.
         then: u16,
-        /// Index of the node for everything else, NaN included.
+        /// Index of the next node everywhere else, NaN included.
         otherwise: u16,
     },
-    /// Run a candidate, then go on.
+    /// Run a candidate, then go to the next node.
     Run {
-        /// The candidate.
+        /// The candidate to run.
         candidate: CandidateId,
-        /// Index of the node after it.
+        /// Index of the next node.
         next: u16,
     },
-    /// Done.
+    /// Stop: this is the answer.
     Answer(Answer),
 }
 
 impl Node {
-    /// A test: `then` where signal ≤ threshold, else `otherwise`.
+    /// A test, which leads to `then` where signal ≤ threshold and to `otherwise` everywhere else.
     pub const fn test(signal: SignalId, threshold: f32, then: u16, otherwise: u16) -> Node {
         Node { threshold, operand: signal.0, first: then, second: otherwise, kind: TEST, zero: 0 }
     }
 
-    /// Runs a candidate and goes on at `next`.
+    /// A node that runs a candidate and leads to `next`.
     pub const fn run(candidate: CandidateId, next: u16) -> Node {
         Node { threshold: 0.0, operand: candidate.0 as u16, first: next, second: 0, kind: RUN, zero: 0 }
     }
 
-    /// Answers with a candidate.
+    /// A node that answers with what one candidate said.
     pub const fn answer(candidate: CandidateId) -> Node {
         Node { threshold: 0.0, operand: candidate.0 as u16, first: 0, second: 0, kind: ANSWER, zero: 0 }
     }
 
-    /// Answers with the average of several candidates.
+    /// A node that answers with the average of several candidates.
     pub const fn average(mask: Mask) -> Node {
         Node { threshold: 0.0, operand: mask.0, first: 0, second: 0, kind: AVERAGE, zero: 0 }
     }
 
-    /// What it says.
+    /// What the node says.
     #[inline]
     pub const fn view(&self) -> View {
         match self.kind {
@@ -185,31 +212,31 @@ impl Node {
         }
     }
 
-    /// Whether it is a test.
+    /// Whether the node is a test.
     #[inline(always)]
     pub(crate) const fn is_test(&self) -> bool {
         self.kind == TEST
     }
 
-    /// Of a test: where it leads when it holds, and when it does not.
+    /// For a test: the node that it leads to when it holds, then the one when it does not.
     #[inline(always)]
     pub(crate) const fn pair(&self) -> [u16; 2] {
         [self.first, self.second]
     }
 
-    /// Of a test: the signal it reads and its threshold.
+    /// For a test: the number of the signal that it reads, and its threshold.
     #[cfg(feature = "alloc")]
     pub(crate) const fn test_of(&self) -> Option<(u16, f32)> {
         if self.is_test() { Some((self.operand, self.threshold)) } else { None }
     }
 
-    /// Whether a test holds. A signal that is missing or NaN fails it.
+    /// For a test: whether it holds. It does not where its signal is missing or NaN.
     #[inline(always)]
     pub(crate) fn holds(&self, signals: &[f32]) -> bool {
         signals.get(usize::from(self.operand)).copied().unwrap_or(f32::NAN) <= self.threshold
     }
 
-    /// The nodes it leads to.
+    /// Indices of the nodes that this one leads to: two for a test, one for a run, none for an answer.
     pub fn children(&self) -> impl Iterator<Item = u16> {
         let (count, pair) = match self.view() {
             View::Test { then, otherwise, .. } => (2, [then, otherwise]),

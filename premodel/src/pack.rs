@@ -1,4 +1,4 @@
-//! Makes the packed tests of a program: see `packed`.
+//! Makes the packed form of a program's tests, which the module `packed` explains.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::packed::{Block, NO_START, Packed};
 use crate::{Node, View};
 
-/// Packed tests that own their memory.
+/// The packed tests of a program, with the memory that they lie in.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Pack {
     pub(crate) blocks: Vec<Block>,
@@ -15,11 +15,11 @@ pub(crate) struct Pack {
 }
 
 impl Pack {
-    /// Packs the tests that start at the given nodes of a checked program; a start that is no test is left out.
+    /// Packs the tests that start at each of the given nodes of a checked program. A given node that is not a test is skipped.
     pub(crate) fn of(nodes: &[Node], starts: impl IntoIterator<Item = u16>) -> Pack {
         let mut pack = Pack { starts: vec![NO_START; nodes.len()], ..Pack::default() };
-        // Blocks to be filled: their number, and the test they begin with. A block whose `next` is a leaf's number is
-        // noted, since the number of blocks is not known yet.
+        // `open`: blocks that are reserved and still to be filled, each with the test that it begins with. `ends`: blocks whose four places
+        // are leaves. Leaves are numbered after the blocks, whose number is known only at the end, so `next` of these is completed there.
         let mut open = Vec::new();
         let mut ends = Vec::new();
         for start in starts {
@@ -32,7 +32,7 @@ impl Pack {
             let node = &nodes[usize::from(at)];
             let [then, otherwise] = node.pair();
             let (first, below) = (node.test_of(), [then, otherwise].map(|n| nodes[usize::from(n)].test_of()));
-            // A child that is no test: any test will do, since both its places are that child.
+            // Where a child is not a test, both of its places are that child, so it does not matter which test the block makes for it.
             let tests = [first, below[0].or(first), below[1].or(first)].map(|t| t.unwrap_or_default());
             let places = [then, otherwise].map(|n| match nodes[usize::from(n)].view() {
                 View::Test { then, otherwise, .. } => [then, otherwise],
@@ -59,14 +59,15 @@ impl Pack {
             pack.blocks[usize::from(number)] =
                 Block { thresholds: tests.map(|t| t.1), signals: tests.map(|t| t.0), next };
         }
-        // A program has at most 4096 nodes, so at most 2047 tests: about 8000 blocks and four times as many leaves.
+        // The numbers fit 16 bits: a program has at most 4096 nodes, so at most 2047 tests, which make about 8000 blocks and four times as
+        // many leaves.
         for number in ends {
             pack.blocks[usize::from(number)].next += pack.blocks.len() as u16;
         }
         pack
     }
 
-    /// Where a walk may have to make tests: at the first node, and after each Run.
+    /// The nodes at which a walk may have to make tests: the first node, and the node after each Run.
     pub(crate) fn starts_of(nodes: &[Node]) -> impl Iterator<Item = u16> {
         let after_runs = nodes.iter().filter_map(|n| match n.view() {
             View::Run { next, .. } => Some(next),
@@ -75,7 +76,7 @@ impl Pack {
         [0].into_iter().chain(after_runs)
     }
 
-    /// The place of the tests that start at a node.
+    /// The block at which the tests that start at a node begin; `None` where no packed tests start there.
     pub(crate) fn start(&self, node: u16) -> Option<u16> {
         self.starts.get(usize::from(node)).copied().filter(|&s| s != NO_START)
     }

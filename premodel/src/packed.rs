@@ -1,4 +1,4 @@
-//! A program's tests packed for the walk: two levels of tests a block.
+//! A program's tests, packed for a fast walk: one block holds two levels of tests.
 //!
 //! ```text
 //! at = start of the tests to make
@@ -9,42 +9,44 @@
 //!     at = block.next + 2·a + (a ? c : b)     (arithmetic: nothing to predict)
 //! answer: the node that stands at place at − number of blocks among the leaves
 //! ```
-//! One test after the other waits for the one before, and where a test is a jump, every second one on rows like a coin's
-//! throws is predicted wrongly. Here each turn is two levels deep, and only the end of the loop is a jump. The four
-//! places that a block leads to stand side by side, so that `next` is all it stores of them; where one of them is a node
-//! to stop at and another is not, the first gets a block whose tests do not matter.
+//! In a plain walk each test has to wait for the result of the test before it. Where tests are compiled to conditional jumps and the
+//! rows are hard to predict, the processor also guesses about every second jump wrongly. Here each turn of the loop passes two levels of
+//! tests, and the only jump is the one at the loop's end. The four places that a block leads to are numbered one after the other, so a
+//! block stores only the first number, `next`. Where some of the four places are nodes to stop at and others are blocks, each node to
+//! stop at gets a block of its own that leads to this node whatever its tests say.
 #![deny(clippy::disallowed_types)]
 
 use crate::Node;
 
-/// Two levels of tests: 20 bytes.
+/// Two levels of tests in 20 bytes: one test, and below it the test for each of its two outcomes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Block {
-    /// What the signals are compared with: of the first test, of that where it holds, of that where it fails.
+    /// The thresholds of the three tests: of the first, of the one below it where the first holds, and of the one where it fails.
     pub(crate) thresholds: [f32; 3],
-    /// The signals that are read.
+    /// The signals that the three tests read.
     pub(crate) signals: [u16; 3],
-    /// First of the four places that it leads to: a block's number, or the number of blocks and a leaf's number.
+    /// The first of the four places that the block leads to. A place is the number of a block, or the number of blocks plus the number of
+    /// a leaf.
     pub(crate) next: u16,
 }
 
 const _: () = assert!(size_of::<Block>() == 20);
 
-/// The packed tests of a program. Empty where nothing was packed.
+/// The packed tests of a program, borrowed. Everything is empty where nothing was packed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Packed<'a> {
     pub(crate) blocks: &'a [Block],
-    /// Nodes to stop at.
+    /// The nodes at which packed tests stop.
     pub(crate) leaves: &'a [u16],
-    /// For each node of the program, the place that tests start from, where they may start there.
+    /// For each node of the program: the block at which its packed tests begin, or [`NO_START`] where none begin at it.
     pub(crate) starts: &'a [u16],
 }
 
-/// In [`Packed::starts`]: no test starts here.
+/// The entry of [`Packed::starts`] for a node at which no packed tests begin.
 pub(crate) const NO_START: u16 = u16::MAX;
 
 impl Packed<'_> {
-    /// The first node at or below `at` that is no test, or `None` where no packed tests start there.
+    /// The first node at or below `at` that is not a test, or `None` where no packed tests start at `at`.
     #[inline]
     pub(crate) fn descend(&self, at: u16, signals: &[f32]) -> Option<u16> {
         let mut place = *self.starts.get(usize::from(at))?;
@@ -54,7 +56,7 @@ impl Packed<'_> {
         while let Some(block) = self.blocks.get(usize::from(place)) {
             let [a, b, c] = [0, 1, 2].map(|i| {
                 let value = signals.get(usize::from(block.signals[i])).copied().unwrap_or(f32::NAN);
-                // `<=` and then "not", so that NaN fails.
+                // The test is `<=` and its result is then negated: with `>` a NaN would not fail the test.
                 let holds = value <= block.thresholds[i];
                 u16::from(!holds)
             });
@@ -64,8 +66,8 @@ impl Packed<'_> {
     }
 }
 
-/// The same on nodes, for programs that were not packed: each test chooses by a conditional move, and those of both
-/// children are made beside their parent's.
+/// Does the same on the nodes themselves, for programs that were not packed: the first node at or below `at` that is not a test. The
+/// tests of both children are made together with their parent's, so that each result can be chosen by a conditional move.
 pub(crate) fn descend_nodes(nodes: &[Node], mut at: u16, signals: &[f32]) -> u16 {
     while let Some(node) = nodes.get(usize::from(at))
         && node.is_test()
@@ -77,7 +79,7 @@ pub(crate) fn descend_nodes(nodes: &[Node], mut at: u16, signals: &[f32]) -> u16
     at
 }
 
-/// The child that the test at `at` leads to, or `at` itself where that is no test.
+/// The child that the test at `at` leads to; `at` itself where this node is not a test.
 #[inline(always)]
 fn one_test(nodes: &[Node], at: u16, signals: &[f32]) -> u16 {
     match nodes.get(usize::from(at)) {

@@ -1,11 +1,31 @@
-//! A checked program.
+//! A program that has been checked, and what can be asked about it.
 #![deny(clippy::disallowed_types)]
 
 use crate::packed::{Packed, descend_nodes};
 use crate::schema::{MAX_DEPTH, Schema};
 use crate::{Answer, CheckError, Mask, Node, SignalId, View, check};
 
-/// A program that was checked against its schema. Holding one proves that every walk ends.
+/// A program that has been checked against its schema, so that every walk of it ends.
+///
+/// ```
+/// use trt_select_premodel::{CandidateId, Mask, Node, Program, Schema, SignalId};
+///
+/// let (small, large) = (CandidateId(0), CandidateId(1));
+/// // Signal 0 is the margin of `small`, so it exists once `small` has run.
+/// let nodes = [
+///     Node::run(small, 1),
+///     Node::test(SignalId(0), 0.4, 2, 4),
+///     Node::run(large, 3),
+///     Node::answer(large),
+///     Node::answer(small),
+/// ];
+/// let schema = Schema { candidates: 2, classes: 10, needs: &[Mask::of(small)], fallback: &[large, small] };
+/// let program = Program::check(&nodes, schema)?;
+/// assert_eq!((program.max_runs(), program.max_tests()), (2, 1));
+/// // If `small` costs 1 and `large` costs 9, the most expensive path costs 10.
+/// assert_eq!(program.worst_case(&[1.0, 9.0]), 10.0);
+/// # Ok::<(), trt_select_premodel::CheckError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'a> {
     nodes: &'a [Node],
@@ -14,28 +34,47 @@ pub struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// Proves that the program is sound: every path ends in an answer, no signal is read before the candidates it needs
-    /// ran, no candidate runs twice on a path, an answer names only candidates that ran, each node but the first has one
-    /// parent that lies before it, thresholds are finite, and all indices fit the schema.
+    /// Checks that the program is sound: every path ends in an answer, no signal is read before the candidates that it needs have run, no
+    /// candidate runs twice on a path, an answer names only candidates that ran, each node except the first has exactly one parent, which
+    /// lies before it, thresholds are finite, and all indices fit the schema.
     ///
-    /// Allocates nothing; the time grows with the number of nodes.
+    /// Allocates nothing. The time grows in proportion to the number of nodes.
+    ///
+    /// ```
+    /// use trt_select_premodel::{CandidateId, CheckErrorKind, Mask, Node, Program, Schema, SignalId};
+    ///
+    /// let small = CandidateId(0);
+    /// let schema = Schema { candidates: 1, classes: 10, needs: &[Mask::of(small)], fallback: &[small] };
+    /// assert!(Program::check(&[Node::run(small, 1), Node::answer(small)], schema).is_ok());
+    ///
+    /// // Signal 0 needs `small` to have run, but here it is read first.
+    /// let early = [
+    ///     Node::test(SignalId(0), 0.5, 1, 3),
+    ///     Node::run(small, 2),
+    ///     Node::answer(small),
+    ///     Node::run(small, 4),
+    ///     Node::answer(small),
+    /// ];
+    /// let error = Program::check(&early, schema).unwrap_err();
+    /// assert_eq!(error.kind, CheckErrorKind::SignalBeforeRun(SignalId(0), Mask::of(small)));
+    /// ```
     ///
     /// # Errors
-    /// The first rule broken, with the node that breaks it.
+    /// The first rule that is found broken, with the node that breaks it.
     pub fn check(nodes: &'a [Node], schema: Schema<'a>) -> Result<Program<'a>, CheckError> {
         check::check(nodes, &schema)?;
         Ok(Program { nodes, schema, packed: Packed::default() })
     }
 
-    /// A program that [`Program::check`] has passed before, with its packed tests.
+    /// A program that [`Program::check`] accepted before, together with its packed tests.
     #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) const fn checked_before(nodes: &'a [Node], schema: Schema<'a>, packed: Packed<'a>) -> Program<'a> {
         Program { nodes, schema, packed }
     }
 
-    /// A number that tells programs apart: FNV-1a, 64 bits, over the nodes, the fallback list and the number of signals.
-    /// Names, costs and provenance do not count. Compiled code carries it, so that code and premodel can be held against each other.
+    /// A number that tells programs apart: the 64-bit FNV-1a hash of the nodes, the fallback list and the number of signals. Names, costs
+    /// and provenance do not change it. Compiled code carries this number, so that one can check which premodel it was made from.
     pub fn hash(&self) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut add = |bytes: &[u8]| {
@@ -63,25 +102,26 @@ impl<'a> Program<'a> {
         hash
     }
 
-    /// The first node at or below `at` that is no test.
+    /// The first node at or below `at` that is not a test.
     #[inline]
     pub(crate) fn descend(&self, at: u16, signals: &[f32]) -> u16 {
         self.packed.descend(at, signals).unwrap_or_else(|| descend_nodes(self.nodes, at, signals))
     }
 
-    /// Its nodes; the first is where a walk starts.
+    /// The program's nodes. A walk starts at the first one.
     pub const fn nodes(&self) -> &'a [Node] {
         self.nodes
     }
 
-    /// What it was checked against.
+    /// The schema that the program was checked against.
     pub const fn schema(&self) -> Schema<'a> {
         self.schema
     }
 
-    /// Calls `visit` for each node, parents first, with the candidates that ran before it and the tests passed on the way.
+    /// Calls `visit` once for each node, and for a parent before its children. It gets the node's index, the node, the candidates that
+    /// ran before it, and the number of tests passed on the way to it.
     pub fn for_each_path(&self, mut visit: impl FnMut(usize, &'a Node, Mask, usize)) {
-        // The check bounds the depth, and each step leaves at most one sibling behind.
+        // The check has bounded the depth, and each step down leaves at most one sibling to visit later, so the stack is large enough.
         let mut stack = [(0_u16, Mask::EMPTY, 0_usize); MAX_DEPTH + 1];
         let mut top = 1;
         while top > 0 {
@@ -104,7 +144,7 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// The largest cost of any path, in the unit of `costs` (one per candidate, none negative).
+    /// The largest cost of any path, in the unit of `costs`. `costs` has one number per candidate, none of them negative.
     pub fn worst_case(&self, costs: &[f64]) -> f64 {
         let mut worst = 0.0_f64;
         self.for_each_path(|_, node, ran, _| {
@@ -138,7 +178,7 @@ impl<'a> Program<'a> {
         })
     }
 
-    /// The signals that any test reads; a signal read twice comes twice.
+    /// The signals that the tests read, in the order of the nodes. A signal that two tests read comes twice.
     pub fn reads(&self) -> impl Iterator<Item = SignalId> + 'a {
         self.nodes.iter().filter_map(|node| match node.view() {
             View::Test { signal, .. } => Some(signal),

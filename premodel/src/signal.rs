@@ -1,4 +1,4 @@
-//! Signals by name.
+//! Signals and their names.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -10,49 +10,56 @@ use crate::{CandidateId, Mask};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CandidateSignal {
-    /// Largest class probability, 0..=1.
+    /// The largest class probability, 0..=1.
     Top1,
-    /// Largest less second largest class probability, 0..=1.
+    /// The largest class probability less the second largest, 0..=1.
     Margin,
-    /// Entropy of the class probabilities in nats, over the natural logarithm of the number of classes: 0..=1.
+    /// Entropy of the class probabilities in nats, divided by the natural logarithm of the number of classes: 0..=1.
     Entropy,
-    /// Share of inputs on which the candidate was wrong when it answered with this class, 0..=1: looked up in the table
-    /// stored with the premodel.
+    /// How often the candidate is wrong when it answers with the class that it gave here, 0..=1. The premodel holds this number for each
+    /// class.
     Risk,
-    /// A number of the user's own, for tasks that are not classification.
+    /// A number with a name of the user's own, for tasks other than classification.
     Other(String),
 }
 
 /// A signal of the weighted average of the calibrated probabilities of several candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AverageSignal {
-    /// Its largest class probability, 0..=1.
+    /// The largest class probability of the average, 0..=1.
     Top1,
-    /// Its largest less its second largest class probability, 0..=1.
+    /// The largest class probability of the average less the second largest, 0..=1.
     Margin,
 }
 
-/// What a test can read. Its name is also that of its column in `profile.csv`.
+/// Something that a test can read. Its name is also the name of its column in `profile.csv`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Signal {
     /// `feature.NAME`: a feature of the image.
     Feature(String),
-    /// `signal.NAME`: a value that the user sets before each input.
+    /// `signal.NAME`: a value of the user's own, which the user sets before each input.
     User(String),
-    /// `CANDIDATE.top1`, `.margin`, `.entropy`, `.risk`, or a name of the user's.
+    /// `CANDIDATE.top1`, `.margin`, `.entropy`, `.risk`, or a name of the user's own after the dot.
     Candidate(CandidateId, CandidateSignal),
-    /// `agree.A.B`: 1 where two candidates gave the same class, else 0.
+    /// `agree.A.B`: 1 where the two candidates gave the same class, else 0.
     Agreement(CandidateId, CandidateId),
-    /// `avg.A+B.top1` or `.margin`: of the average of candidates that all ran, named in the order of their ids. One candidate
-    /// alone stands for its own calibrated probabilities. [`Premodel`](crate::Premodel) holds temperatures and weights.
+    /// `avg.A+B.top1` or `avg.A+B.margin`: a signal of the average of these candidates, all of which must have run. The name gives them
+    /// in the order of their ids. A set of one candidate means this candidate's own calibrated probabilities. The
+    /// [`Premodel`](crate::Premodel) holds the temperatures and weights.
     Average(Mask, AverageSignal),
 }
 
-/// First parts of a dotted name that cannot name a candidate.
+/// Words that cannot be a candidate's name, since the dotted names of signals and of profile columns begin with them.
 pub const RESERVED: [&str; 5] = ["feature", "signal", "agree", "features", "avg"];
 
-/// Whether a name can be a candidate's: letters, digits, `_` and `-`, and not one of [`RESERVED`], which column names use.
+/// Whether a candidate may have this name: at least one of letters, digits, `_` and `-`, and not one of the [`RESERVED`] words.
+///
+/// ```
+/// use trt_select_premodel::is_candidate_name;
+/// assert!(is_candidate_name("resnet-50"));
+/// assert!(!is_candidate_name("avg") && !is_candidate_name("a.b") && !is_candidate_name(""));
+/// ```
 pub fn is_candidate_name(name: &str) -> bool {
     !name.is_empty()
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
@@ -60,7 +67,23 @@ pub fn is_candidate_name(name: &str) -> bool {
 }
 
 impl Signal {
-    /// The signal of a name, or `None` where the name is not of one of the forms or names an unknown candidate.
+    /// The signal with this name. `None` where the name has none of the forms above, or names a candidate that is not in `candidates`.
+    ///
+    /// ```
+    /// use trt_select_premodel::{AverageSignal, CandidateId, CandidateSignal, Mask, Signal};
+    ///
+    /// let names = ["small".to_string(), "large".to_string()];
+    /// let margin = Signal::parse("small.margin", &names).unwrap();
+    /// assert_eq!(margin, Signal::Candidate(CandidateId(0), CandidateSignal::Margin));
+    /// assert_eq!(margin.name(&names), "small.margin");
+    ///
+    /// // An average exists once all of its candidates have run.
+    /// let average = Signal::parse("avg.small+large.top1", &names).unwrap();
+    /// assert_eq!(average, Signal::Average(Mask(0b11), AverageSignal::Top1));
+    /// assert_eq!(average.needs(), Mask(0b11));
+    ///
+    /// assert_eq!(Signal::parse("huge.margin", &names), None);
+    /// ```
     pub fn parse(name: &str, candidates: &[String]) -> Option<Signal> {
         let (head, tail) = name.split_once('.')?;
         if tail.is_empty() {
@@ -83,7 +106,7 @@ impl Signal {
                 let mut mask = Mask::EMPTY;
                 for name in names.split('+') {
                     let next = Mask::of(id(name)?);
-                    // One name for a set: each candidate once, and in order.
+                    // A set has only one name: each candidate comes once, and in the order of the ids.
                     if next <= mask {
                         return None;
                     }
@@ -111,7 +134,7 @@ impl Signal {
         })
     }
 
-    /// Its name. A candidate without a name is written as its number.
+    /// The signal's name. A candidate that `candidates` has no name for is written as its number.
     pub fn name(&self, candidates: &[String]) -> String {
         let of = |c: &CandidateId| candidates.get(c.index()).cloned().unwrap_or_else(|| c.0.to_string());
         match self {
@@ -138,7 +161,7 @@ impl Signal {
         }
     }
 
-    /// The candidates that must have run before it exists.
+    /// The candidates that must have run before the signal exists.
     pub fn needs(&self) -> Mask {
         match self {
             Signal::Feature(_) | Signal::User(_) => Mask::EMPTY,

@@ -1,5 +1,5 @@
-//! From a network's output to what it says: class probabilities, and their summary. No allocation, no libm: the same bits on every
-//! machine, and in the code that `compile` writes.
+//! Turns the output of a network into class probabilities and their summary. Nothing is allocated, and no mathematical library is
+//! called, so every machine gets the same bits, and so does the code that `compile` writes.
 #![deny(clippy::disallowed_types)]
 
 use crate::arithmetic::{ln_f64, of_scores, two_largest};
@@ -8,26 +8,26 @@ use crate::arithmetic::{ln_f64, of_scores, two_largest};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scores {
-    /// Any real numbers; softmax makes them probabilities.
+    /// Any real numbers, of which softmax makes probabilities.
     #[default]
     Logits,
-    /// Probabilities already.
+    /// Class probabilities, which are taken as they are.
     Probabilities,
 }
 
 /// The most probable class of some class probabilities, and how far it stands above the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Top {
-    /// The class of the largest probability; of equals, the first.
+    /// The class with the largest probability; where several have it, the first of them.
     pub class: u32,
-    /// Its probability, 0..=1.
+    /// The probability of that class, 0..=1.
     pub top1: f32,
-    /// Its probability less that of the next class, 0..=1; with one class, its probability.
+    /// That probability less the second largest one, 0..=1. With one class it equals `top1`.
     pub margin: f32,
 }
 
 impl Top {
-    /// Of class probabilities; all zeros where there is no class.
+    /// The most probable class of these class probabilities; all zeros where there are none.
     ///
     /// ```
     /// use trt_select_premodel::Top;
@@ -41,24 +41,25 @@ impl Top {
     }
 }
 
-/// What one run of a candidate says.
+/// What one run of a candidate says: its most probable class and how sure it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Summary {
-    /// The class of the largest probability; of equals, the first. Logits that differ by less than a probability can tell are equals.
+    /// The class with the largest probability; where several have it, the first of them. Logits that are so near each other that their
+    /// probabilities are the same count as equal.
     pub class: u32,
-    /// Its probability, 0..=1.
+    /// The probability of that class, 0..=1.
     pub top1: f32,
-    /// Its probability less that of the next class, 0..=1; with one class, its probability.
+    /// That probability less the second largest one, 0..=1. With one class it equals `top1`.
     pub margin: f32,
-    /// Entropy of the probabilities −Σ p ln p, over ln(number of classes): 0..=1; 0 with one class.
+    /// Entropy of the probabilities, −Σ p ln p, divided by ln(number of classes): 0..=1. With one class it is 0.
     pub entropy: f32,
 }
 
-/// Turns scores into probabilities and sums them up. For logits, p = softmax(z): e^(z − max z), divided by their sum, where
-/// differences beyond 87 give 0. Probabilities are taken as they are.
+/// Writes the class probabilities of a network's output, and returns their summary. For logits z, p = softmax(z): e^(z − max z), divided
+/// by the sum of these. A logit that lies more than 87 below the largest gets the probability 0. Probabilities are copied as they are.
 ///
-/// Answers `None`, and leaves `probabilities` unspecified, where a score is not a finite number, or no probability where
-/// it should be one, where there is none, or where the slices differ in length: such an output cannot be trusted.
+/// Returns `None`, and leaves `probabilities` unspecified, if the output cannot be trusted: a score is not a finite number, a
+/// probability lies outside 0..=1, there are no scores, or the two slices differ in length.
 ///
 /// ```
 /// use trt_select_premodel::{Scores, summarise};
@@ -72,7 +73,7 @@ pub fn summarise(scores: &[f32], kind: Scores, probabilities: &mut [f32]) -> Opt
     summarise_by(scores, kind, probabilities, 1.0 / ln_f64(scores.len() as f64))
 }
 
-/// [`summarise`] for whoever knows 1 over the natural logarithm of the number of classes.
+/// Does what [`summarise`] does, for a caller who knows 1 over the natural logarithm of the number of classes already.
 #[inline]
 pub(crate) fn summarise_by(
     scores: &[f32],
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    /// What the probabilities say of themselves.
+    /// The summary of these probabilities.
     fn sum_up(probabilities: &[f32]) -> Summary {
         let mut same = Vec::from(probabilities);
         summarise(probabilities, Scores::Probabilities, &mut same).unwrap()
@@ -102,16 +103,16 @@ mod tests {
     fn softmax_and_what_it_says() {
         let mut p = [0.0; 3];
         let s = summarise(&[1.0, 3.0, 2.0], Scores::Logits, &mut p).unwrap();
-        // e^-2, 1, e^-1 over their sum 1.503215.
+        // e^-2, 1 and e^-1, each divided by their sum 1.503215.
         let expected = [0.090_030_57, 0.665_240_96, 0.244_728_48];
         assert!(p.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{p:?}");
         assert_eq!(s.class, 1);
         assert!((s.margin - (expected[1] - expected[2])).abs() < 1e-6);
-        // 0.832396 nats over ln 3.
+        // 0.832396 nats divided by ln 3.
         assert!((s.entropy - 0.757_680).abs() < 1e-4, "{s:?}");
     }
 
-    /// Against the definition, in f64 throughout.
+    /// Compares softmax with its definition, computed in 64-bit floats throughout.
     #[test]
     fn softmax_is_the_definition() {
         let mut state = 1_u32;

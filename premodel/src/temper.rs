@@ -2,13 +2,13 @@
 //!
 //! With p the probabilities of a candidate, z its logits and T its temperature,
 //! p_T,i = p_i^(1/T) / Σ_j p_j^(1/T) = softmax(z / T)_i, and an average is Σ_k w_k · p_T,k.
-//! Below 1 a temperature makes a candidate surer of itself, above 1 less sure.
+//! A temperature below 1 makes a candidate surer of its class, and one above 1 makes it less sure.
 //!
-//! A [`Board`](crate::Board) does all of this for whoever walks a program. Allocates nothing, and needs no libm.
+//! A [`Board`](crate::Board) does all of this for whoever walks a program. Nothing here allocates or calls a mathematical library.
 
 use crate::arithmetic;
 
-/// e^x for x ≤ 0, with a relative error below 3e-7 down to −87; below that, 1.6e-38.
+/// e^x for x ≤ 0. Down to −87 the relative error is below 3e-7; for smaller x the result is 1.6e-38.
 ///
 /// ```
 /// use trt_select_premodel::temper::exp;
@@ -20,8 +20,8 @@ pub fn exp(x: f32) -> f32 {
     arithmetic::exp(x)
 }
 
-/// Writes softmax(logits / temperature), where differences beyond 87 temperatures give 0. Logits are finite, and the temperature lies
-/// above 0.
+/// Writes softmax(logits / temperature). The logits must be finite and the temperature above 0. A logit that lies more than 87
+/// temperatures below the largest gets the probability 0.
 ///
 /// ```
 /// use trt_select_premodel::temper::of_logits;
@@ -37,14 +37,14 @@ pub fn of_logits(logits: &[f32], temperature: f32, out: &mut [f32]) {
     arithmetic::of_logits(logits, temperature, out);
 }
 
-/// Writes probabilities^(1 / temperature), divided by their sum. Probabilities lie in 0..=1, and the temperature above 0. Where
-/// all are 0, all stay 0.
+/// Writes probabilities^(1 / temperature), divided by their sum. The probabilities must be in 0..=1 and the temperature above 0. If all
+/// probabilities are 0, all stay 0.
 ///
 /// ```
 /// use trt_select_premodel::temper::of_probabilities;
 /// let mut calibrated = [0.0; 2];
 /// of_probabilities(&[0.8, 0.2], 0.5, &mut calibrated);
-/// // 0.64 and 0.04 over their sum.
+/// // 0.8² = 0.64 and 0.2² = 0.04, each divided by their sum.
 /// assert!((calibrated[0] - 0.941_176_5).abs() < 1e-6);
 /// ```
 ///
@@ -54,7 +54,7 @@ pub fn of_probabilities(probabilities: &[f32], temperature: f32, out: &mut [f32]
     arithmetic::of_probabilities(probabilities, temperature, out);
 }
 
-/// Adds weight · probabilities.
+/// Adds weight · probability to each element of `sum`.
 ///
 /// ```
 /// use trt_select_premodel::temper::add_weighted;
@@ -78,7 +78,7 @@ mod tests {
     use crate::arithmetic::ln;
     use std::vec::Vec;
 
-    /// Softmax of scores at a temperature, in 64 bits.
+    /// Softmax of scores at a temperature, in 64-bit floats.
     fn softmax(scores: impl Iterator<Item = f64> + Clone, t: f32) -> Vec<f64> {
         let t = f64::from(t);
         let top = scores.clone().fold(f64::NEG_INFINITY, f64::max);
@@ -127,7 +127,7 @@ mod tests {
                 let mut out = std::vec![f32::NAN; n];
                 of_logits(&logits, t, &mut out);
                 near(&out, &expected, 1e-6, "logits");
-                // The same from the probabilities at temperature 1.
+                // The probabilities at temperature 1 must give the same as the logits do.
                 let p: Vec<f32> =
                     softmax(logits.iter().map(|&z| f64::from(z)), 1.0).iter().map(|&p| p as f32).collect();
                 let expected = softmax(p.iter().map(|&p| f64::from(p).ln()), t);
@@ -142,12 +142,12 @@ mod tests {
         let mut out = [f32::NAN; 3];
         of_logits(&[f32::MAX, f32::MIN, 0.0], 0.05, &mut out);
         near(&out, &[1.0, 0.0, 0.0], 1e-30, "far logits");
-        // Sharper than the sharpest: what is 0 stays 0 at every temperature.
+        // A probability of 0 stays 0 at every temperature.
         of_probabilities(&[1.0, 0.0, 0.0], 20.0, &mut out);
         assert_eq!(out, [1.0, 0.0, 0.0]);
         of_probabilities(&[0.0; 3], 2.0, &mut out);
         assert_eq!(out, [0.0; 3]);
-        // Subnormal ones count for what they are.
+        // Probabilities below the smallest normal float must not be taken for 0.
         of_probabilities(&[1.0, 1e-42, 0.0], 20.0, &mut out);
         near(&out, &softmax([0.0, f64::from(1e-42_f32).ln(), f64::NEG_INFINITY].into_iter(), 20.0), 1e-6, "subnormal");
         of_probabilities(&[1e-42, 2e-42, 0.0], 2.0, &mut out);

@@ -1,4 +1,4 @@
-//! The resumable walk over a program.
+//! The walk over a program. It stops whenever the caller has to do something, and goes on afterwards.
 #![deny(clippy::disallowed_types)]
 
 use crate::{Answer, CandidateId, Mask, Program, View};
@@ -6,26 +6,43 @@ use crate::{Answer, CandidateId, Mask, Program, View};
 /// What a walk asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
-    /// Run this candidate, write its signals, and call [`Program::step`] again (or [`Program::failed`], if it failed).
+    /// Run this candidate and write its signals; then call [`Program::step`] again, or [`Program::failed`] if the candidate failed.
     Run(CandidateId),
-    /// Done.
+    /// The walk has ended with this answer.
     Answer(Answer),
-    /// Nothing can answer: every candidate of the fallback list failed.
+    /// The walk has ended without an answer: every candidate of the fallback list has failed.
     NoneWorks,
 }
 
-/// Where a walk stands. Plain data: it borrows nothing, may be copied, and dropped at any time.
+/// Where a walk stands. This is plain data: it borrows nothing, and it may be copied or dropped at any time.
+///
+/// ```
+/// use trt_select_premodel::{Answer, CandidateId, Node, Program, Request, Schema};
+///
+/// let (small, large) = (CandidateId(0), CandidateId(1));
+/// let nodes = [Node::run(small, 1), Node::answer(small)];
+/// let schema = Schema { candidates: 2, classes: 10, needs: &[], fallback: &[large, small] };
+/// let program = Program::check(&nodes, schema)?;
+///
+/// let mut walk = program.start();
+/// assert_eq!(program.step(&mut walk, &[]), Request::Run(small));
+/// // The network could not run, so the first candidate of the fallback list takes over.
+/// assert_eq!(program.failed(&mut walk, small), Request::Run(large));
+/// assert_eq!(program.step(&mut walk, &[]), Request::Answer(Answer::Candidate(large)));
+/// assert!(walk.ran().has(large) && !walk.ran().has(small));
+/// # Ok::<(), trt_select_premodel::CheckError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Walk {
     at: u16,
     ran: Mask,
     failed: Mask,
-    /// The candidate that answers once it has run, after another one failed.
+    /// After another candidate failed: the candidate of the fallback list that answers once it has run.
     rescue: Option<CandidateId>,
 }
 
 impl Walk {
-    /// The candidates that ran, those that failed left out.
+    /// The candidates that ran and did not fail.
     pub const fn ran(&self) -> Mask {
         self.ran.without(self.failed)
     }
@@ -35,33 +52,33 @@ impl Walk {
         self.failed
     }
 
-    /// The node that the walk stands on. After [`Request::Answer`] it is the answer's node, which tells why; after a
-    /// failure it is the node that asked for the candidate that failed.
+    /// Index of the node that the walk stands on. After [`Request::Answer`] this is the answer's node, which
+    /// [`Premodel::why`](crate::Premodel::why) explains. After a failure it is the node that asked for the candidate that failed.
     pub const fn node(&self) -> usize {
         self.at as usize
     }
 }
 
 impl Program<'_> {
-    /// A walk at the first node.
+    /// A new walk, which stands on the first node.
     #[inline]
     pub const fn start(&self) -> Walk {
         Walk { at: 0, ran: Mask::EMPTY, failed: Mask::EMPTY, rescue: None }
     }
 
-    /// Goes on until a candidate is wanted or an answer is found. `signals` holds one value per signal of the schema;
-    /// those of candidates that have not run are not used, and one that is missing or NaN goes to the else branch.
+    /// Walks on until a candidate has to run or an answer is found. `signals` holds one value for each signal of the schema. The values of
+    /// candidates that have not run are not read. A test whose signal is missing or NaN goes to its else branch.
     ///
-    /// Allocates nothing and never panics; each test of a path is made once. A walk of another program gives some
-    /// answer of this one, or [`Request::NoneWorks`].
+    /// Allocates nothing and never panics. Each test on the path is made once. A walk that was started on another program ends with some
+    /// answer of this program, or with [`Request::NoneWorks`].
     #[inline]
     pub fn step(&self, walk: &mut Walk, signals: &[f32]) -> Request {
         self.step_by(walk, |at| self.descend(at, signals))
     }
 
-    /// [`Program::step`], with the tests made by compiled code: `next` gets the node to start from (the first one, or the
-    /// one after a Run) and gives the first Run or Answer that it comes to, as the code that `compile` writes does.
-    /// Where `next` gives something else, the answer is [`Request::NoneWorks`].
+    /// Does what [`Program::step`] does, with tests that compiled code makes: `next` is given the node to start from (the first node, or
+    /// the one after a Run) and returns the first Run or Answer that the tests lead to, as the code that `compile` writes does. Where it
+    /// returns any other node, the result is [`Request::NoneWorks`].
     #[inline(always)]
     pub fn step_by(&self, walk: &mut Walk, next: impl FnOnce(u16) -> u16) -> Request {
         if let Some(candidate) = walk.rescue {
@@ -69,7 +86,7 @@ impl Program<'_> {
         }
         let nodes = self.nodes();
         let mut at = walk.at;
-        // Standing on a Run node that was already answered for: go past it.
+        // The walk stands on a Run node whose candidate has run since: go on from the node after it.
         if let Some(View::Run { candidate, next }) = nodes.get(usize::from(at)).map(|n| n.view())
             && walk.ran.has(candidate)
         {
@@ -86,8 +103,8 @@ impl Program<'_> {
         }
     }
 
-    /// Tells the walk that a candidate failed. From here on the program is left: the first candidate of the fallback
-    /// list that has not failed answers, and runs first if it has not run yet.
+    /// Tells the walk that a candidate failed. The walk then leaves the program: the first candidate of the fallback list that has not
+    /// failed gives the answer. The result asks for it to run if it has not run yet.
     pub fn failed(&self, walk: &mut Walk, candidate: CandidateId) -> Request {
         walk.failed = walk.failed.with(candidate);
         walk.rescue = self.schema().fallback.iter().copied().find(|&c| !walk.failed.has(c));
@@ -110,7 +127,7 @@ mod tests {
     const A: CandidateId = CandidateId(0);
     const B: CandidateId = CandidateId(1);
     const C: CandidateId = CandidateId(2);
-    /// feature 0 ≤ 0.5: run A, and if its signal 1 ≤ 0.7 run B and average; else run C.
+    /// If feature 0 ≤ 0.5, run A; then, if A's signal 1 ≤ 0.7, run B and average, else answer with A. If feature 0 > 0.5, run C.
     const NODES: [Node; 8] = [
         Node::test(SignalId(0), 0.5, 1, 6),
         Node::run(A, 2),
@@ -133,7 +150,7 @@ mod tests {
         assert_eq!(program.step(&mut walk, &[0.5, 0.7]), Request::Answer(Answer::Average(Mask(3))));
         assert_eq!(walk.ran(), Mask(3));
         assert_eq!(walk.node(), 4);
-        // Asked again, it says the same again.
+        // A step after the answer gives the same answer again.
         assert_eq!(program.step(&mut walk, &[0.5, 0.7]), Request::Answer(Answer::Average(Mask(3))));
     }
 

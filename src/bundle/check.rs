@@ -1,4 +1,4 @@
-//! From what the document says to what a bundle means.
+//! Checks what a `bundle.toml` says, and makes a [`Bundle`] of it.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use super::{Bundle, CandidateSpec, FILE_NAME, FORMAT, InputKind, MAX_TENSOR_LEN,
 use crate::error::{Error, ErrorKind, Result};
 use crate::preprocess::{ChannelOrder, Filter, Layout, MAX_INPUT_SIDE_PX, MIN_CROP_FRACTION, PreprocessConfig, Resize};
 
-/// The bundle, and the files that must be there for it.
+/// The bundle that a text describes, and the files that the text names.
 pub(super) fn bundle(dir: &Path, text: &str) -> Result<(Bundle, Vec<Reference>)> {
     let doc = Document { path: dir.join(FILE_NAME), dir, text };
     format(&doc)?;
@@ -180,7 +180,7 @@ fn candidate(
     let mut raw = raw.into_inner();
     let name = raw.name.get_ref().clone();
     if !is_candidate_name(&name) {
-        // The reserved words would make a profile's columns ambiguous.
+        // With one of the reserved words as a candidate's name, the columns of a profile would be ambiguous.
         let expected = format!("letters, digits, _ and - (at least one), and none of {RESERVED:?}");
         let remedy = "rename the candidate";
         return Err(doc.error(raw.name.span(), "`name` of a candidate", expected, format_args!("{name:?}"), remedy));
@@ -240,7 +240,7 @@ fn candidate(
     })
 }
 
-/// The keys from `size` to `std`.
+/// The preprocessing that the keys from `size` to `std` describe; `None` where the bundle's input is a tensor.
 fn image(
     doc: &Document<'_>,
     span: Range<usize>,
@@ -291,7 +291,7 @@ fn image(
     }))
 }
 
-/// The preprocessing keys that are there.
+/// The preprocessing keys that a candidate has, each with its place in the text.
 fn given(raw: &document::Candidate) -> Vec<(&'static str, Range<usize>)> {
     fn at<T>(value: &Option<Spanned<T>>) -> Option<Range<usize>> {
         value.as_ref().map(Spanned::span)
@@ -363,7 +363,7 @@ fn resize(
     }
 }
 
-/// One number a channel, each of which is `allowed` as `f32`.
+/// The numbers of a key that takes one number per channel. Each, as an `f32`, must satisfy `allowed`.
 fn per_channel(
     doc: &Document<'_>,
     what: String,
@@ -386,7 +386,7 @@ fn per_channel(
     Ok(values)
 }
 
-/// The value that a word stands for; the default where the key is absent.
+/// The value that a key's word stands for; the default where the key is absent.
 fn choice<T: Copy + Default>(
     doc: &Document<'_>,
     what: impl Display,
@@ -401,7 +401,7 @@ fn choice<T: Copy + Default>(
     Err(doc.error(raw.span(), what, expected, format_args!("{:?}", raw.get_ref()), "correct the value"))
 }
 
-/// A path, taken from the bundle's folder.
+/// The path that a key gives. A relative one counts from the bundle's folder.
 fn path(doc: &Document<'_>, what: impl Display, raw: &Option<Spanned<String>>) -> Result<Option<PathBuf>> {
     match raw {
         None => Ok(None),
@@ -412,11 +412,11 @@ fn path(doc: &Document<'_>, what: impl Display, raw: &Option<Spanned<String>>) -
     }
 }
 
-/// A file or folder that the document names, and the line where it does.
+/// A file or folder that the document names, and the line that names it.
 pub(super) struct Reference {
     object: String,
     path: PathBuf,
-    /// A file that makes this one unneeded.
+    /// Where this other file exists, the named one may be missing.
     instead: Option<PathBuf>,
     folder: bool,
     premodel: bool,
@@ -437,7 +437,7 @@ impl Reference {
         Reference { premodel: true, ..Reference::file(at, "`premodel`", path, remedy) }
     }
 
-    /// Looks whether it is there.
+    /// Checks that the file or folder exists.
     pub(super) fn look(&self, premodel_needed: bool) -> Result<()> {
         let there = if self.folder { self.path.is_dir() } else { self.path.is_file() };
         let instead = self.instead.as_ref().is_some_and(|path| path.is_file());

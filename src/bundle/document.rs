@@ -1,4 +1,4 @@
-//! `bundle.toml` as serde sees it, and its errors with their lines.
+//! `bundle.toml` as serde reads it, and the reader's errors with the lines that they are on.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Read before the rest, so that a later format is named as such and not by its first unknown key.
+/// Only the version. It is read before the rest, so that the error for a later format names the format and not its first unknown key.
 #[derive(Deserialize)]
 pub(super) struct Head {
     pub(super) format: Option<Spanned<toml::Value>>,
@@ -73,7 +73,7 @@ pub(super) struct Candidate {
     pub(super) cost_ns: Option<Spanned<f64>>,
 }
 
-/// The text and where it is from: what an error needs to name its line.
+/// The text of a `bundle.toml` and the file that it is from: what an error needs to name a line.
 pub(super) struct Document<'a> {
     pub(super) path: PathBuf,
     pub(super) dir: &'a Path,
@@ -81,7 +81,7 @@ pub(super) struct Document<'a> {
 }
 
 impl Document<'_> {
-    /// The document as a `T`.
+    /// Reads the document as a `T`.
     pub(super) fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
         toml::from_str(self.text).map_err(|e| self.refused(e))
     }
@@ -92,7 +92,7 @@ impl Document<'_> {
         format!("{}:{}", self.path.display(), 1 + before.iter().filter(|&&b| b == b'\n').count())
     }
 
-    /// The error of a place in the text.
+    /// The error of something at a place in the text.
     pub(super) fn error(
         &self,
         span: Range<usize>,
@@ -104,15 +104,15 @@ impl Document<'_> {
         Error::expected(ErrorKind::Bundle, format_args!("{}: {what}", self.at(span)), expected, got, remedy)
     }
 
-    /// What the TOML reader or serde reported, in our form.
+    /// An error of the TOML reader or of serde, as one of ours.
     fn refused(&self, mut error: toml::de::Error) -> Error {
         let message = error.message().to_owned();
         let mut object = match error.span() {
-            // What the whole file lacks is on none of its lines.
+            // If the file as a whole lacks a key, no line is to blame, so the error names only the file.
             Some(span) if span.start > 0 || !message.starts_with(MISSING) => self.at(span),
             _ => self.path.display().to_string(),
         };
-        // Without its input, the error ends with the key's path instead of a drawing of the line.
+        // Without the text, the reader's message ends with the key's path instead of a picture of the line.
         error.set_input(None);
         let whole = error.to_string();
         if let Some(key) = whole.trim_end().rsplit('\n').next().and_then(|line| line.strip_prefix("in `")) {
@@ -125,12 +125,12 @@ impl Document<'_> {
 
 const MISSING: &str = "missing field ";
 
-/// Expected, got and remedy of a message of serde or of the TOML reader.
+/// What was expected, what was found, and the remedy, from a message of serde or of the TOML reader.
 fn explain(message: &str) -> (String, String, &'static str) {
     if let Some(key) = message.strip_prefix(MISSING) {
         return (format!("the key {key}"), "a table without it".into(), "add the key");
     }
-    // The last one: what was got is quoted text of the file, what was expected is ours.
+    // The last ", expected " separates the two parts: the first quotes the file, so it may contain these words, and the second does not.
     let (got, expected) = message.rsplit_once(", expected ").unwrap_or((message, "valid TOML"));
     if let Some(key) = got.strip_prefix("unknown field ") {
         let keys = expected.strip_prefix("one of ").unwrap_or(expected);

@@ -4,7 +4,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::preprocess::{ChannelOrder, Filter, Layout, Resize};
 
-/// Every key of an image bundle.
+/// A `bundle.toml` that has every key of an image bundle.
 const FULL: &str = r#"
 format = 1
 name = "fashion"
@@ -172,7 +172,7 @@ fn lists_have_a_root() {
 
 #[test]
 fn bad_documents_are_named() {
-    // What is replaced in FULL, by what, and the line that comes of it.
+    // What to replace in FULL, what to put in its place, and the error line that this must give.
     #[rustfmt::skip]
     let cases: &[(&str, &str, &str)] = &[
         ("format = 1\n", "", "b/bundle.toml: expected the key `format`, got a table without it; write `format = 1`, or use the release that made this bundle"),
@@ -321,10 +321,10 @@ fn files_that_are_named_must_be_there() {
         assert_eq!(error.kind(), ErrorKind::Io);
         assert_eq!(Bundle::read_untrained(dir.path()).is_ok(), absent == "premodel.json");
     }
-    // A plan does in place of its ONNX file, and the other way round.
+    // A candidate whose plan is there needs no ONNX file, and the other way round.
     let files: Vec<&str> = FULL_FILES.iter().map(|&f| if f == "nano.onnx" { "nano.plan" } else { f }).collect();
     assert!(Bundle::read(folder(FULL, &files).path()).is_ok());
-    // So does one of the candidate's name, where the bundle names none.
+    // The same holds for a plan with the candidate's name, where the bundle names no plan.
     let dir = folder(MINIMAL, &["nano.plan"]);
     assert_eq!(plan_path(dir.path(), MINIMAL), dir.path().join("nano.plan"));
     assert!(Bundle::read(dir.path()).is_ok());
@@ -361,7 +361,7 @@ fn text_is_utf8() {
     let error = Bundle::read(dir.path()).unwrap_err();
     assert!(error.to_string().ends_with("bundle.toml:2: expected UTF-8 text, got byte 0xff; save the file as UTF-8"));
     assert_eq!(error.kind(), ErrorKind::Bundle);
-    // Some editors put a byte order mark in front.
+    // Some editors begin a file with a byte order mark.
     let dir = folder(&format!("\u{feff}{MINIMAL}"), &["nano.onnx"]);
     assert!(Bundle::read(dir.path()).is_ok());
 }
@@ -398,7 +398,7 @@ fn labels_are_lines() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Whatever bytes are changed, a bundle comes back whose promises hold, or one line.
+    /// Whatever bytes of the file are changed, reading it gives either a bundle that keeps its promises or an error of one line.
     #[test]
     fn mutations_never_panic(
         edits in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..8, ".{0,3}"), 1..6),

@@ -1,4 +1,4 @@
-//! AVX2: vectors of 32 bytes, and the entry points compiled for it.
+//! AVX2: vectors of 32 bytes, and the entry points that are compiled for it.
 #![allow(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -11,12 +11,12 @@ use super::needs::Needs;
 use super::vector::Vector;
 use crate::frame::Frame;
 
-/// The proof that this CPU has AVX2 (and POPCNT, BMI1 and BMI2, which every one with AVX2 has).
+/// Proves that this CPU has AVX2, and also POPCNT, BMI1 and BMI2, which every CPU with AVX2 has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Avx2(());
 
 impl Avx2 {
-    /// The proof, where there is one.
+    /// A proof, if this CPU has all of these; else `None`.
     pub(super) fn detect() -> Option<Avx2> {
         let all = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("popcnt")
@@ -25,7 +25,7 @@ impl Avx2 {
         all.then_some(Avx2(()))
     }
 
-    /// The accumulators that are needed.
+    /// Computes the accumulators that are needed.
     pub(super) fn compute(self, frame: &Frame<'_>, needs: Needs, scratch: &mut Scratch, out: &mut Accumulators) {
         // SAFETY: an `Avx2` exists only where the CPU has all of these features.
         unsafe { compute(self, frame, needs, scratch, out) }
@@ -37,7 +37,7 @@ fn compute(v: Avx2, frame: &Frame<'_>, needs: Needs, scratch: &mut Scratch, out:
     generic::compute(v, frame, needs, scratch, out);
 }
 
-/// Calls intrinsics that need nothing but AVX2.
+/// Evaluates an expression of intrinsics that need nothing but AVX2.
 macro_rules! avx2 {
     ($body:expr) => {
         // SAFETY: an `Avx2` exists only where the CPU has AVX2, and every method takes one; no memory is touched.
@@ -45,7 +45,7 @@ macro_rules! avx2 {
     };
 }
 
-/// 16 bytes at `at`, and 16 more at `at + apart`.
+/// A vector of the 16 bytes at `at` and the 16 bytes at `at + apart`.
 #[inline(always)]
 fn two_lanes(from: &[u8], at: usize, apart: usize) -> __m256i {
     let low: &[u8; 16] = from[at..].first_chunk().expect("the caller checked the length");
@@ -54,14 +54,14 @@ fn two_lanes(from: &[u8], at: usize, apart: usize) -> __m256i {
     unsafe { _mm256_loadu2_m128i(high.as_ptr().cast(), low.as_ptr().cast()) }
 }
 
-/// Sixteen bytes in both halves.
+/// A vector whose two halves are both these sixteen bytes.
 #[inline(always)]
 fn twice(bytes: [u8; 16]) -> __m256i {
     // SAFETY: any 16 bytes are an `__m128i`. Only methods of `Avx2` call this.
     unsafe { _mm256_broadcastsi128_si256(std::mem::transmute::<[u8; 16], __m128i>(bytes)) }
 }
 
-/// 0xff in every third byte, from `first` on.
+/// Sixteen bytes: 0xff in every third one, beginning with byte `first`, and 0 in the others.
 const fn every_third(first: usize) -> [u8; 16] {
     let mut mask = [0; 16];
     let mut i = first;
@@ -72,7 +72,7 @@ const fn every_third(first: usize) -> [u8; 16] {
     mask
 }
 
-/// Byte i comes from byte i + `by`, around the end.
+/// Sixteen indices for a shuffle that rotates: byte i of its result is byte (i + `by`) mod 16 of its input.
 const fn rotated(by: u8) -> [u8; 16] {
     let mut from = [0; 16];
     let mut i = 0;
@@ -83,11 +83,11 @@ const fn rotated(by: u8) -> [u8; 16] {
     from
 }
 
-/// Grey of eight pixels of four bytes, in words of 32 bits.
+/// Grey of eight pixels of four bytes each, as eight 32-bit numbers.
 #[inline(always)]
 fn grey_of_eight(pixels: __m256i, weights: __m256i) -> __m256i {
-    // As in `grey`, with a whole pixel in 32 bits: 128 is taken off each channel and comes back times 256. Only methods of
-    // `Avx2` call this.
+    // This works as `grey` does, with a whole pixel in 32 bits: 128 is subtracted from each channel, and since the weights add up to 256,
+    // 128 · 256 is added to the sum. Only methods of `Avx2` call this.
     avx2!({
         let pairs = _mm256_maddubs_epi16(weights, _mm256_xor_si256(pixels, _mm256_set1_epi8(-128)));
         let sum = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
@@ -118,8 +118,9 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn load_rgb(self, from: &[u8]) -> [__m256i; 3] {
         let from = &from[..96];
-        // In each half byte j of a holds channel j mod 3, of b channel j + 1, of c channel j + 2. The blends gather a channel
-        // at (3 × pixel + channel) mod 16; turning green by 1 and blue by 2 brings each pixel's three into one lane.
+        // In each half, byte j of `a` holds channel j mod 3, byte j of `b` channel (j + 1) mod 3, and byte j of `c` channel
+        // (j + 2) mod 3. The blends gather each channel; the channel of a pixel is then at byte (3 × pixel + channel) mod 16. Rotating
+        // green by 1 and blue by 2 brings the three channels of each pixel into the same lane.
         let (a, b, c) = (two_lanes(from, 0, 48), two_lanes(from, 16, 48), two_lanes(from, 32, 48));
         let (m0, m1, m2) = (twice(every_third(0)), twice(every_third(1)), twice(every_third(2)));
         let (one, two) = (twice(rotated(1)), twice(rotated(2)));
@@ -222,8 +223,8 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn grey(self, [red, green, blue]: [__m256i; 3]) -> __m256i {
         avx2!({
-            // With 128 taken off each channel the products of two channels fit 16 bits with sign; the weights add up to
-            // 256, so the grey comes out less 128.
+            // With 128 subtracted from each channel, the sum of the products of two channels fits a signed 16-bit number. The weights
+            // add up to 256, so the grey comes out 128 too small.
             let off = _mm256_set1_epi8(-128);
             let red_green = _mm256_set1_epi16((150 << 8 | 77) as u16 as i16);
             let blue_only = _mm256_set1_epi16(29);
@@ -236,7 +237,7 @@ impl Vector for Avx2 {
                 _mm256_maddubs_epi16(red_green, _mm256_unpackhi_epi8(r, g)),
                 _mm256_maddubs_epi16(blue_only, _mm256_unpackhi_epi8(b, b)),
             );
-            // The rounding product with 1/256 is (x + 128) >> 8.
+            // The instruction multiplies and rounds: with the factor 1/256 it gives (x + 128) >> 8.
             let scale = _mm256_set1_epi16(1 << 7);
             let grey = _mm256_packs_epi16(_mm256_mulhrs_epi16(low, scale), _mm256_mulhrs_epi16(high, scale));
             _mm256_xor_si256(grey, off)

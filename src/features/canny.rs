@@ -1,9 +1,9 @@
-//! Edges on the grid: Canny's detector as OpenCV computes it, orientations, and connected components.
+//! Edges on the grid: Canny's detector as OpenCV computes it, the edges' orientations, and their connected components.
 //!
-//! 1. Gradient by 3×3 Sobel, border replicated; magnitude |dx| + |dy|.
-//! 2. A cell stays if its magnitude is over the low threshold and is a maximum along the gradient (four directions).
-//! 3. Cells over the high threshold are edges, and so is each remaining cell that touches an edge.
-//! 4. Components of touching edge cells, found row by row.
+//! 1. Compute the gradient by a 3×3 Sobel filter, with the border replicated. Its magnitude is |dx| + |dy|.
+//! 2. Keep each cell whose magnitude is above the low threshold and is a maximum along the gradient (in one of four directions).
+//! 3. Of these, the cells above the high threshold are edges, and so is each that touches an edge, directly or through others.
+//! 4. Find the components of edge cells that touch each other, row by row.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -11,36 +11,36 @@ use trt_select_cuda::{ANGLE_BINS, Accumulators, LENGTH_BINS};
 
 use super::grid::Buffers;
 
-/// Cells at or below this magnitude are no edges.
+/// A cell whose magnitude is at or below this is not an edge.
 pub(super) const LOW: u16 = 100;
-/// Cells over this magnitude are edges if they are maxima.
+/// A maximum whose magnitude is above this is an edge by itself.
 pub(super) const HIGH: u16 = 200;
-/// tan 22.5° in 1/32768, as OpenCV rounds it.
+/// tan 22.5° in units of 1/32768, rounded as OpenCV rounds it.
 pub(super) const TAN_22_5: i32 = 13_573;
 
-/// What `map` holds.
+/// What `map` holds for a cell: this value or one of the three below.
 const NONE: u8 = 0;
 const WEAK: u8 = 1;
 const EDGE: u8 = 2;
 const COUNTED: u8 = 3;
 
-/// (cos, sin) of k·180°/7 for k = 1..=6, times 65536, rounded.
+/// (cos, sin) of k·180°/7 for k = 1..=6, times 65536 and rounded.
 const SECTORS: [(i32, i32); ANGLE_BINS - 1] =
     [(59_046, 28_435), (40_861, 51_238), (14_583, 63_893), (-14_583, 63_893), (-40_861, 51_238), (-59_046, 28_435)];
 
-/// The sector of the gradient's orientation, modulo 180°.
+/// The sector that the gradient's orientation, taken modulo 180°, lies in: 0..7.
 pub(super) fn angle_bin(dx: i16, dy: i16) -> usize {
     let (x, y) = (i32::from(dx), i32::from(dy));
     let (x, y) = if y < 0 || (y == 0 && x < 0) { (-x, -y) } else { (x, y) };
     SECTORS.iter().filter(|&&(cos, sin)| cos * y >= sin * x).count()
 }
 
-/// The class of a component with this many cells: 1–3, 4–7, 8–15, 16–31, 32–63, 64–127, 128 or more.
+/// The class of a component by its number of cells: 1–3, 4–7, 8–15, 16–31, 32–63, 64–127, 128 or more.
 pub(super) fn length_bin(cells: u64) -> usize {
     (cells.max(2).ilog2() as usize - 1).min(LENGTH_BINS - 1)
 }
 
-/// Fills the accumulators of edges from `workspace.grey`.
+/// Computes the accumulators of edges from the grid in `workspace.grey`.
 pub(super) fn edges(workspace: &mut Buffers, width: usize, height: usize, out: &mut Accumulators) {
     gradient(workspace, width, height);
     let strong = suppress(workspace, width, height);
@@ -69,7 +69,7 @@ fn gradient(ws: &mut Buffers, width: usize, height: usize) {
     }
 }
 
-/// Marks maxima as weak cells or edges; leaves the edges on the stack and returns how many they are.
+/// Marks each maximum as a weak cell or an edge. It puts the edges on the stack and returns how many there are.
 fn suppress(ws: &mut Buffers, width: usize, height: usize) -> usize {
     let padded = width + 2;
     ws.map[..padded * (height + 2)].fill(NONE);
@@ -162,7 +162,7 @@ fn components(ws: &mut Buffers, width: usize, height: usize, out: &mut Accumulat
             out.edge_cells += cells;
             out.edge_length[length_bin(cells)] += 1;
             if cells > largest {
-                // The first cell found is in the top row.
+                // The first cell that is found lies in the component's top row, which is row `y`.
                 largest = cells;
                 out.object_width = (right - left + 1) as u64;
                 out.object_height = (bottom - y + 1) as u64;
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(bins, [0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 6]);
     }
 
-    /// The integer table puts every gradient that can occur into the sector of its angle.
+    /// For every gradient that can occur, the integer table gives the sector that its angle lies in.
     #[test]
     fn angle_bins_are_those_of_the_angle() {
         for dx in -1_020..=1_020i16 {
@@ -192,7 +192,7 @@ mod tests {
                 }
                 let turn = f64::from(dy).atan2(f64::from(dx)) / std::f64::consts::PI;
                 let position = turn.rem_euclid(1.0) * 7.0;
-                // rem_euclid may round up to 1.
+                // `rem_euclid` may round up to 1, which is 0 again.
                 let want = (position.floor() as usize) % 7;
                 let near = (position - position.round()).abs() < 1e-4;
                 assert!(near || angle_bin(dx, dy) == want, "{dx} {dy}: {position}");

@@ -1,4 +1,4 @@
-//! The features: their table, and how they follow from the accumulators.
+//! The table of the features, and how each is computed from the accumulators.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -6,27 +6,28 @@ use trt_select_cuda::Accumulators;
 
 use super::{Groups, Needs};
 
-/// Number of [`FEATURES`].
+/// Number of features in [`FEATURES`].
 pub const FEATURE_COUNT: usize = 34;
 
-/// What there is to know about one feature.
+/// A description of one feature.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FeatureInfo {
-    /// Name in files and messages.
+    /// The feature's name in files and messages.
     pub name: &'static str,
-    /// Unit; `1` for shares and ratios.
+    /// The unit of its values; `1` for shares and ratios.
     pub unit: &'static str,
-    /// Smallest value, in `unit`.
+    /// The smallest possible value, in `unit`.
     pub min: f32,
-    /// Largest value, in `unit`.
+    /// The largest possible value, in `unit`.
     pub max: f32,
-    /// The group of accumulators that it is derived from.
+    /// The group of accumulators that it is computed from.
     pub group: Groups,
-    /// The accumulators that it is derived from.
+    /// The accumulators that it is computed from.
     pub needs: Needs,
-    /// How it is computed, in the names of [`Accumulators`]; and its value where a denominator is 0.
+    /// Its formula, in the field names of [`Accumulators`], with its value where a denominator is 0.
     pub formula: &'static str,
-    /// Where it is from.
+    /// The paper or other source that defines it.
     pub source: &'static str,
 }
 
@@ -40,7 +41,7 @@ const fn row(name: &'static str, unit: &'static str, max: f32, needs: Needs, for
     FeatureInfo { name, unit, min: 0.0, max, group: needs.groups(), needs, formula, source: PAPER }
 }
 
-/// A share of `edge_cells`.
+/// What the features need that are shares of `edge_cells`.
 const ANGLES: Needs = Needs::EDGES.union(Needs::ANGLES);
 
 const fn own(mut info: FeatureInfo) -> FeatureInfo {
@@ -48,8 +49,15 @@ const fn own(mut info: FeatureInfo) -> FeatureInfo {
     info
 }
 
-/// Every feature in its public order, which is only ever appended to. `level` is a step of 8-bit brightness; `cell` is
-/// a cell of the grid.
+/// All features in their public order. New ones are only ever appended. In formulas and units, `level` is one step of 8-bit brightness,
+/// and `cell` is one cell of the grid.
+///
+/// ```
+/// use trt_select::features::{FEATURE_COUNT, FEATURES, Groups};
+/// assert_eq!(FEATURES.len(), FEATURE_COUNT);
+/// let contrast = FEATURES.iter().find(|feature| feature.name == "contrast").unwrap();
+/// assert_eq!(contrast.group, Groups::WHOLE);
+/// ```
 pub const FEATURES: [FeatureInfo; FEATURE_COUNT] = [
     row("keypoints", "cells", 19_200.0, Needs::KEYPOINTS, "keypoints: corner cells by FAST-9/16, threshold 20"),
     row("brightness_average", "level", 255.0, Needs::GREY, "sum_grey / pixels"),
@@ -123,17 +131,25 @@ pub const FEATURES: [FeatureInfo; FEATURE_COUNT] = [
     )),
 ];
 
-/// The index of a feature in [`FEATURES`] by its name.
+/// The index in [`FEATURES`] of the feature with this name; `None` where there is none.
+///
+/// ```
+/// use trt_select::features::{FEATURES, feature_index};
+/// let at = feature_index("brightness_average").unwrap();
+/// assert_eq!(FEATURES[at].name, "brightness_average");
+/// assert_eq!(feature_index("no such feature"), None);
+/// ```
 pub fn feature_index(name: &str) -> Option<usize> {
     FEATURES.iter().position(|f| f.name == name)
 }
 
-/// a / b, and 0 where b is 0.
+/// a / b, or 0 if b is 0.
 fn ratio(a: u64, b: u64) -> f64 {
     if b == 0 { 0.0 } else { a as f64 / b as f64 }
 }
 
-/// n·squares − sum², exactly (0 where rounding of foreign numbers would make it negative).
+/// n·squares − sum², without rounding. It cannot be negative for real sums; for sums that were rounded elsewhere, 0 is returned where it
+/// would be.
 fn spread(n: u64, sum: u64, squares: u64) -> f64 {
     (u128::from(n) * u128::from(squares)).saturating_sub(u128::from(sum) * u128::from(sum)) as f64
 }
@@ -142,11 +158,10 @@ fn perceived(squares: [f64; 3]) -> f64 {
     (0.241 * squares[0] + 0.691 * squares[1] + 0.068 * squares[2]).sqrt()
 }
 
-/// Derives every feature, in the order of [`FEATURES`], into `out`: as many as it has room for; what lies beyond
-/// [`FEATURE_COUNT`] is left alone.
+/// Computes the features from the accumulators and writes them to `out` in the order of [`FEATURES`]: as many as `out` has room for.
+/// Elements of `out` beyond [`FEATURE_COUNT`] are not changed.
 ///
-/// Features of a group that was not computed are 0, and so is any whose denominator is 0; no value is ever NaN or
-/// infinite.
+/// A feature is 0 if its accumulators were not computed or its denominator is 0. No value is ever NaN or infinite.
 pub fn derive(a: &Accumulators, out: &mut [f32]) {
     let mut values = [0.0f32; FEATURE_COUNT];
     fill(a, &mut values);
@@ -216,7 +231,7 @@ mod tests {
 
     #[test]
     fn hand_computed_values() {
-        // Two pixels: red (255, 0, 0) has grey 77, and grey (100, 100, 100).
+        // Two pixels: red (255, 0, 0), whose grey is 77, and grey (100, 100, 100).
         let a = Accumulators {
             pixels: 2,
             sum_rgb: [355, 100, 100],

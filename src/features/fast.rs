@@ -1,12 +1,12 @@
-//! Corners: FAST-9/16 (Rosten and Drummond, *Machine learning for high-speed corner detection*, ECCV 2006), counted
-//! without suppression of non-maxima.
+//! Corners: FAST-9/16 (Rosten and Drummond, *Machine learning for high-speed corner detection*, ECCV 2006). Every corner counts; there is
+//! no suppression of non-maxima.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
-/// How much brighter or darker than the centre the circle must be.
+/// How much brighter or darker than the centre the cells on the circle must be.
 pub(super) const THRESHOLD: i16 = 20;
 
-/// The circle of radius 3 as (x, y) from the centre, in order around it.
+/// The sixteen cells on the circle of radius 3, as (x, y) from the centre, in their order around it.
 pub(super) const CIRCLE: [(i32, i32); 16] = [
     (0, 3),
     (1, 3),
@@ -26,7 +26,7 @@ pub(super) const CIRCLE: [(i32, i32); 16] = [
     (-1, 3),
 ];
 
-/// Whether nine contiguous bits of the sixteen, around the circle, are set.
+/// Whether at least nine neighbouring bits are set, where the last bit is a neighbour of the first.
 fn nine_in_a_row(bits: u16) -> bool {
     let m = u32::from(bits) | u32::from(bits) << 16;
     let two = m & m >> 1;
@@ -35,7 +35,7 @@ fn nine_in_a_row(bits: u16) -> bool {
     eight & m >> 8 != 0
 }
 
-/// Corner cells of a grid of `width` cells a row.
+/// Number of corners on a grid with `width` cells in a row.
 pub(super) fn keypoints(grey: &[u8], width: usize, height: usize) -> u64 {
     if width < 7 || height < 7 || grey.len() < width * height {
         return 0;
@@ -49,7 +49,7 @@ pub(super) fn keypoints(grey: &[u8], width: usize, height: usize) -> u64 {
         for x in 3..width - 3 {
             let centre = i16::from(grey[y * width + x]);
             let (low, high) = (centre - THRESHOLD, centre + THRESHOLD);
-            // Nine in a row hold at least one of any two that face each other.
+            // Nine neighbours on the circle include at least one of any two cells that face each other.
             let far = |v: i16| v < low || v > high;
             let faces = |a: usize| far(at(x, y, CIRCLE[a])) || far(at(x, y, CIRCLE[a + 8]));
             if !faces(0) || !faces(4) {

@@ -1,6 +1,6 @@
-//! The features over vectors, once for every instruction set.
+//! The features over vectors: one algorithm for every instruction set.
 //!
-//! Every sum is of integers, so the order of the pixels does not matter, and this equals the scalar reference bit for bit.
+//! All sums are sums of integers, so the order of the pixels does not matter, and the results equal the scalar reference's bit for bit.
 //!
 //! ```text
 //! compute(frame, needs):
@@ -23,7 +23,8 @@
 //!                    runs of bits, joined where they touch; a component with a bit of the second bitmap is an edge
 //! ```
 //!
-//! The last line is Canny's hysteresis: what touches an edge through weak cells is the weak and strong cells' component.
+//! The last line does what Canny's hysteresis does: the weak cells that touch an edge, directly or through other weak cells, are those in
+//! a component with an edge.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -41,12 +42,12 @@ use super::vector::Vector;
 use crate::frame::Frame;
 use crate::pixel::{self, Row};
 
-/// Pixels split into planes at a time. They fit the first-level cache, and their counts of a vector's lane fit a byte.
+/// Number of pixels that are split into planes at a time. They fit the first-level cache, and what one lane counts in them fits a byte.
 const SPAN_PX: usize = 2_048;
-/// Most lanes of any instruction set.
+/// The largest number of lanes of any instruction set.
 const MAX_LANES: usize = 32;
 
-/// Memory of the vector implementations, taken once.
+/// The memory that the vector implementations work in, allocated once.
 pub(super) struct Scratch {
     planes: Planes,
     grid: Grid,
@@ -58,7 +59,7 @@ impl Scratch {
     }
 }
 
-/// Red, green, blue of a span.
+/// Red, green and blue of the pixels of a span, in three planes.
 struct Planes(Box<[[u8; SPAN_PX]; 3]>);
 
 impl Planes {
@@ -75,7 +76,7 @@ impl Planes {
     }
 }
 
-/// Adds what is needed to `out`.
+/// Computes the accumulators that are needed and adds them to `out`.
 #[inline(always)]
 pub(super) fn compute<V: Vector>(v: V, frame: &Frame<'_>, needs: Needs, scratch: &mut Scratch, out: &mut Accumulators) {
     let (whole, cells) = (needs.intersects(Needs::WHOLE), needs.intersects(Needs::GRID));
@@ -104,7 +105,7 @@ pub(super) fn compute<V: Vector>(v: V, frame: &Frame<'_>, needs: Needs, scratch:
     }
 }
 
-/// Fills in what follows from red = green = blue = grey; chroma is 0.
+/// For a grey frame: fills in the accumulators that follow from red = green = blue = grey. Its chroma is 0.
 fn grey_to_channels(needs: Needs, out: &mut Accumulators) {
     if needs.contains(Needs::RGB) {
         out.sum_rgb = [out.sum_grey; 3];
@@ -117,20 +118,21 @@ fn grey_to_channels(needs: Needs, out: &mut Accumulators) {
     }
 }
 
-/// The pass over every pixel.
+/// The state of the pass over every pixel.
 struct Whole<'a, 'f, V> {
     v: V,
     frame: &'a Frame<'f>,
     needs: Needs,
     planes: &'a mut Planes,
-    /// Last pixels of rows of odd width, where two pixels share their chroma: red, green, blue.
+    /// If two pixels share their chroma and the width is odd, the last pixel of each row stands alone. Here such pixels are gathered, as
+    /// red, green and blue, until they fill a vector.
     odd: [u8; 3 * MAX_LANES],
     odd_px: usize,
 }
 
 impl<V: Vector> Whole<'_, '_, V> {
-    /// Adds the rows from `start` to before `end`. `last`: nothing may be left over for a later call.
-    // All that is inlined here is inlined once: the kinds of runs share one loop.
+    /// Adds the rows from `start` to before `end`. With `last`, the pixels gathered in `odd` are added too, since no later call would.
+    // All kinds of runs share one loop, so that what is inlined into it is inlined only once.
     #[inline(always)]
     fn rows(&mut self, start: u32, end: u32, last: bool, out: &mut Accumulators) {
         let (frame, width) = (self.frame, self.frame.width() as usize);
@@ -174,7 +176,7 @@ impl<V: Vector> Whole<'_, '_, V> {
         }
     }
 
-    /// Splits `px` pixels from pixel `at` of a run on into the planes, and fills the last vector up with black.
+    /// Splits `px` pixels of a run, from pixel `at` on, into the planes. The last vector is filled up with black.
     #[inline(always)]
     fn split(&mut self, run: &Run<'_>, at: usize, px: usize) {
         let v = self.v;
@@ -240,7 +242,8 @@ impl<V: Vector> Whole<'_, '_, V> {
         grey.finish(v, end - span.len(), out);
     }
 
-    /// Adds the first `px` pixels of the planes; what fills the last vector up is black.
+    /// Adds the first `px` pixels of the planes and the black ones that fill up the last vector. Black pixels add nothing to sums and have
+    /// no hue, and they are subtracted from the count of dark pixels.
     #[inline(always)]
     fn statistics(&mut self, px: usize, out: &mut Accumulators) {
         let v = self.v;
@@ -288,14 +291,14 @@ impl<V: Vector> Whole<'_, '_, V> {
         }
     }
 
-    /// The sum of chroma, and with `HUE` the histogram of hue.
+    /// Adds the sum of chroma, and if `HUE` is set, the histogram of hue.
     #[inline(always)]
     fn hue<const HUE: bool>(&mut self, end: usize, out: &mut Accumulators) {
         let v = self.v;
         let (p, q, first) = (v.table(&SECTOR_RISE), v.table(&SECTOR_CHROMA), v.table(&SECTOR_FIRST));
         let (one, two, four) = (v.splat(1), v.splat(2), v.splat(4));
         let mut sum = v.no_sum();
-        // Of sectors 0 and 2 to 6, and of pixels without colour; sector 1 is what remains.
+        // Counts of the pixels in the sectors 0 and 2 to 6; entry 1 counts those without colour. All other pixels are in sector 1.
         let mut counts = [v.splat(0); HUE_BINS];
         for at in (0..end).step_by(V::LANES) {
             let [red, green, blue] = self.planes.get(v, at);
@@ -308,10 +311,10 @@ impl<V: Vector> Whole<'_, '_, V> {
                 let order = v
                     .or(v.or(v.and(v.eq(high, red), one), v.and(v.ge(green, blue), two)), v.and(v.ge(red, blue), four));
                 let later = v.not_negative(v.sub(middle, min), chroma, v.lookup(p, order), v.lookup(q, order));
-                // A mask is −1.
+                // A mask that is set is −1, so subtracting it adds 1.
                 let sector = v.sub(v.lookup(first, order), later);
                 for (k, count) in counts.iter_mut().enumerate() {
-                    // Without colour all three are equal, which counts as sector 1.
+                    // The three channels of a pixel without colour are equal, for which the tables give sector 1.
                     let mask = if k == 1 { v.eq(chroma, v.splat(0)) } else { v.eq(sector, v.splat(k as u8)) };
                     *count = v.sub(*count, mask);
                 }
@@ -334,7 +337,7 @@ impl<V: Vector> Whole<'_, '_, V> {
     }
 }
 
-/// Pixels that lie beside each other; an even number where two share their chroma.
+/// Pixels that lie beside each other in memory. If two pixels share their chroma, their number is even.
 struct Run<'a> {
     format: Format,
     bytes: &'a [u8],
@@ -342,13 +345,13 @@ struct Run<'a> {
     px: usize,
 }
 
-/// By the order of the channels, (red ≥ green) + 2 (green ≥ blue) + 4 (red ≥ blue): the sextant of the hue circle, which is
-/// the sector in which it begins. Orders 3 and 4 cannot be.
+/// The sextant of the hue circle by the order of the channels, (red ≥ green) + 2 (green ≥ blue) + 4 (red ≥ blue). A sextant begins in the
+/// sector with its own number. The orders 3 and 4 cannot occur.
 const SECTOR_FIRST: [u8; 16] = [3, 4, 2, 0, 0, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-/// The later sector begins where `SECTOR_RISE`·(middle − least) + `SECTOR_CHROMA`·chroma ≥ 0. In the sextants 0, 2, 4 the
-/// middle channel rises with the hue, in the others it falls.
+/// Each sextant contains one boundary between sectors. A pixel is in the later sector if `SECTOR_RISE`·(middle − least) +
+/// `SECTOR_CHROMA`·chroma ≥ 0. In the sextants 0, 2 and 4 the middle channel rises with the hue, in the others it falls.
 const SECTOR_RISE: [u8; 16] = signed([-7, 7, 7, 0, 0, -7, -7, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
-/// See `SECTOR_RISE`: 6/7, 5/7, … 1/7 of the sextants 0, 1, … 5.
+/// See `SECTOR_RISE`. The boundaries lie at 6/7, 5/7, … 1/7 of the sextants 0, 1, … 5.
 const SECTOR_CHROMA: [u8; 16] = signed([4, -2, -4, 0, 0, 6, 2, -6, 0, 0, 0, 0, 0, 0, 0, 0]);
 
 const fn signed(values: [i8; 16]) -> [u8; 16] {
@@ -361,7 +364,7 @@ const fn signed(values: [i8; 16]) -> [u8; 16] {
     bytes
 }
 
-/// Sums over grey.
+/// Sums and counts of grey values.
 struct GreySums<V: Vector> {
     sum: V::Sums,
     squares: V::Sums,
@@ -387,12 +390,12 @@ impl<V: Vector> GreySums<V> {
         }
     }
 
-    /// `filled` pixels of black are taken off again.
+    /// Adds the sums to `out`. `filled` black pixels were only there to fill up a vector, so they are subtracted from the dark ones.
     #[inline(always)]
     fn finish(self, v: V, filled: usize, out: &mut Accumulators) {
         out.sum_grey += v.total(self.sum);
         out.sum_sq_grey += v.total(self.squares);
-        // Nothing was counted where nothing was asked for.
+        // If nothing had to be counted, the count is 0 and the subtraction stays at 0.
         out.dark += v.total(v.add_sum(v.no_sum(), self.dark)).saturating_sub(filled as u64);
         out.bright += v.total(v.add_sum(v.no_sum(), self.bright));
     }

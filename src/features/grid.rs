@@ -1,33 +1,42 @@
-//! The downsampled grid, and the memory that work on it takes.
+//! The grid that a frame is sampled down to, and the memory that the scalar code for it takes.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
 use crate::frame::Frame;
 use crate::pixel::Row;
 
-/// Most cells along the frame's longer side.
+/// The largest number of cells along the longer side of a frame.
 pub const GRID_LONG_CELLS: usize = 160;
-/// Most cells along the frame's shorter side.
+/// The largest number of cells along the shorter side of a frame.
 pub const GRID_SHORT_CELLS: usize = 120;
 
-/// Most cells of a grid.
+/// The largest number of cells of a grid.
 const MAX_CELLS: usize = GRID_LONG_CELLS * GRID_SHORT_CELLS;
-/// Most cells of a grid with a border of one cell around it.
+/// The largest number of cells of a grid together with a border of one cell around it.
 const MAX_PADDED: usize = (GRID_LONG_CELLS + 2) * (GRID_SHORT_CELLS + 2);
 
 /// The shape of the grid that a frame is sampled down to.
+///
+/// ```
+/// use trt_select::features::GridSize;
+///
+/// // 1920 / 160 = 12 pixels a cell.
+/// let size = GridSize::of(1920, 1080);
+/// assert_eq!((size.scale, size.width, size.height), (12, 160, 90));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GridSize {
-    /// Pixels of the frame per cell, in both axes; at least 1.
+    /// Number of the frame's pixels per cell along each axis; at least 1.
     pub scale: u32,
-    /// Cells in a row, 1 to 160.
+    /// Number of cells in a row, 1 to 160.
     pub width: u32,
-    /// Rows of cells, 1 to 160.
+    /// Number of rows of cells, 1 to 160.
     pub height: u32,
 }
 
 impl GridSize {
-    /// The grid of a frame of this size in pixels. A side of 0 counts as 1.
+    /// The grid of a frame with this size in pixels. A side of 0 counts as 1.
     pub fn of(width_px: u32, height_px: u32) -> GridSize {
         let (w, h) = (width_px.max(1), height_px.max(1));
         let by_long = w.max(h).div_ceil(GRID_LONG_CELLS as u32);
@@ -37,7 +46,7 @@ impl GridSize {
     }
 }
 
-/// Memory of the scalar grid group, allocated once for the largest grid (about 220 KB).
+/// The memory of the scalar code for the grid group, allocated once for the largest grid (about 220 KB).
 pub(super) struct Buffers {
     /// Grey, row by row.
     pub(super) grey: Box<[u8]>,
@@ -45,16 +54,16 @@ pub(super) struct Buffers {
     pub(super) dx: Box<[i16]>,
     /// Vertical gradient, row by row.
     pub(super) dy: Box<[i16]>,
-    /// Magnitude of the gradient, with a border of zeros.
+    /// Magnitude of the gradient, row by row, with a border of zeros.
     pub(super) magnitude: Box<[u16]>,
-    /// What is known of a cell, with a border of zeros.
+    /// What is known of each cell, row by row, with a border of zeros: see `canny`.
     pub(super) map: Box<[u8]>,
-    /// Cells still to be visited, as indices into `map`; a cell enters at most once a walk.
+    /// Cells that still have to be visited, as indices into `map`. During one search each cell enters at most once.
     pub(super) stack: Box<[u16]>,
 }
 
 impl Buffers {
-    /// Allocates the buffers.
+    /// Allocates the memory.
     pub(super) fn new() -> Buffers {
         Buffers {
             grey: vec![0; MAX_CELLS].into_boxed_slice(),
@@ -66,7 +75,7 @@ impl Buffers {
         }
     }
 
-    /// Samples a frame down into `grey`.
+    /// Samples a frame down to grey cells in `grey`.
     pub(super) fn sample(&mut self, frame: &Frame<'_>) -> GridSize {
         let size = GridSize::of(frame.width(), frame.height());
         let s = size.scale;
@@ -132,7 +141,7 @@ mod tests {
 
     #[test]
     fn taps_are_clamped_into_thin_frames() {
-        // 1x400: scale 3, offsets 0 and 2; the one column is both taps of a row.
+        // 1x400: the scale is 3 and the offsets are 0 and 2. There is only one column, so both taps of a row are in it.
         let bytes: Vec<u8> = (0..400u32).map(|y| (y % 256) as u8).collect();
         let frame = Frame::packed(Format::Gray8, 1, 400, 1, &bytes).unwrap();
         let mut ws = Buffers::new();

@@ -1,4 +1,4 @@
-//! The implementations, and the choice between them.
+//! The implementations of the features, and the choice between them.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -16,13 +16,19 @@ use super::neon::Neon;
 use super::reference;
 use crate::frame::Frame;
 
-/// Environment variable that names an implementation: `scalar`, `avx2` or `neon`. It is read once in a process, when the
-/// first [`Workspace`](super::Workspace) is made. A name that this CPU cannot run is reported through `log` and ignored.
+/// The environment variable that chooses an implementation: `scalar`, `avx2` or `neon`. A process reads it once, when it makes its first
+/// [`Workspace`](super::Workspace). If this CPU cannot run the implementation, a warning is logged and the variable is ignored.
 pub const SIMD_VARIABLE: &str = "TRT_SELECT_SIMD";
 
-/// One way to compute the features. All give the same integers.
+/// One way to compute the features. All implementations give the same integers.
 ///
-/// A value can only be made where the CPU supports it, so holding one proves that it can run.
+/// A value can only be made where the CPU supports the implementation, so whoever holds one may run it.
+///
+/// ```
+/// use trt_select::features::Implementation;
+/// assert_eq!(Implementation::available().next(), Some(Implementation::SCALAR));
+/// assert_eq!(Implementation::SCALAR.name(), "scalar");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Implementation(Kind);
 
@@ -35,7 +41,7 @@ enum Kind {
     Neon(Neon),
 }
 
-/// The memory of one implementation.
+/// The memory that one implementation works in.
 pub(super) enum Memory {
     Scalar(Buffers),
     #[cfg(target_arch = "x86_64")]
@@ -48,7 +54,7 @@ impl Implementation {
     /// The scalar reference, which runs everywhere.
     pub const SCALAR: Implementation = Implementation(Kind::Scalar);
 
-    /// What this CPU can run, the slowest first.
+    /// The implementations that this CPU can run, the slowest first.
     pub fn available() -> impl Iterator<Item = Implementation> {
         let vector = {
             #[cfg(target_arch = "x86_64")]
@@ -67,13 +73,13 @@ impl Implementation {
         [Some(Kind::Scalar), vector].into_iter().flatten().map(Implementation)
     }
 
-    /// The fastest that this CPU can run, or the one that [`SIMD_VARIABLE`] names. Chosen once in a process.
+    /// The fastest implementation that this CPU can run, or the one that [`SIMD_VARIABLE`] names. A process chooses once.
     pub fn chosen() -> Implementation {
         static CHOSEN: OnceLock<Implementation> = OnceLock::new();
         *CHOSEN.get_or_init(|| choose(std::env::var(SIMD_VARIABLE).ok().as_deref()))
     }
 
-    /// `scalar`, `avx2` or `neon`.
+    /// The implementation's name: `scalar`, `avx2` or `neon`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Scalar => "scalar",
@@ -84,7 +90,7 @@ impl Implementation {
         }
     }
 
-    /// Allocates what it works in.
+    /// Allocates the memory that the implementation works in.
     pub(super) fn memory(self) -> Memory {
         match self.0 {
             Kind::Scalar => Memory::Scalar(Buffers::new()),
@@ -96,7 +102,7 @@ impl Implementation {
     }
 }
 
-/// The fastest, unless `wanted` names another one that is there.
+/// The fastest implementation, unless `wanted` names another one that this CPU can run.
 fn choose(wanted: Option<&str>) -> Implementation {
     let best = Implementation::available().last().unwrap_or(Implementation::SCALAR);
     let Some(wanted) = wanted.filter(|name| !name.is_empty()) else { return best };
@@ -108,7 +114,7 @@ fn choose(wanted: Option<&str>) -> Implementation {
 }
 
 impl Memory {
-    /// Whose memory it is.
+    /// The implementation that this memory belongs to.
     pub(super) fn implementation(&self) -> Implementation {
         Implementation(match self {
             Memory::Scalar(_) => Kind::Scalar,
@@ -119,7 +125,7 @@ impl Memory {
         })
     }
 
-    /// The accumulators that are needed; the others are 0.
+    /// Computes the accumulators that are needed; the others are 0.
     pub(super) fn compute(&mut self, frame: &Frame<'_>, needs: Needs) -> Accumulators {
         let mut out = Accumulators::default();
         match self {

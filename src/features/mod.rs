@@ -1,41 +1,40 @@
-//! Features of a frame: integer accumulators, and the numbers derived from them.
+//! Features of a frame: integers that are accumulated over its pixels, and numbers that are computed from these.
 //!
-//! [`Features::compute`] walks a frame and fills [`Accumulators`] with integers only, so that every implementation
-//! (the scalar reference, AVX2, NEON, CUDA) can agree bit for bit; [`derive()`] turns them into the [`FEATURES`], the same on
-//! every machine: it uses + − × ÷ √ in `f64` (which IEEE 754 rounds correctly) and one rounding to `f32`.
+//! [`Features::compute`] reads a frame and fills [`Accumulators`], which are integers, so that all implementations (the scalar reference,
+//! AVX2, NEON, CUDA) can agree bit for bit. [`derive()`] then computes the [`FEATURES`] from them, with the same result on every machine:
+//! it uses + − × ÷ √ in `f64`, which IEEE 754 rounds correctly, and one rounding to `f32`.
 //!
-//! The fastest [`Implementation`] that the CPU can run is chosen when the first [`Workspace`] is made; the environment
-//! variable `TRT_SELECT_SIMD` (`scalar`, `avx2`, `neon`) names another one. [`Needs`] says which accumulators to compute.
+//! When a process makes its first [`Workspace`], the fastest [`Implementation`] that the CPU can run is chosen, or the one that the
+//! environment variable `TRT_SELECT_SIMD` names (`scalar`, `avx2`, `neon`). [`Needs`] says which accumulators to compute.
 //!
 //! # The whole-frame group
-//! One pass over every pixel, as red, green, blue (see [Pixels](#pixels)): sums and sums of squares of the channels and
-//! of grey, the sum of chroma C = max − min, the hue histogram, and counts of dark and bright pixels.
+//! One pass over every pixel, taken as red, green and blue (see [Pixels](#pixels)), gives the sums and sums of squares of the channels and
+//! of grey, the sum of chroma C = max − min, the histogram of hue, and the counts of dark and bright pixels.
 //!
-//! **Hue.** Only pixels with C > 0. The hue circle of HSV, which starts at red, is cut into seven equal sectors. With
-//! the position on the circle in units of C/6 of a turn,
-//! p = (G − B, plus 6C if negative) where red is the maximum, else 2C + B − R where green is, else 4C + R − G,
-//! the sector is the number of k in 1..=6 with 7p ≥ 6Ck.
+//! **Hue.** Only pixels with C > 0 have one. The hue circle of HSV, which starts at red, is cut into seven equal sectors. Let p be the
+//! position on the circle, in units of 1/(6C) of a turn: p = G − B, plus 6C if that is negative, where red is the maximum; else
+//! p = 2C + B − R where green is; else p = 4C + R − G. The number of the sector is the number of k in 1..=6 with 7p ≥ 6Ck.
 //!
 //! # The grid group
-//! The frame is sampled down by the integer s = max(1, ⌈long side/160⌉, ⌈short side/120⌉) to a grid of
-//! max(1, ⌊width/s⌋) × max(1, ⌊height/s⌋) cells, at most 160 × 120 or 120 × 160. The grey of a cell is the rounded mean
-//! (sum + 2) >> 2 of four pixels, at the offsets ⌊s/4⌋ and s − 1 − ⌊s/4⌋ in both axes, clamped into the frame. (With
-//! s = 1 all four are the pixel itself.) The cost does not grow with the frame. On the grid:
+//! The frame is sampled down by the integer s = max(1, ⌈long side/160⌉, ⌈short side/120⌉) to a grid of max(1, ⌊width/s⌋) × max(1,
+//! ⌊height/s⌋) cells, which are at most 160 × 120 or 120 × 160. The grey of a cell is the rounded mean (sum + 2) >> 2 of four pixels of
+//! the cell, at the offsets ⌊s/4⌋ and s − 1 − ⌊s/4⌋ along both axes, clamped into the frame. (With s = 1 all four are the same pixel.) So
+//! the cost does not grow with the frame. On the grid there are:
 //!
 //! - **Laplacian**: left + right + up + down − 4·centre, over the cells that have all four neighbours.
-//! - **Keypoints**: FAST-9/16 with threshold 20 and no suppression of non-maxima: cells of which nine contiguous of the
-//!   sixteen on the circle of radius 3 are all brighter than centre + 20 or all darker than centre − 20. Cells within 3
-//!   of the border are no keypoints. (OpenCV: `FAST`, `nonmaxSuppression = false`.)
+//! - **Keypoints**: FAST-9/16 with threshold 20 and no suppression of non-maxima. A cell is a keypoint if nine neighbouring ones of the
+//!   sixteen cells on the circle of radius 3 around it are all brighter than it by more than 20, or all darker by more than 20. Cells
+//!   within 3 of the border are no keypoints. (OpenCV: `FAST`, `nonmaxSuppression = false`.)
 //! - **Edges**: Canny with thresholds 100 and 200 and no smoothing: 3×3 Sobel with the border replicated, magnitude
 //!   |dx| + |dy|, suppression of non-maxima in four directions with OpenCV's integer tan 22.5° = 13573/32768 and zero
 //!   magnitude outside the grid, hysteresis over eight neighbours. (OpenCV: `Canny`, `L2gradient = false`.)
-//! - **Edge angles**: the orientation of the gradient (dx, dy), y pointing down, modulo 180°, in seven equal sectors
-//!   from 0°: the number of k in 1..=6 with cos(k·180°/7)·dy ≥ sin(k·180°/7)·dx, after turning (dx, dy) into the half
-//!   plane dy > 0, or dy = 0 and dx > 0. Cosines and sines are a table of integers, 65536 times the values, rounded.
-//! - **Edge lengths**: components of edge cells over eight neighbours, by their number of cells: 1–3, 4–7, 8–15,
-//!   16–31, 32–63, 64–127, 128 or more.
-//! - **Main object**: the bounding box of the component with the most cells; of equals, the one whose first cell comes
-//!   first, row by row.
+//! - **Edge angles**: the orientation of the gradient (dx, dy), with y pointing down, modulo 180°, in seven equal sectors from 0°. First
+//!   (dx, dy) is turned into the half plane dy > 0, or dy = 0 and dx > 0; the number of the sector is then the number of k in 1..=6 with
+//!   cos(k·180°/7)·dy ≥ sin(k·180°/7)·dx. Cosines and sines are a table of integers: the values times 65536, rounded.
+//! - **Edge lengths**: the connected components of edge cells, where each cell has eight neighbours, are counted by their number of cells:
+//!   1–3, 4–7, 8–15, 16–31, 32–63, 64–127, 128 or more.
+//! - **Main object**: the bounding box of the component with the most cells. Of several such components it is the one whose first cell,
+//!   row by row, comes first.
 //!
 //! # Pixels
 //! RGB8, BGR8 and RGBA8 are taken as they are. GRAY8 is R = G = B. Grey is (77·R + 150·G + 29·B + 128) >> 8, which is v
@@ -51,13 +50,13 @@
 //! | BT.709, limited | 76309 | 117489 | 13975 | 34925 | 138438 |
 //! | BT.709, full | 65536 | 103206 | 12276 | 30679 | 121609 |
 //!
-//! # One picture, several formats
-//! Subsampled chroma and 8-bit Y′CbCr lose something. For pictures whose chroma is smooth, the features of NV12 and
-//! YUYV stay near those of RGB8: brightness, contrast and saturation within 1 level, shares (`hue*`, `edge_angle*`,
-//! `dark`, `bright`, `edge_density`) within 0.05, `keypoints` and `edge_length*` within 0.5 % of the cells, `sharpness`
-//! within 5 % and 5, and, while the main object stays the same component, `area_by_perimeter` and `aspect_ratio`
-//! within 5 %. A test holds them to it. One cell can join two components, and another one is then the largest: the
-//! features of the main object have no bound in general. Nor has the hue of pictures that are nearly grey.
+//! # The same picture in several formats
+//! Subsampled chroma and 8-bit Y′CbCr lose information. For pictures whose chroma is smooth, the features of NV12 and YUYV stay near those
+//! of RGB8: brightness, contrast and saturation within 1 level, shares (`hue*`, `edge_angle*`, `dark`, `bright`, `edge_density`) within
+//! 0.05, `keypoints` and `edge_length*` within 0.5 % of the cells, `sharpness` within 5 % and 5, and `area_by_perimeter` and `aspect_ratio`
+//! within 5 % as long as the main object stays the same component. A test checks these bounds. A single cell can join two components, and
+//! then another component may be the largest, so there is no general bound for the features of the main object. There is none either for
+//! the hue of pictures that are nearly grey.
 #![deny(clippy::disallowed_types)]
 
 #[cfg(target_arch = "x86_64")]
@@ -87,41 +86,49 @@ pub use needs::Needs;
 
 use crate::frame::Frame;
 
-/// Which groups of accumulators to compute: a set of flags.
+/// A set of flags that says which groups of accumulators to compute.
+///
+/// ```
+/// use trt_select::features::{Groups, feature_index};
+///
+/// let sharpness = feature_index("sharpness");
+/// assert_eq!(Groups::of_features(sharpness), Groups::GRID);
+/// assert!(Groups::ALL.contains(Groups::GRID));
+/// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Groups(u32);
 
 impl Groups {
-    /// Nothing.
+    /// No group.
     pub const NONE: Groups = Groups(0);
-    /// Sums, moments, histograms: one pass over every pixel.
+    /// Sums, moments and histograms: one pass over every pixel.
     pub const WHOLE: Groups = Groups(1);
-    /// Edges, components, corners: on the downsampled grid, at a cost that does not grow with the frame.
+    /// Edges, components and corners on the downsampled grid. Their cost does not grow with the frame.
     pub const GRID: Groups = Groups(2);
-    /// Both.
+    /// Both groups.
     pub const ALL: Groups = Groups(3);
 
-    /// Whether every group of `other` is in this set.
+    /// Whether this set has every group of `other`.
     pub const fn contains(self, other: Groups) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// The groups in either set.
+    /// The groups that are in either set.
     pub const fn union(self, other: Groups) -> Groups {
         Groups(self.0 | other.0)
     }
 
-    /// Whether the set is empty.
+    /// Whether the set has no group.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The groups that the features with these indices are derived from. Unknown indices ask for nothing.
+    /// The groups that the features with these indices are computed from. Indices that no feature has are ignored.
     pub fn of_features(indices: impl IntoIterator<Item = usize>) -> Groups {
         indices.into_iter().filter_map(|i| FEATURES.get(i)).fold(Groups::NONE, |set, info| set | info.group)
     }
 
-    /// The set as a number: bit 0 is [`Groups::WHOLE`], bit 1 [`Groups::GRID`].
+    /// The set as a number: bit 0 stands for [`Groups::WHOLE`], bit 1 for [`Groups::GRID`].
     pub const fn bits(self) -> u32 {
         self.0
     }
@@ -152,21 +159,21 @@ impl fmt::Debug for Groups {
     }
 }
 
-/// The implementation that a [`Workspace`] belongs to, and its memory (about 500 KB), allocated once. One per thread.
+/// An implementation and the memory that it works in (about 500 KB), which is allocated once. Each thread needs its own.
 pub struct Workspace(implementation::Memory);
 
 impl Workspace {
-    /// Allocates the memory of [`Implementation::chosen`].
+    /// Allocates the memory that [`Implementation::chosen`] works in.
     pub fn new() -> Workspace {
         Workspace::of(Implementation::chosen())
     }
 
-    /// Allocates the memory of an implementation.
+    /// Allocates the memory that this implementation works in.
     pub fn of(implementation: Implementation) -> Workspace {
         Workspace(implementation.memory())
     }
 
-    /// The implementation that computes in this workspace.
+    /// The implementation that works in this memory.
     pub fn implementation(&self) -> Implementation {
         self.0.implementation()
     }
@@ -184,13 +191,13 @@ impl fmt::Debug for Workspace {
     }
 }
 
-/// The accumulators of a frame.
+/// The computation of a frame's accumulators.
 #[derive(Clone, Copy, Debug)]
 pub struct Features;
 
 impl Features {
-    /// Computes the accumulators that are needed, given as [`Needs`] or [`Groups`]; the others stay 0. It neither allocates nor
-    /// fails.
+    /// Computes those accumulators of a frame that are needed; the others are 0. `needs` is a set of [`Needs`] or of [`Groups`]. This
+    /// neither allocates nor fails.
     ///
     /// ```
     /// use trt_select::Frame;

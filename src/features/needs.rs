@@ -1,4 +1,4 @@
-//! Which accumulators a set of features is derived from.
+//! Which accumulators the features are computed from.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -9,11 +9,21 @@ use trt_select_cuda::Accumulators;
 
 use super::{FEATURES, Groups};
 
-/// Which accumulators to compute: a set of flags, finer than [`Groups`], so that a program that reads little costs little.
+/// A set of flags that says which accumulators to compute. It is finer than [`Groups`], so that a program that reads few features costs
+/// little.
+///
+/// ```
+/// use trt_select::features::{Groups, Needs, feature_index};
+///
+/// let brightness = Needs::of_features(feature_index("brightness_average"));
+/// assert!(Needs::WHOLE.contains(brightness) && !brightness.contains(Needs::WHOLE));
+/// assert_eq!(brightness.groups(), Groups::WHOLE);
+/// assert_eq!(Needs::from_bits(brightness.bits()), brightness);
+/// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Needs(u32);
 
-/// The flags by name.
+/// Each flag with its name.
 const NAMES: [(Needs, &str); 10] = [
     (Needs::GREY, "GREY"),
     (Needs::CLIP, "CLIP"),
@@ -28,61 +38,61 @@ const NAMES: [(Needs, &str); 10] = [
 ];
 
 impl Needs {
-    /// Nothing.
+    /// No accumulator.
     pub const NONE: Needs = Needs(0);
-    /// `sum_grey`, `sum_sq_grey`.
+    /// The accumulators `sum_grey` and `sum_sq_grey`.
     pub const GREY: Needs = Needs(1);
-    /// `dark`, `bright`.
+    /// The accumulators `dark` and `bright`.
     pub const CLIP: Needs = Needs(1 << 1);
-    /// `sum_rgb`.
+    /// The accumulator `sum_rgb`.
     pub const RGB: Needs = Needs(1 << 2);
-    /// `sum_sq_rgb`.
+    /// The accumulator `sum_sq_rgb`.
     pub const RGB_SQUARES: Needs = Needs(1 << 3);
-    /// `sum_chroma`.
+    /// The accumulator `sum_chroma`.
     pub const CHROMA: Needs = Needs(1 << 4);
-    /// `hue`.
+    /// The accumulator `hue`.
     pub const HUE: Needs = Needs(1 << 5);
-    /// `inner_cells`, `sum_laplacian`, `sum_sq_laplacian`.
+    /// The accumulators `inner_cells`, `sum_laplacian` and `sum_sq_laplacian`.
     pub const LAPLACIAN: Needs = Needs(1 << 6);
-    /// `keypoints`.
+    /// The accumulator `keypoints`.
     pub const KEYPOINTS: Needs = Needs(1 << 7);
-    /// `edge_cells`, `edge_length`, `object_width`, `object_height`.
+    /// The accumulators `edge_cells`, `edge_length`, `object_width` and `object_height`.
     pub const EDGES: Needs = Needs(1 << 8);
-    /// `edge_angle`.
+    /// The accumulator `edge_angle`.
     pub const ANGLES: Needs = Needs(1 << 9);
-    /// All of the whole-frame group. Any of it fills `pixels` too.
+    /// All accumulators of the whole-frame group. Each flag of the group also fills `pixels`.
     pub const WHOLE: Needs = Needs(0x3f);
-    /// All of the grid group. Any of it fills `cells` too.
+    /// All accumulators of the grid group. Each flag of the group also fills `cells`.
     pub const GRID: Needs = Needs(0x3c0);
-    /// Everything.
+    /// All accumulators.
     pub const ALL: Needs = Needs(0x3ff);
 
-    /// Whether every flag of `other` is in this set.
+    /// Whether this set has every flag of `other`.
     pub const fn contains(self, other: Needs) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Whether any flag of `other` is in this set.
+    /// Whether this set has any flag of `other`.
     pub const fn intersects(self, other: Needs) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// The flags in either set.
+    /// The flags that are in either set.
     pub const fn union(self, other: Needs) -> Needs {
         Needs(self.0 | other.0)
     }
 
-    /// Whether the set is empty.
+    /// Whether the set has no flag.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// What the features with these indices are derived from. Unknown indices ask for nothing.
+    /// The accumulators that the features with these indices are computed from. Indices that no feature has are ignored.
     pub fn of_features(indices: impl IntoIterator<Item = usize>) -> Needs {
         indices.into_iter().filter_map(|i| FEATURES.get(i)).fold(Needs::NONE, |set, info| set | info.needs)
     }
 
-    /// The groups that have a flag in the set.
+    /// The groups of which this set has a flag.
     pub const fn groups(self) -> Groups {
         match (self.intersects(Needs::WHOLE), self.intersects(Needs::GRID)) {
             (true, true) => Groups::ALL,
@@ -92,20 +102,20 @@ impl Needs {
         }
     }
 
-    /// The set as a number; its bits are in the order of the constants.
+    /// The set as a number, whose bits are in the order of the constants.
     pub const fn bits(self) -> u32 {
         self.0
     }
 
-    /// The set of a number; bits that mean nothing are dropped.
+    /// The set with this number. Bits that stand for no flag are ignored.
     pub const fn from_bits(bits: u32) -> Needs {
         Needs(bits & Needs::ALL.0)
     }
 
-    /// Every accumulator that is not needed set to 0.
+    /// The same accumulators, with each that is not needed set to 0.
     pub fn only(self, of: &Accumulators) -> Accumulators {
         let mut out = *of;
-        // Each flag not in the set, and what it stands for.
+        // For each flag that is not in the set, the accumulators of this flag become 0.
         let lacks = |flag: Needs| !self.contains(flag);
         if lacks(Needs::GREY) {
             (out.sum_grey, out.sum_sq_grey) = (0, 0);
@@ -210,7 +220,8 @@ mod tests {
         assert_eq!(Needs::of_features([usize::MAX]), Needs::NONE);
     }
 
-    /// A feature comes out the same from what it needs as from everything; and without any one of the flags it does not.
+    /// A feature is the same whether it is computed from what it needs or from all accumulators. If any one flag that it needs is left
+    /// out, it is not the same.
     #[test]
     fn a_feature_needs_what_it_says_and_no_less() {
         let all = Accumulators {

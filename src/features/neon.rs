@@ -1,4 +1,4 @@
-//! NEON: vectors of 16 bytes, and the entry point compiled for it.
+//! NEON: vectors of 16 bytes, and the entry point that is compiled for it.
 #![allow(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -12,17 +12,17 @@ use super::needs::Needs;
 use super::vector::Vector;
 use crate::frame::Frame;
 
-/// The proof that this CPU has NEON.
+/// Proves that this CPU has NEON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Neon(());
 
 impl Neon {
-    /// The proof, where there is one.
+    /// A proof, if this CPU has NEON; else `None`.
     pub(super) fn detect() -> Option<Neon> {
         is_aarch64_feature_detected!("neon").then_some(Neon(()))
     }
 
-    /// The accumulators that are needed.
+    /// Computes the accumulators that are needed.
     pub(super) fn compute(self, frame: &Frame<'_>, needs: Needs, scratch: &mut Scratch, out: &mut Accumulators) {
         // SAFETY: a `Neon` exists only where the CPU has NEON.
         unsafe { compute(self, frame, needs, scratch, out) }
@@ -34,7 +34,7 @@ fn compute(v: Neon, frame: &Frame<'_>, needs: Needs, scratch: &mut Scratch, out:
     generic::compute(v, frame, needs, scratch, out);
 }
 
-/// Calls intrinsics that need nothing but NEON.
+/// Evaluates an expression of intrinsics that need nothing but NEON.
 macro_rules! neon {
     ($body:expr) => {
         // SAFETY: a `Neon` exists only where the CPU has NEON, and every method takes one; no memory is touched.
@@ -42,13 +42,13 @@ macro_rules! neon {
     };
 }
 
-/// (a·b) of the words, as two vectors of 32 bits.
+/// The products a·b of the words, in two vectors of 32-bit numbers.
 #[inline(always)]
 fn products(a: int16x8_t, b: int16x8_t) -> [int32x4_t; 2] {
     neon!([vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b)])
 }
 
-/// Signed words of unsigned bytes.
+/// Unsigned bytes as signed words.
 #[inline(always)]
 fn words(bytes: uint8x16_t) -> [int16x8_t; 2] {
     neon!([vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(bytes))), vreinterpretq_s16_u16(vmovl_high_u8(bytes)),])
@@ -63,7 +63,7 @@ fn weigh([p0, p1, p2]: [uint8x16_t; 3], [w0, w1, w2]: [u8; 3]) -> uint8x16_t {
         let low = vmlal_u8(low, vget_low_u8(p1), vget_low_u8(w1));
         let low = vmlal_u8(low, vget_low_u8(p2), vget_low_u8(w2));
         let high = vmlal_high_u8(vmlal_high_u8(vmull_high_u8(p0, w0), p1, w1), p2, w2);
-        // A rounding shift adds the 128; the weights add up to 256, so nothing overflows.
+        // The shift rounds, which adds the 128. The weights add up to 256, so nothing overflows.
         vcombine_u8(vrshrn_n_u16::<8>(low), vrshrn_n_u16::<8>(high))
     })
 }

@@ -1,6 +1,6 @@
-//! The scalar reference: what every other implementation must equal, bit for bit.
+//! The scalar reference: every other implementation must give the same integers.
 //!
-//! Loops are written over short spans so that a compiler can vectorise them; nothing here depends on whether it does.
+//! The loops run over short spans so that a compiler can vectorise them. The results do not depend on whether it does.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -12,14 +12,14 @@ use super::grid::Buffers;
 use crate::frame::Frame;
 use crate::pixel::{self, Row, SPAN_PX};
 
-/// Fills the whole-frame group.
+/// Computes the accumulators of the whole-frame group.
 pub(super) fn whole(frame: &Frame<'_>, out: &mut Accumulators) {
     out.pixels = u64::from(frame.width()) * u64::from(frame.height());
     if frame.format() == Format::Gray8 {
         for y in 0..frame.height() {
             frame.row(y).chunks(SPAN_PX).for_each(|span| grey_span(span, out));
         }
-        // Red = green = blue = grey, and chroma is 0.
+        // Red, green and blue all equal the grey, and chroma is 0.
         out.sum_rgb = [out.sum_grey; 3];
         out.sum_sq_rgb = [out.sum_sq_grey; 3];
         return;
@@ -43,7 +43,7 @@ pub(super) fn whole(frame: &Frame<'_>, out: &mut Accumulators) {
     }
 }
 
-/// Sum and sum of squares of at most [`SPAN_PX`] bytes: both fit 32 bits.
+/// Sum and sum of squares of at most [`SPAN_PX`] bytes. Of so few, both fit 32 bits.
 fn moments(values: &[u8]) -> (u64, u64) {
     let (mut sum, mut squares) = (0u32, 0u32);
     for &v in values {
@@ -61,14 +61,14 @@ fn grey_span(grey: &[u8], out: &mut Accumulators) {
     out.bright += grey.iter().map(|&v| u32::from(v >= CLIP_BRIGHT)).sum::<u32>() as u64;
 }
 
-/// A span of pixels, one array a channel.
+/// A span of pixels, with an array for each channel.
 struct Planes {
     red: [u8; SPAN_PX],
     green: [u8; SPAN_PX],
     blue: [u8; SPAN_PX],
     grey: [u8; SPAN_PX],
     chroma: [i16; SPAN_PX],
-    /// Position on the hue circle, 0..6·chroma.
+    /// Position on the hue circle, in 0..6·chroma.
     position: [i16; SPAN_PX],
 }
 
@@ -84,7 +84,7 @@ impl Planes {
         }
     }
 
-    /// Adds at most [`SPAN_PX`] pixels.
+    /// Adds a span of at most [`SPAN_PX`] pixels.
     fn add(&mut self, span: &[[u8; 3]], out: &mut Accumulators) {
         let n = span.len().min(SPAN_PX);
         for (i, &p) in span.iter().enumerate().take(n) {
@@ -105,7 +105,7 @@ impl Planes {
             (chroma[i], position[i]) = hue_position(red[i], green[i], blue[i]);
         }
         out.sum_chroma += chroma.iter().map(|&c| u64::from(c.unsigned_abs())).sum::<u64>();
-        // reached[k]: pixels whose sector is k or a later one. Seven times 6·255 fits 16 bits.
+        // `reached[k]` is the number of pixels whose sector is k or a later one. The products are at most 7 · 6 · 255, which fits 16 bits.
         let mut reached = [0u64; HUE_BINS + 1];
         for (k, r) in reached.iter_mut().take(HUE_BINS).enumerate() {
             let bound = 6 * k as i16;
@@ -121,7 +121,7 @@ impl Planes {
     }
 }
 
-/// Chroma C = max − min, and the position on the hue circle in 0..6C (0 where C is 0).
+/// The chroma C = max − min of a pixel, and its position on the hue circle in 0..6C. Where C is 0 the position is 0 too.
 fn hue_position(red: u8, green: u8, blue: u8) -> (i16, i16) {
     let (r, g, b) = (i16::from(red), i16::from(green), i16::from(blue));
     let max = r.max(g).max(b);
@@ -139,7 +139,7 @@ fn hue_position(red: u8, green: u8, blue: u8) -> (i16, i16) {
     (chroma, position)
 }
 
-/// Fills the grid group.
+/// Computes the accumulators of the grid group.
 pub(super) fn grid(frame: &Frame<'_>, workspace: &mut Buffers, out: &mut Accumulators) {
     let size = workspace.sample(frame);
     let (width, height) = (size.width as usize, size.height as usize);
@@ -159,7 +159,7 @@ fn laplacian(grey: &[u8], width: usize, height: usize, out: &mut Accumulators) {
         let row = |y: usize| &grey[y * width..(y + 1) * width];
         let (up, mid, down) = (row(y - 1), row(y), row(y + 1));
         let (mut sum, mut squares) = (0i32, 0u32);
-        // At most 158 cells a row, each at most 1020: both fit 32 bits.
+        // A row has at most 158 such cells, and the Laplacian of each is at most 1020, so both sums fit 32 bits.
         for x in 1..width - 1 {
             let v = |row: &[u8], x: usize| i32::from(row[x]);
             let l = v(mid, x - 1) + v(mid, x + 1) + v(up, x) + v(down, x) - 4 * v(mid, x);
@@ -195,12 +195,12 @@ mod tests {
 
     #[test]
     fn boundary_belongs_to_the_later_sector() {
-        // 7 · 6 = 42: chroma 7, position 6 is exactly one seventh of the circle.
+        // 7 · 6 = 42: with chroma 7, position 6 is exactly one seventh of the circle.
         assert_eq!(sector([7, 6, 0]), Some(1));
         assert_eq!(sector([7, 5, 0]), Some(0));
     }
 
-    /// Against the definition, for every pair of channels with the third at 0 or half way.
+    /// Compares the sectors with their definition, for every pair of channels, with the third at 0 or at 100.
     #[test]
     fn hue_against_exact_division() {
         for a in 0..=255u8 {

@@ -1,14 +1,14 @@
 //! Antialiased separable resampling of 8-bit rows, bit for bit as Pillow does it.
 //!
-//! Along one axis, with `scale` = in/out and `support` = the filter's radius · max(1, scale), output i is the weighted
-//! sum of the input samples in [centre − support, centre + support], centre = (i + ½)·scale, the weights being
-//! filter((x + ½ − centre)/max(1, scale)), normalized to a sum of 1 and rounded to 1/2²². Sums are rounded and clamped to
-//! a byte after each of the two passes, rows first. (Pillow's `Resample.c`.)
+//! Along one axis, let `scale` = in/out and `support` = the filter's radius · max(1, scale). Output i has its centre at
+//! (i + ½)·scale, and is the weighted sum of the input samples x in [centre − support, centre + support]. The weights are
+//! filter((x + ½ − centre)/max(1, scale)), normalized to a sum of 1 and rounded to multiples of 1/2²². There are two passes, the first
+//! along rows; after each of them the sums are rounded and clamped to bytes. (Source: Pillow's `Resample.c`.)
 //!
-//! A crop after the resize is taken by computing only those outputs, so it is exact too.
+//! For a crop after the resize, only the outputs inside the crop are computed, and they are the same as without the crop.
 //!
-//! Written here rather than taken from `fast_image_resize`: version 6.1.0 reads outside its buffers for some fractional
-//! crops (it drops weights of 0, so a later window may start before the first one), and allocates for every image.
+//! This is not taken from `fast_image_resize`, since version 6.1.0 of it reads outside its buffers for some fractional crops (it drops
+//! weights of 0, so a later window may start before the first one), and it allocates for every image.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -16,13 +16,13 @@ use trt_select_cuda::AxisWindow;
 
 use super::Filter;
 
-/// Fraction bits of the weights.
+/// Number of fraction bits of the integer weights.
 const WEIGHT_BITS: u32 = 22;
-/// One half, for rounding.
+/// One half in this format, which is added so that shifting rounds to the nearest.
 const HALF: i32 = 1 << (WEIGHT_BITS - 1);
 
 impl Filter {
-    /// Radius where the filter does not widen.
+    /// The filter's radius in samples, for an image that does not shrink.
     fn radius(self) -> f64 {
         match self {
             Filter::Bicubic => 2.0,
@@ -48,8 +48,8 @@ impl Filter {
     }
 }
 
-/// The part of one axis that is wanted: `len` outputs from `offset` on, of an input of `input` samples resized to
-/// `resized`.
+/// The part of one axis that is wanted: `input` samples are resized to `resized` outputs, and of these `len` are wanted, from `offset`
+/// on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) input: u32,
@@ -59,24 +59,24 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Whether outputs are inputs, at most shifted.
+    /// Whether each output is simply an input sample, perhaps shifted.
     pub(super) fn is_copy(&self) -> bool {
         self.input == self.resized
     }
 }
 
-/// Windows and weights of one axis, as the preprocess kernel reads them. Setting it again reuses its memory.
+/// Windows and weights of one axis, as the preprocess kernel reads them too. Setting it again uses its memory again.
 #[derive(Debug, Default)]
 pub(super) struct Axis {
     span: Span,
     windows: Vec<AxisWindow>,
     weights: Vec<i32>,
-    /// Weights of one window before rounding.
+    /// The weights of one window, before they are rounded to integers.
     exact: Vec<f64>,
 }
 
 impl Axis {
-    /// Computes the weights of a span. Does nothing where the span is the one already set.
+    /// Computes windows and weights for a span and a filter. Does nothing if these are the ones that are set already.
     pub(super) fn set(&mut self, span: Span, filter: Filter) {
         if self.span == span {
             return;
@@ -90,7 +90,7 @@ impl Axis {
         let support = filter.radius() * widened;
         for i in span.offset..span.offset.saturating_add(span.len) {
             let centre = (f64::from(i) + 0.5) * scale;
-            // A cast of a negative number gives 0.
+            // Where the number is negative the cast gives 0.
             let start = ((centre - support + 0.5) as usize).min(input);
             let end = ((centre + support + 0.5) as usize).clamp(start, input);
             self.exact.clear();
@@ -106,24 +106,24 @@ impl Axis {
         }
     }
 
-    /// One window an output; none before the first [`Axis::set`].
+    /// One window for each output. Empty before the first [`Axis::set`].
     pub(super) fn windows(&self) -> &[AxisWindow] {
         &self.windows
     }
 
-    /// The weights of all windows, with 22 fraction bits.
+    /// The weights of all windows, one window after the other, as integers with 22 fraction bits.
     pub(super) fn weights(&self) -> &[i32] {
         &self.weights
     }
 
-    /// The input samples that any output reads, as first and one past the last.
+    /// The range of input samples that the outputs depend on: the first one, and one past the last.
     pub(super) fn reads(&self) -> (usize, usize) {
         let first = self.windows.iter().map(|w| w.start).min().unwrap_or(0);
         let end = self.windows.iter().map(|w| w.start + w.len).max().unwrap_or(0);
         (first as usize, end.max(first) as usize)
     }
 
-    /// Every output's first sample and its weights.
+    /// For each output, its first input sample and its weights.
     fn outputs(&self) -> impl Iterator<Item = (usize, &[i32])> {
         self.windows.iter().map(|w| {
             let weights = self.weights.get(w.first as usize..(w.first + w.len) as usize).unwrap_or(&[]);
@@ -131,7 +131,7 @@ impl Axis {
         })
     }
 
-    /// Resamples one row of pixels of `N` bytes. Samples beyond the end of `row` count as 0.
+    /// Resamples one row of pixels of `N` bytes each. Samples beyond the end of `row` count as 0.
     pub(super) fn row<const N: usize>(&self, row: &[u8], out: &mut [u8]) {
         let pixels = row.as_chunks::<N>().0;
         for (o, (start, weights)) in out.as_chunks_mut::<N>().0.iter_mut().zip(self.outputs()) {
@@ -145,8 +145,8 @@ impl Axis {
         }
     }
 
-    /// Resamples columns: `rows` holds the rows from `first_row` on, `row_bytes` each; `emit` is given every finished
-    /// row with its number. `sums` and `row` are scratch of at least `row_bytes`.
+    /// Resamples columns. `rows` holds the input rows from number `first_row` on, `row_bytes` bytes each. `emit` is called with the number
+    /// and the bytes of each finished row. `sums` and `row` are scratch memory of at least `row_bytes` elements.
     pub(super) fn columns(
         &self,
         rows: &[u8],
@@ -189,7 +189,7 @@ mod tests {
         axis
     }
 
-    /// Sums of 255 · |weight| stay inside 32 bits, windows inside the input, and weights add up to 1.
+    /// Sums of 255 · |weight| fit 32 bits, windows lie inside the input, and the weights of each window add up to 1.
     #[test]
     fn weights_are_bounded() {
         for filter in [Filter::Bicubic, Filter::Bilinear] {

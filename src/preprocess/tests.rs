@@ -97,7 +97,7 @@ fn mean_and_std_follow_the_channel_order() {
     assert_eq!(run(config, &frame), want);
 }
 
-/// Every format, tight or padded, gives what the same picture as tight RGB8 does.
+/// A picture in any format, with or without padding after its rows, gives the same tensor as in RGB8 without padding.
 #[test]
 fn strides_and_formats_agree_after_a_resize() {
     let rgb: Vec<u8> = (0..3 * 20 * 12u32).map(|i| (i * 7 % 256) as u8).collect();
@@ -125,14 +125,14 @@ fn crop_follows_torchvision() {
         ..PreprocessConfig::imagenet(224, 224)
     };
     let span = |input, resized, offset| Span { input, resized, offset, len: 224 };
-    // 500x375: resized to 341x256 (341.3 rounded down), offsets 58 (58.5 to even) and 16.
+    // 500x375 becomes 341x256 (341.3 is rounded down), and the crop begins at 58 (58.5 rounded to even) and at 16.
     assert_eq!(config(0.875).spans(500, 375), (span(500, 341, 58), span(375, 256, 16)));
     assert_eq!(config(0.875).spans(375, 500), (span(375, 256, 16), span(500, 341, 58)));
-    // Same size, nothing cropped.
+    // The frame has the input's size already, and nothing is cropped.
     assert_eq!(config(1.0).spans(224, 224), (span(224, 224, 0), span(224, 224, 0)));
-    // Already resized: a plain crop at whole pixels.
+    // The frame has the resized frame's size already, so this is only a crop at whole pixels.
     assert_eq!(config(0.875).spans(256, 256), (span(256, 256, 16), span(256, 256, 16)));
-    // One row of 32768 pixels: resized to 8388608x256.
+    // One row of 32768 pixels becomes 8388608x256.
     assert_eq!(config(0.875).spans(32_768, 1), (span(32_768, 8_388_608, 4_194_192), span(1, 256, 16)));
     assert_eq!([0, 1, 2, 3, 4, 5].map(half_to_even), [0, 0, 1, 2, 2, 2]);
 }
@@ -192,7 +192,7 @@ proptest! {
 #[test]
 fn device_tables_are_those_of_the_run() {
     let mut preprocess = Preprocess::new(PreprocessConfig::imagenet(24, 24)).unwrap();
-    // 60x27: rows keep their number, columns do not.
+    // For 60x27 the number of rows stays as it is, and that of the columns changes.
     let DeviceTables { columns, rows } = preprocess.device_tables(60, 27);
     assert!(rows.is_copy && rows.windows.is_empty() && rows.weights.is_empty());
     assert_eq!(rows.offset, 2);
@@ -211,7 +211,7 @@ fn device_tables_are_those_of_the_run() {
     assert_eq!(preprocess.tables().len(), 3);
 }
 
-/// The kernel reads the samples from the first window's start to the last one's end.
+/// The kernel reads the samples from the start of the first window to the end of the last one, so no window may reach beyond these.
 #[test]
 fn windows_never_go_back() {
     for filter in [Filter::Bicubic, Filter::Bilinear] {

@@ -1,4 +1,4 @@
-//! Image files, listed in a CSV file or named one by one.
+//! Image files that a CSV file lists or the caller names one by one.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -11,14 +11,14 @@ use trt_select_cuda::Format;
 use super::{Buffer, csv_error, csv_place, data, parse_label, unreadable};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Most bytes that a decoded image may take.
+/// The largest number of bytes that a decoded image may take.
 const MAX_IMAGE_BYTES: u64 = 512 << 20;
 
-/// Image files that were there when they were listed.
+/// Image files, all of which existed when this was made.
 #[derive(Debug)]
 pub(super) struct Files {
     entries: Vec<Entry>,
-    /// The list, if they come from one.
+    /// The CSV file that lists them, where one does.
     list: Option<PathBuf>,
 }
 
@@ -27,12 +27,12 @@ struct Entry {
     name: String,
     path: PathBuf,
     label: Option<u32>,
-    /// Where its row begins in the list.
+    /// The byte of the list at which the file's row begins.
     byte: u64,
 }
 
 impl Files {
-    /// The files that a CSV file lists, whose names are taken from `root`.
+    /// The files that a CSV file lists. Relative names count from `root`.
     pub(super) fn list(list: &Path, root: &Path) -> Result<Self> {
         let file = File::open(list).map_err(|e| unreadable(list, &e))?;
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
@@ -80,7 +80,7 @@ impl Files {
         Ok(Files { entries, list: Some(list.to_owned()) })
     }
 
-    /// Files that were named one by one.
+    /// Files that the caller named one by one.
     pub(super) fn named(files: &[PathBuf]) -> Result<Self> {
         if files.is_empty() {
             return Err(Error::expected(ErrorKind::Usage, "inputs", "at least 1 image file", "none", "name one"));
@@ -112,7 +112,7 @@ impl Files {
         self.entries[i].label
     }
 
-    /// Where sample `i` is listed.
+    /// The place in the list that names sample `i`, for an error message.
     pub(super) fn place(&self, i: usize) -> String {
         match &self.list {
             Some(list) => csv_place(list, self.entries[i].byte),
@@ -120,7 +120,7 @@ impl Files {
         }
     }
 
-    /// Decodes sample `i`. On an error the buffer holds whatever it came to.
+    /// Decodes sample `i`. After an error the buffer may hold a part of it.
     pub(super) fn load(&self, i: usize, buffer: &mut Buffer) -> Result<()> {
         let path = &self.entries[i].path;
         let file = File::open(path).map_err(|e| unreadable(path, &e))?;
@@ -157,7 +157,7 @@ impl Files {
 
 fn undecodable(path: &Path, e: ImageError) -> Error {
     match e {
-        // A file that ends too early is an `Io` error too, but no fault of the machine.
+        // A file that ends too early gives an `Io` error too, but there it is the file that is wrong and not the machine.
         ImageError::IoError(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => unreadable(path, &e),
         e => data(path.display(), "a JPEG, PNG, BMP or PNM image", e, "convert it, or remove it from the inputs"),
     }

@@ -1,5 +1,6 @@
-//! IDX: a magic number (two zero bytes, the element type, the number of extents), the extents as big-endian `u32`, then
-//! the elements, last extent fastest. Format: the page of the MNIST data set, yann.lecun.com/exdb/mnist.
+//! Reads IDX files. An IDX file begins with a magic number (two zero bytes, the element type, the number of extents); the extents follow
+//! as big-endian `u32`, then the elements, with the last extent varying fastest. The page of the MNIST data set describes the format:
+//! yann.lecun.com/exdb/mnist.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -13,10 +14,10 @@ use crate::error::{Error, Result};
 
 const CUT_SHORT: &str = "the file was cut short: copy or download it again";
 
-/// Images in memory, and their labels.
+/// The images of an IDX file and their labels, in memory.
 #[derive(Debug)]
 pub(super) struct Idx {
-    /// The images' file name, without `.gz`.
+    /// Name of the images' file, without `.gz`.
     name: String,
     count: usize,
     width_px: u32,
@@ -83,7 +84,7 @@ impl Idx {
     }
 }
 
-/// The extents and elements of a file of bytes with one of these numbers of extents. All extents are at least 1.
+/// The extents and elements of a file of bytes. The number of extents must be in `ranks`, and each extent at least 1.
 fn read(path: &Path, ranks: &[u8]) -> Result<(Vec<u32>, Vec<u8>)> {
     let mut reader = open(path)?;
     let magic = header(path, reader.as_mut())?;
@@ -113,7 +114,7 @@ fn read(path: &Path, ranks: &[u8]) -> Result<(Vec<u32>, Vec<u8>)> {
         let expected = format!("at most {MAX_BYTES} bytes of elements");
         return Err(data(path.display(), expected, shape, "split the file, or list image files instead"));
     };
-    // One byte more than it should have, which also makes a gzip reader come to its checksum.
+    // Asks for one byte more than there should be: that finds files that are too long, and a gzip reader then checks the checksum.
     let mut elements = Vec::new();
     let result = reader.as_mut().take(len + 1).read_to_end(&mut elements);
     result.map_err(|e| broken(path, &e, "the elements"))?;
@@ -129,21 +130,21 @@ fn read(path: &Path, ranks: &[u8]) -> Result<(Vec<u32>, Vec<u8>)> {
     Ok((extents, elements))
 }
 
-/// The file's content, unpacked if it begins as gzip does.
+/// Opens a file, and unpacks it while it is read if it begins as gzip files do.
 fn open(path: &Path) -> Result<Box<dyn Read>> {
     let mut file = BufReader::new(File::open(path).map_err(|e| unreadable(path, &e))?);
     let start = file.fill_buf().map_err(|e| unreadable(path, &e))?;
     if start.starts_with(&[0x1f, 0x8b]) { Ok(Box::new(MultiGzDecoder::new(file))) } else { Ok(Box::new(file)) }
 }
 
-/// Four bytes of the header.
+/// Reads four bytes of the header.
 fn header(path: &Path, reader: &mut dyn Read) -> Result<[u8; 4]> {
     let mut bytes = [0; 4];
     reader.read_exact(&mut bytes).map_err(|e| broken(path, &e, "the header"))?;
     Ok(bytes)
 }
 
-/// The error of reading an opened file.
+/// The error of reading a file that has been opened.
 fn broken(path: &Path, e: &io::Error, part: &str) -> Error {
     match e.kind() {
         io::ErrorKind::UnexpectedEof => {

@@ -1,4 +1,4 @@
-//! Tensors, one row of a CSV file each.
+//! Tensors in a CSV file, one a row.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use super::{MAX_BYTES, csv_error, csv_place, data, parse_label, unreadable};
 use crate::error::Result;
 
-/// All rows, in memory.
+/// All rows of a table, in memory.
 #[derive(Debug)]
 pub(super) struct Table {
     path: PathBuf,
-    /// Values a row, at least 1.
+    /// Number of values in a row, at least 1.
     width: usize,
     values: Vec<f32>,
     rows: Vec<Row>,
@@ -19,13 +19,13 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Row {
     label: Option<u32>,
-    /// Where it begins in the file.
+    /// The byte of the file at which the row begins.
     byte: u64,
 }
 
 impl Table {
-    /// Reads a file whose first row may be a header: one of its fields is `label`, or none is a number. The column
-    /// `label` holds class numbers, all others are values in their order. Without a header all columns are values.
+    /// Reads a table. Its first row is a header if one of the fields is `label` or if no field is a number. The column `label` holds class
+    /// numbers; all other columns are values, in their order. Without a header all columns are values.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| unreadable(path, &e))?;
         let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(file);
@@ -109,7 +109,7 @@ impl Table {
         self.rows[i].label
     }
 
-    /// Where row `i` stands.
+    /// The place of row `i` in the file, for an error message.
     pub(super) fn place(&self, i: usize) -> String {
         csv_place(&self.path, self.rows[i].byte)
     }

@@ -25,7 +25,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Bytes that do not pack to nothing.
+/// Bytes that do not compress well, so that cutting a gzip file in the middle cuts its data.
 fn noise(len: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let mut next = || {
@@ -35,7 +35,7 @@ fn noise(len: usize) -> Vec<u8> {
     (0..len).map(|_| next()).collect()
 }
 
-/// A folder with files.
+/// A temporary folder with these files.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
@@ -88,7 +88,7 @@ fn idx_images_come_as_they_are() {
         let wanted = "labels#0: expected a label below 7, the number of classes, got 7; correct the label, or use the networks that it was made for";
         assert!(error.to_string().ends_with(wanted), "{error}");
     }
-    // Colour, in two gzip members, without labels.
+    // Colour images without labels; the file has two gzip members.
     let colour = idx(&[2, 4, 5, 3], &noise(120));
     let (front, back) = colour.split_at(50);
     let samples = open_idx(&[gzip(front), gzip(back)].concat(), None).unwrap();
@@ -96,7 +96,7 @@ fn idx_images_come_as_they_are() {
     assert_eq!(image_of(&samples, 1, &mut buffer), (Format::Rgb8, 5, 4, 15, &noise(120)[60..]));
 }
 
-/// Images, labels, and what is said of them.
+/// The images' file, the labels' file, and the error line that opening them must give.
 type Case<'a> = (Vec<u8>, Option<&'a [u8]>, &'a str);
 
 #[test]
@@ -152,7 +152,7 @@ fn idx_cut_anywhere_is_refused() {
     }
 }
 
-/// Images of each kind, and a list of them.
+/// A folder with an image of each kind, and a list of them.
 fn pictures() -> TempDir {
     let dir = folder(&[(
         "list.csv",
@@ -225,7 +225,7 @@ fn images_that_cannot_be_decoded_leave_an_empty_buffer() {
     fs::write(dir.path().join("text.png"), "hello").unwrap();
     fs::write(dir.path().join("empty.png"), "").unwrap();
     fs::write(dir.path().join("text.txt"), "hello").unwrap();
-    // A header that promises far more than the file can hold.
+    // The header promises far more pixels than the file holds.
     fs::write(dir.path().join("huge.ppm"), "P6 60000 60000 255\n").unwrap();
     let names = ["cut.png", "text.png", "empty.png", "text.txt", "huge.ppm"];
     let files = names.iter().map(|name| dir.path().join(name)).chain([dir.path().join("rgb.png")]).collect();
@@ -357,7 +357,7 @@ fn bundles_know_classes_and_shape() {
 }
 
 proptest! {
-    /// Any bytes make samples that can be loaded, or one line.
+    /// Any bytes give either samples that can all be loaded, or an error of one line.
     #[test]
     fn any_file_is_taken_or_refused(
         bytes in prop::collection::vec(any::<u8>(), 0..64),

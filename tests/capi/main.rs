@@ -53,7 +53,7 @@ pub(crate) fn premodel(classes: u32) -> Premodel {
         Node::answer(large),
     ];
     let names = vec!["small".into(), "large".into()];
-    let trained_for = TrainedFor { costs_ns: vec![1.0, 10.0], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0, 10.0]);
     Premodel::new(names, classes, signals, nodes, vec![large, small], Vec::new(), trained_for).expect("a premodel")
 }
 

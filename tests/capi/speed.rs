@@ -16,7 +16,7 @@ use super::library::{archive, client, compilers, has, run};
 /// One candidate of four numbers, always asked: as little as an infer can be.
 fn write_bundle(dir: &Path) {
     let small = CandidateId(0);
-    let trained_for = TrainedFor { costs_ns: vec![1.0], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0]);
     let nodes = vec![Node::run(small, 1), Node::answer(small)];
     let premodel =
         Premodel::new(vec!["small".into()], 4, Vec::new(), nodes, vec![small], Vec::new(), trained_for).expect("one");

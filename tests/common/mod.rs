@@ -1,4 +1,4 @@
-//! Candidates without networks, and a premodel for them.
+//! Candidates on engines that run no network, and premodels for them.
 #![allow(dead_code, reason = "each test uses its own part")]
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use trt_select::Candidate;
 use trt_select::bundle::Scores;
 use trt_select::engines::null::NullEngine;
 use trt_select::engines::{DataType, TensorInfo};
-use trt_select::preprocess::PreprocessConfig;
+use trt_select::preprocess::{PreprocessConfig, Resize};
 use trt_select_premodel::{
     Average, AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor,
 };
@@ -16,7 +16,7 @@ use trt_select_premodel::{
 pub(crate) const SMALL: CandidateId = CandidateId(0);
 pub(crate) const LARGE: CandidateId = CandidateId(1);
 
-/// An input tensor of 4×4 grey pixels, and an output of two classes.
+/// An engine with an input of 4×4 grey pixels and an output of two classes.
 pub(crate) fn null_engine() -> NullEngine {
     let tensor =
         |name: &str, shape: &[usize]| TensorInfo { name: name.into(), data_type: DataType::F32, shape: shape.into() };
@@ -25,11 +25,11 @@ pub(crate) fn null_engine() -> NullEngine {
 
 /// A candidate that takes frames.
 pub(crate) fn of_frames(name: &str, engine: NullEngine) -> Candidate {
-    let config = PreprocessConfig { channels: 1, mean: vec![0.0], std: vec![1.0], ..PreprocessConfig::imagenet(4, 4) };
+    let config = PreprocessConfig::new(4, 4, 1).resize(Resize::ShorterSideCrop { fraction: 0.875 });
     Candidate::new(name, Box::new(engine), Some(config), Scores::Logits, None, None).unwrap()
 }
 
-/// Two candidates of tensors that answer with these logits.
+/// Two candidates that take tensors and always answer with these logits.
 pub(crate) fn tensor_candidates(small: [f32; 2], large: [f32; 2]) -> Vec<Candidate> {
     let of_tensors = |name: &str, logits: [f32; 2]| {
         let mut engine = null_engine();
@@ -39,8 +39,8 @@ pub(crate) fn tensor_candidates(small: [f32; 2], large: [f32; 2]) -> Vec<Candida
     vec![of_tensors("small", small), of_tensors("large", large)]
 }
 
-/// Two candidates of frames. The first answers with the logits that the function gives for its n-th run; the second one is
-/// always sure of class 1. Also the counters of their runs.
+/// Two candidates that take frames. The first one answers its n-th run with the logits that the function gives for n; the second one is
+/// always sure of class 1. Also returns the counters of their runs.
 pub(crate) fn null_candidates(
     polls: u32,
     logits: impl Fn(u64) -> [f32; 2] + Send + 'static,
@@ -58,8 +58,8 @@ pub(crate) fn null_candidates(
     (vec![of_frames("small", small), of_frames("large", large)], counters)
 }
 
-/// Run the small one; where its margin is at most 0.5, run the large one too and answer with that. With `features`, a test
-/// on the contrast stands before it, both of whose branches do the same.
+/// Runs the small candidate; where its margin is at most 0.5, runs the large one too and answers with that. With `features`, the program
+/// begins with a test on the contrast, both branches of which do the same.
 pub(crate) fn cascade(features: bool) -> Premodel {
     let mut signals = vec![Signal::Candidate(SMALL, CandidateSignal::Margin)];
     let mut nodes = Vec::new();
@@ -83,20 +83,21 @@ pub(crate) fn cascade(features: bool) -> Premodel {
     premodel(signals, nodes)
 }
 
-/// A premodel for `small` and `large`, whose fallback is the large one first.
+/// A premodel of `small` and `large`. The large one comes first in the fallback list.
 pub(crate) fn premodel(signals: Vec<Signal>, nodes: Vec<Node>) -> Premodel {
     premodel_with_risk(signals, nodes, Vec::new())
 }
 
-/// The same with a table of risk per candidate and class.
+/// The same premodel with a table of risks per candidate and class.
 pub(crate) fn premodel_with_risk(signals: Vec<Signal>, nodes: Vec<Node>, risk: Vec<Vec<f32>>) -> Premodel {
-    let trained_for = TrainedFor { costs_ns: vec![1.0, 10.0], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0, 10.0]);
     let names = vec!["small".into(), "large".into()];
     Premodel::new(names, 2, signals, nodes, vec![LARGE, SMALL], risk, trained_for).unwrap()
 }
 
-/// With these temperatures (weights: half and half where none are given): run the small one; where its own calibrated probability (signal 0) is at most 0.75, the large one too, and where their average's
-/// margin (signal 1) is above 0.125, answer with the average, else with the large one.
+/// A premodel with these temperatures and weights (equal weights where none are given). It runs the small candidate. Where that one's own
+/// calibrated probability (signal 0) is at most 0.75, it runs the large one too. Then, where the margin of their average (signal 1) is
+/// above 0.125, the average answers, and else the large one.
 pub(crate) fn averaging(small: f32, large: f32, weights: Option<[f32; 2]>) -> Premodel {
     let both = Mask(3);
     let signals =

@@ -1,14 +1,14 @@
-//! Toy plans for the double of TensorRT's library: see `toy-plan.md`. For tests, which include this file with `#[path]`.
+//! Toy plans for the test double of TensorRT's library: see `toy-plan.md`. Tests include this file with `#[path]`.
 #![allow(dead_code)] // each test uses its own part
 
-/// An input or output.
+/// An input or output of a toy network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ToyTensor {
-    /// At most 63 bytes.
+    /// The tensor's name, at most 63 bytes.
     pub(crate) name: String,
-    /// Whether its elements are f16; else they are f32.
+    /// Whether the elements are f16; otherwise they are f32.
     pub(crate) half: bool,
-    /// The first may be -1.
+    /// The extents; the first one may be -1, which means any.
     pub(crate) shape: Vec<i64>,
 }
 
@@ -23,7 +23,7 @@ impl ToyTensor {
         ToyTensor { half: true, ..ToyTensor::single(name, shape) }
     }
 
-    /// Number of elements, an open extent counted as 1.
+    /// Number of elements, where an extent of -1 counts as 1.
     pub(crate) fn len(&self) -> usize {
         self.shape.iter().map(|&extent| extent.unsigned_abs() as usize).product()
     }
@@ -40,32 +40,32 @@ impl ToyTensor {
     }
 }
 
-/// `y = W·x + b`.
+/// A network that computes `y = W·x + b`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ToyPlan {
-    /// `vtrt` or `ftrt`.
+    /// The plan's magic bytes: `vtrt` or `ftrt`.
     pub(crate) magic: [u8; 4],
-    /// Major, minor, patch, build.
+    /// The version: major, minor, patch, build.
     pub(crate) version: [u8; 4],
-    /// RTX's mask of GPUs; 2 is 8.0.
+    /// The mask of GPUs in an RTX plan; the value 2 stands for compute capability 8.0.
     pub(crate) gpus: u64,
-    /// Device bytes that a context needs while it runs.
+    /// Number of bytes of device memory that a context needs while it runs.
     pub(crate) activation_bytes: u64,
-    /// The input.
+    /// The input tensor.
     pub(crate) input: ToyTensor,
-    /// The output.
+    /// The output tensor.
     pub(crate) output: ToyTensor,
-    /// A row for each output element.
+    /// The weights W, with one row for each element of the output.
     pub(crate) weights: Vec<f32>,
-    /// One for each output element.
+    /// The bias b, with one number for each element of the output.
     pub(crate) bias: Vec<f32>,
 }
 
 impl ToyPlan {
-    /// A plan for the double of RTX 1.7, with weights that are small and all different.
+    /// A plan for the double of RTX 1.7. Its weights are small and vary.
     pub(crate) fn rtx(input: ToyTensor, output: ToyTensor, activation_bytes: u64) -> ToyPlan {
         let (inputs, outputs) = (input.len(), output.len());
-        // Odd steps modulo a power of two visit everything; the values are exact in f16.
+        // An odd step modulo a power of two visits every number. The values are exact in f16.
         let value = |i: usize| ((i * 37 + 11) % 64) as f32 / 64.0 - 0.5;
         ToyPlan {
             magic: *b"vtrt",
@@ -79,12 +79,12 @@ impl ToyPlan {
         }
     }
 
-    /// The same for the double of TensorRT 11.4.
+    /// The same plan for the double of TensorRT 11.4.
     pub(crate) fn enterprise(input: ToyTensor, output: ToyTensor, activation_bytes: u64) -> ToyPlan {
         ToyPlan { magic: *b"ftrt", version: [11, 4, 0, 106], ..ToyPlan::rtx(input, output, activation_bytes) }
     }
 
-    /// The plan's file.
+    /// The bytes of the plan's file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut to = Vec::new();
         to.extend_from_slice(&self.magic);
@@ -110,7 +110,7 @@ impl ToyPlan {
         to
     }
 
-    /// What the network makes of an input, before an f16 output is rounded.
+    /// The network's output for an input, before an f16 output is rounded.
     pub(crate) fn run(&self, input: &[f32]) -> Vec<f32> {
         assert_eq!(input.len(), self.input.len(), "elements of the input");
         let row = |o: usize| &self.weights[o * input.len()..(o + 1) * input.len()];
@@ -119,7 +119,7 @@ impl ToyPlan {
     }
 }
 
-/// The checksum of zlib.
+/// The CRC-32 checksum as zlib computes it.
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })

@@ -1,7 +1,7 @@
-//! Golden accumulators, and their check by OpenCV.
+//! The golden accumulators, and their check with OpenCV.
 //!
-//! `TRT_SELECT_REGENERATE=1 cargo test --test features` writes them anew; `TRT_SELECT_PYTHON` names a Python with numpy
-//! and OpenCV for the cross-check (default `python3`).
+//! `TRT_SELECT_REGENERATE=1 cargo test --test features` writes the golden file anew. `TRT_SELECT_PYTHON` names a Python with numpy and
+//! OpenCV for the check (default `python3`).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +17,7 @@ fn golden_path(name: &str) -> PathBuf {
 }
 
 pub(crate) fn to_json(a: &Accumulators) -> Value {
-    // Taken apart whole, so that a new field cannot be forgotten.
+    // The pattern names every field, so that a new field cannot be forgotten here.
     let Accumulators {
         pixels,
         sum_rgb,
@@ -62,7 +62,7 @@ pub(crate) fn to_json(a: &Accumulators) -> Value {
     })
 }
 
-/// One line a frame, so that a change shows as one.
+/// The golden file's text, with one line for each frame, so that a diff shows which frames changed.
 fn render(samples: &[Sample]) -> String {
     let mut workspace = Workspace::new();
     let lines: Vec<String> = samples
@@ -105,7 +105,7 @@ fn derived_features_are_in_range() {
     }
 }
 
-/// Every part of every accumulator is something in some frame, or the golden file would not test it.
+/// Every part of every accumulator is non-zero in some frame, since otherwise the golden file would not test it.
 #[test]
 fn golden_frames_exercise_everything() {
     let mut workspace = Workspace::new();

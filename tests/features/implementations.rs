@@ -1,4 +1,4 @@
-//! One table of cases through every implementation that this CPU can run: all give the reference's integers.
+//! Runs one table of cases through every implementation that this CPU can run. All of them must give the reference's integers.
 
 use trt_select::Frame;
 use trt_select::features::{Features, Groups, Implementation, Needs, Workspace};
@@ -6,10 +6,10 @@ use trt_select_cuda::{Format, Matrix, Range};
 
 use crate::patterns;
 
-/// Frames of the random test. The environment variable `TRT_SELECT_RANDOM_FRAMES` names another number.
+/// Number of frames of the random test, unless the environment variable `TRT_SELECT_RANDOM_FRAMES` gives another one.
 const RANDOM_FRAMES: u64 = 10_000;
 
-/// xorshift64*.
+/// The generator xorshift64*.
 struct Random(u64);
 
 impl Random {
@@ -32,7 +32,7 @@ const COLORS: [(Matrix, Range); 4] = [
     (Matrix::Bt709, Range::Full),
 ];
 
-/// Workspaces that are kept for all frames, so that what one frame leaves behind would show in the next.
+/// One workspace for each implementation, kept for all frames, so that anything one frame leaves behind shows in the next.
 struct Bench {
     reference: Workspace,
     others: Vec<Workspace>,
@@ -65,7 +65,7 @@ impl Bench {
     }
 }
 
-/// A frame with memory of its own, at an address that is aligned to nothing.
+/// A frame with memory of its own, at an address without any alignment.
 struct Picture {
     bytes: Vec<u8>,
     start: [usize; 2],
@@ -109,7 +109,7 @@ impl Picture {
     }
 }
 
-/// Pictures of several kinds, since noise alone meets few ties and no long edges.
+/// Fills a picture in one of several ways: noise alone has few ties and no long edges.
 fn fill(random: &mut Random, bytes: &mut [u8], stride: usize) {
     let kind = random.below(6);
     let palette: [u8; 4] = std::array::from_fn(|_| random.next() as u8);
@@ -149,7 +149,7 @@ fn random_frames() {
     }
 }
 
-/// Large frames: rows of many spans, and every scale of the grid up to 24.
+/// Large frames, whose rows are many spans long, with every scale of the grid up to 24.
 #[test]
 fn large_frames() {
     let mut bench = Bench::new();
@@ -162,7 +162,7 @@ fn large_frames() {
     }
 }
 
-/// Every colour: the sums of each 256 of them agree, with green or with red held.
+/// Every colour occurs. Each frame has the 256 colours with the same red and green, and its sums must equal the reference's.
 #[test]
 fn every_colour() {
     let mut bench = Bench::new();
@@ -172,7 +172,7 @@ fn every_colour() {
         for (i, p) in bytes.as_chunks_mut::<3>().0.iter_mut().enumerate() {
             *p = [red, (i >> 8) as u8, i as u8];
         }
-        // Rows of one green each, so that errors of single colours cannot make up for each other so easily.
+        // A frame is one row whose pixels have the same red and green, so that errors of single colours are less likely to cancel out.
         for row in bytes.chunks(3 * 256) {
             let frame = Frame::packed(Format::Rgb8, 256, 1, 3 * 256, row).unwrap();
             let want = Features::compute(&frame, Needs::WHOLE, &mut bench.reference);
@@ -183,7 +183,7 @@ fn every_colour() {
     }
 }
 
-/// Every luma and chroma in every matrix and range, a frame of two rows for each luma and Cb.
+/// Luma and chroma in every matrix and range: for each pair of Cb and Cr that is tested there is a frame with every luma.
 #[test]
 fn every_luma_and_chroma() {
     let mut bench = Bench::new();
@@ -200,7 +200,7 @@ fn every_luma_and_chroma() {
     }
 }
 
-/// Each need alone, and none: nothing else is filled.
+/// With each need alone, and with none, nothing but what was asked for is filled.
 #[test]
 fn needs_are_independent() {
     let mut bench = Bench::new();

@@ -1,4 +1,4 @@
-//! The features against checked-in golden numbers, OpenCV, and their invariants.
+//! Compares the features with checked-in golden numbers and with OpenCV, and checks properties that they must always have.
 
 mod golden;
 mod implementations;

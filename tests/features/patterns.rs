@@ -1,15 +1,15 @@
-//! Generated pictures, and their encoding into every format.
+//! Pictures that are computed from a function, and their encoding in every format.
 
 use trt_select::Frame;
 use trt_select_cuda::{Format, Matrix, Range};
 
-/// Arguments of [`encode`].
+/// The arguments of one call of [`encode`].
 type Row = (&'static str, Pattern, (u32, u32), Format, usize, (Matrix, Range));
 
-/// The pixels of a picture as a function.
+/// A picture as a function from a place to its red, green and blue.
 pub(crate) type Pattern = fn(u32, u32) -> [u8; 3];
 
-/// A picture in one format, with its memory.
+/// A picture in one format, with the memory that it lies in.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) name: String,
@@ -37,7 +37,7 @@ impl Sample {
     }
 }
 
-/// Noise that depends on the position only.
+/// A noise value that depends only on the place.
 pub(crate) fn hash(x: u32, y: u32) -> u32 {
     let mut h = x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca77);
     h = (h ^ h >> 15).wrapping_mul(0x2c1b_3c6d);
@@ -80,12 +80,12 @@ pub(crate) fn lines(x: u32, y: u32) -> [u8; 3] {
     if steep || flat || up { [255; 3] } else { [10; 3] }
 }
 
-/// One dark dot in the middle of 7×7.
+/// A picture of 7×7 pixels with one dark dot in the middle.
 pub(crate) fn dot(x: u32, y: u32) -> [u8; 3] {
     if (x, y) == (3, 3) { [0; 3] } else { [160; 3] }
 }
 
-/// A turn of hue from left to right, lighter downwards.
+/// From left to right one turn of the hue circle, getting lighter from top to bottom.
 pub(crate) fn wheel(x: u32, y: u32) -> [u8; 3] {
     let ramp = (x * 6 % 180 * 255 / 180) as u8;
     let low = (y % 100) as u8;
@@ -100,7 +100,7 @@ pub(crate) fn wheel(x: u32, y: u32) -> [u8; 3] {
     }
 }
 
-/// Boxes and discs on a ramp, with a little noise: a scene with sharp edges.
+/// Boxes and discs with sharp edges on a ramp, with a little noise.
 pub(crate) fn scene(x: u32, y: u32) -> [u8; 3] {
     let ramp = (x / 4 % 128 + y / 3 % 100) as u8;
     let n = (hash(x, y) % 9) as u8;
@@ -115,8 +115,8 @@ pub(crate) fn scene(x: u32, y: u32) -> [u8; 3] {
     }
 }
 
-/// Colour changes slowly, brightness also in sharp steps: one large box and many small ones, apart from each other.
-/// Nowhere near grey or clipped.
+/// Colour changes slowly; brightness also changes in sharp steps at one large box and many small ones that do not touch. No pixel is nearly
+/// grey or clipped.
 pub(crate) fn smooth_chroma(x: u32, y: u32) -> [u8; 3] {
     let large = (20..100).contains(&x) && (15..75).contains(&y);
     let small = (10..26).contains(&(x % 40)) && (10..22).contains(&(y % 40));
@@ -128,19 +128,20 @@ pub(crate) fn smooth_chroma(x: u32, y: u32) -> [u8; 3] {
     [(r + step) as u8, (g + step) as u8, (b + step) as u8]
 }
 
-/// RGB to Y, Cb, Cr in 1/65536 from the definition, for the tests' own pictures.
+/// RGB to Y, Cb and Cr, computed from the definition and independently of the code under test.
 fn to_yuv(rgb: [u8; 3], matrix: Matrix, range: Range) -> [u8; 3] {
     let (kr, kb) = if matrix == Matrix::Bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
     let [r, g, b] = rgb.map(|v| f64::from(v) / 255.0);
     let y = kr * r + (1.0 - kr - kb) * g + kb * b;
     let (cb, cr) = ((b - y) / (2.0 - 2.0 * kb), (r - y) / (2.0 - 2.0 * kr));
     let (luma, black, chroma) = if range == Range::Full { (255.0, 0.0, 255.0) } else { (219.0, 16.0, 224.0) };
-    // A tie in rounding would make the golden numbers depend on the machine: none is near a tie after this shift.
+    // Rounding an exact half could differ between machines, and with it the golden numbers. The small shift keeps every value away
+    // from one.
     let byte = |v: f64| (v + 0.500_000_1).floor().clamp(0.0, 255.0) as u8;
     [byte(black + luma * y), byte(128.0 + chroma * cb), byte(128.0 + chroma * cr)]
 }
 
-/// Encodes a pattern. `padding` bytes of noise follow every row but the last.
+/// Encodes a picture. After each row but the last, `padding` bytes of noise follow.
 pub(crate) fn encode(
     name: &str,
     pattern: Pattern,
@@ -202,7 +203,7 @@ fn join(rows: &[Vec<u8>], padding: usize) -> (usize, Vec<u8>) {
     (stride, plane)
 }
 
-/// A frame whose bytes are noise: every value of luma and chroma, legal or not.
+/// A frame whose bytes are noise, so that all values of luma and chroma occur, also those outside the legal range.
 pub(crate) fn raw_noise(name: &str, size: (u32, u32), format: Format, color: (Matrix, Range), seed: u32) -> Sample {
     let (width, height) = size;
     let stride = format.row_bytes(width) as usize;
@@ -222,7 +223,7 @@ pub(crate) fn raw_noise(name: &str, size: (u32, u32), format: Format, color: (Ma
     }
 }
 
-/// The frames of the golden file.
+/// The frames that the golden file has numbers for.
 pub(crate) fn samples() -> Vec<Sample> {
     use Format::{Bgr8, Gray8, Nv12, Rgb8, Rgba8, Yuyv};
     let bt601 = (Matrix::Bt601, Range::Limited);

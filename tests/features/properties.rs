@@ -1,4 +1,4 @@
-//! Invariants of the features.
+//! Properties that the features of every frame must have.
 
 use proptest::prelude::*;
 use trt_select::features::{FEATURE_COUNT, FEATURES, Features, Groups, Workspace, derive};
@@ -53,7 +53,7 @@ proptest! {
             prop_assert!(a.sum_rgb[c] <= 255 * n);
             prop_assert!(a.sum_sq_rgb[c] <= 255 * a.sum_rgb[c]);
         }
-        // Cauchy and Schwarz.
+        // The inequality of Cauchy and Schwarz.
         prop_assert!(a.sum_grey * a.sum_grey <= n * a.sum_sq_grey);
         prop_assert!(a.sum_chroma <= a.sum_rgb.iter().sum());
         prop_assert!(a.cells >= 1 && a.cells <= 19_200 && a.cells <= n);
@@ -104,7 +104,7 @@ proptest! {
         let zero = to_json(&Accumulators::default());
         prop_assert_eq!(&none, &zero);
         for (key, v) in all.as_object().unwrap() {
-            // A field belongs to one of the groups, and is computed by that one alone.
+            // Each field belongs to one of the two groups, and is computed only where this group is asked for.
             let (w, g) = (&whole[key], &grid[key]);
             prop_assert!((w == v && g == &zero[key]) || (g == v && w == &zero[key]), "{}", key);
         }
@@ -121,7 +121,7 @@ proptest! {
     }
 }
 
-/// One workspace, large and small frames in turn: nothing is left over from the frame before.
+/// One workspace is used for large and small frames in turn. Nothing may be left over from the frame before.
 #[test]
 fn a_workspace_keeps_nothing() {
     let mut workspace = Workspace::new();
@@ -133,7 +133,7 @@ fn a_workspace_keeps_nothing() {
     }
 }
 
-/// Bounds between formats for a picture whose chroma is smooth, as the documentation of the module states them.
+/// The bounds between formats for a picture whose chroma is smooth, as the documentation of `features` gives them.
 const LEVELS: f32 = 1.0;
 const SHARES: f32 = 0.05;
 const COUNTS_OF_CELLS: f32 = 0.005;

@@ -1,9 +1,9 @@
-//! The same tests once more, through the double of `libcuda`.
+//! Runs the same tests once more, with the double of `libcuda`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Builds the double, or says why it cannot.
+/// Builds the double, or prints why it cannot be built.
 fn libcuda() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let out = root.join("target/doubles/gpu");

@@ -1,9 +1,9 @@
-//! Random frames of all formats.
+//! Random frames in all formats.
 
 use trt_select::Frame;
 use trt_select::cuda::{Format, Matrix, Range};
 
-/// SplitMix64.
+/// The generator SplitMix64.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -24,7 +24,7 @@ impl Random {
     }
 }
 
-/// A frame with its bytes.
+/// A frame and its bytes.
 pub(crate) struct Picture {
     format: Format,
     width: u32,
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Picture {
 }
 
 impl Picture {
-    /// Its size depends on `n` alone, so that another one of the same size can be had; all else is by chance.
+    /// A random frame. Its size depends only on `n`, so that a second frame of the same size can be made; all else is random.
     pub(crate) fn random(random: &mut Random, n: usize) -> Picture {
         let mut sizes = Random::new(1000 + n as u64);
         let mut side = || {
@@ -60,7 +60,7 @@ impl Picture {
         let row_bytes = [format.row_bytes(width) as usize, format.chroma_row_bytes(width) as usize];
         let strides = row_bytes.map(|bytes| if bytes == 0 { 0 } else { bytes + pad(random) });
         let mut planes = [Vec::new(), Vec::new()];
-        // Noise, gradients and blocks: edges, flat parts and components of all sizes.
+        // Noise, gradients and blocks: they have edges, flat parts, and components of all sizes.
         let kind = random.below(4);
         let (step, level) = (1 + random.below(60), random.below(256));
         for (plane, bytes) in planes.iter_mut().enumerate().filter(|(plane, _)| strides[*plane] > 0) {

@@ -1,8 +1,8 @@
-//! Kernels, pipe and lanes against the CPU's reference, on whatever `libcuda` there is: a GPU's driver, or the test double,
-//! which runs the same kernels compiled for the host. No TensorRT is needed: the network is a copy on the device.
+//! Compares kernels, pipe and lanes with the CPU's reference, on any `libcuda`: that of a GPU's driver, or the test double, which runs the
+//! same kernels compiled for the host. TensorRT is not needed, since the network here is a copy on the device.
 //!
-//! `cargo test --features tensorrt --test gpu` runs on the GPU where there is one (else these tests say that they skip), and
-//! once more through the double. `TRT_SELECT_GPU_FRAMES` is the number of random frames (1,000).
+//! `cargo test --features tensorrt --test gpu` runs them on the GPU (without one the tests print that they skip), and then once more with
+//! the double. `TRT_SELECT_GPU_FRAMES` is the number of random frames (default 1,000).
 
 mod doubles;
 mod frames;
@@ -20,7 +20,7 @@ use trt_select::{Frame, bundle::Scores};
 
 use frames::{Picture, Random};
 
-/// The first GPU's context, or `None` with the reason printed.
+/// The context of the first GPU; `None` where there is none, after printing the reason.
 fn context() -> Option<Context> {
     match Context::primary(0) {
         Ok(context) => Some(context),
@@ -44,7 +44,7 @@ fn host<'a>(frame: &Frame<'a>) -> AnyFrame<'a> {
     AnyFrame::Host(HostFrame { planes: [frame.pixels(), frame.chroma()], desc: frame.desc() })
 }
 
-/// A frame copied to the device as it lies, padding and all, at an odd address: its kernels cannot load 16 bytes at once.
+/// A frame that is copied to the device with its padding, to an odd address, so that the kernels cannot load 16 bytes at once.
 struct OnDevice {
     desc: FrameDesc,
     _planes: Vec<DeviceBuffer>,
@@ -163,17 +163,15 @@ fn wait(lane: &mut Lane<Copying>, pipe: &mut Pipe, probabilities: &mut [f32]) ->
 
 fn configs() -> Vec<PreprocessConfig> {
     let colour = PreprocessConfig::imagenet(24, 20);
-    let grey = PreprocessConfig { channels: 1, mean: vec![0.4], std: vec![0.3], ..PreprocessConfig::imagenet(28, 28) };
+    let grey = PreprocessConfig::new(28, 28, 1)
+        .resize(Resize::ShorterSideCrop { fraction: 0.875 })
+        .normalize(vec![0.4], vec![0.3]);
     vec![
-        PreprocessConfig { resize: Resize::Stretch, ..colour.clone() },
-        PreprocessConfig { filter: Filter::Bilinear, layout: Layout::Nhwc, ..colour.clone() },
-        PreprocessConfig {
-            order: ChannelOrder::Bgr,
-            resize: Resize::ShorterSideCrop { fraction: 1.0 },
-            ..colour.clone()
-        },
+        colour.clone().resize(Resize::Stretch),
+        colour.clone().filter(Filter::Bilinear).layout(Layout::Nhwc),
+        colour.clone().order(ChannelOrder::Bgr).resize(Resize::ShorterSideCrop { fraction: 1.0 }),
         colour,
-        PreprocessConfig { resize: Resize::Stretch, filter: Filter::Bilinear, ..grey.clone() },
+        grey.clone().resize(Resize::Stretch).filter(Filter::Bilinear),
         grey,
     ]
 }
@@ -206,7 +204,7 @@ fn lanes_preprocess_as_the_cpu_does_by_graph_and_part_by_part() {
             .into();
         let (mut expected, mut probabilities) = (vec![0.0_f32; len], vec![0.0_f32; len]);
         for n in 0..rounds {
-            // Every other frame is of the size before it, at another place and of another stride and format.
+            // Every second frame has the size of the frame before it, but another address, stride and format.
             let picture = Picture::random(&mut random, n / 2);
             let frame = picture.frame();
             cpu.run(&frame, &mut expected).expect("on the CPU");
@@ -273,7 +271,7 @@ fn lanes_take_tensors_and_report_scores_that_are_none() {
     assert!(lane.tensor_mut().expect("no failure").len() == 10);
 }
 
-/// Not a judgement, a figure: the features kernel's time beside a copy of the same bytes on the device.
+/// Prints the features kernel's time beside that of a copy of the same bytes on the device. It has no bound to fail.
 #[test]
 #[ignore = "a measurement: run it by name, in a release build, on a GPU"]
 fn features_against_a_device_copy() {

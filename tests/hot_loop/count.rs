@@ -1,4 +1,4 @@
-//! The parts whose instructions are counted, each inside a function of its own name that callgrind can tell.
+//! The parts whose instructions are counted. Each is inside a function with a name of its own, by which callgrind tells them apart.
 
 use std::hint::black_box;
 
@@ -10,10 +10,11 @@ use trt_select_premodel::{CandidateId, Node, Premodel, Request, Signal, SignalId
 
 use crate::null::{averaging, cascade, null_candidates, tensor_candidates};
 
-/// How often a small part is run; what is recorded is one run's share.
+/// How often a small part is run. The recorded number is that of one run.
 const SMALL_ROUNDS: u32 = 1_000;
 
-/// One function a part: callgrind gives what was executed inside it. The name is looked at, so that no two are the same code.
+/// Makes one function for each part, so that callgrind can say what was executed inside it. Each function uses its own name, since the
+/// linker could otherwise join functions with the same code.
 macro_rules! parts {
     ($($name:ident)*) => {
         $(
@@ -39,7 +40,7 @@ parts! {
 
 type Part = fn(&mut dyn FnMut());
 
-/// Boxes and ramps with a little noise, the same picture in every size.
+/// Boxes and ramps with a little noise: the same picture in every size.
 fn picture(format: Format, width: u32, height: u32) -> [Vec<u8>; 2] {
     let plane = |row_bytes: u32, rows: u32, channels: u32, salt: u32| -> Vec<u8> {
         let at = |x: u32, y: u32| {
@@ -71,7 +72,7 @@ fn features(part: Part, format: Format, (width, height): (u32, u32), needs: Need
         format => Frame::packed(format, width, height, stride, &pixels),
     }
     .unwrap();
-    // Once before, so that nothing is done for the first time.
+    // The work is done once before, so that nothing in the counted run happens for the first time.
     let mut work = || {
         black_box(Features::compute(black_box(&frame), needs, workspace));
     };
@@ -79,13 +80,13 @@ fn features(part: Part, format: Format, (width, height): (u32, u32), needs: Need
     part(&mut work);
 }
 
-/// A full tree of depth 8 over 16 signals, as in `benches/decision.rs`: each test is about a coin's throw.
+/// A full tree of depth 8 over 16 signals, as in `benches/decision.rs`. Each test holds for about half of the rows.
 fn depth8() -> Premodel {
     let (small, depth) = (CandidateId(0), 8);
     let mut nodes = Vec::new();
     let tests = (1_u16 << depth) - 1;
     for i in 0..tests {
-        // Leaves are a Run and an Answer each.
+        // Each leaf is two nodes: a Run and an Answer.
         let child = |c: u16| if c < tests { c } else { tests + 2 * (c - tests) };
         let threshold = 0.5 + f32::from(i % 7) * 0.01;
         nodes.push(Node::test(SignalId(i.wrapping_mul(7) % 16), threshold, child(2 * i + 1), child(2 * i + 2)));
@@ -94,11 +95,11 @@ fn depth8() -> Premodel {
         nodes.extend([Node::run(small, tests + 2 * i + 1), Node::answer(small)]);
     }
     let signals = (0..16).map(|i| Signal::User(format!("s{i}"))).collect();
-    let trained_for = TrainedFor { costs_ns: vec![1.0], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0]);
     Premodel::new(vec!["small".into()], 2, signals, nodes, vec![small], vec![], trained_for).unwrap()
 }
 
-/// A small part, often.
+/// Runs a small part many times.
 fn often(part: Part, mut work: impl FnMut(u32)) {
     (0..8).for_each(&mut work);
     let mut all = || (0..SMALL_ROUNDS).for_each(&mut work);
@@ -112,13 +113,13 @@ fn selector(part: Part, mut selector: Selector, input: Input<'_>) {
     });
 }
 
-/// Runs every part. Says what the counts depend on.
+/// Runs every part, and prints what the counts depend on.
 pub(crate) fn all() {
     let mut workspace = Workspace::new();
     println!("simd: {}", workspace.implementation().name());
     println!("clock: {}", if Clock::chosen().is_counter() { "counter" } else { "system" });
     println!("small rounds: {SMALL_ROUNDS}");
-    // A debug build takes long, and its instructions say nothing.
+    // A debug build takes long, and its instruction counts are of no use.
     let large = !cfg!(debug_assertions);
     let sizes: [((u32, u32), [Part; 2]); 4] = [
         ((640, 480), [part_whole_rgb8_640x480, part_grid_rgb8_640x480]),
@@ -168,7 +169,7 @@ pub(crate) fn all() {
     let tensors = |margin: f32| Selector::new(tensor_candidates([margin, 0.0], [0.0, 5.0]), cascade(false)).unwrap();
     selector(part_dispatch_tensor, tensors(4.0), Input::Tensor(&values));
     selector(part_dispatch_tensor_two_runs, tensors(0.1), Input::Tensor(&values));
-    // One calibrated network alone, then the average of both, which answers.
+    // First one calibrated network alone, then the average of both, which answers.
     let averages =
         Selector::new(tensor_candidates([0.1, 0.0], [0.0, 5.0]), averaging(0.5, 2.0, Some([0.25, 0.75]))).unwrap();
     selector(part_dispatch_averages, averages, Input::Tensor(&values));

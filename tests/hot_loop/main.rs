@@ -1,11 +1,11 @@
-//! From frame to decision on the null engine: no allocation, no lock, no system call. And the parts whose instructions
-//! `benches/count-instructions` counts.
+//! On the null engine, the way from frame to decision allocates nothing, takes no lock and makes no system call. This program also holds
+//! the parts whose instructions `benches/count-instructions` counts.
 //!
-//! This program is its own harness, so that it has one thread. Run by cargo it starts itself again as what the environment
-//! variable `TRT_SELECT_HOT_LOOP` names:
-//! - `loop`: the loop between two marks that strace and `tests/doubles/count_calls.c` see;
-//! - `planted`: the same with one lock, one system call and one allocation in it, which must be found;
-//! - `count`: every part once, each in a function of its name, for callgrind.
+//! This program has no test harness, so that it has only one thread. When cargo runs it, it starts itself again in the modes that the
+//! environment variable `TRT_SELECT_HOT_LOOP` names:
+//! - `loop`: the loop, between two marks that strace and `tests/doubles/count_calls.c` see;
+//! - `planted`: the same loop with one lock, one system call and one allocation in it, which must be found;
+//! - `count`: every part once, each in a function with its name, for callgrind.
 
 mod count;
 #[path = "../common/mod.rs"]
@@ -22,9 +22,9 @@ use null::{cascade, null_candidates, tensor_candidates};
 use trt_select::cuda::Format;
 use trt_select::{Frame, Input, Selector};
 
-/// Names what the program is to do.
+/// The environment variable that names the program's mode.
 const VARIABLE: &str = "TRT_SELECT_HOT_LOOP";
-/// Files that nobody has: closing them marks the loop's begin and end.
+/// File numbers that are never open. Closing one of them marks the begin or the end of the loop.
 const MARKS: [c_int; 2] = [-7001, -7002];
 
 struct Counting;
@@ -37,7 +37,7 @@ thread_local! {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promises are the system allocator's.
+        // SAFETY: the caller keeps the promises that the system's allocator asks for.
         unsafe { System.alloc(layout) }
     }
 
@@ -65,16 +65,16 @@ unsafe extern "C" {
 }
 
 fn mark(which: usize) {
-    // SAFETY: the number is no open file's, so that nothing is closed.
+    // SAFETY: no open file has this number, so nothing is closed.
     unsafe { close(MARKS[which]) };
 }
 
-/// What the loop is not to do, once each.
+/// Does each thing once that the loop must not do.
 fn plant() {
     black_box(Box::new(black_box(7_u64)));
-    // An initialised mutex of glibc is all zeros.
+    // In glibc, a mutex of all zeros is an initialised one.
     let mut mutex = [0_u64; 16];
-    // SAFETY: the mutex outlives both calls; a futex wake without anybody who waits, and getppid, change nothing.
+    // SAFETY: the mutex outlives both calls. `getppid`, and a futex wake that nobody waits for, change nothing.
     unsafe {
         pthread_mutex_lock(mutex.as_mut_ptr().cast());
         pthread_mutex_unlock(mutex.as_mut_ptr().cast());
@@ -83,8 +83,8 @@ fn plant() {
     }
 }
 
-/// 100,000 inputs: tensors through `infer`, and frames with features through submit and poll, on engines that are done at
-/// once and on ones that take two polls.
+/// Runs 100,000 inputs: tensors by `infer`, and frames with features by submit and poll, on engines that are done at once and on engines
+/// that take two polls.
 fn hot_loop(planted: bool) {
     let rounds = if cfg!(debug_assertions) { 2_000 } else { 100_000_u32 };
     let pixels: Vec<u8> = (0..28 * 28_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -124,7 +124,7 @@ fn hot_loop(planted: bool) {
     println!("{rounds} rounds, {allocations} allocations; candidates that ran: {ran:?}");
 }
 
-/// This program again, below another one where that is named.
+/// This program again in a mode, under another program where `under` names one.
 fn again(mode: &str, under: &[&str]) -> Command {
     let this = std::env::current_exe().unwrap();
     let mut command = match under {
@@ -139,7 +139,7 @@ fn again(mode: &str, under: &[&str]) -> Command {
     command
 }
 
-/// Locks, raw system calls and allocations in the loop, as the preloaded library counts them.
+/// Numbers of locks, raw system calls and allocations in the loop, as the preloaded library counts them.
 fn counted(library: &std::path::Path, mode: &str) -> Vec<u64> {
     let out = again(mode, &[]).env("LD_PRELOAD", library).output().unwrap();
     let stderr = String::from_utf8_lossy(&out.stderr);
@@ -168,7 +168,7 @@ fn no_locks() {
     println!("locks: 0 locks, 0 futex calls, 0 allocations by the preloaded counter");
 }
 
-/// System calls between the marks, as strace prints them.
+/// The system calls between the marks, as strace prints them.
 fn traced(mode: &str) -> Vec<String> {
     let log = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("hot-loop-{mode}.strace"));
     let log_name = log.to_str().unwrap();

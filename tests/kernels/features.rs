@@ -1,4 +1,4 @@
-//! Both feature kernels equal the scalar reference, bit for bit.
+//! Both feature kernels give the same integers as the scalar reference.
 
 use trt_select::Frame;
 use trt_select::features::{Features, Groups, Workspace};
@@ -8,14 +8,14 @@ use crate::frames::{Random, random_frame};
 use crate::host::{self, Kernels};
 use crate::patterns;
 
-/// What the record holds where nothing has been written.
+/// The value of every field of the record before a kernel writes to it.
 const UNTOUCHED: u64 = 0xa5a5_a5a5_a5a5_a5a5;
 
 fn untouched() -> FeaturesRecord {
     bytemuck::cast([UNTOUCHED; size_of::<FeaturesRecord>() / 8])
 }
 
-/// `group`'s fields of `from`, the rest of `base`.
+/// The accumulators of `base`, with the fields of `group` taken from `from`.
 fn with_group(base: Accumulators, from: Accumulators, group: Groups) -> Accumulators {
     let words = |a: Accumulators| -> [u64; size_of::<Accumulators>() / 8] { bytemuck::cast(a) };
     let first_of_grid = std::mem::offset_of!(Accumulators, cells) / 8;
@@ -38,7 +38,7 @@ impl Bench<'_> {
         Bench { kernels, scratch, workspace: Workspace::new(), sequence: 0 }
     }
 
-    /// Runs both kernels, one after the other on the same record, and looks at every field after each.
+    /// Runs both kernels, one after the other on the same record, and checks every field after each of them.
     fn check(&mut self, frame: &Frame<'_>, blocks: u32, what: &dyn Fn() -> String) -> Accumulators {
         let want = Features::compute(frame, Groups::ALL, &mut self.workspace);
         let mut record = untouched();
@@ -94,7 +94,7 @@ fn random_frames_of_every_format() {
     }
 }
 
-/// More white pixels a thread than 32 bits can sum the squares of: the kernel sums them in rounds.
+/// So many white pixels for each thread that the sum of their squares does not fit 32 bits. The kernel has to add them in several rounds.
 #[test]
 fn sums_outgrow_32_bits() {
     let Some(kernels) = host::get() else { return };
@@ -107,7 +107,7 @@ fn sums_outgrow_32_bits() {
     assert_eq!(sums.sum_sq_grey, 65_025 * pixels);
 }
 
-/// Long thin spirals and combs are the hard case for joining components: many cells, one component.
+/// Long thin spirals and combs are the hard case for joining components: many cells are one component.
 #[test]
 fn winding_components() {
     let Some(kernels) = host::get() else { return };
@@ -117,7 +117,7 @@ fn winding_components() {
         let at = move |x: u32, y: u32| {
             let y = if flip { height - 1 - y } else { y };
             let line = y.is_multiple_of(pitch) && x > 2 && x < width - 3;
-            // Lines are joined at their ends, left and right in turn.
+            // Lines are joined at one of their ends: in turn at the left and at the right one.
             let turn = (y / pitch).is_multiple_of(2);
             let edge = if turn { x == 3 } else { x == width - 4 };
             if line || edge { 230 } else { 20 }
@@ -132,7 +132,7 @@ fn winding_components() {
             assert!(sums.object_height > 0);
         }
     }
-    // Weak edges that a single strong cell keeps, and ones that nothing does.
+    // Weak edges, which are kept where a single strong cell touches them, and not kept where none does.
     for strong in [false, true] {
         let mut bytes: Vec<u8> = (0..width * height).map(|i| if i % width < 80 { 100 } else { 135 }).collect();
         if strong {

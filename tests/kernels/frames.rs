@@ -1,9 +1,9 @@
-//! Random frames: all formats, sizes, strides, alignments, colours, and contents that make edges and components.
+//! Random frames in all formats, sizes, strides, alignments and colour spaces, with contents that give edges and components.
 
 use trt_select::Frame;
 use trt_select_cuda::{Format, Matrix, Range};
 
-/// SplitMix64: small, and the same everywhere.
+/// The generator SplitMix64, which is small and gives the same numbers on every machine.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -19,12 +19,12 @@ impl Random {
         z ^ z >> 31
     }
 
-    /// A number in `low..=high`.
+    /// A random number in `low..=high`.
     pub(crate) fn within(&mut self, low: u32, high: u32) -> u32 {
         low + (self.next() % (u64::from(high - low) + 1)) as u32
     }
 
-    /// A number in 0..1.
+    /// A random number in 0..1.
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
@@ -34,7 +34,7 @@ impl Random {
     }
 }
 
-/// A frame with its memory. Planes end with their last pixel, so that a read beyond it leaves the allocation.
+/// A frame and its memory. A plane's allocation ends with its last pixel, so that a sanitizer finds a read beyond it.
 #[derive(Debug)]
 pub(crate) struct Owned {
     format: Format,
@@ -57,7 +57,7 @@ impl Owned {
         .with_color(self.color.0, self.color.1)
     }
 
-    /// Whether the kernel may read 16 bytes at a time.
+    /// Whether the frame's address and stride allow the kernel to read 16 bytes at a time.
     pub(crate) fn is_wide(&self) -> bool {
         let frame = self.frame();
         let planes = if self.format == Format::Nv12 { 2 } else { 1 };
@@ -84,11 +84,11 @@ fn size(random: &mut Random) -> (u32, u32) {
     }
 }
 
-/// Bytes of one row after another, by a function of the position. Padding is noise.
+/// The bytes of all rows of a plane, each computed from its position. The padding between rows is noise.
 fn fill(random: &mut Random, row_bytes: usize, rows: usize, stride: usize, offset: usize, kind: u32) -> Vec<u8> {
     let len = offset + stride * rows.saturating_sub(1) + if rows > 0 { row_bytes } else { 0 };
     let mut bytes = vec![0u8; len];
-    // Rectangles of one value each, painted over one another.
+    // Rectangles, each of one value, are painted over one another.
     let count = random.within(1, 24);
     let rectangles: Vec<[u32; 5]> = (0..count)
         .map(|_| {
@@ -140,7 +140,7 @@ fn fill(random: &mut Random, row_bytes: usize, rows: usize, stride: usize, offse
     bytes
 }
 
-/// A frame of a format, or of any.
+/// A random frame of this format and size, each of which is random too where it is `None`.
 pub(crate) fn random_frame(random: &mut Random, format: Option<Format>, size_px: Option<(u32, u32)>) -> Owned {
     let format = format.unwrap_or_else(|| random.pick(&Format::ALL));
     let (width, height) = size_px.unwrap_or_else(|| size(random));
@@ -156,7 +156,7 @@ pub(crate) fn random_frame(random: &mut Random, format: Option<Format>, size_px:
         }
         let padding = random.pick(&[0, 0, 1, 2, 3, 5, 16, 37]);
         strides[i] = if aligned { bytes[i].next_multiple_of(16) + 16 * (padding / 16) } else { bytes[i] + padding };
-        // What the system's allocator gives is a multiple of 16.
+        // The system's allocator gives addresses that are multiples of 16, so only the offset decides about the alignment.
         offsets[i] = if aligned { 16 * random.within(0, 1) as usize } else { random.within(0, 17) as usize };
     }
     let planes = [0, 1].map(|i| fill(random, bytes[i], rows[i], strides[i].max(1), offsets[i], kind));

@@ -1,4 +1,4 @@
-//! Builds, loads and launches the host's kernels.
+//! Compiles the kernels for the host, loads them, and launches them.
 
 use std::ffi::{CStr, OsString, c_char, c_void};
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use trt_select::Frame;
 use trt_select::features::GridSize;
 use trt_select_cuda::{FeaturesParams, FeaturesRecord, PreprocessParams, SignalsParams, kernels};
 
-/// Names a library that is built already.
+/// The environment variable that names a library which has been built already.
 pub(crate) const LIBRARY: &str = "TRT_SELECT_HOST_KERNELS";
-/// How many random cases to run.
+/// The environment variable that says how many random cases to run.
 pub(crate) const CASES: &str = "TRT_SELECT_KERNEL_CASES";
 
 type Run = unsafe extern "C" fn(*const [u32; 3], *const [u32; 3], *mut *mut c_void);
@@ -36,13 +36,14 @@ pub(crate) struct Kernels {
     pub(crate) numbers: Vec<(String, u32)>,
 }
 
-/// Random cases to run: `share` of the number asked for.
+/// Number of random cases to run: this share of the number asked for.
 pub(crate) fn cases(share: f64) -> u64 {
     let all = std::env::var(CASES).ok().and_then(|v| v.parse().ok()).unwrap_or(1_000.0);
     (all * share).ceil() as u64
 }
 
-/// Random frames for the features: ten times as many, where no number is asked for and no sanitizer slows them down.
+/// Number of random frames for the features. It is ten times that of other cases, unless a number was asked for or a sanitizer slows the
+/// test down.
 pub(crate) fn frames() -> u64 {
     let quick = std::env::var_os(CASES).is_some() || std::env::var_os(LIBRARY).is_some();
     cases(if quick { 1.0 } else { 10.0 })
@@ -52,7 +53,7 @@ pub(crate) fn compiler() -> OsString {
     std::env::var_os("CXX").unwrap_or_else(|| "c++".into())
 }
 
-/// Builds the kernels with extra compiler flags; `None`, with the reason, where there is no compiler.
+/// Builds the kernels with these extra compiler flags. The error says why that is not possible, e.g. for want of a compiler.
 pub(crate) fn build(name: &str, flags: &[&str]) -> Result<PathBuf, String> {
     let cxx = compiler();
     if !Command::new(&cxx).arg("--version").output().is_ok_and(|o| o.status.success()) {
@@ -65,7 +66,7 @@ pub(crate) fn build(name: &str, flags: &[&str]) -> Result<PathBuf, String> {
     Ok(library)
 }
 
-/// The kernels, built once a process; `None` where they cannot be, after a line that says why.
+/// The kernels, which a process builds once. Where that is not possible it prints the reason and returns `None`.
 pub(crate) fn get() -> Option<&'static Kernels> {
     static KERNELS: OnceLock<Result<Kernels, String>> = OnceLock::new();
     let kernels = KERNELS.get_or_init(|| {
@@ -84,14 +85,14 @@ pub(crate) fn get() -> Option<&'static Kernels> {
     }
 }
 
-/// The address of what a kernel may write, as a number.
+/// The address of memory that a kernel may write, as a number.
 pub(crate) fn address<T>(data: &mut [T]) -> u64 {
     data.as_mut_ptr().expose_provenance() as u64
 }
 
 impl Kernels {
     fn load(path: &Path) -> Kernels {
-        // SAFETY: the library is our own, and runs nothing when it is loaded.
+        // SAFETY: the library is this project's own, and runs no code when it is loaded.
         let library = unsafe { Library::new(path) }.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         // SAFETY: tests/doubles/host_kernels.h declares the four symbols with these types; the library stays loaded.
         let (table, numbers) = unsafe {
@@ -119,15 +120,15 @@ impl Kernels {
     }
 
     /// # Safety
-    /// The addresses in `argument` must be good for what the kernel does with them.
+    /// Every address in `argument` must be valid for what the kernel reads and writes there.
     unsafe fn launch<T: Pod>(&self, name: &str, grid: [u32; 3], block: u32, mut argument: T) {
         let (_, run) = self.table.iter().find(|(n, _)| n == name).expect("every kernel is in the table");
         let mut args = [std::ptr::from_mut(&mut argument).cast::<c_void>()];
-        // SAFETY: one argument of the kernel's type, which the caller vouches for.
+        // SAFETY: the kernel gets one argument of its type, and the caller promises that the addresses in it are valid.
         unsafe { run(&grid, &[block, 1, 1], args.as_mut_ptr()) };
     }
 
-    /// Runs a features kernel on a frame: the whole-frame group in `blocks` blocks, or the grid group.
+    /// Runs a features kernel on a frame: for the whole-frame group with this many blocks, or for the grid group.
     pub(crate) fn features(
         &self,
         blocks: Option<u32>,
@@ -138,7 +139,7 @@ impl Kernels {
     ) {
         assert_eq!(size_of_val(scratch), kernels::SCRATCH_BYTES);
         let grid = GridSize::of(frame.width(), frame.height());
-        // The planes' addresses are used from outside of Rust.
+        // The kernel gets the planes' addresses as numbers, so their provenance has to be exposed.
         frame.pixels().as_ptr().expose_provenance();
         frame.chroma().as_ptr().expose_provenance();
         let params = FeaturesParams {
@@ -151,7 +152,7 @@ impl Kernels {
             grid_height: grid.height,
             reserved: 0,
         };
-        // SAFETY: the frame is borrowed and sound, scratch and record are ours alone and of the right size.
+        // SAFETY: the frame is borrowed and sound; scratch and record have the right size, and nobody else uses them.
         unsafe {
             match blocks {
                 Some(n) => self.launch(kernels::FEATURES_WHOLE, [n, 1, 1], kernels::WHOLE_BLOCK, params),
@@ -161,19 +162,19 @@ impl Kernels {
     }
 
     /// # Safety
-    /// Every address in the parameters must be good for the sizes in them.
+    /// Every address in the parameters must be valid for the sizes in them.
     pub(crate) unsafe fn preprocess(&self, params: &PreprocessParams) {
         let grid = kernels::preprocess_grid(params.width, params.height);
         let at = std::ptr::from_ref(params).expose_provenance() as u64;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the addresses are valid.
         unsafe { self.launch(kernels::PREPROCESS, grid, kernels::PREPROCESS_BLOCK, at) }
     }
 
     /// # Safety
-    /// Every address in the parameters must be good for the count in them.
+    /// Every address in the parameters must be valid for the count in them.
     pub(crate) unsafe fn signals(&self, params: &SignalsParams) {
         let at = std::ptr::from_ref(params).expose_provenance() as u64;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the addresses are valid.
         unsafe { self.launch(kernels::SIGNALS, [1, 1, 1], kernels::SIGNALS_BLOCK, at) }
     }
 }

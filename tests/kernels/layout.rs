@@ -1,4 +1,4 @@
-//! What the kernels' sources say of structures and launches is what Rust says.
+//! The kernels' sources and the Rust code agree on the layout of structures and on the launches.
 
 use std::mem::offset_of;
 

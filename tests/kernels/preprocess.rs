@@ -1,4 +1,4 @@
-//! The preprocess kernel gives the CPU's floats, and their nearest 16-bit floats, exactly.
+//! The preprocess kernel gives exactly the CPU's 32-bit floats, and exactly the 16-bit floats nearest to them.
 
 use trt_select::Frame;
 use trt_select::preprocess::{
@@ -19,7 +19,7 @@ fn axis(axis: &DeviceAxis<'_>) -> AxisParams {
     }
 }
 
-/// The parameters for a frame, a configuration and its tables; the output's address is still missing.
+/// The kernel's parameters for a frame, a configuration and its tables. The caller still has to set the output's address.
 fn params(frame: &Frame<'_>, config: &PreprocessConfig, tables: &[f32], device: &DeviceTables<'_>) -> PreprocessParams {
     frame.pixels().as_ptr().expose_provenance();
     frame.chroma().as_ptr().expose_provenance();
@@ -42,7 +42,7 @@ fn check(kernels: &Kernels, frame: &Frame<'_>, config: &PreprocessConfig, what: 
     let mut cpu = Preprocess::new(config.clone()).unwrap();
     let mut want = vec![0.0f32; config.output_len()];
     cpu.run(frame, &mut want).unwrap();
-    // A copy of the tables of exactly their size, so that a read beyond them is seen.
+    // The copy of the tables has exactly their size, so that a sanitizer finds a read beyond them.
     let tables: Vec<f32> = cpu.tables().as_flattened().to_vec();
     let device = cpu.device_tables(frame.width(), frame.height());
 
@@ -50,7 +50,7 @@ fn check(kernels: &Kernels, frame: &Frame<'_>, config: &PreprocessConfig, what: 
     let mut half = vec![0xffff_u16; want.len()];
     let mut launch = params(frame, config, &tables, &device);
     launch.output = host::address(&mut got);
-    // SAFETY: frame, tables and output live on, and have the sizes that the parameters say.
+    // SAFETY: frame, tables and output outlive the call, and have the sizes that the parameters give.
     unsafe { kernels.preprocess(&launch) };
     launch.half = 1;
     launch.output = host::address(&mut half);
@@ -71,22 +71,24 @@ fn random_config(random: &mut Random, frame: &Frame<'_>) -> PreprocessConfig {
     };
     let channels = random.pick(&[1, 3, 3]);
     let number = |random: &mut Random, low: f64, high: f64| (low + random.unit() * (high - low)) as f32;
-    PreprocessConfig {
-        width: side(random, frame.width()),
-        height: side(random, frame.height()),
-        channels,
-        order: random.pick(&[ChannelOrder::Rgb, ChannelOrder::Bgr]),
-        resize: match random.within(0, 4) {
-            0 | 1 => Resize::Stretch,
-            2 => Resize::ShorterSideCrop { fraction: 0.875 },
-            3 => Resize::ShorterSideCrop { fraction: 1.0 },
-            _ => Resize::ShorterSideCrop { fraction: number(random, 0.1, 1.0) },
-        },
-        filter: random.pick(&[Filter::Bicubic, Filter::Bilinear]),
-        mean: (0..channels).map(|_| number(random, -0.5, 1.0)).collect(),
-        std: (0..channels).map(|_| number(random, 0.05, 1.5)).collect(),
-        layout: random.pick(&[Layout::Nchw, Layout::Nhwc]),
-    }
+    let (width, height) = (side(random, frame.width()), side(random, frame.height()));
+    let order = random.pick(&[ChannelOrder::Rgb, ChannelOrder::Bgr]);
+    let resize = match random.within(0, 4) {
+        0 | 1 => Resize::Stretch,
+        2 => Resize::ShorterSideCrop { fraction: 0.875 },
+        3 => Resize::ShorterSideCrop { fraction: 1.0 },
+        _ => Resize::ShorterSideCrop { fraction: number(random, 0.1, 1.0) },
+    };
+    let filter = random.pick(&[Filter::Bicubic, Filter::Bilinear]);
+    let mean = (0..channels).map(|_| number(random, -0.5, 1.0)).collect();
+    let std = (0..channels).map(|_| number(random, 0.05, 1.5)).collect();
+    let layout = random.pick(&[Layout::Nchw, Layout::Nhwc]);
+    PreprocessConfig::new(width, height, channels)
+        .order(order)
+        .resize(resize)
+        .filter(filter)
+        .normalize(mean, std)
+        .layout(layout)
 }
 
 #[test]
@@ -107,13 +109,13 @@ fn golden_frames_as_imagenet_does() {
     let Some(kernels) = host::get() else { return };
     for sample in patterns::samples() {
         for filter in [Filter::Bicubic, Filter::Bilinear] {
-            let config = PreprocessConfig { filter, ..PreprocessConfig::imagenet(48, 40) };
+            let config = PreprocessConfig::imagenet(48, 40).filter(filter);
             check(kernels, &sample.frame(), &config, &|| sample.name.clone());
         }
     }
 }
 
-/// Windows longer than the rows and columns that fit shared memory, both ways, and crops at whole pixels.
+/// Windows that are longer than the rows and columns that fit the shared memory, along both axes, and crops at whole pixels.
 #[test]
 fn long_windows_and_copies() {
     let Some(kernels) = host::get() else { return };
@@ -134,29 +136,24 @@ fn long_windows_and_copies() {
         for format in [Format::Gray8, Format::Bgr8, Format::Nv12] {
             let owned = random_frame(&mut random, Some(format), Some(size));
             for resize in [Resize::Stretch, Resize::ShorterSideCrop { fraction: 0.875 }] {
-                let config = PreprocessConfig { resize, ..PreprocessConfig::imagenet(width, height) };
+                let config = PreprocessConfig::imagenet(width, height).resize(resize);
                 check(kernels, &owned.frame(), &config, &|| format!("{} to {config:?}", owned.describe()));
             }
         }
     }
 }
 
-/// The same tile of pixels for every float that matters: around each 16-bit float and each half way between two.
+/// The same pixels with a table of every float that matters for rounding: those around each 16-bit float, and around the middle between
+/// each two.
 #[test]
 fn every_rounding_to_half() {
     let Some(kernels) = host::get() else { return };
     let bytes: Vec<u8> = (0..=255).collect();
     let frame = Frame::packed(Format::Gray8, 256, 1, 256, &bytes).unwrap();
-    let config = PreprocessConfig {
-        channels: 1,
-        mean: vec![0.0],
-        std: vec![1.0],
-        resize: Resize::Stretch,
-        ..PreprocessConfig::imagenet(256, 1)
-    };
+    let config = PreprocessConfig::new(256, 1, 1);
     let mut cpu = Preprocess::new(config.clone()).unwrap();
     let device = cpu.device_tables(256, 1);
-    // Exactly representable, half way to the next, and the floats on both sides of each.
+    // The 16-bit float itself, the middle between it and the next one, and the 32-bit floats on both sides of each.
     let of = |bits: u16| half::f16::from_bits(bits).to_f32();
     let step = if host::cases(1.0) < 1_000 { 97 } else { 1 };
     let mut floats: Vec<f32> = (0..0x7c00u16)
@@ -174,7 +171,7 @@ fn every_rounding_to_half() {
         let mut launch = params(&frame, &config, table, &device);
         launch.half = 1;
         launch.output = host::address(&mut half);
-        // SAFETY: frame, table and output live on, and have the sizes that the parameters say.
+        // SAFETY: frame, table and output outlive the call, and have the sizes that the parameters give.
         unsafe { kernels.preprocess(&launch) };
         for (&v, got) in table.iter().zip(half) {
             assert_eq!(got, half::f16::from_f32(v).to_bits(), "{v:e}");

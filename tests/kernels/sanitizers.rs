@@ -1,21 +1,21 @@
-//! The kernels under AddressSanitizer and UndefinedBehaviorSanitizer, and under Valgrind: this test program runs itself
-//! again, with the instrumented library.
+//! Runs the kernels' tests under AddressSanitizer with UndefinedBehaviorSanitizer, under ThreadSanitizer, and under Valgrind: this test
+//! program starts itself again with a library that was built for that.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::host::{self, CASES, LIBRARY};
 
-/// The runtime that an instrumented library needs in a program that is not instrumented.
+/// The sanitizer's runtime library, which has to be preloaded, since this program itself is not instrumented.
 fn runtime(name: &str) -> Option<PathBuf> {
     let output = Command::new(host::compiler()).arg(format!("-print-file-name={name}")).output().ok()?;
     let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
-    // The compiler prints the bare name of what it has not.
+    // For a library that it does not have, the compiler prints the bare name.
     path.is_absolute().then_some(path)
 }
 
 fn passes(mut again: Command) {
-    // The other tests, and not this one.
+    // Run all tests except these, or the program would start itself for ever.
     again.args(["--skip", "sanitizers::", "--nocapture"]);
     let output = again.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -52,8 +52,8 @@ fn address_alignment_and_undefined_behaviour() {
     passes(again);
 }
 
-/// Every thread of a block as a thread of its own, under ThreadSanitizer: a missing barrier is a race, and the results
-/// are right whatever the order.
+/// Under ThreadSanitizer, each thread of a block is a real thread. A missing barrier then shows as a race, and the results must be right
+/// in whatever order the threads run.
 #[test]
 fn threads() {
     if std::env::var_os(LIBRARY).is_some() {
@@ -72,7 +72,7 @@ fn threads() {
             return;
         }
     };
-    // Without address randomization, which older runtimes cannot place their memory under.
+    // Address randomization is off, since older sanitizer runtimes cannot place their memory with it.
     let mut again = Command::new("setarch");
     again.arg("-R").arg("env").arg(format!("LD_PRELOAD={}", tsan.display())).arg(std::env::current_exe().unwrap());
     again.args(["random_frames", "random_scores", "--test-threads", "1"]);
@@ -83,7 +83,7 @@ fn threads() {
     passes(again);
 }
 
-/// Valgrind sees what is read before it is written, which no sanitizer of the host's compiler does.
+/// Valgrind finds memory that is read before it is written, which no sanitizer of the host's compiler finds.
 #[test]
 fn valgrind() {
     if std::env::var_os(LIBRARY).is_some() {

@@ -1,4 +1,4 @@
-//! The signals kernel against the CPU's summary, and against 64-bit floats.
+//! Compares the signals kernel with the CPU's summary, and with the same arithmetic in 64-bit floats.
 
 use trt_select::bundle::Scores;
 use trt_select::premodel::{self as scores, Summary};
@@ -9,7 +9,8 @@ use crate::host::{self, Kernels};
 
 const SEQUENCE: u64 = 77;
 
-/// Most classes for which the CPU is compared with: at 1001 equal ones its entropy is 1.1e-5 from the truth.
+/// The largest number of classes for which the kernel is compared with the CPU. With 1001 equal classes the CPU's entropy is 1.1e-5
+/// from the true one.
 const CPU_CLASSES: usize = 512;
 
 struct Got {
@@ -30,13 +31,13 @@ fn launch<T>(kernels: &Kernels, scores: &mut [T], logits: bool) -> Got {
         half: u32::from(size_of::<T>() == 2),
         reserved: 0,
     };
-    // SAFETY: all three live on, and have `count` elements.
+    // SAFETY: all three buffers outlive the call, and have `count` elements.
     unsafe { kernels.signals(&params) };
     assert_eq!(record.sequence, SEQUENCE);
     Got { record, probabilities }
 }
 
-/// Probabilities and normalized entropy in 64-bit floats.
+/// Probabilities and normalized entropy, computed in 64-bit floats.
 fn exact(scores: &[f32], kind: Scores) -> (Vec<f64>, f64) {
     let top = scores.iter().copied().fold(f32::MIN, f32::max);
     let p: Vec<f64> = match kind {
@@ -52,7 +53,7 @@ fn exact(scores: &[f32], kind: Scores) -> (Vec<f64>, f64) {
     (p, entropy)
 }
 
-/// Largest distances seen.
+/// The largest differences that were seen.
 #[derive(Debug, Default)]
 struct Worst {
     probability_from_cpu: f64,
@@ -81,8 +82,8 @@ fn check(got: &Got, scores: &[f32], kind: Scores, worst: &mut Worst, what: &str)
         near(&mut worst.probability, p.into(), e, 1e-6, "probability, exactly");
     }
     near(&mut worst.entropy, r.entropy.into(), exact_entropy, 1e-6, "entropy, exactly");
-    // The CPU sums one term after the other in 32 bits and is further from the truth than the kernel where classes are
-    // many: there only the truth is compared with.
+    // The CPU adds one term after the other in 32 bits. With many classes it is further from the true entropy than the kernel is, so
+    // the kernel is then compared only with the true one.
     if scores.len() <= CPU_CLASSES {
         for (&p, &c) in got.probabilities.iter().zip(&cpu) {
             near(&mut worst.probability_from_cpu, p.into(), c.into(), 1e-6, "probability");
@@ -91,7 +92,7 @@ fn check(got: &Got, scores: &[f32], kind: Scores, worst: &mut Worst, what: &str)
         near(&mut worst.probability_from_cpu, r.margin.into(), margin.into(), 2e-6, "margin");
         near(&mut worst.entropy_from_cpu, r.entropy.into(), entropy.into(), 1e-5, "entropy");
     }
-    // The record says of the probabilities that were written what a sort says.
+    // The record must hold the classes and probabilities that sorting the written probabilities gives.
     let mut order: Vec<u32> = (0..scores.len() as u32).collect();
     order.sort_by(|&a, &b| {
         let p = |i: u32| got.probabilities[i as usize];
@@ -127,7 +128,7 @@ fn random_scores() {
         let mut scores: Vec<f32> = (0..count)
             .map(|_| {
                 let s = (random.unit() + random.unit() + random.unit() - 1.5) * spread;
-                // Some are quantized, so that classes tie.
+                // Some scores are rounded to whole numbers, so that several classes have the same score.
                 if case % 3 == 0 { s.round() as f32 } else { s as f32 }
             })
             .collect();
@@ -195,7 +196,7 @@ fn degenerate_scores() {
     println!("largest distances: {worst:?}");
 }
 
-/// Every 16-bit float that is a probability comes out as it went in; the others that are not finite are refused.
+/// Every 16-bit float that is a probability must come out unchanged. Floats that are not finite must be refused.
 #[test]
 fn every_half() {
     let Some(kernels) = host::get() else { return };
@@ -211,7 +212,7 @@ fn every_half() {
         let mut scores = [half::f16::ZERO, half::f16::from_bits(bits)];
         assert_eq!(launch(kernels, &mut scores, true).record.valid, 0, "{bits:#x}");
     }
-    // The largest that are finite.
+    // The largest and the smallest finite 16-bit float.
     let mut scores = [half::f16::MAX, half::f16::MIN];
     let got = launch(kernels, &mut scores, true);
     assert_eq!((got.record.valid, got.record.class, got.record.top1), (1, 0, 1.0));

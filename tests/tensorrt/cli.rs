@@ -1,4 +1,4 @@
-//! The command line with `--engine tensorrt`, on the doubles.
+//! Tests the command line with `--engine tensorrt`, on the doubles.
 
 use std::process::{Command, Output};
 
@@ -9,7 +9,7 @@ use super::toy::toys;
 fn trt_select(doubles: &Doubles, args: &[&str]) -> Output {
     let bundle = doubles.bundle.to_str().expect("a path");
     let args: Vec<&str> = args.iter().map(|a| if *a == "BUNDLE" { bundle } else { a }).collect();
-    // The doubles' variables are this process's own.
+    // The preloaded library is meant for this process only.
     Command::new(env!("CARGO_BIN_EXE_trt-select")).args(args).env_remove("LD_PRELOAD").output().expect("it starts")
 }
 
@@ -17,7 +17,7 @@ fn text(output: &Output) -> (String, String) {
     (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Some pictures, and a list of them with labels.
+/// Writes some pictures and a list of them with labels.
 fn write_samples(doubles: &Doubles) {
     let mut list = String::from("image,label\n");
     for n in 0..12_u8 {
@@ -108,13 +108,13 @@ fn memory_bench_run_and_profile() {
             rows.contains("# device: libcuda double") && rows.contains("# engine: TensorRT-RTX 1.7.1.116"),
             "{rows}"
         );
-        // auto takes TensorRT too: every candidate has a plan.
+        // `auto` chooses TensorRT too, since every candidate has a plan.
         let auto = trt_select(doubles, &["memory", "BUNDLE", "--engine", "auto"]);
         assert!(text(&auto).0.contains("Engine: tensorrt:"), "{:?}", text(&auto));
     });
 }
 
-/// A profile on TensorRT belongs to the plans that ran, whether or not their models are here.
+/// A profile that was made on TensorRT belongs to the plans that ran, whether or not their models exist.
 #[test]
 fn a_profile_belongs_to_its_plans() {
     with_doubles("cli::a_profile_belongs_to_its_plans", &[], |doubles| {
@@ -131,13 +131,13 @@ fn a_profile_belongs_to_its_plans() {
             || std::fs::read_to_string(csv).expect("a profile").lines().filter(|l| !l.starts_with('#')).count() - 1;
         let (made, err) = profile("2");
         assert!(made && rows() == 2, "{err}");
-        // Plans alone will do, and it is the same profile.
+        // Without the models, the plans alone give the same profile.
         for toy in toys() {
             std::fs::remove_file(doubles.bundle.join(format!("{}.onnx", toy.name))).expect("removed");
         }
         let (made, err) = profile("4");
         assert!(made && rows() == 4, "{err}");
-        // Another plan is another network.
+        // Another plan counts as another network.
         let mut large = toys().pop().expect("three");
         large.bias[0] += 1.0;
         std::fs::write(super::toy::plan_path(&doubles.bundle, "large"), large.plan()).expect("written");

@@ -1,4 +1,4 @@
-//! Deadlines while the device is at work.
+//! Deadlines that pass while the device is at work.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ fn a_late_network_is_not_waited_for() {
             selector.set_deadline(None);
             selector.warm_up(picture.frame().into()).expect("warm");
 
-            // Not even the features come in time.
+            // Not even the features are ready before the deadline.
             doubles.cuda.delay(u64::MAX);
             selector.set_deadline(Some(Duration::from_millis(1)));
             let error = selector.infer(picture.frame()).expect_err("nothing ran");
             assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
             doubles.cuda.delay(0);
 
-            // The features and one network come in time.
+            // The features and one network are ready before the deadline.
             selector.set_deadline(None);
             assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "after one that was late");
             doubles.cuda.delay(u64::MAX);
@@ -49,7 +49,7 @@ fn a_late_network_is_not_waited_for() {
             } else {
                 assert!(outcome.late && outcome.ran.len() == 1, "{outcome:?}");
                 assert!(matches!(outcome.answer, Answer::Candidate(c) if outcome.ran.has(c)), "{outcome:?}");
-                // The deadline is the system's clock's, the time that of the selector's: they agree within a thousandth.
+                // The deadline is measured with the system's clock and the time with the selector's clock. They agree within a thousandth.
                 assert!(outcome.times.total_ns >= 99_900_000, "{outcome:?}");
                 late += 1;
             }

@@ -1,4 +1,4 @@
-//! Both doubles, in a process of their own, with a bundle of toys.
+//! Runs a test in a process of its own with both doubles, the driver's and TensorRT's, and with a bundle of toy networks.
 
 use std::ffi::{CStr, CString, c_char};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use libloading::Library;
 use super::double::{self, Double, Variant};
 use super::toy;
 
-/// What the double of TensorRT calls the calls that can fail.
+/// The names that the double of TensorRT gives to the calls that can be made to fail.
 pub(crate) const NV_CALLS: [&str; 9] = [
     "createInferRuntime",
     "deserializeCudaEngine",
@@ -23,7 +23,7 @@ pub(crate) const NV_CALLS: [&str; 9] = [
     "enqueueV3",
 ];
 
-/// The doubles and the bundle.
+/// The two doubles and the bundle.
 pub(crate) struct Doubles {
     pub(crate) cuda: Double,
     pub(crate) nv: Nv,
@@ -32,12 +32,12 @@ pub(crate) struct Doubles {
     _folder: tempfile::TempDir,
 }
 
-/// Runs a test's body in a child process with both doubles. `name` is the test's own.
+/// Runs a test's body in a child process with both doubles. `name` must be the test's own name.
 pub(crate) fn with_doubles(name: &str, variables: &[(&str, &str)], body: impl FnOnce(&Doubles)) {
     with_variant(name, double::FULL, variables, body);
 }
 
-/// The same with a variant of the driver's double.
+/// Does the same with a variant of the driver's double.
 pub(crate) fn with_variant(name: &str, variant: Variant, variables: &[(&str, &str)], body: impl FnOnce(&Doubles)) {
     if double::is_child(name) {
         return body(&Doubles::open());
@@ -48,7 +48,7 @@ pub(crate) fn with_variant(name: &str, variant: Variant, variables: &[(&str, &st
     let (cuda, nv) = (cuda.to_str().expect("a path").to_owned(), nv.to_str().expect("a path").to_owned());
     let mut variables = variables.to_vec();
     variables.extend([("TRT_SELECT_LIBCUDA", cuda.as_str()), ("TRT_SELECT_LIBNVINFER", nv.as_str())]);
-    // Sanitizers and Valgrind bring an allocator of their own.
+    // Sanitizers and Valgrind bring their own allocator, so there this one is not preloaded.
     let preload = count_malloc.to_str().expect("a path").to_owned();
     if ["LD_PRELOAD", "TRT_SELECT_TEST_WRAPPER", "TRT_SELECT_TEST_SANITIZE"]
         .iter()
@@ -59,7 +59,7 @@ pub(crate) fn with_variant(name: &str, variant: Variant, variables: &[(&str, &st
     double::run_child(name, &variables);
 }
 
-/// The double of TensorRT-RTX, built against the real headers; none, with the reason printed, where they are not here.
+/// Builds the double of TensorRT-RTX against the real headers. Where these are not installed it prints so and returns `None`.
 fn build() -> Option<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -88,7 +88,7 @@ impl Doubles {
     fn open() -> Doubles {
         let folder = tempfile::tempdir().expect("a folder");
         toy::write_bundle(folder.path(), toy::Toy::plan);
-        // SAFETY: the symbol is looked for in what the process has loaded; nothing is initialised.
+        // SAFETY: this only looks a symbol up among what the process has loaded; no code of the library runs.
         let this = unsafe { libloading::os::unix::Library::this().get(b"trtsel_malloc_count_of_thread\0") };
         Doubles {
             cuda: Double::open(),
@@ -99,13 +99,13 @@ impl Doubles {
         }
     }
 
-    /// Heap allocations of this thread so far, Rust's and C++'s; `None` where they are not counted.
+    /// Number of heap allocations of this thread so far, in Rust and in C++ code; `None` where they are not counted.
     pub(crate) fn heap_allocations(&self) -> Option<u64> {
         // SAFETY: the function's signature.
         self.malloc_count.map(|count| unsafe { count() })
     }
 
-    /// Nothing is left over, and nothing was done wrongly.
+    /// Checks that everything was released and that no call was a misuse.
     #[track_caller]
     pub(crate) fn assert_all_freed(&self) {
         assert_eq!((self.cuda.misuse(), self.cuda.misuse_text()), (0, String::new()), "the driver was misused");
@@ -113,7 +113,7 @@ impl Doubles {
         self.assert_all_freed_but_misuse("");
     }
 
-    /// Nothing is left over.
+    /// Checks that everything was released.
     #[track_caller]
     pub(crate) fn assert_all_freed_but_misuse(&self, what: &str) {
         for kind in ["runtimes", "engines", "contexts", "weight_blocks"] {
@@ -122,7 +122,7 @@ impl Doubles {
         assert_eq!(self.cuda.live("*"), 0, "the driver's objects left: {what}");
     }
 
-    /// How often a scenario makes a call of TensorRT.
+    /// How many times a scenario makes this call of TensorRT.
     pub(crate) fn nv_calls_of(&self, call: &str, scenario: impl FnOnce()) -> u64 {
         self.nv.reset();
         scenario();
@@ -130,7 +130,7 @@ impl Doubles {
     }
 }
 
-/// The hooks of the double of TensorRT.
+/// The hooks of TensorRT's double, by which a test controls it.
 pub(crate) struct Nv {
     library: Library,
 }
@@ -138,12 +138,12 @@ pub(crate) struct Nv {
 impl Nv {
     fn open() -> Nv {
         let path = std::env::var_os("TRT_SELECT_LIBNVINFER").expect("the double's path");
-        // SAFETY: the double's initialisers read the environment only.
+        // SAFETY: the double's initialisers only read the environment.
         Nv { library: unsafe { Library::new(path) }.expect("the double") }
     }
 
     fn get<F: Copy>(&self, name: &str) -> F {
-        // SAFETY: the callers below know the types; the library stays open as long as `self`.
+        // SAFETY: the callers below give the right types, and the library stays open as long as `self` lives.
         unsafe { *self.library.get::<F>(name.as_bytes()).unwrap_or_else(|e| panic!("{name}: {e}")) }
     }
 
@@ -153,7 +153,7 @@ impl Nv {
         unsafe { self.get::<unsafe extern "C" fn(*const c_char) -> u64>("trtsel_nvdouble_calls")(call.as_ptr()) }
     }
 
-    /// Makes the nth such call from now on fail once.
+    /// Makes this call fail once: the nth one from now on.
     pub(crate) fn fail(&self, call: &str, nth: u64) {
         let name = CString::new(call).expect("a name");
         // SAFETY: the hook's signature.
@@ -172,7 +172,7 @@ impl Nv {
         live
     }
 
-    /// From here on binding an address is misuse.
+    /// Tells the double that opening is over. From now on it counts binding an address as misuse.
     pub(crate) fn opened(&self) {
         // SAFETY: the hook's signature.
         unsafe { self.get::<unsafe extern "C" fn(i32)>("trtsel_nvdouble_opened")(1) }
@@ -194,7 +194,7 @@ impl Nv {
         unsafe { CStr::from_ptr(hook()) }.to_string_lossy().into_owned()
     }
 
-    /// Address and size of the activation memory that was given to each live context.
+    /// For each live context, the address and size of the activation memory that it was given.
     pub(crate) fn activation_blocks(&self) -> Vec<(u64, u64)> {
         let hook = self.get::<unsafe extern "C" fn(u64, *mut u64, *mut u64) -> i32>("trtsel_nvdouble_activation");
         (0..)

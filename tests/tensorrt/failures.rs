@@ -1,4 +1,4 @@
-//! Every call of the driver and of TensorRT that open and infer make fails once.
+//! Each call of the driver and of TensorRT that `open` and `infer` make is made to fail once.
 
 use trt_select::{ErrorGroup, ErrorKind, Outcome};
 
@@ -6,17 +6,17 @@ use super::doubles::{Doubles, with_doubles};
 use super::frames::Picture;
 use super::{assert_same, on_cpu, open, pictures};
 
-/// What a failure did.
+/// What the failure of a call led to.
 #[derive(Default)]
 struct Seen {
-    /// The selector did not open.
+    /// Whether the selector could not be opened.
     at_open: bool,
     errors: Vec<String>,
-    /// What was said without failing anything: a graph that was refused, an error that came when something was given back.
+    /// Log messages about failures that did not stop anything, such as a graph that was refused, or an error while something was released.
     reports: Vec<String>,
 }
 
-/// Opens, answers for every picture (a candidate that fails is another one's turn), and answers once more for the first.
+/// Opens the selector, answers for every picture (if a candidate fails, another one takes over), and then answers for the first one again.
 fn scenario(doubles: &Doubles, pictures: &[Picture], expected: &[Outcome]) -> Seen {
     let mut seen = open_and_infer(doubles, pictures, expected);
     let driver = trt_select::cuda::driver::Driver::load().expect("the double");
@@ -37,7 +37,7 @@ fn open_and_infer(doubles: &Doubles, pictures: &[Picture], expected: &[Outcome])
             Err(error) => errors.push(error.to_string()),
         }
     }
-    // Once the one call has failed, all is well from there on.
+    // After the one call has failed, everything works again.
     let mut tries = 0;
     while let Some(error) = match selector.infer(pictures[0].frame()) {
         Ok(outcome) if outcome.failed.is_empty() => {
@@ -87,7 +87,7 @@ fn every_call_of_the_driver_may_fail_once() {
             let mut unnoticed = 0_u64;
             for n in 1..=*count {
                 doubles.cuda.reset();
-                // Out of memory, an illegal address (once), and one that nobody knows.
+                // Out of memory, an illegal address (for this call only), and a code that nobody knows.
                 let code = [2, 700, 9999][n as usize % 3];
                 doubles.cuda.fail(call, n, code);
                 let seen = scenario(doubles, &pictures, &expected);
@@ -110,17 +110,17 @@ fn every_call_of_the_driver_may_fail_once() {
     });
 }
 
-/// Calls whose failure nobody need hear of, and how many of them.
+/// Calls that may fail without any message, and how often each may.
 const MAY_BE_QUIET: [(&str, u64); 4] = [
-    // Made once a process: the driver was loaded before.
+    // A process makes it once, and here the driver has been loaded before.
     ("cuInit", 1),
     ("cuDriverGetVersion", 1),
-    // A plan that is not page-locked where it is mapped is read into a pinned block.
+    // If a mapped plan cannot be page-locked, it is read into pinned memory instead.
     ("cuMemHostRegister_v2", 3),
     ("cuCtxPushCurrent_v2", 3),
 ];
 
-/// An error of a device without memory says so by its kind, and its sources lead to the driver's own error.
+/// The kind of the error says that the device has no memory left, and its sources lead to the driver's own error.
 #[test]
 fn a_device_without_memory_is_told_as_such() {
     with_doubles("failures::a_device_without_memory_is_told_as_such", &[], |doubles| {

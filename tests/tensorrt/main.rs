@@ -1,8 +1,8 @@
-//! The whole TensorRT path on the doubles of `libcuda` and of TensorRT: open, ten thousand inputs, close; failures of every
-//! call; damaged plans; eviction; a device that takes its time. Each test runs in a process of its own, since driver and
-//! library are loaded once.
+//! Tests the whole TensorRT path on the doubles of `libcuda` and of TensorRT: opening, ten thousand inputs, closing; failures of every
+//! call; damaged plans; eviction; and a device that takes its time. Each test runs in a process of its own, since a process loads driver
+//! and library only once.
 //!
-//! `TRT_SELECT_TEST_INFERS` is the number of inputs of the long run (10,000). `tests/doubles/campaign` runs it under
+//! `TRT_SELECT_TEST_INFERS` is the number of inputs of the long run (default 10,000). `tests/doubles/campaign` runs it under
 //! AddressSanitizer and Valgrind.
 
 #[cfg(feature = "cli")]
@@ -35,7 +35,7 @@ fn config() -> OpenConfig {
     OpenConfig::new(Kind::Tensorrt)
 }
 
-/// The candidates' ways through the GPU.
+/// The selector's candidates on the GPU.
 fn lanes(selector: &Selector) -> &[GpuCandidate] {
     selector.set().gpu().expect("on the GPU").candidates()
 }
@@ -49,7 +49,7 @@ fn open_with(doubles: &Doubles, config: &OpenConfig) -> trt_select::Result<Selec
     Ok(Selector::open(&bundle, config)?.0)
 }
 
-/// The same candidates and premodel on the CPU.
+/// A selector with the same networks and premodel on the CPU.
 fn on_cpu(doubles: &Doubles) -> Selector {
     let bundle = Bundle::read(&doubles.bundle).expect("a bundle");
     let candidates: Vec<Candidate> = toys()
@@ -63,13 +63,13 @@ fn on_cpu(doubles: &Doubles) -> Selector {
     Selector::new(candidates, toy::premodel()).expect("a selector")
 }
 
-/// Frames of all formats, at some sizes, with all kinds of strides.
+/// Frames in all formats, in a few sizes, with many different strides.
 fn pictures(count: usize) -> Vec<Picture> {
     let mut random = Random::new(42);
     (0..count).map(|n| Picture::random(&mut random, n % 12)).collect()
 }
 
-/// Whether two outcomes are the same but for what the last bits of a sum may do.
+/// Checks that two outcomes are the same, except for what the order of a sum may change in its last bits.
 fn assert_same(gpu: &Outcome, cpu: &Outcome, what: &str) {
     assert_eq!((gpu.class, gpu.answer, gpu.ran, gpu.node), (cpu.class, cpu.answer, cpu.ran, cpu.node), "{what}");
     assert!((gpu.probability - cpu.probability).abs() < 2e-6, "{what}: {gpu:?} {cpu:?}");
@@ -120,7 +120,7 @@ fn ten_thousand_inputs_are_answered_as_on_the_cpu() {
     });
 }
 
-/// The answers of tract, the built-in engine, on the same networks.
+/// Compares with the answers of tract, the built-in engine, on the same networks.
 #[cfg(feature = "tract")]
 #[test]
 fn tract_answers_the_same() {
@@ -134,7 +134,7 @@ fn tract_answers_the_same() {
                 let id = trt_select::premodel::CandidateId(candidate);
                 let (a, b) = (gpu.run_single(id, picture.frame()), cpu.run_single(id, picture.frame()));
                 let (a, b) = (a.expect("answered").summary, b.expect("answered").summary);
-                // Half precision on the one side only.
+                // Only one of the two sides computes in half precision.
                 let bound = if candidate == 1 { 5e-3 } else { 1e-5 };
                 assert!(a.class == b.class || a.margin < bound, "picture {i}, candidate {candidate}: {a:?} {b:?}");
                 assert!((a.top1 - b.top1).abs() < bound, "picture {i}, candidate {candidate}: {a:?} {b:?}");
@@ -154,7 +154,7 @@ fn polling_never_waits_for_a_slow_device() {
         }
         for picture in &pictures {
             let expected = cpu.infer(picture.frame()).expect("answered");
-            // Nothing is done until it is released, however often one asks.
+            // Until the device is released nothing happens, however often the selector is polled.
             doubles.cuda.delay(u64::MAX);
             let waits =
                 || ["cuStreamSynchronize", "cuEventSynchronize", "cuCtxSynchronize"].map(|c| doubles.cuda.calls(c));
@@ -178,7 +178,7 @@ fn polling_never_waits_for_a_slow_device() {
             assert_same(&outcome, &expected, "slow");
             doubles.cuda.delay(3);
             assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "after a few polls");
-            // Given up half way; the next one is not troubled.
+            // The input is given up before it is done. The next input must not notice.
             doubles.cuda.delay(u64::MAX);
             let mut flight = selector.submit(picture.frame()).expect("submitted");
             assert_eq!(flight.wait(Duration::from_millis(2)).expect("no failure"), None);
@@ -216,7 +216,7 @@ fn frames_on_the_device_are_read_where_they_are_after_their_writer() {
                     planes.push((pinned, device, bytes.len()));
                 }
             }
-            // The caller's copy is still under way when the frame is submitted.
+            // The frame is submitted while the caller's own copy of it to the device is still under way.
             doubles.cuda.delay(40);
             for (pinned, device, len) in &planes {
                 // SAFETY: both blocks have room and outlive the work: `planes` is dropped after the outcome.
@@ -242,7 +242,7 @@ fn frames_on_the_device_are_read_where_they_are_after_their_writer() {
     });
 }
 
-/// Copies of tables for frames of a new size: at most one a candidate that ran.
+/// How many tables were copied to the device for frames of a new size: at most one for each candidate that ran.
 fn axes_uploads(outcome: &Outcome, before: u64, after: u64) -> u64 {
     (after - before - u64::from(outcome.ran.len())).min(u64::from(outcome.ran.len()))
 }
@@ -277,7 +277,7 @@ fn evicted_candidates_come_back() {
         let mut cpu = on_cpu(doubles);
         let mut bytes: Vec<u64> = toys().iter().map(|t| 4 * (t.weights.len() + t.bias.len()) as u64).collect();
         bytes.sort_unstable();
-        // Room for the largest alone; for any two.
+        // The limit has room for the largest plan alone, or for any two plans.
         for limit in [bytes[2], bytes[1] + bytes[2]] {
             for keep_plans in [true, false] {
                 let gpu = GpuConfig::default().max_resident_bytes(Some(limit)).keep_plans(keep_plans);
@@ -308,7 +308,7 @@ trait Hide {
     fn map_paths(&self, doubles: &Doubles, hide: bool) -> Hidden;
 }
 
-/// Plans that were taken away: whoever keeps them in memory does not miss them.
+/// Plans whose files are moved away for a while. Who keeps the plans in memory does not need the files.
 struct Hidden(Vec<(std::path::PathBuf, std::path::PathBuf)>);
 
 impl Hide for Vec<toy::Toy> {
@@ -368,7 +368,7 @@ fn selectors_in_threads_do_not_trouble_each_other_or_the_callers_cuda() {
         let stop = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             let callers = scope.spawn(|| {
-                // A capture in another thread must not see this.
+                // A graph capture in another thread must not be disturbed by this.
                 let context = Context::primary(0).expect("a device");
                 let mut rounds = 0_u64;
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
@@ -398,7 +398,7 @@ fn selectors_in_threads_do_not_trouble_each_other_or_the_callers_cuda() {
     });
 }
 
-/// A colour frame of this size.
+/// The pixels of a colour frame of this size.
 fn colour(width: u32, height: u32) -> Vec<u8> {
     let mut random = Random::new(u64::from(width * height));
     (0..3 * width * height).map(|i| if i % 5 == 0 { random.below(256) as u8 } else { (i % 251) as u8 }).collect()
@@ -448,7 +448,7 @@ fn a_failed_copy_of_tables_fails_the_candidate_and_not_the_input() {
     with_doubles("a_failed_copy_of_tables_fails_the_candidate_and_not_the_input", &[], |doubles| {
         let picture = &pictures(1)[0];
         let mut selector = open(doubles).expect("open");
-        // The frame's own copy, then the tables of the first candidate.
+        // The first copy is that of the frame, the next one that of the first candidate's tables.
         doubles.cuda.fail("cuMemcpyHtoDAsync_v2", 2, 2);
         let outcome = selector.infer(picture.frame()).expect("another candidate answers");
         assert_eq!(outcome.failed.len(), 1);
@@ -538,7 +538,7 @@ fn lanes_and_pipes_refuse_what_would_read_elsewhere() {
         let copy = |offset| AxisTables { is_copy: true, offset, windows: &[], weights: &[] };
         let axes = |offset| Axes { columns: copy(offset), rows: copy(offset) };
 
-        // Another frame than the one that was loaded; none loaded; another pipe's.
+        // In turn: another frame than the one that was loaded, no frame loaded, and a frame of another pipe.
         pipe.begin(&frame(8), none).expect("begun");
         lane.load_frame(&mut pipe, Some(&axes(4))).expect("loaded");
         pipe.begin(&frame(400), none).expect("begun, larger");
@@ -546,7 +546,7 @@ fn lanes_and_pipes_refuse_what_would_read_elsewhere() {
         other.begin(&frame(8), none).expect("begun");
         misuse(lane.load_frame(&mut other, Some(&axes(4))));
         misuse(lane.launch(&mut other));
-        // Windows that leave the frame, fall back, or lack weights.
+        // Windows that lie outside the frame, that go backwards, or that have no weights.
         pipe.begin(&frame(9), none).expect("begun");
         misuse(lane.load_frame(&mut pipe, Some(&axes(6))));
         let window = |start, first, len| trt_select::cuda::AxisWindow { start, first, len, reserved: 0 };
@@ -561,7 +561,7 @@ fn lanes_and_pipes_refuse_what_would_read_elsewhere() {
             misuse(lane.load_frame(&mut pipe, Some(&Axes { columns: bad, rows: copy(0) })));
             misuse(lane.launch(&mut pipe));
         }
-        // Grids that leave the frame or the kernel's memory.
+        // Grids that lie outside the frame or do not fit the kernel's memory.
         for (scale, width, height) in [(1, 4000, 4000), (0, 1, 1), (2, 5, 4), (1, 0, 4), (1, 160, 160)] {
             let groups = FeatureGroups { whole: false, grid: Some(Grid { scale, width, height }) };
             misuse(pipe.begin(&frame(9), groups));

@@ -1,4 +1,4 @@
-//! Plans that are damaged, or of elsewhere, on the way through `Selector::open`.
+//! `Selector::open` finds plans that are damaged or were made for another machine.
 
 use trt_select::ErrorKind;
 
@@ -23,7 +23,7 @@ fn damaged_plans_never_reach_an_answer() {
         for n in 0..100 {
             refused(&whole[..n * whole.len() / 100], &format!("cut at {n} %"));
         }
-        // Without a sidecar: the header's own checks find it, or TensorRT (here: the double's checksum).
+        // There is no sidecar, so either the header's own checks or TensorRT (here the double's checksum) find the damage.
         for n in 0..200 {
             let mut flipped = whole.clone();
             let at = if n < 60 { random.below(64) } else { random.below(whole.len()) };

@@ -1,5 +1,5 @@
-//! Toy networks y = W·x + b, as plans for the double of TensorRT (`tests/doubles/toy-plan.md`), as ONNX for the CPU engines,
-//! and as an engine written here; and a bundle of three of them.
+//! Toy networks y = W·x + b: as plans for the double of TensorRT (`tests/doubles/toy-plan.md`), as ONNX models for the CPU engines, and as
+//! an engine that is written here. Also a bundle of three of them.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use trt_select::premodel::{CandidateId, CandidateSignal, Mask, Node, Premodel, S
 
 pub(crate) const CLASSES: usize = 10;
 
-/// One network.
+/// A toy network.
 #[derive(Clone, Debug)]
 pub(crate) struct Toy {
     pub(crate) name: &'static str,
-    /// Extents of the input: 1, channels, height, width, in the order of the layout.
+    /// Extents of the input: 1, channels, height and width, in the order of the layout.
     pub(crate) shape: [usize; 4],
     pub(crate) half: bool,
     pub(crate) activation_bytes: u64,
@@ -39,7 +39,7 @@ impl Toy {
         self.shape.iter().product()
     }
 
-    /// What it answers: sums in f32, in the order of the inputs.
+    /// The network's output. The sums are in f32, in the order of the inputs.
     fn run(&self, x: &[f32], y: &mut [f32]) {
         let round = |v: f32| if self.half { f16::from_f32(v).to_f32() } else { v };
         for (class, out) in y.iter_mut().enumerate() {
@@ -52,7 +52,7 @@ impl Toy {
         }
     }
 
-    /// An ONNX model of it: Flatten, then Gemm.
+    /// The network as an ONNX model: a Flatten and a Gemm.
     pub(crate) fn onnx(&self) -> Vec<u8> {
         let floats = |name: &str, dims: &[usize], values: &[f32]| {
             let mut t = Vec::new();
@@ -125,8 +125,8 @@ fn field_bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Small and grey; middling, in half precision, and cropped; large, interleaved and blue first. Their activation memory has
-/// sizes that nothing else has.
+/// Three networks: a small grey one; a middle one in half precision, with a cropped input; and a large one whose channels are interleaved,
+/// blue first. The sizes of their activation memory occur nowhere else.
 pub(crate) fn toys() -> Vec<Toy> {
     vec![
         Toy::new("small", [1, 1, 12, 16], false, 51_456, 1),
@@ -169,8 +169,8 @@ mean = [0.5, 0.5, 0.5]
 std = [0.5, 0.5, 0.5]
 "#;
 
-/// Bright frames: small first, large where it is unsure. Dark ones: middle first, and where it is unsure the average of
-/// middle and large.
+/// For bright frames the small network runs first, and the large one where it is unsure. For dark frames the middle one runs first, and
+/// where it is unsure the average of the middle and the large one answers.
 pub(crate) fn premodel() -> Premodel {
     let [small, middle, large] = [CandidateId(0), CandidateId(1), CandidateId(2)];
     let signals = vec![
@@ -196,12 +196,12 @@ pub(crate) fn premodel() -> Premodel {
         Node::answer(large),
     ];
     let names = toys().iter().map(|t| t.name.to_owned()).collect();
-    let trained_for = TrainedFor { costs_ns: vec![1.0, 2.0, 4.0], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0, 2.0, 4.0]);
     Premodel::new(names, CLASSES as u32, signals, nodes, vec![large, middle, small], Vec::new(), trained_for)
         .expect("a premodel")
 }
 
-/// Writes the bundle: ONNX, and plans by `plan`.
+/// Writes the bundle with its ONNX models, and with the plans that `plan` gives.
 pub(crate) fn write_bundle(dir: &Path, plan: impl Fn(&Toy) -> Vec<u8>) {
     std::fs::create_dir_all(dir.join("plans")).expect("a folder");
     std::fs::write(dir.join("bundle.toml"), BUNDLE).expect("written");
@@ -216,7 +216,7 @@ pub(crate) fn plan_path(dir: &Path, name: &str) -> std::path::PathBuf {
     if name == "large" { dir.join("plans/of-large.plan") } else { dir.join(format!("{name}.plan")) }
 }
 
-/// The network on the CPU, written here: what everything else is compared with.
+/// The toy network on the CPU, written here. Everything else is compared with it.
 #[derive(Debug)]
 pub(crate) struct OnCpu {
     toy: Toy,
@@ -267,16 +267,16 @@ impl Engine for OnCpu {
     }
 }
 
-/// What the library says it is: its version's four numbers.
+/// The version that the library reports: four numbers.
 pub(crate) const VERSION: [u8; 4] = [1, 7, 1, 116];
 
 impl Toy {
-    /// A plan for the double, in the RTX edition, built for compute capability 8.0.
+    /// The network as a plan for the double in its RTX edition, built for compute capability 8.0.
     pub(crate) fn plan(&self) -> Vec<u8> {
         self.plan_for(*b"vtrt", VERSION, 2)
     }
 
-    /// The same with another magic, version, and set of GPUs.
+    /// The network as a plan with another magic, version, and set of GPUs.
     pub(crate) fn plan_for(&self, magic: [u8; 4], version: [u8; 4], gpus: u64) -> Vec<u8> {
         let tensor = |name: &str, shape: &[usize]| {
             let mut t = vec![0_u8; 64];

@@ -30,7 +30,7 @@ fn premodel() -> Premodel {
     }
     nodes.push(Node::answer(B));
     let risk = vec![vec![0.0; 3], vec![0.25, 0.5, 0.75]];
-    let trained_for = TrainedFor { costs_ns: vec![1.0, 2.0], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0, 2.0]);
     let weights = crate::Average { of: AB, weights: vec![0.25, 0.75] };
     let model = Premodel::new(names, 3, signals, nodes, vec![B], risk, trained_for).unwrap();
     model.with_calibration(vec![2.0, 1.0], vec![weights]).unwrap()

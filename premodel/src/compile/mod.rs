@@ -100,7 +100,7 @@ pub struct Code {
 /// use trt_select_premodel::{CandidateId, Node, Premodel, TrainedFor};
 ///
 /// let one = CandidateId(0);
-/// let trained_for = TrainedFor { costs_ns: vec![1e5], ..TrainedFor::default() };
+/// let trained_for = TrainedFor::of_costs(vec![1e5]);
 /// let nodes = vec![Node::run(one, 1), Node::answer(one)];
 /// let premodel = Premodel::new(vec!["one".into()], 10, vec![], nodes, vec![one], vec![], trained_for)?;
 /// let options = Options { target: Target::Header, style: Style::Nested, name: "which", origin: "An example." };

@@ -1,4 +1,4 @@
-//! Walks every row of a file with one form, and writes what it was asked for. The test appends the forms.
+//! Walks every row of a file with one form of a program, and writes the requests. The test appends the forms to this file.
 
 fn main() {
     use std::io::Write;

@@ -1,4 +1,4 @@
-//! Every form of a program says the same: the walk, the walk of packed tests, and compiled Rust and C in both styles.
+//! Every form of a program decides the same: the walk of the nodes, the walk of packed tests, and compiled Rust and C in both styles.
 
 #![cfg(feature = "json")]
 
@@ -16,10 +16,10 @@ use trt_select_premodel::compile::{Code, Options, Style, Target, compile};
 use trt_select_premodel::{Mask, Premodel, Program, Schema};
 
 const STYLES: [Style; 2] = [Style::Branchless, Style::Nested];
-/// Rows for each of the seven programs that are compiled: more than a million in all.
+/// Number of rows for each of the seven programs that are compiled: more than a million in all.
 const COMPILED_ROWS: usize = 150_000;
 
-/// The programs that are compiled, with their rows.
+/// The programs that are compiled, each with its rows.
 fn subjects() -> Vec<(Premodel, Vec<Row>)> {
     let mut r = Random(7);
     let mut models = vec![
@@ -28,7 +28,7 @@ fn subjects() -> Vec<(Premodel, Vec<Row>)> {
         deep(&mut r),
         random_with(&mut r, 400, &[&SMALL_FORMS[..], &OTHER_FORMS[..]].concat()),
     ];
-    // Small ones, so that many rows come by each test.
+    // These programs are small, so that many rows come to each test.
     models.extend(SMALL_FORMS.map(|form| random_with(&mut r, 14, &[form])));
     let mut subjects: Vec<(Premodel, Vec<Row>)> = models
         .into_iter()
@@ -43,12 +43,12 @@ fn subjects() -> Vec<(Premodel, Vec<Row>)> {
     subjects
 }
 
-/// How up to three tests that stand alone are written, and all else.
+/// Code that is written for up to three tests that stand alone, and for everything else.
 const SMALL_FORMS: [&str; 3] =
     ["leaves[2u * a + b * (1u - a)]", "leaves[2u * a + c * a]", "leaves[2u * a + b + (c - b) * a]"];
 const OTHER_FORMS: [&str; 3] = ["_descend_(", "} else {", "V_AVERAGE,"];
 
-/// A random program of at most about so many nodes whose code has these forms in it.
+/// A random program of about this many nodes or fewer, whose code contains each of these forms.
 fn random_with(r: &mut Random, nodes: usize, forms: &[&str]) -> Premodel {
     for _ in 0..10_000 {
         let model = random(r, nodes);
@@ -64,7 +64,7 @@ fn code(model: &Premodel, target: Target, style: Style, name: &str) -> Code {
     compile(model, &Options { target, style, name, origin: "Compiled by a test from */ ??/ \\\nnothing." }).unwrap()
 }
 
-/// What a form has to say on all rows, from the reference.
+/// The requests on all rows, according to the reference.
 fn expected(model: &Premodel, rows: &[Row]) -> Vec<u32> {
     let mut words = Vec::new();
     for row in rows {
@@ -73,7 +73,7 @@ fn expected(model: &Premodel, rows: &[Row]) -> Vec<u32> {
     words
 }
 
-/// Rows as the harnesses read them: the signals, then the mask of candidates that fail.
+/// The rows as the harnesses read them: the signals of a row, then the mask of the candidates that fail.
 fn bytes_of(rows: &[Row]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for row in rows {
@@ -99,7 +99,7 @@ fn run(command: &mut Command) -> Vec<u8> {
     out.stdout
 }
 
-/// The compilers of a list that are there.
+/// Those compilers of a list that are installed.
 fn there(compilers: &[&'static str]) -> Vec<&'static str> {
     let works = |c: &&&str| Command::new(c).arg("--version").output().is_ok_and(|out| out.status.success());
     compilers.iter().filter(works).copied().collect()
@@ -149,7 +149,7 @@ fn the_hash_tells_programs_apart() {
 
 const C_FLAGS: [&str; 6] = ["-std=c99", "-ffreestanding", "-Wall", "-Wextra", "-Werror", "-pedantic"];
 
-/// A program around the compiled functions: walks every row of a file and writes what it was asked for.
+/// A C program around the compiled functions. It walks every row of a file and writes the requests.
 fn c_harness(name: &str, signals: usize, include: &str) -> String {
     format!(
         r#"{include}
@@ -200,7 +200,7 @@ fn compiled_c_says_what_the_reference_says() {
         fs::write(&data, bytes_of(&rows)).unwrap();
         let expected = expected(&model, &rows);
         for style in STYLES {
-            // One form with its functions in a file of their own, one with all in a header.
+            // One form has its functions in a file of their own, the other has all in a header.
             let (apart, whole) = (format!("apart{i}_{}", style.name()), format!("whole{i}_{}", style.name()));
             let Code { text, header } = code(&model, Target::C, style, &apart);
             fs::write(file(format!("{apart}.c")), text).unwrap();
@@ -220,7 +220,7 @@ fn compiled_c_says_what_the_reference_says() {
                     .arg(&object));
                 for (name, object) in [(&apart, Some(object)), (&whole, None)] {
                     let program = file(format!("{name}_{compiler}"));
-                    // The harness itself needs a C library, so the header is tried as freestanding on its own first.
+                    // The harness needs a C library, so the header is first compiled alone, as freestanding code.
                     let only = file(format!("{name}_only.c"));
                     fs::write(&only, format!("#include \"{name}.h\"\nint here;\n")).unwrap();
                     run(Command::new(compiler).args(C_FLAGS).args(["-fsyntax-only"]).arg(&only));
@@ -262,7 +262,7 @@ fn c_that_forgets_nan_is_refused() {
     assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("comparisons that know NaN"));
 }
 
-/// A crate with every program in every form, built by cargo.
+/// Every program in every form in one crate, which cargo builds.
 #[test]
 fn compiled_rust_says_what_the_reference_says() {
     let subjects = subjects();

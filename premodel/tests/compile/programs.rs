@@ -1,4 +1,4 @@
-//! Programs and rows, with whatever may go wrong in them.
+//! Programs and rows that contain whatever may go wrong.
 
 use trt_select_premodel::{
     AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor, View,
@@ -6,7 +6,7 @@ use trt_select_premodel::{
 
 use crate::reference::Row;
 
-/// A small generator (SplitMix64): the same programs and rows on every machine.
+/// The generator SplitMix64, which gives the same programs and rows on every machine.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -26,7 +26,7 @@ impl Random {
         (self.next() >> 40) as f32 / (1 << 24) as f32
     }
 
-    /// A finite threshold: mostly ordinary, sometimes at the ends of what a float can be.
+    /// A finite threshold: usually an ordinary one, sometimes one at the end of the range of floats.
     fn threshold(&mut self) -> f32 {
         match self.below(12) {
             0 => [0.0, -0.0, f32::MIN_POSITIVE, -f32::MIN_POSITIVE, f32::MAX, f32::MIN, 1e-45, -1e-45, 1.0]
@@ -37,7 +37,7 @@ impl Random {
     }
 }
 
-/// Names that source code must not be broken by.
+/// Names that could break source code if they were written into it as they are.
 const CANDIDATES: [&str; 5] = ["nano", "a-b", "a_b", "2x", "_"];
 
 fn signals() -> Vec<Signal> {
@@ -54,11 +54,11 @@ fn signals() -> Vec<Signal> {
 }
 
 fn model(signals: Vec<Signal>, nodes: Vec<Node>, fallback: Vec<CandidateId>) -> Premodel {
-    let trained_for = TrainedFor { costs_ns: vec![1.0; CANDIDATES.len()], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0; CANDIDATES.len()]);
     Premodel::new(CANDIDATES.map(String::from).into(), 10, signals, nodes, fallback, Vec::new(), trained_for).unwrap()
 }
 
-/// Eight levels of tests of sixteen signals, then Run and Answer.
+/// Eight levels of tests of sixteen signals, and below them a Run and an Answer each.
 pub(crate) fn full(r: &mut Random) -> Premodel {
     fn grow(nodes: &mut Vec<Node>, depth: u32, r: &mut Random) -> u16 {
         let at = nodes.len() as u16;
@@ -79,12 +79,12 @@ pub(crate) fn full(r: &mut Random) -> Premodel {
     model(signals, nodes, (0..5).rev().map(CandidateId).collect())
 }
 
-/// A comb of tests as deep as a program may be: every other test ends at once on one side.
+/// A program of tests that is as deep as a program may be: one branch of every second test is an answer.
 pub(crate) fn deep(r: &mut Random) -> Premodel {
     let mut nodes = vec![Node::run(CandidateId(1), 1)];
     for level in 0..61_u16 {
         let at = nodes.len() as u16;
-        // The rows' values lie around this, so that walks end at every level.
+        // The values of the rows lie around these thresholds, so that walks end at every level.
         let (signal, threshold) = (SignalId(r.below(8) as u16), 0.02 + 0.1 * r.unit());
         let (leaf, rest) = (at + 1, at + 2);
         let (then, otherwise) = if level % 2 == 0 { (leaf, rest) } else { (rest, leaf) };
@@ -95,7 +95,7 @@ pub(crate) fn deep(r: &mut Random) -> Premodel {
     model(signals(), nodes, vec![CandidateId(3)])
 }
 
-/// Tests, Runs, answers and averages as they come.
+/// Tests, Runs, answers and averages in a random arrangement.
 pub(crate) fn random(r: &mut Random, budget: usize) -> Premodel {
     fn grow(nodes: &mut Vec<Node>, signals: &[Signal], ran: Mask, depth: u32, budget: usize, r: &mut Random) -> u16 {
         let at = nodes.len() as u16;
@@ -128,7 +128,7 @@ pub(crate) fn random(r: &mut Random, budget: usize) -> Premodel {
     model(signals, nodes, fallback)
 }
 
-/// The rows of the profile that the shipped premodel was trained on.
+/// The rows of the profile on which the shipped premodel was trained.
 pub(crate) fn golden(model: &Premodel) -> Vec<Row> {
     let text = include_str!("../../../plans/fashion/profile.csv");
     let mut lines = text.lines().filter(|l| !l.starts_with('#'));
@@ -145,13 +145,13 @@ pub(crate) fn golden(model: &Premodel) -> Vec<Row> {
     lines.map(|line| Row { signals: values(line), failing: Mask::EMPTY }).collect()
 }
 
-/// The shipped one.
+/// The premodel that is shipped with the fashion bundle.
 pub(crate) fn fashion() -> Premodel {
     Premodel::from_json(include_str!("../../../tests/capi/bundle/premodel.json")).unwrap()
 }
 
-/// Rows of ordinary values, of values at and beside the program's own thresholds, and of every odd float there is. On some
-/// of them candidates fail.
+/// Rows with ordinary values, with values at and just beside the program's own thresholds, and with every special float. On some rows
+/// candidates fail.
 pub(crate) fn rows(r: &mut Random, model: &Premodel, count: usize) -> Vec<Row> {
     let thresholds: Vec<f32> = model
         .program()

@@ -1,8 +1,8 @@
-//! What a walk has to say, written down as plainly as can be, and not from the crate's own walk.
+//! What a walk must do, written down as plainly as possible and without the crate's own walk.
 
 use trt_select_premodel::{Answer, CandidateId, Mask, Premodel, Program, Request, View};
 
-/// One input: its signals, and the candidates that fail on it.
+/// One input: the values of its signals, and the candidates that fail on it.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) signals: Vec<f32>,
@@ -22,11 +22,11 @@ fn answer(answer: Answer) -> u32 {
     }
 }
 
-/// Every request of a walk, then that of one step more, then the node.
+/// Appends every request of a walk, then the request of one more step, then the node on which the walk stands.
 pub(crate) fn record(model: &Premodel, row: &Row, words: &mut Vec<u32>) {
     let nodes = model.program().nodes();
     let (mut at, mut ran, mut failed) = (0_usize, Mask::EMPTY, Mask::EMPTY);
-    // The nodes, until an answer or a candidate that fails.
+    // Visits nodes until there is an answer or a candidate fails.
     let failing = loop {
         match nodes[at].view() {
             View::Test { signal, threshold, then, otherwise } => {
@@ -42,13 +42,13 @@ pub(crate) fn record(model: &Premodel, row: &Row, words: &mut Vec<u32>) {
                 at = usize::from(next);
             }
             View::Answer(a) => {
-                // Asked once more, it says the same.
+                // One more step gives the same answer again.
                 words.extend([answer(a), answer(a), 0xff00_0000 | at as u32]);
                 return;
             }
         }
     };
-    // From here on the fallback list.
+    // From here on the candidates of the fallback list take over.
     let mut failing = failing;
     loop {
         failed = failed.with(failing);
@@ -70,7 +70,7 @@ pub(crate) fn record(model: &Premodel, row: &Row, words: &mut Vec<u32>) {
         }
         failing = next;
     }
-    // Where nothing works, one step more goes past the Run that failed, as if it had not: what the walk has always done.
+    // If no candidate works, one more step goes on after the Run that failed, as if it had not failed. The walk has always done so.
     let View::Run { next, .. } = nodes[at].view() else { unreachable!("it was a Run that failed") };
     at = usize::from(next);
     while let View::Test { signal, threshold, then, otherwise } = nodes[at].view() {
@@ -84,7 +84,7 @@ pub(crate) fn record(model: &Premodel, row: &Row, words: &mut Vec<u32>) {
     words.push(0xff00_0000 | at as u32);
 }
 
-/// The same from the crate's walk.
+/// Appends the same from the crate's own walk.
 pub(crate) fn record_walk(program: &Program<'_>, row: &Row, words: &mut Vec<u32>) {
     let word = |request| match request {
         Request::Run(c) => run(c),

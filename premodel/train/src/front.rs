@@ -144,17 +144,16 @@ impl Front {
         }
         let profile = task.profile;
         let meta = |key: &str| profile.meta.get(key).cloned().unwrap_or_default();
+        let mut trained_for = TrainedFor::of_costs(task.costs.candidates.clone());
+        trained_for.features_ns = task.costs.features;
+        trained_for.engine = meta("engine");
+        trained_for.device = meta("device");
+        trained_for.precision = meta("precision");
         let template = Template {
             candidates: profile.candidates.clone(),
             classes: profile.classes(),
-            trained_for: TrainedFor {
-                engine: meta("engine"),
-                device: meta("device"),
-                precision: meta("precision"),
-                costs_ns: task.costs.candidates.clone(),
-                features_ns: task.costs.features,
-            },
-            profile: ProfileRef { sha256: profile.sha256.clone(), rows: profile.rows() as u64 },
+            trained_for,
+            profile: ProfileRef::new(profile.sha256.clone(), profile.rows() as u64),
         };
         Front { points, singles, best_single, unit: task.costs.unit, table, settings, template }
     }
@@ -260,11 +259,11 @@ impl Front {
         let wide = |v: &[f32]| v.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
         let (over, se) = (point.over_best_single, point.over_best_single_se);
         let Settings { repeats, folds, seed, .. } = self.settings;
-        Expected {
-            reward: bootstrap_mean(&wide(&point.rewards), seed),
-            cost_ns: bootstrap_mean(&wide(&point.costs), seed),
-            over_best_single: Interval { mean: over, low: over - 1.96 * se, high: over + 1.96 * se },
-            judged_by: format!("{repeats} times {folds}-fold cross-validation, seed {seed}"),
-        }
+        Expected::new(
+            bootstrap_mean(&wide(&point.rewards), seed),
+            bootstrap_mean(&wide(&point.costs), seed),
+            Interval { mean: over, low: over - 1.96 * se, high: over + 1.96 * se },
+            format!("{repeats} times {folds}-fold cross-validation, seed {seed}"),
+        )
     }
 }

@@ -105,7 +105,7 @@ impl Judged {
 /// // Run a; where its top-1 probability is at most 0.5, run b and let it answer.
 /// let (a, b) = (CandidateId(0), CandidateId(1));
 /// let nodes = vec![Node::run(a, 1), Node::test(SignalId(0), 0.5, 2, 4), Node::run(b, 3), Node::answer(b), Node::answer(a)];
-/// let trained_for = TrainedFor { costs_ns: vec![1.0, 9.0], ..TrainedFor::default() };
+/// let trained_for = TrainedFor::of_costs(vec![1.0, 9.0]);
 /// let signals = vec![Signal::Candidate(a, CandidateSignal::Top1)];
 /// let names = vec!["a".into(), "b".into()];
 /// let premodel = Premodel::new(names, 10, signals, nodes, vec![b], Vec::new(), trained_for)?;
@@ -231,7 +231,7 @@ mod tests {
             Node::average(ab),
             Node::answer(a),
         ];
-        let trained_for = TrainedFor { costs_ns: vec![1.0, 4.0], ..TrainedFor::default() };
+        let trained_for = TrainedFor::of_costs(vec![1.0, 4.0]);
         let names = ["a", "b"].map(Into::into).into();
         let model = Premodel::new(names, 3, signals, nodes, vec![b], Vec::new(), trained_for).unwrap();
         model.with_calibration([0.5, 1.0].into(), [Average { of: ab, weights: [0.25, 0.75].into() }].into()).unwrap()

@@ -32,7 +32,7 @@ struct Given<'a> {
 ///
 /// let a = CandidateId(0);
 /// let nodes = vec![Node::run(a, 1), Node::test(SignalId(0), 0.5, 2, 3), Node::answer(a), Node::answer(a)];
-/// let trained_for = TrainedFor { costs_ns: vec![1.0], ..TrainedFor::default() };
+/// let trained_for = TrainedFor::of_costs(vec![1.0]);
 /// let signals = vec![Signal::Candidate(a, CandidateSignal::Margin)];
 /// let premodel = Premodel::new(vec!["a".into()], 2, signals, nodes, vec![a], Vec::new(), trained_for)?;
 ///

@@ -1,4 +1,4 @@
-//! Components of edge cells, by runs of bits.
+//! Components of edge cells. A row of cells is a row of bits, and the unit of work is a run of set bits.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -7,12 +7,12 @@ use trt_select_cuda::Accumulators;
 use crate::features::canny::{angle_bin, length_bin};
 use crate::features::grid::{GRID_LONG_CELLS, GRID_SHORT_CELLS};
 
-/// Words of 64 bits that a row takes, so that a run always ends within it.
+/// Number of 64-bit words that a row takes. There is room for a 0 behind the last cell, so a run always ends within the row.
 const WORDS: usize = GRID_LONG_CELLS / 64 + 1;
-/// Most runs of any grid: every second cell of every row.
+/// The largest number of runs on any grid: one for every second cell of every row.
 const MAX_RUNS: usize = GRID_LONG_CELLS * GRID_SHORT_CELLS / 2;
 
-/// One bit a cell.
+/// One bit for each cell of the grid.
 pub(super) struct Bitmap(Box<[[u64; WORDS]; GRID_LONG_CELLS]>);
 
 impl Bitmap {
@@ -20,22 +20,22 @@ impl Bitmap {
         Bitmap(Box::new([[0; WORDS]; GRID_LONG_CELLS]))
     }
 
-    /// Sets a row; bits beyond the grid are 0.
+    /// Sets the bits of a row. Bits beyond the grid must be 0.
     #[inline(always)]
     pub(super) fn set(&mut self, y: usize, bits: [u64; WORDS]) {
         self.0[y] = bits;
     }
 }
 
-/// Set bits of a row from `start` to before `end`; in a root, also what is known of its component.
+/// A run: the set bits of a row from `start` to before `end`. In the root of a component, the run also holds what is known of it.
 #[derive(Clone, Copy, Default)]
 struct Run {
-    /// An earlier run of the same component, or the run itself: then it is a root, and holds the component's first cell.
+    /// An earlier run of the same component. A run that is its own parent is a root, and holds the component's first cell.
     parent: u16,
     start: u8,
     end: u8,
     row: u8,
-    /// Whether the run, and in a root the component, has a strong cell.
+    /// Whether the run has a strong cell; in a root, whether the component has one.
     strong: bool,
     left: u8,
     right: u8,
@@ -43,7 +43,7 @@ struct Run {
     cells: u16,
 }
 
-/// The runs of a bitmap, joined to components.
+/// The runs of a bitmap, joined into components.
 pub(super) struct Components {
     runs: Box<[Run]>,
     count: usize,
@@ -54,7 +54,7 @@ impl Components {
         Components { runs: vec![Run::default(); MAX_RUNS].into_boxed_slice(), count: 0 }
     }
 
-    /// Finds the components of `weak` over eight neighbours. `strong` is a part of it.
+    /// Finds the components of the bits of `weak`, where each cell has eight neighbours. The bits of `strong` are also set in `weak`.
     pub(super) fn find(&mut self, weak: &Bitmap, strong: &Bitmap, height: usize) {
         self.count = 0;
         let mut above = 0;
@@ -64,7 +64,7 @@ impl Components {
             self.join(above, row);
             above = row;
         }
-        // A parent stands before its children, so one pass makes every parent a root.
+        // Every parent stands before its children, so one pass in this order makes the root the parent of every run.
         for i in 0..self.count {
             let run = self.runs[i];
             let root = self.runs[usize::from(run.parent)].parent;
@@ -78,12 +78,12 @@ impl Components {
         }
     }
 
-    /// Adds the runs of a row, each its own root.
+    /// Adds the runs of a row. Each of them is its own root at first.
     fn add_row(&mut self, y: usize, bits: &[u64; WORDS], strong: &[u64; WORDS]) {
         let mut carry = 0;
         let mut open = None;
         for (k, &word) in bits.iter().enumerate() {
-            // Where a bit differs from the one before it a run starts or ends.
+            // A run starts or ends wherever a bit differs from the bit before it.
             let mut flips = word ^ (word << 1 | carry);
             carry = word >> 63;
             while flips != 0 {
@@ -109,7 +109,7 @@ impl Components {
         }
     }
 
-    /// Joins the runs from `row` on with those of the row above, which begin at `above` and end at `row`.
+    /// Joins the runs from number `row` on with the runs of the row above, whose numbers go from `above` to before `row`.
     fn join(&mut self, mut above: usize, row: usize) {
         for i in row..self.count {
             let run = self.runs[i];
@@ -131,13 +131,13 @@ impl Components {
             if parent == i {
                 return i;
             }
-            // Every second run on the way is moved up, so that ways stay short.
+            // Every second run on the way to the root is given its grandparent as parent, so that later ways are shorter.
             self.runs[i].parent = self.runs[parent].parent;
             i = usize::from(self.runs[i].parent);
         }
     }
 
-    /// Adds counts, lengths, and the box of the largest component with a strong cell.
+    /// Adds the number of edge cells, the lengths of the components with a strong cell, and the box of the largest of these components.
     pub(super) fn measure(&self, out: &mut Accumulators) {
         let mut largest = 0;
         for (i, run) in self.runs[..self.count].iter().enumerate() {
@@ -154,7 +154,7 @@ impl Components {
         }
     }
 
-    /// Adds the orientations of the cells of components with a strong cell. Rows of `dx` and `dy` are `pitch` words apart.
+    /// Adds the orientations of the cells in components with a strong cell. The rows of `dx` and `dy` are `pitch` words apart.
     pub(super) fn angles(&self, dx: &[i16], dy: &[i16], pitch: usize, out: &mut Accumulators) {
         for run in &self.runs[..self.count] {
             if !self.runs[usize::from(run.parent)].strong {
@@ -169,7 +169,7 @@ impl Components {
     }
 }
 
-/// Whether a bit from `start` to before `end` is set.
+/// Whether any bit from `start` to before `end` is set.
 fn any(bits: &[u64; WORDS], start: usize, end: usize) -> bool {
     let last = end - 1;
     (start / 64..=last / 64).any(|k| {

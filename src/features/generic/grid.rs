@@ -1,4 +1,4 @@
-//! The grid group over vectors.
+//! The grid group of features, computed over vectors.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -14,23 +14,23 @@ use crate::features::needs::Needs;
 use crate::frame::Frame;
 use crate::pixel::Row;
 
-/// Most cells of a row; a multiple of the lanes of every instruction set.
+/// The largest number of cells in a row. It is a multiple of the lanes of every instruction set.
 const MAX_WIDTH: usize = GRID_LONG_CELLS;
-/// Room for any grid with a border of one cell, rows rounded up to whole vectors, and a vector more.
+/// Number of cells that any grid takes with a border of one cell, with rows rounded up to whole vectors, and one more vector.
 const ROOM: usize = (GRID_LONG_CELLS + 2 + MAX_LANES) * (GRID_LONG_CELLS + 2);
 
-/// The grid and what is made from it.
+/// The grid, and the buffers that are computed from it.
 pub(super) struct Grid {
     width: usize,
     height: usize,
-    /// Bytes of `grey` and words of `magnitude` from one row to the next: a column of border, the row rounded up to whole
-    /// vectors, a column of border.
+    /// The distance from one row to the next, in bytes of `grey` and in words of `magnitude`: one column of border, the row rounded up to
+    /// whole vectors, and one column of border.
     pitch: usize,
-    /// With a border of one cell.
+    /// Grey of the cells, with a border of one cell.
     grey: Box<[u8]>,
     dx: Box<[i16]>,
     dy: Box<[i16]>,
-    /// With a border of zeros.
+    /// Magnitude of the gradient, with a border of zeros.
     magnitude: Box<[i16]>,
     weak: Bitmap,
     strong: Bitmap,
@@ -38,11 +38,11 @@ pub(super) struct Grid {
     taps: Box<Taps>,
 }
 
-/// The pixels that a row of cells is made from.
+/// The pixels that a row of cells is sampled from.
 struct Taps {
-    /// Of one row of the frame: the near and the far pixel of each cell, four bytes each.
+    /// For one row of the frame: the near pixel and the far pixel of each cell, four bytes each.
     pixels: [[[u8; 4]; MAX_WIDTH]; 2],
-    /// The same as luma, Cb, Cr.
+    /// The same pixels as luma, Cb and Cr.
     yuv: [[[u8; MAX_WIDTH]; 3]; 2],
     /// Grey of the four pixels of each cell.
     grey: [[u8; MAX_WIDTH]; 4],
@@ -69,19 +69,19 @@ impl Grid {
         }
     }
 
-    /// Takes on the shape of a grid; its cells are not set.
+    /// Takes on the shape of a grid. The cells have no defined values afterwards.
     pub(super) fn resize(&mut self, size: GridSize) {
         (self.width, self.height) = (size.width as usize, size.height as usize);
         self.pitch = self.width.next_multiple_of(MAX_LANES) + 2;
     }
 
-    /// Index in `grey` and `magnitude` of a row's first cell.
+    /// The index of a row's first cell in `grey` and `magnitude`.
     #[inline(always)]
     fn row(&self, y: usize) -> usize {
         (y + 1) * self.pitch + 1
     }
 
-    /// Makes row `j` of the grid.
+    /// Computes row `j` of the grid from the frame.
     #[inline(always)]
     pub(super) fn sample<V: Vector>(&mut self, v: V, frame: &Frame<'_>, size: GridSize, j: u32) {
         let (s, width) = (size.scale, self.width);
@@ -90,7 +90,7 @@ impl Grid {
         let rows = [(j * s + near).min(last), (j * s + far).min(last)];
         let at = self.row(j as usize);
         if frame.width() < s {
-            // One column, whose taps are clamped into the frame.
+            // The frame is so narrow that there is only one column. Its taps are clamped into the frame.
             let last = frame.width() - 1;
             let grey = |y: u32, x: u32| u32::from(Row::new(frame, y).grey(x.min(last) as usize));
             let sum = rows.iter().map(|&y| grey(y, near) + grey(y, far)).sum::<u32>();
@@ -101,7 +101,7 @@ impl Grid {
                 self.taps.gather(v, frame, y, (s as usize, near as usize, far as usize), width, 2 * i);
             }
             let [a, b, c, d] = &self.taps.grey;
-            // With a scale of 1 the four taps are the pixel itself.
+            // With a scale of 1 all four taps are the same pixel.
             let (b, c, d) = if s == 1 { (a, a, a) } else { (b, c, d) };
             for x in (0..width).step_by(V::LANES) {
                 let mean = v.mean([v.load(&a[x..]), v.load(&b[x..]), v.load(&c[x..]), v.load(&d[x..])]);
@@ -112,7 +112,7 @@ impl Grid {
         self.grey[at + width] = self.grey[at + width - 1];
     }
 
-    /// Adds what is needed to `out`, once every row is made.
+    /// Computes the accumulators that are needed and adds them to `out`. Every row of the grid must have been computed.
     #[inline(always)]
     pub(super) fn compute<V: Vector>(&mut self, v: V, needs: Needs, out: &mut Accumulators) {
         let (width, height) = (self.width, self.height);
@@ -153,7 +153,8 @@ impl Grid {
                 for (p, &offset) in p.iter_mut().zip(&offsets) {
                     *p = v.load(&around[offset..]);
                 }
-                // Nine in a row are eight in a row from an odd place on, and the one before or the one behind them.
+                // Nine neighbours on the circle are eight of them that begin at an odd place, and with them either the one before these
+                // eight or the one behind them.
                 let (mut least, mut greatest) = ([centre; 8], [centre; 8]);
                 for i in 0..8 {
                     let (a, b) = (p[2 * i + 1], p[(2 * i + 2) % 16]);
@@ -202,7 +203,7 @@ impl Grid {
         }
     }
 
-    /// The gradient and its magnitude, |dx| + |dy|, by Sobel.
+    /// Computes the gradient by Sobel, and its magnitude |dx| + |dy|.
     #[inline(always)]
     fn gradient<V: Vector>(&mut self, v: V) {
         let (width, height, pitch) = (self.width, self.height, self.pitch);
@@ -233,7 +234,7 @@ impl Grid {
         }
     }
 
-    /// Cells over the low threshold that are maxima along the gradient, and of these the ones over the high threshold.
+    /// Marks the cells above the low threshold that are maxima along the gradient, and among these the ones above the high threshold.
     #[inline(always)]
     fn suppress<V: Vector>(&mut self, v: V) {
         for y in 0..self.height {
@@ -249,7 +250,7 @@ impl Grid {
         }
     }
 
-    /// Masks of both kinds for half a vector of cells.
+    /// For half a vector of cells: the mask of maxima above the low threshold, and the mask of those above the high one.
     #[inline(always)]
     fn maxima<V: Vector>(&self, v: V, x: usize, y: usize) -> (V::Words, V::Words) {
         let around = &self.magnitude[self.row(y) + x - 1 - self.pitch..];
@@ -259,8 +260,8 @@ impl Grid {
         let dy = v.load_words(&self.dy[y * self.pitch + x..]);
         let (ax, ay) = (v.abs(dx), v.abs(dy));
         let twice = v.add_words(ax, ax);
-        // ⌊|dx| tan 22.5°⌋. The product is no integer but for dx = 0, where |dy| is over the low threshold or nothing
-        // matters: so |dy| < |dx| tan 22.5° where |dy| < floor + 1.
+        // `floor` is ⌊|dx| tan 22.5°⌋, and |dy| < |dx| tan 22.5° exactly if |dy| < floor + 1, unless the product is an integer. That
+        // happens only for dx = 0; there |dy| is either above the low threshold or the cell does not matter.
         let floor = v.high_product(twice, v.splat_words(TAN_22_5 as i16));
         let flat = v.gt_words(v.add_words(floor, v.splat_words(1)), ay);
         let steep = v.gt_words(ay, v.add_words(floor, twice));
@@ -269,7 +270,7 @@ impl Grid {
         let behind = v.select(falling, cell(0, 2), cell(2, 2));
         let before = v.select(flat, cell(0, 1), v.select(steep, cell(1, 0), before));
         let behind = v.select(flat, cell(2, 1), v.select(steep, cell(1, 2), behind));
-        // Along rows and columns a cell may equal the one behind it. A mask is −1.
+        // Along rows and columns a cell that equals the one behind it is still a maximum. A mask is −1, so subtracting it adds 1.
         let or_equal = v.sub_words(magnitude, v.or_words(flat, steep));
         let maximum = v.and_words(v.gt_words(magnitude, before), v.gt_words(or_equal, behind));
         let weak = v.and_words(maximum, v.gt_words(magnitude, v.splat_words(LOW as i16)));
@@ -278,8 +279,8 @@ impl Grid {
 }
 
 impl Taps {
-    /// Grey of the taps of `width` cells in row `y` of a frame, into `grey[into]` and, but for a scale of 1,
-    /// `grey[into + 1]`.
+    /// Writes the grey of the taps of `width` cells that lie in row `y` of a frame: the near ones into `grey[into]`, and unless
+    /// the scale is 1, the far ones into `grey[into + 1]`.
     #[inline(always)]
     fn gather<V: Vector>(
         &mut self,
@@ -328,7 +329,8 @@ impl Taps {
                         *n = [p[0], p[1], p[2], 0];
                     }
                 } else {
-                    // Four bytes at once: the near pixel and the byte behind it, the byte before the far pixel and that.
+                    // Copying four bytes at once is fast: the near pixel with the byte behind it, and the far pixel with the byte before
+                    // it, which is then shifted out.
                     let (near_at, far_at) = (3 * near, 3 * far - 1);
                     for ((n, f), cell) in cells.zip(row.chunks_exact(3 * s)) {
                         n.copy_from_slice(&cell[near_at..near_at + 4]);
@@ -347,7 +349,7 @@ impl Taps {
         }
     }
 
-    /// Luma and chroma of one tap of each cell.
+    /// Gathers luma and chroma of one tap of each cell.
     #[inline(always)]
     fn gather_yuv(&mut self, frame: &Frame<'_>, y: u32, (s, offset): (usize, usize), width: usize, tap: usize) {
         let (row, chroma) = (frame.row(y), frame.chroma_row(y));
@@ -364,7 +366,7 @@ impl Taps {
     }
 }
 
-/// Ones, then zeros: a window on them is the mask of the first n lanes.
+/// Ones followed by zeros: the vector that begins n bytes before the zeros is the mask of the first n lanes.
 const BYTES: [u8; 2 * MAX_LANES] = {
     let mut mask = [0; 2 * MAX_LANES];
     let mut i = 0;
@@ -384,13 +386,13 @@ const WORDS: [i16; MAX_LANES] = {
     mask
 };
 
-/// The mask of the first `n` lanes, or of all.
+/// The mask of the first `n` lanes; of all lanes if there are fewer than `n`.
 #[inline(always)]
 fn first_bytes<V: Vector>(v: V, n: usize) -> V::Bytes {
     v.load(&BYTES[MAX_LANES - n.min(MAX_LANES)..])
 }
 
-/// The same of words.
+/// The same mask, for words.
 #[inline(always)]
 fn first_words<V: Vector>(v: V, n: usize) -> V::Words {
     v.load_words(&WORDS[MAX_LANES / 2 - n.min(MAX_LANES / 2)..])

@@ -1,13 +1,13 @@
-//! Luma and chroma to red, green, blue, exactly as `pixel` does it, in words of 16 bits.
+//! Converts luma and chroma to red, green and blue exactly as `pixel` does, with 16-bit words.
 //!
-//! A coefficient c in 1/65536 is split into 65536·k + f with f in 16 bits with sign. Of Σ c·x + 32768 the high word is wanted:
-//! Σ k·x, plus the high words of the f·x, plus the carries of their low words.
+//! A coefficient c in 1/65536 is split into 65536·k + f, where f fits a signed 16-bit word. The result is the high word of the sum
+//! Σ c·x + 32768. It is computed as Σ k·x, plus the high words of the products f·x, plus the carries of the sums of their low words.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
 use super::{Frame, Vector, pixel};
 
-/// The two parts of a coefficient.
+/// The two parts of a coefficient: c = 65536·`whole` + `part`.
 struct Factor<V: Vector> {
     whole: V::Words,
     part: V::Words,
@@ -20,7 +20,7 @@ impl<V: Vector> Factor<V> {
         Factor { whole: v.splat_words(whole as i16), part: v.splat_words((coefficient - (whole << 16)) as i16) }
     }
 
-    /// (high, low) of the coefficient times x.
+    /// The high word and the low word of the coefficient times x.
     #[inline(always)]
     fn times(&self, v: V, x: V::Words) -> (V::Words, V::Words) {
         let high = v.add_words(v.high_product(x, self.part), v.low_product(x, self.whole));
@@ -28,9 +28,9 @@ impl<V: Vector> Factor<V> {
     }
 }
 
-/// The conversion of one frame.
+/// The coefficients of one frame, as vectors.
 pub(super) struct Yuv<V: Vector> {
-    /// The luma of black.
+    /// The luma that stands for black.
     pub(super) black: u8,
     luma: Factor<V>,
     red: Factor<V>,
@@ -39,7 +39,8 @@ pub(super) struct Yuv<V: Vector> {
     blue: Factor<V>,
 }
 
-/// What chroma adds to a channel: the high word, one less for the carry that `channel` takes off again, and the low word.
+/// What chroma adds to one channel: a high word and a low word. The high word already contains the carry that adding the luma may give;
+/// `channel` takes it away again where there is none.
 type Term<V> = (<V as Vector>::Words, <V as Vector>::Words);
 
 impl<V: Vector> Yuv<V> {
@@ -56,8 +57,8 @@ impl<V: Vector> Yuv<V> {
         }
     }
 
-    /// Red, green, blue of pixels, two of which share their Cb and Cr: `luma` is y y y y …, `chroma` u v u v …. The order
-    /// of the pixels changes, the same way in all three.
+    /// Red, green and blue of pixels of which two share their Cb and Cr: `luma` is y y y y …, `chroma` is u v u v …. The order of the
+    /// pixels changes, in the same way for all three.
     #[inline(always)]
     pub(super) fn rgb_of_pairs(&self, v: V, luma: V::Bytes, chroma: V::Bytes) -> [V::Bytes; 3] {
         let [cb, cr] = v.even_odd(chroma);
@@ -66,7 +67,7 @@ impl<V: Vector> Yuv<V> {
         self.join(v, self.pixels(v, even, terms), self.pixels(v, odd, terms))
     }
 
-    /// Red, green, blue of pixels that have luma and chroma of their own, in their order.
+    /// Red, green and blue, in order, of pixels that each have their own luma and chroma.
     #[inline(always)]
     pub(super) fn rgb(&self, v: V, luma: V::Bytes, cb: V::Bytes, cr: V::Bytes) -> [V::Bytes; 3] {
         let ([y0, y1], [u0, u1], [v0, v1]) = (v.halves(luma), v.halves(cb), v.halves(cr));
@@ -80,7 +81,7 @@ impl<V: Vector> Yuv<V> {
         [v.join([a[0], b[0]]), v.join([a[1], b[1]]), v.join([a[2], b[2]])]
     }
 
-    /// What chroma adds to red, green, blue, with the rounding.
+    /// What chroma adds to red, green and blue, together with the 32768 that rounds.
     #[inline(always)]
     fn terms(&self, v: V, cb: V::Words, cr: V::Words) -> [Term<V>; 3] {
         let middle = v.splat_words(128);
@@ -92,14 +93,14 @@ impl<V: Vector> Yuv<V> {
         [self.round(v, self.red.times(v, cr)), self.round(v, (high, low)), self.round(v, self.blue.times(v, cb))]
     }
 
-    /// `high` + 1 if the sum of low words `low`, of which `part` is one, wrapped.
+    /// `high` + 1 if adding low words overflowed. `low` is the sum of two low words, and `part` is one of them.
     #[inline(always)]
     fn carry(&self, v: V, high: V::Words, low: V::Words, part: V::Words) -> V::Words {
-        // The mask is −1 where it did not wrap.
+        // The mask is −1 where the sum did not overflow, and takes the 1 away again.
         v.add_words(v.add_words(high, v.splat_words(1)), v.reaches(low, part))
     }
 
-    /// Adds 32768, and the 1 of `carry` for the sum with luma.
+    /// Adds 32768 for rounding. The 1 that is added to the high word is the one of the later carry.
     #[inline(always)]
     fn round(&self, v: V, (high, low): (V::Words, V::Words)) -> Term<V> {
         let half = v.splat_words(i16::MIN);
@@ -107,7 +108,7 @@ impl<V: Vector> Yuv<V> {
         (v.add_words(v.sub_words(high, carried), v.splat_words(1)), v.add_words(low, half))
     }
 
-    /// Red, green, blue, not yet clamped.
+    /// Red, green and blue, which still have to be clamped to bytes.
     #[inline(always)]
     fn pixels(&self, v: V, luma: V::Words, terms: [Term<V>; 3]) -> [V::Words; 3] {
         let luma = v.sub_words(luma, v.splat_words(i16::from(self.black)));

@@ -1,6 +1,6 @@
-//! Prints the public items of a crate, a line each, from the JSON that rustdoc wrote: `api-listing FILE`.
+//! `api-listing FILE` prints the public items of a crate, one a line, from the JSON file that rustdoc wrote.
 //!
-//! Left out is what every type has (blanket and auto traits) and what `derive` writes.
+//! It leaves out what every type has (blanket and auto traits) and what `derive` writes.
 
 use std::process::ExitCode;
 

@@ -174,7 +174,7 @@ fn premodel(r: &mut Random, classes: usize) -> Premodel {
     (1..CANDIDATES).rev().for_each(|i| fallback.swap(i, r.below(i + 1)));
     fallback.truncate(1 + r.below(CANDIDATES));
     let risk = (0..CANDIDATES).map(|_| (0..classes).map(|_| r.unit()).collect()).collect();
-    let trained_for = TrainedFor { costs_ns: vec![1.0; CANDIDATES], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0; CANDIDATES]);
     let model = Premodel::new(names, classes as u32, signals(), nodes, fallback, risk, trained_for).expect("sound");
     let temperatures = (0..CANDIDATES).map(|_| [1.0, 0.05, 0.5, 1.7, 20.0][r.below(5)]).collect();
     let mut averages = Vec::new();

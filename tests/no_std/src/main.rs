@@ -1,4 +1,4 @@
-//! Checks and walks a program with neither the standard library nor an allocator, and exits with what it found.
+//! Checks and walks a program with neither the standard library nor an allocator. Its exit code says what it found.
 #![no_std]
 #![no_main]
 
@@ -9,7 +9,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// The precompiled `core` names this in its unwinding tables; nothing unwinds here, so it is never called.
+/// The unwinding tables of the precompiled `core` name this symbol. Nothing unwinds in this program, so it is never called.
 #[unsafe(no_mangle)]
 pub extern "C" fn rust_eh_personality() {}
 
@@ -37,7 +37,7 @@ fn answer(margin: f32) -> Option<Answer> {
     }
 }
 
-/// 0 where the program answers as it must.
+/// Returns 0 if the program gives the right answers.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: i32, _argv: *const *const u8) -> i32 {
     let right = answer(0.9) == Some(Answer::Candidate(SMALL)) && answer(0.1) == Some(Answer::Candidate(LARGE));

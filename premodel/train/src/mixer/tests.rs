@@ -193,7 +193,7 @@ fn averages_in_training_have_the_bits_of_a_board() {
         Node::answer(ids[0]),
     ];
     let signals = vec![Signal::Average(set, AverageSignal::Top1), Signal::Average(set, AverageSignal::Margin)];
-    let trained_for = TrainedFor { costs_ns: vec![1.0; 3], ..TrainedFor::default() };
+    let trained_for = TrainedFor::of_costs(vec![1.0; 3]);
     let names = ["a", "b", "c"].map(Into::into).into();
     let premodel = Premodel::new(names, CLASSES as u32, signals, nodes, ids.into(), Vec::new(), trained_for).unwrap();
     let average = Average { of: set, weights: weights.clone() };
