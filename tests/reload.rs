@@ -132,7 +132,7 @@ fn refused_reloads_change_nothing() {
     assert_eq!(selector.infer(frame).unwrap().ran, Mask::of(LARGE), "set while another premodel was in use");
 
     let names = ["other", "large"].map(String::from).into();
-    let trained_for = trt_select::premodel::TrainedFor { costs_ns: vec![1.0, 2.0], ..Default::default() };
+    let trained_for = trt_select::premodel::TrainedFor::of_costs(vec![1.0, 2.0]);
     let nodes = vec![Node::run(LARGE, 1), Node::answer(LARGE)];
     let stranger = Premodel::new(names, 2, vec![], nodes, vec![CandidateId(1)], vec![], trained_for).unwrap();
     let error = selector.reload(stranger).unwrap_err();

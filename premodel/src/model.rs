@@ -470,6 +470,7 @@ pub(crate) mod tests {
         assert!(model.validate().unwrap_err().to_string().contains("risk"));
         model.risk[1].push(0.0);
         model.validate().unwrap();
+        #[cfg(feature = "json")]
         assert_eq!(Premodel::from_json(&model.to_json()).unwrap(), model);
     }
 }

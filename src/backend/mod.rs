@@ -3,7 +3,7 @@
 //! ```text
 //! begin(input) ─► poll_features ─► start(c) ─► poll(c, board) ─► … ─► settle
 //! ```
-//! [`host`] runs engines whose tensors lie in host memory; `gpu` runs TensorRT's networks in lanes of one CUDA stream. The state
+//! `host` runs engines whose tensors lie in host memory; `gpu` runs TensorRT's networks in lanes of one CUDA stream. The state
 //! machine above them is the same for both, and never asks which of them it has.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]

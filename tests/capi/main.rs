@@ -4,6 +4,7 @@
 //! The library is built once, by cargo, and kept in `target/capi`. What a machine lacks (compilers, Valgrind,
 //! TensorRT's headers for the double) skips its test with the reason.
 
+#[cfg(feature = "cli")]
 mod agree;
 mod answers;
 #[path = "../../cuda/tests/common/mod.rs"]
