@@ -78,6 +78,8 @@ enum State {
     Features,
     Deciding,
     Running(CandidateId),
+    /// Answered without what is still at work.
+    Abandoned,
 }
 
 /// Holds the candidates, the premodel and all memory for one input at a time.
@@ -300,8 +302,11 @@ impl Selector {
     }
 
     pub(crate) fn begin(&mut self, input: &Input<'_>) -> Result<()> {
+        if !matches!(self.flight.state, State::Idle) {
+            // What the input before left under way is waited for first: its time is none of this one's.
+            self.settle()?;
+        }
         let Selector { set, prepared, board, flight, deadline, .. } = self;
-        flight.state = State::Idle;
         flight.due = deadline.and_then(|deadline| Instant::now().checked_add(deadline));
         flight.watch.start();
         flight.failure = None;
@@ -310,7 +315,6 @@ impl Selector {
         board.begin();
         let wanted = prepared.wanted;
         if !wanted.is_empty() && matches!(input, Input::Tensor(_)) {
-            set.backend.settle()?;
             return Err(Error::from_static(
                 ErrorKind::Input,
                 "input: expected a frame, got a tensor; the premodel reads image features",
@@ -369,7 +373,7 @@ impl Selector {
             return if self.is_due() { self.cut_short(first) } else { Ok(None) };
         }
         let mut request = match self.flight.state {
-            State::Idle | State::Features => return Err(NOTHING_IN_FLIGHT),
+            State::Idle | State::Features | State::Abandoned => return Err(NOTHING_IN_FLIGHT),
             // A first Run takes no decision that were worth a reading of the clock.
             State::Deciding => match self.prepared.first {
                 Some(first) => first,

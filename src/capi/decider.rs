@@ -20,9 +20,8 @@ use trt_select_premodel::{
 
 use super::boundary::{self, Called, Guarded, Handle, wanted};
 use super::frame::floats;
-use super::info::{c_text, give_name};
-use super::options::{name, path};
-use super::outcome::give_text;
+use super::info::c_text;
+use super::options::path;
 use super::result::{TRTSEL_NO_CANDIDATE, answered, trtsel_summary};
 use super::selector::NO_OUTPUT;
 use super::sized::{Output, Sized_};
@@ -94,9 +93,9 @@ unsafe impl Sized_ for trtsel_answer {
 /// A premodel without networks. One input at a time.
 pub struct trtsel_decider {
     guarded: Guarded<Inside>,
-    premodel: Premodel,
-    candidates: Vec<CString>,
-    signals: Vec<CString>,
+    pub(super) premodel: Premodel,
+    pub(super) candidates: Vec<CString>,
+    pub(super) signals: Vec<CString>,
     /// (signal, feature) pairs.
     features: Vec<(SignalId, usize)>,
 }
@@ -125,8 +124,8 @@ const NOT_ASKED: Fail = Fail::new(
     TRTSEL_WRONG_STATE,
     "decider: expected the candidate that was asked for last, got another; run what trtsel_decider_next says",
 );
-const NO_SLOT: Fail = Fail::new(TRTSEL_NOT_FOUND, "signal: expected one of the premodel's, got another");
-const NO_SUCH_CANDIDATE: Fail =
+pub(super) const NO_SLOT: Fail = Fail::new(TRTSEL_NOT_FOUND, "signal: expected one of the premodel's, got another");
+pub(super) const NO_SUCH_CANDIDATE: Fail =
     Fail::new(TRTSEL_NOT_FOUND, "candidate: expected one of the premodel's, got another number");
 const UNTRUSTED: Fail = Fail::new(
     TRTSEL_INPUT,
@@ -159,7 +158,7 @@ impl trtsel_decider {
         }
     }
 
-    fn candidate(&self, number: u32) -> Result<CandidateId, Fail> {
+    pub(super) fn candidate(&self, number: u32) -> Result<CandidateId, Fail> {
         let fits = (number as usize) < self.candidates.len();
         if fits { Ok(CandidateId(number as u8)) } else { Err(NO_SUCH_CANDIDATE) }
     }
@@ -234,7 +233,7 @@ impl trtsel_decider {
 
     /// # Safety
     /// `decider` is NULL or open.
-    unsafe fn enter(
+    pub(super) unsafe fn enter(
         decider: *mut trtsel_decider,
         work: impl FnOnce(&trtsel_decider, &mut Inside) -> Called,
     ) -> trtsel_status {
@@ -247,7 +246,10 @@ impl trtsel_decider {
 
     /// # Safety
     /// `decider` is NULL or open.
-    unsafe fn look(decider: *const trtsel_decider, work: impl FnOnce(&trtsel_decider) -> Called) -> trtsel_status {
+    pub(super) unsafe fn look(
+        decider: *const trtsel_decider,
+        work: impl FnOnce(&trtsel_decider) -> Called,
+    ) -> trtsel_status {
         // SAFETY: the caller's promise.
         match unsafe { decider.as_ref() } {
             None => TRTSEL_NULL_POINTER,
@@ -335,60 +337,6 @@ pub unsafe extern "C" fn trtsel_decider_close(decider: *mut trtsel_decider) -> t
 pub unsafe extern "C" fn trtsel_decider_error(decider: *mut trtsel_decider) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { boundary::error(decider) }
-}
-
-/// The name of a candidate; `TRTSEL_NOT_FOUND` past the last. It lives until the decider is closed. Any thread, at any time; does not
-/// allocate.
-///
-/// # Safety
-/// `decider` is NULL or open, `name` NULL or writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_decider_candidate_name(
-    decider: *const trtsel_decider,
-    candidate: u32,
-    name: *mut *const c_char,
-) -> trtsel_status {
-    // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::look(decider, |d| give_name(d.candidates.get(candidate as usize), name)) }
-}
-
-/// The name of a signal that the premodel knows, by its slot: `feature.X`, `signal.X`, `CANDIDATE.top1`, `agree.A.B`, …;
-/// `TRTSEL_NOT_FOUND` past the last. It lives until the decider is closed. Any thread, at any time; does not allocate.
-///
-/// # Safety
-/// `decider` is NULL or open, `name` NULL or writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_decider_signal_name(
-    decider: *const trtsel_decider,
-    slot: u32,
-    name: *mut *const c_char,
-) -> trtsel_status {
-    // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::look(decider, |d| give_name(d.signals.get(slot as usize), name)) }
-}
-
-/// The slot of a signal, by its whole name (see `trtsel_decider_signal_name`); `TRTSEL_NOT_FOUND` where the premodel has none of that name.
-/// Any thread, at any time; does not allocate.
-///
-/// # Safety
-/// `decider` is NULL or open, `signal` NULL or a text, `slot` NULL or writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_decider_signal_slot(
-    decider: *const trtsel_decider,
-    signal: *const c_char,
-    slot: *mut u32,
-) -> trtsel_status {
-    let work = |decider: &trtsel_decider| {
-        let slot = wanted(slot, NO_OUTPUT)?;
-        // SAFETY: the caller's promise.
-        let wanted = unsafe { name(signal)? };
-        let at = decider.signals.iter().position(|name| name.as_bytes() == wanted.as_bytes()).ok_or(NO_SLOT)?;
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { slot.write(at as u32) };
-        Ok(TRTSEL_OK)
-    };
-    // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::look(decider, work) }
 }
 
 /// Sets a signal by its slot. Own signals (`signal.X`) stay until they are set again; all others are unset (NaN, which takes the else
@@ -560,56 +508,6 @@ pub unsafe extern "C" fn trtsel_decider_answer(
     unsafe { trtsel_decider::enter(decider, work) }
 }
 
-/// The temperature at which a candidate's probabilities go into averages: 1 where the premodel has none. `TRTSEL_NOT_FOUND` past the last
-/// candidate. Any thread, at any time; does not allocate.
-///
-/// # Safety
-/// `decider` is NULL or open, `temperature` NULL or writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_decider_temperature(
-    decider: *const trtsel_decider,
-    candidate: u32,
-    temperature: *mut f32,
-) -> trtsel_status {
-    let work = |decider: &trtsel_decider| {
-        let to = wanted(temperature, NO_OUTPUT)?;
-        let candidate = decider.candidate(candidate)?;
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { to.write(decider.premodel.temperature(candidate)) };
-        Ok(TRTSEL_OK)
-    };
-    // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::look(decider, work) }
-}
-
-/// The weight of a candidate in the average of the candidates of `mask` (bit k is candidate k). `TRTSEL_NOT_FOUND` where the candidate is
-/// not in it, or the premodel has no such candidates. Any thread, at any time; does not allocate.
-///
-/// # Safety
-/// `decider` is NULL or open, `weight` NULL or writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_decider_weight(
-    decider: *const trtsel_decider,
-    mask: u32,
-    candidate: u32,
-    weight: *mut f32,
-) -> trtsel_status {
-    let work = |decider: &trtsel_decider| {
-        let to = wanted(weight, NO_OUTPUT)?;
-        let candidate = decider.candidate(candidate)?;
-        if mask >> decider.candidates.len() != 0 {
-            return Err(NO_SUCH_CANDIDATE);
-        }
-        let mask = Mask(mask as u16);
-        let (_, found, _) = decider.premodel.members(mask).find(|&(c, ..)| c == candidate).ok_or(NO_SUCH_CANDIDATE)?;
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { to.write(found) };
-        Ok(TRTSEL_OK)
-    };
-    // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::look(decider, work) }
-}
-
 /// Tells that the candidate asked for last failed. From here on the most capable candidate that works answers; ask what is next.
 /// `TRTSEL_WRONG_STATE` where it was not asked for. One call at a time; allocates nothing.
 ///
@@ -622,30 +520,6 @@ pub unsafe extern "C" fn trtsel_decider_failed(decider: *mut trtsel_decider, can
         let walk = inside.walk.as_mut().ok_or(NOT_BEGUN)?;
         inside.next = Some(this.premodel.program().failed(walk, candidate));
         inside.last = None;
-        Ok(TRTSEL_OK)
-    };
-    // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::enter(decider, work) }
-}
-
-/// Why the program came to a node (`node` of a decision), in words. One call at a time; allocates.
-///
-/// # Safety
-/// `decider` is NULL or open; `text` NULL or of `text_bytes`; `needed_bytes` NULL or writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trtsel_decider_why(
-    decider: *mut trtsel_decider,
-    node: u32,
-    text: *mut c_char,
-    text_bytes: usize,
-    needed_bytes: *mut usize,
-) -> trtsel_status {
-    let work = |this: &trtsel_decider, _: &mut Inside| {
-        if node as usize >= this.premodel.program().nodes().len() {
-            return Err(Fail::new(TRTSEL_NOT_FOUND, "node: expected one of the program's, got another number"));
-        }
-        // SAFETY: the caller's promise.
-        unsafe { give_text(&this.premodel.why(node as usize), text, text_bytes, needed_bytes) };
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.

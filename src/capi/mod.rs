@@ -32,6 +32,7 @@
 
 mod boundary;
 pub mod decider;
+pub mod decider_info;
 pub mod features;
 pub mod frame;
 pub mod info;

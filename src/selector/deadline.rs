@@ -34,11 +34,14 @@ impl Selector {
         let without = asked_for.map_or(Mask::EMPTY, Mask::of);
         let ran = self.flight.walk.ran().without(without);
         let best = self.premodel().fallback().iter().copied().find(|&c| ran.has(c));
-        let Some(best) = best.or_else(|| ran.iter().next()) else {
-            self.flight.state = State::Idle;
-            return Err(TOO_LATE);
+        let outcome = match best.or_else(|| ran.iter().next()) {
+            Some(best) => {
+                self.flight.watch.computed();
+                self.outcome(Answer::Candidate(best), Some(without))
+            }
+            None => Err(TOO_LATE),
         };
-        self.flight.watch.computed();
-        self.outcome(Answer::Candidate(best), Some(without))
+        self.flight.state = State::Abandoned;
+        outcome
     }
 }

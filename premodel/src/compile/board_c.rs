@@ -196,34 +196,32 @@ fn averages(
     }
 }
 
-fn scores(
-    plan: &Plan<'_>,
-    names: &Names,
-    board: &Board,
-    linkage: &str,
-    private: &str,
-    calibrated: &[(CandidateId, f32)],
-    text: &mut String,
-) {
+/// For each candidate: what unsets the signals that are made of what it says.
+fn unset_cases(plan: &Plan<'_>, names: &Names, board: &Board) -> String {
     let Names { x, k } = names;
-    let [_, _, (comment, signature), _] = signatures(names);
-    let mut unset = String::new();
+    let mut cases = String::new();
+    for (i, candidate) in plan.candidates.iter().enumerate() {
+        let concerned: Vec<usize> =
+            signals_of(CandidateId(i as u8), &board.outputs, &board.agreements, &board.averages).collect();
+        if concerned.is_empty() {
+            continue;
+        }
+        let _ = writeln!(cases, "    case {k}_CANDIDATE_{candidate}:");
+        for at in concerned {
+            let signal = &plan.signals[at];
+            let _ = writeln!(cases, "        board->signals[{k}_SIGNAL_{signal}] = {x}_float_(0x7fc00000u);");
+        }
+        cases.push_str("        break;\n");
+    }
+    cases
+}
+
+/// For each candidate: its own signals, and its probabilities for averages.
+fn own_cases(plan: &Plan<'_>, names: &Names, board: &Board, calibrated: &[(CandidateId, f32)]) -> String {
+    let Names { x, k } = names;
     let mut own = String::new();
     for (i, output) in board.outputs.iter().enumerate() {
         let candidate = &plan.candidates[i];
-        let concerned: Vec<usize> =
-            signals_of(CandidateId(i as u8), &board.outputs, &board.agreements, &board.averages).collect();
-        if !concerned.is_empty() {
-            let _ = writeln!(unset, "    case {k}_CANDIDATE_{candidate}:");
-            for at in concerned {
-                let _ = writeln!(
-                    unset,
-                    "        board->signals[{k}_SIGNAL_{}] = {x}_float_(0x7fc00000u);",
-                    plan.signals[at]
-                );
-            }
-            unset.push_str("        break;\n");
-        }
         let temper = calibrated.iter().position(|(c, _)| c.index() == i);
         if output.signals.is_empty() && temper.is_none() {
             continue;
@@ -252,6 +250,21 @@ fn scores(
         }
         own.push_str("        break;\n");
     }
+    own
+}
+
+fn scores(
+    plan: &Plan<'_>,
+    names: &Names,
+    board: &Board,
+    linkage: &str,
+    private: &str,
+    calibrated: &[(CandidateId, f32)],
+    text: &mut String,
+) {
+    let Names { x, k } = names;
+    let [_, _, (comment, signature), _] = signatures(names);
+    let (unset, own) = (unset_cases(plan, names, board), own_cases(plan, names, board, calibrated));
     let switch = |cases: &str| match cases {
         "" => String::new(),
         _ => format!("    switch (candidate) {{\n{cases}    default: break;\n    }}\n"),

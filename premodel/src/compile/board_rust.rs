@@ -14,14 +14,43 @@ use crate::{AverageSignal, Board, CandidateId};
 const ARITHMETIC: &str = include_str!("../arithmetic.rs");
 
 pub(super) fn module(plan: &Plan<'_>, board: &Board) -> String {
-    let classes = plan.model.classes();
     let calibrated: Vec<(usize, f32)> = board
         .outputs
         .iter()
         .enumerate()
         .filter_map(|(c, output)| Some((c, output.calibration.as_ref()?.temperature)))
         .collect();
-    let mut text = format!(
+    let mut text = types(plan, board, calibrated.len());
+    text.push_str(&scores(plan, board, &calibrated));
+    text.push_str(&unset(plan, board));
+    text.push_str(&answers(plan, board, &calibrated));
+    text.push_str("}\n\nimpl Default for Board {\n    fn default() -> Board {\n        Board::new()\n    }\n}\n");
+    for (candidate, output) in plan.candidates.iter().zip(&board.outputs) {
+        if output.signals.iter().any(|(_, own)| matches!(own, Own::Risk)) {
+            let all: Vec<String> = output.risk.iter().map(|&r| float(r)).collect();
+            let _ = write!(
+                text,
+                "\n/// Share of wrong answers by the class answered.\n#[rustfmt::skip]\nstatic RISK_{candidate}: [f32; CLASSES] = [{}];\n",
+                all.join(", ")
+            );
+        }
+    }
+    let _ = write!(
+        text,
+        "\n/// What trt-select computes with, as it stands there.\n#[rustfmt::skip]\n#[allow(clippy::all, clippy::pedantic, rustdoc::all)]\nmod \
+         arithmetic {{\n{}}}\n",
+        ARITHMETIC
+            .lines()
+            .map(|line| if line.is_empty() { "\n".into() } else { format!("    {line}\n") })
+            .collect::<String>()
+    );
+    text
+}
+
+/// Types, and what begins an input.
+fn types(plan: &Plan<'_>, board: &Board, calibrated: usize) -> String {
+    let classes = plan.model.classes();
+    format!(
         "
 /// Number of classes.
 pub const CLASSES: usize = {classes};
@@ -56,7 +85,7 @@ pub struct Board {{
     heard: u16,
     said: [Said; CANDIDATES],
     probabilities: [[f32; CLASSES]; CANDIDATES],
-    calibrated: [[f32; CLASSES]; {calibrated_count}],
+    calibrated: [[f32; CLASSES]; {calibrated}],
     mixed: [f32; CLASSES],
 }}
 
@@ -68,7 +97,7 @@ impl Board {{
             heard: 0,
             said: [Said {{ class: 0, probability: 0.0, margin: 0.0, entropy: 0.0 }}; CANDIDATES],
             probabilities: [[0.0; CLASSES]; CANDIDATES],
-            calibrated: [[0.0; CLASSES]; {calibrated_count}],
+            calibrated: [[0.0; CLASSES]; {calibrated}],
             mixed: [0.0; CLASSES],
         }}
     }}
@@ -77,7 +106,19 @@ impl Board {{
     pub fn begin(&mut self) {{
 {transient}        self.heard = 0;
     }}
+",
+        transient = board
+            .transient
+            .iter()
+            .map(|&at| format!("        self.signals[signal::{}] = f32::NAN;\n", plan.signals[at]))
+            .collect::<String>(),
+    )
+}
 
+/// What takes the scores of a candidate.
+fn scores(plan: &Plan<'_>, board: &Board, calibrated: &[(usize, f32)]) -> String {
+    format!(
+        "
     /// Takes the scores of a candidate that ran, and computes the signals that exist since: its own, agreements, averages.
     /// `false` where the scores cannot be trusted (not finite, or no probabilities): then call [`Walk::failed`].
     pub fn scores(&mut self, candidate: u8, kind: Scores, scores: &[f32; CLASSES]) -> bool {{
@@ -98,39 +139,10 @@ impl Board {{
 {own}{joint}        true
     }}
 ",
-        calibrated_count = calibrated.len(),
-        entropy_scale = super::board_c::entropy_scale(classes as usize),
-        transient = board
-            .transient
-            .iter()
-            .map(|&at| format!("        self.signals[signal::{}] = f32::NAN;\n", plan.signals[at]))
-            .collect::<String>(),
-        own = own(plan, board, &calibrated),
+        entropy_scale = super::board_c::entropy_scale(plan.model.classes() as usize),
+        own = own(plan, board, calibrated),
         joint = joint(plan, board),
-    );
-    text.push_str(&unset(plan, board));
-    text.push_str(&answers(plan, board, &calibrated));
-    text.push_str("}\n\nimpl Default for Board {\n    fn default() -> Board {\n        Board::new()\n    }\n}\n");
-    for (candidate, output) in plan.candidates.iter().zip(&board.outputs) {
-        if output.signals.iter().any(|(_, own)| matches!(own, Own::Risk)) {
-            let all: Vec<String> = output.risk.iter().map(|&r| float(r)).collect();
-            let _ = write!(
-                text,
-                "\n/// Share of wrong answers by the class answered.\n#[rustfmt::skip]\nstatic RISK_{candidate}: [f32; CLASSES] = [{}];\n",
-                all.join(", ")
-            );
-        }
-    }
-    let _ = write!(
-        text,
-        "\n/// What trt-select computes with, as it stands there.\n#[rustfmt::skip]\n#[allow(clippy::all, clippy::pedantic, rustdoc::all)]\nmod \
-         arithmetic {{\n{}}}\n",
-        ARITHMETIC
-            .lines()
-            .map(|line| if line.is_empty() { "\n".into() } else { format!("    {line}\n") })
-            .collect::<String>()
-    );
-    text
+    )
 }
 
 /// A candidate's own signals, and its probabilities for averages.
