@@ -14,7 +14,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use crate::model::ModelError;
+use crate::model_error::{ModelError, ModelErrorKind};
 use crate::{CandidateId, Mask, Premodel};
 
 /// The temperatures that a premodel may hold.
@@ -57,13 +57,16 @@ impl Premodel {
         let count = self.candidates.len();
         let fits = temperatures.iter().all(|t| TEMPERATURES.contains(t));
         if !(temperatures.is_empty() || temperatures.len() == count) || !fits {
-            return Err(ModelError::new(format!(
-                "temperatures: expected {count} numbers in 0.05..=20, got {temperatures:?}; train it anew"
-            )));
+            return Err(ModelError::new(
+                ModelErrorKind::Calibration,
+                format!("temperatures: expected {count} numbers in 0.05..=20, got {temperatures:?}; train it anew"),
+            ));
         }
         let all = Mask(u16::MAX >> (16 - count));
         for (i, Average { of, weights }) in averages.iter().enumerate() {
-            let fail = |what: alloc::string::String| Err(ModelError::new(format!("averages: {what}; train it anew")));
+            let fail = |what: alloc::string::String| {
+                Err(ModelError::new(ModelErrorKind::Calibration, format!("averages: {what}; train it anew")))
+            };
             if of.is_empty() || !of.without(all).is_empty() {
                 return fail(format!("expected a set of candidates 0 to {}, got {of:?}", count - 1));
             }

@@ -31,7 +31,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Expected, ModelError, Premodel, ProfileRef, TrainedFor};
+use crate::model::{Expected, Premodel, ProfileRef, TrainedFor};
+use crate::model_error::{ModelError, ModelErrorKind};
 use crate::{Answer, Average, CandidateId, Mask, Node, Signal, SignalId, View};
 
 const FORMAT: &str = "trt-select premodel";
@@ -137,26 +138,30 @@ impl Premodel {
     /// A [`ModelError`] of one line if the text is not a premodel or the premodel is not sound: it says what was expected and what was
     /// found.
     pub fn from_json(text: &str) -> Result<Premodel, ModelError> {
-        let file: File = serde_json::from_str(text)
-            .map_err(|e| ModelError::new(format!("premodel: expected its JSON form, got: {e}; train it anew")))?;
+        let file: File = serde_json::from_str(text).map_err(|e| {
+            ModelError::new(ModelErrorKind::Json, format!("premodel: expected its JSON form, got: {e}; train it anew"))
+        })?;
         if file.format != FORMAT || file.version != VERSION {
-            return Err(ModelError::new(format!(
-                "premodel: expected format '{FORMAT}' version {VERSION}, got '{}' version {}; use the trt-select that wrote it",
-                file.format, file.version
-            )));
+            return Err(ModelError::new(
+                ModelErrorKind::Version,
+                format!(
+                    "premodel: expected format '{FORMAT}' version {VERSION}, got '{}' version {}; use the trt-select that wrote it",
+                    file.format, file.version
+                ),
+            ));
         }
         let candidate = |name: &String| {
             file.candidates.iter().position(|c| c == name).map(|i| CandidateId(i.min(255) as u8)).ok_or_else(|| {
-                ModelError::new(format!(
-                    "premodel: expected a candidate of {:?}, got '{name}'; train it anew",
-                    file.candidates
-                ))
+                ModelError::new(
+                    ModelErrorKind::Candidates,
+                    format!("premodel: expected a candidate of {:?}, got '{name}'; train it anew", file.candidates),
+                )
             })
         };
         let mut signals = Vec::with_capacity(file.signals.len());
         for name in &file.signals {
             signals.push(Signal::parse(name, &file.candidates).ok_or_else(|| {
-                ModelError::new(format!(
+                ModelError::new(ModelErrorKind::Signals, format!(
                     "premodel: signal '{name}': expected feature.NAME, signal.NAME, CANDIDATE.NAME, agree.A.B, avg.A+B.top1 or avg.A+B.margin, got another form"
                 ))
             })?);
@@ -166,13 +171,13 @@ impl Premodel {
             nodes.push(match node {
                 FileNode::Test(t) => {
                     let signal = file.signals.iter().position(|s| *s == t.test).ok_or_else(|| {
-                        ModelError::new(format!(
+                        ModelError::new(ModelErrorKind::Signals, format!(
                             "premodel: program node {at}: expected a signal listed under \"signals\", got '{}'; train it anew",
                             t.test
                         ))
                     })?;
                     if f64::from(t.threshold as f32) != t.threshold {
-                        return Err(ModelError::new(format!(
+                        return Err(ModelError::new(ModelErrorKind::Threshold, format!(
                             "premodel: program node {at}: expected a threshold that is a 32-bit float, got {}; write it as {}",
                             t.threshold,
                             f64::from(t.threshold as f32)
@@ -196,9 +201,10 @@ impl Premodel {
         if !file.risk.is_empty() {
             for name in &file.candidates {
                 let table = file.risk.get(name).ok_or_else(|| {
-                    ModelError::new(format!(
-                        "premodel: risk: expected a table for each candidate, got none for '{name}'"
-                    ))
+                    ModelError::new(
+                        ModelErrorKind::Risk,
+                        format!("premodel: risk: expected a table for each candidate, got none for '{name}'"),
+                    )
                 })?;
                 risk.push(table.iter().map(|&r| r as f32).collect());
             }
@@ -213,9 +219,12 @@ impl Premodel {
             pairs.sort_by_key(|&(c, _)| c);
             pairs.dedup_by_key(|&mut (c, _)| c);
             if of.len() != weights.len() || pairs.len() != of.len() {
-                return Err(ModelError::new(format!(
-                    "premodel: averages: expected a weight for each of distinct candidates, got {weights:?} for {of:?}; train it anew"
-                )));
+                return Err(ModelError::new(
+                    ModelErrorKind::Calibration,
+                    format!(
+                        "premodel: averages: expected a weight for each of distinct candidates, got {weights:?} for {of:?}; train it anew"
+                    ),
+                ));
             }
             let of = pairs.iter().fold(Mask::EMPTY, |m, &(c, _)| m.with(c));
             averages.push(Average { of, weights: pairs.into_iter().map(|(_, w)| w).collect() });

@@ -55,6 +55,8 @@ pub mod compile;
 mod json;
 #[cfg(feature = "alloc")]
 mod model;
+#[cfg(feature = "alloc")]
+mod model_error;
 mod node;
 #[cfg(feature = "alloc")]
 mod pack;
@@ -73,7 +75,9 @@ pub use board::Board;
 pub use calibration::Average;
 pub use check::{CheckError, CheckErrorKind};
 #[cfg(feature = "alloc")]
-pub use model::{Expected, Interval, ModelError, Premodel, ProfileRef, TrainedFor};
+pub use model::{Expected, Interval, Premodel, ProfileRef, TrainedFor};
+#[cfg(feature = "alloc")]
+pub use model_error::{ModelError, ModelErrorKind};
 pub use node::{Answer, CandidateId, Mask, Node, SignalId, View};
 pub use program::Program;
 pub use schema::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES, Schema};

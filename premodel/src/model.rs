@@ -1,38 +1,14 @@
 //! A premodel: a checked program, the names of its candidates and signals, and what it was trained on and for.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
+use crate::model_error::{ModelError, ModelErrorKind};
 use crate::pack::Pack;
 use crate::schema::MAX_CANDIDATES;
 use crate::signal::{RESERVED, is_candidate_name};
-use crate::{Answer, Average, CandidateId, CheckError, Mask, Node, Program, Schema, Signal, View};
-
-/// Why a premodel cannot be used, in one line: what was expected, what was found, and what to do.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelError(String);
-
-impl ModelError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        ModelError(message.into())
-    }
-}
-
-impl fmt::Display for ModelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl core::error::Error for ModelError {}
-
-impl From<CheckError> for ModelError {
-    fn from(e: CheckError) -> Self {
-        ModelError::new(e.to_string())
-    }
-}
+use crate::{Answer, Average, CandidateId, Mask, Node, Program, Schema, Signal, View};
 
 /// The engine, device and precision that a premodel was trained for, with the costs that were measured there. On another engine,
 /// device or precision the candidates cost something else, so that the premodel's choices may no longer be good ones.
@@ -208,30 +184,36 @@ impl Premodel {
     fn validate(&self) -> Result<(), ModelError> {
         let count = self.candidates.len();
         if count == 0 || count > MAX_CANDIDATES {
-            return Err(ModelError::new(format!(
-                "candidates: expected 1 to {MAX_CANDIDATES}, got {count}; name fewer"
-            )));
+            return Err(ModelError::new(
+                ModelErrorKind::Candidates,
+                format!("candidates: expected 1 to {MAX_CANDIDATES}, got {count}; name fewer"),
+            ));
         }
         for (i, name) in self.candidates.iter().enumerate() {
             if !is_candidate_name(name) {
-                return Err(ModelError::new(format!(
-                    "candidates: expected names of letters, digits, '_' and '-', not one of {RESERVED:?}, got '{name}'; rename it"
-                )));
+                return Err(ModelError::new(
+                    ModelErrorKind::Candidates,
+                    format!(
+                        "candidates: expected names of letters, digits, '_' and '-', not one of {RESERVED:?}, got '{name}'; rename it"
+                    ),
+                ));
             }
             if self.candidates[..i].contains(name) {
-                return Err(ModelError::new(format!(
-                    "candidates: expected distinct names, got '{name}' twice; rename one"
-                )));
+                return Err(ModelError::new(
+                    ModelErrorKind::Candidates,
+                    format!("candidates: expected distinct names, got '{name}' twice; rename one"),
+                ));
             }
         }
         if self.signals.len() > usize::from(u16::MAX) {
-            return Err(ModelError::new(format!(
-                "signals: expected at most 65535, got {}; name fewer",
-                self.signals.len()
-            )));
+            return Err(ModelError::new(
+                ModelErrorKind::Signals,
+                format!("signals: expected at most 65535, got {}; name fewer", self.signals.len()),
+            ));
         }
         if self.signals.iter().any(|s| matches!(s, Signal::Average(Mask::EMPTY, _))) {
             return Err(ModelError::new(
+                ModelErrorKind::Signals,
                 "signals: expected averages of at least one candidate, got one of none; name some",
             ));
         }
@@ -239,9 +221,12 @@ impl Premodel {
         if costs.len() != count
             || costs.iter().chain([&self.trained_for.features_ns]).any(|c| !(c.is_finite() && *c >= 0.0))
         {
-            return Err(ModelError::new(format!(
-                "trained_for.costs_ns: expected {count} finite numbers of at least 0, got {costs:?}; train it anew"
-            )));
+            return Err(ModelError::new(
+                ModelErrorKind::Costs,
+                format!(
+                    "trained_for.costs_ns: expected {count} finite numbers of at least 0, got {costs:?}; train it anew"
+                ),
+            ));
         }
         let reads_risk = self.signals.iter().any(|s| matches!(s, Signal::Candidate(_, crate::CandidateSignal::Risk)));
         if reads_risk || !self.risk.is_empty() {
@@ -251,10 +236,13 @@ impl Premodel {
                     .iter()
                     .all(|t| t.len() == self.classes as usize && t.iter().all(|r| (0.0..=1.0).contains(r)));
             if !right {
-                return Err(ModelError::new(format!(
-                    "risk: expected {} numbers in 0..=1 for each of {count} candidates, got another table; train it anew",
-                    self.classes
-                )));
+                return Err(ModelError::new(
+                    ModelErrorKind::Risk,
+                    format!(
+                        "risk: expected {} numbers in 0..=1 for each of {count} candidates, got another table; train it anew",
+                        self.classes
+                    ),
+                ));
             }
         }
         Program::check(&self.nodes, self.schema())?;
@@ -419,6 +407,8 @@ impl Premodel {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use alloc::string::ToString;
+
     use super::*;
     use crate::{CandidateSignal, SignalId};
     use alloc::vec;

@@ -23,7 +23,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::model::{ModelError, Premodel};
+use crate::model::Premodel;
+use crate::model_error::{ModelError, ModelErrorKind};
 use crate::pack::Pack;
 use crate::schema::MAX_NODES;
 use crate::{Answer, Board, Node, View};
@@ -53,7 +54,10 @@ impl core::str::FromStr for Style {
 
     fn from_str(name: &str) -> Result<Style, ModelError> {
         [Style::Branchless, Style::Nested].into_iter().find(|s| s.name() == name).ok_or_else(|| {
-            ModelError::new(format!("style: expected branchless or nested, got '{name}'; name one of them"))
+            ModelError::new(
+                ModelErrorKind::Style,
+                format!("style: expected branchless or nested, got '{name}'; name one of them"),
+            )
         })
     }
 }
@@ -116,6 +120,7 @@ pub fn compile(premodel: &Premodel, options: &Options<'_>) -> Result<Code, Model
     let plan = Plan::new(premodel, options);
     if options.target != Target::Baked && plan.board.is_none() && premodel_averages(premodel) {
         return Err(ModelError::new(
+            ModelErrorKind::Classes,
             "premodel: expected its number of classes, without which no average can be computed, got 0; train it anew",
         ));
     }
