@@ -1483,39 +1483,6 @@ trtsel_status trtsel_decider_close(trtsel_decider *decider);
 const char *trtsel_decider_error(trtsel_decider *decider);
 
 /**
- * The name of a candidate; `TRTSEL_NOT_FOUND` past the last. It lives until the decider is closed. Any thread, at any time; does not
- * allocate.
- *
- * The caller promises:
- * `decider` is NULL or open, `name` NULL or writable.
- */
-trtsel_status trtsel_decider_candidate_name(const trtsel_decider *decider,
-                                            uint32_t candidate,
-                                            const char **name);
-
-/**
- * The name of a signal that the premodel knows, by its slot: `feature.X`, `signal.X`, `CANDIDATE.top1`, `agree.A.B`, …;
- * `TRTSEL_NOT_FOUND` past the last. It lives until the decider is closed. Any thread, at any time; does not allocate.
- *
- * The caller promises:
- * `decider` is NULL or open, `name` NULL or writable.
- */
-trtsel_status trtsel_decider_signal_name(const trtsel_decider *decider,
-                                         uint32_t slot,
-                                         const char **name);
-
-/**
- * The slot of a signal, by its whole name (see `trtsel_decider_signal_name`); `TRTSEL_NOT_FOUND` where the premodel has none of that name.
- * Any thread, at any time; does not allocate.
- *
- * The caller promises:
- * `decider` is NULL or open, `signal` NULL or a text, `slot` NULL or writable.
- */
-trtsel_status trtsel_decider_signal_slot(const trtsel_decider *decider,
-                                         const char *signal,
-                                         uint32_t *slot);
-
-/**
  * Sets a signal by its slot. Own signals (`signal.X`) stay until they are set again; all others are unset (NaN, which takes the else
  * branch of every test) by the next begin. `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time; allocates nothing.
  *
@@ -1599,29 +1566,6 @@ trtsel_status trtsel_decider_answer(trtsel_decider *decider,
                                     size_t capacity);
 
 /**
- * The temperature at which a candidate's probabilities go into averages: 1 where the premodel has none. `TRTSEL_NOT_FOUND` past the last
- * candidate. Any thread, at any time; does not allocate.
- *
- * The caller promises:
- * `decider` is NULL or open, `temperature` NULL or writable.
- */
-trtsel_status trtsel_decider_temperature(const trtsel_decider *decider,
-                                         uint32_t candidate,
-                                         float *temperature);
-
-/**
- * The weight of a candidate in the average of the candidates of `mask` (bit k is candidate k). `TRTSEL_NOT_FOUND` where the candidate is
- * not in it, or the premodel has no such candidates. Any thread, at any time; does not allocate.
- *
- * The caller promises:
- * `decider` is NULL or open, `weight` NULL or writable.
- */
-trtsel_status trtsel_decider_weight(const trtsel_decider *decider,
-                                    uint32_t mask,
-                                    uint32_t candidate,
-                                    float *weight);
-
-/**
  * Tells that the candidate asked for last failed. From here on the most capable candidate that works answers; ask what is next.
  * `TRTSEL_WRONG_STATE` where it was not asked for. One call at a time; allocates nothing.
  *
@@ -1630,18 +1574,6 @@ trtsel_status trtsel_decider_weight(const trtsel_decider *decider,
  */
 trtsel_status trtsel_decider_failed(trtsel_decider *decider,
                                     uint32_t candidate);
-
-/**
- * Why the program came to a node (`node` of a decision), in words. One call at a time; allocates.
- *
- * The caller promises:
- * `decider` is NULL or open; `text` NULL or of `text_bytes`; `needed_bytes` NULL or writable.
- */
-trtsel_status trtsel_decider_why(trtsel_decider *decider,
-                                 uint32_t node,
-                                 char *text,
-                                 size_t text_bytes,
-                                 size_t *needed_bytes);
 
 /**
  * Sums up class scores, without a decider: writes `count` probabilities and what they say. `TRTSEL_INPUT` where a score is no number,

@@ -48,5 +48,5 @@ pub mod status;
 mod text;
 pub mod version;
 
-// A handle's size is the address size in all structs; smaller machines have never been looked at.
+// Structs of the ABI hold addresses of 8 bytes, and their sizes are checked for those alone: 32-bit machines are not supported.
 const _: () = assert!(size_of::<usize>() == 8, "the C ABI is made for 64-bit targets");
