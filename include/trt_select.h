@@ -1588,6 +1588,74 @@ trtsel_status trtsel_summarise(uint32_t kind,
                                size_t count,
                                trtsel_summary *summary);
 
+/**
+ * The name of a candidate; `TRTSEL_NOT_FOUND` past the last. It lives until the decider is closed. Any thread, at any time; does not
+ * allocate.
+ *
+ * The caller promises:
+ * `decider` is NULL or open, `name` NULL or writable.
+ */
+trtsel_status trtsel_decider_candidate_name(const trtsel_decider *decider,
+                                            uint32_t candidate,
+                                            const char **name);
+
+/**
+ * The name of a signal that the premodel knows, by its slot: `feature.X`, `signal.X`, `CANDIDATE.top1`, `agree.A.B`, …;
+ * `TRTSEL_NOT_FOUND` past the last. It lives until the decider is closed. Any thread, at any time; does not allocate.
+ *
+ * The caller promises:
+ * `decider` is NULL or open, `name` NULL or writable.
+ */
+trtsel_status trtsel_decider_signal_name(const trtsel_decider *decider,
+                                         uint32_t slot,
+                                         const char **name);
+
+/**
+ * The slot of a signal, by its whole name (see `trtsel_decider_signal_name`); `TRTSEL_NOT_FOUND` where the premodel has none of that name.
+ * Any thread, at any time; does not allocate.
+ *
+ * The caller promises:
+ * `decider` is NULL or open, `signal` NULL or a text, `slot` NULL or writable.
+ */
+trtsel_status trtsel_decider_signal_slot(const trtsel_decider *decider,
+                                         const char *signal,
+                                         uint32_t *slot);
+
+/**
+ * The temperature at which a candidate's probabilities go into averages: 1 where the premodel has none. `TRTSEL_NOT_FOUND` past the last
+ * candidate. Any thread, at any time; does not allocate.
+ *
+ * The caller promises:
+ * `decider` is NULL or open, `temperature` NULL or writable.
+ */
+trtsel_status trtsel_decider_temperature(const trtsel_decider *decider,
+                                         uint32_t candidate,
+                                         float *temperature);
+
+/**
+ * The weight of a candidate in the average of the candidates of `mask` (bit k is candidate k). `TRTSEL_NOT_FOUND` where the candidate is
+ * not in it, or the premodel has no such candidates. Any thread, at any time; does not allocate.
+ *
+ * The caller promises:
+ * `decider` is NULL or open, `weight` NULL or writable.
+ */
+trtsel_status trtsel_decider_weight(const trtsel_decider *decider,
+                                    uint32_t mask,
+                                    uint32_t candidate,
+                                    float *weight);
+
+/**
+ * Why the program came to a node (`node` of a decision), in words. One call at a time; allocates.
+ *
+ * The caller promises:
+ * `decider` is NULL or open; `text` NULL or of `text_bytes`; `needed_bytes` NULL or writable.
+ */
+trtsel_status trtsel_decider_why(trtsel_decider *decider,
+                                 uint32_t node,
+                                 char *text,
+                                 size_t text_bytes,
+                                 size_t *needed_bytes);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
