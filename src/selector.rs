@@ -53,6 +53,15 @@ pub fn read_premodel(path: &Path) -> Result<Premodel> {
     Premodel::from_json(&text).map_err(|e| Error::new(ErrorKind::Premodel, format!("{}: {e}", path.display())))
 }
 
+/// Reads the premodel that a bundle names.
+fn premodel_of(bundle: &Bundle) -> Result<Premodel> {
+    let path = bundle.premodel.as_deref().ok_or_else(|| {
+        let object = bundle.dir.join(crate::bundle::FILE_NAME);
+        Error::expected(ErrorKind::Bundle, object.display(), "a `premodel`", "none", "train one, and name it")
+    })?;
+    read_premodel(path)
+}
+
 /// Holds a premodel's candidates against those of a bundle: the same names in the same order.
 ///
 /// # Errors
@@ -157,12 +166,7 @@ impl Selector {
     /// # Errors
     /// Where an engine, a model or the premodel cannot be opened, or they do not fit each other.
     pub fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(Selector, Choice)> {
-        let path = bundle.premodel.as_deref().ok_or_else(|| {
-            let object = bundle.dir.join(crate::bundle::FILE_NAME);
-            let remedy = "train one, and name it";
-            Error::expected(ErrorKind::Bundle, object.display(), "a `premodel`", "none", remedy)
-        })?;
-        let premodel = read_premodel(path)?;
+        let premodel = premodel_of(bundle)?;
         let networks = Networks::of(bundle);
         let (set, choice) = CandidateSet::open(bundle, config)?;
         reload::check_trained_for(&premodel, &set, config.strict)?;

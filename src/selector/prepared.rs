@@ -72,9 +72,7 @@ impl Prepared {
         };
         Ok((prepared, board))
     }
-}
 
-impl Prepared {
     /// The candidate that the program runs before it tests anything.
     pub(super) fn first_run(&self) -> Option<CandidateId> {
         match self.first {

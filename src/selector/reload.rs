@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use trt_select_premodel::Premodel;
 
 use super::prepared::Prepared;
-use super::{Selector, read_premodel};
+use super::{Selector, premodel_of};
 use crate::bundle::{Bundle, CandidateSpec, FILE_NAME};
 use crate::candidates::CandidateSet;
 use crate::device;
@@ -86,19 +86,15 @@ impl Selector {
     /// As [`Selector::reload`], and where the bundle has no premodel, or names other networks than were opened: by their names,
     /// preprocessing or outputs, or files that were changed since.
     pub fn reload_bundle(&mut self, bundle: &Bundle) -> Result<()> {
-        let object = || bundle.dir.join(FILE_NAME).display().to_string();
         if self.networks.as_ref().is_some_and(|opened| *opened != Networks::of(bundle)) {
             return Err(Error::expected(
                 ErrorKind::Bundle,
-                object(),
+                bundle.dir.join(FILE_NAME).display(),
                 "the networks that were opened",
                 "others, or files that were changed since",
                 "open the bundle anew",
             ));
         }
-        let Some(path) = bundle.premodel.as_deref() else {
-            return Err(Error::expected(ErrorKind::Bundle, object(), "a `premodel`", "none", "train one, and name it"));
-        };
-        self.reload(read_premodel(path)?)
+        self.reload(premodel_of(bundle)?)
     }
 }
