@@ -1,22 +1,24 @@
-//! The arithmetic of outputs: softmax, entropy, temperatures, averages. No allocation, no libm, no item of another module: `compile`
-//! puts this file as it stands into the Rust that it writes, and `compile/arithmetic.c` says the same in C. A test holds both against
-//! this, bit for bit (tests/capi/agree.rs).
+//! The arithmetic of outputs: softmax, entropy, temperatures, averages.
+//!
+//! `compile` copies this file as it stands into the Rust that it writes, so the file uses no item of another module, no allocation and
+//! no mathematical library. `compile/arithmetic.c` is the same arithmetic in C. A test compares the results bit for bit
+//! (tests/capi/agree.rs).
 #![deny(clippy::disallowed_types)]
 
-/// Below this, e^x is taken as e^-87 = 1.6e-38, the last that is no subnormal number.
+/// For smaller x, e^x is taken as e^-87 = 1.6e-38. For x below about -87.3 the result would be a subnormal number.
 const LOWEST: f32 = -87.0;
 
 /// e^x for x ≤ 0, with a relative error below 3e-7 down to −87; below that, 1.6e-38.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    // `max` would also settle NaN, at the price of an instruction more.
+    // `f32::max` would also handle NaN, which costs one more instruction and is not needed here.
     exp_above_lowest(if x > LOWEST { x } else { LOWEST })
 }
 
 /// [`exp`] for x in LOWEST..=0.
 #[inline(always)]
 fn exp_above_lowest(x: f32) -> f32 {
-    // Added to a small number, it leaves that number's nearest integer in the lowest bits.
+    // This is 1.5 · 2^23: the sum of it and a small number has that number's nearest integer in its lowest bits.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts: the product of the first with an integer is exact.
     const LN2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
@@ -40,12 +42,12 @@ fn exp_above_lowest(x: f32) -> f32 {
 #[inline(always)]
 pub(super) fn ln(p: f32) -> f32 {
     const SQRT_HALF: i32 = 0x3f35_04f3;
-    // Subnormal numbers are lifted out of their range first.
+    // The factor 2^32 makes subnormal numbers normal.
     let bits = (p * 4_294_967_296.0).to_bits() as i32 - SQRT_HALF;
     let n = ((bits >> 23) - 32) as f32;
     // √½ ≤ m < √2
     let m = f32::from_bits(((bits & 0x007f_ffff) + SQRT_HALF) as u32);
-    // ln m = 2 artanh s, whose series ends fast as s² < 0.03.
+    // ln m = 2 artanh s. Few terms of its series are enough, since s² < 0.03.
     let s = (m - 1.0) / (m + 1.0);
     let q = s * s;
     let series = 1.0 + q * (1.0 / 3.0 + q * (0.2 + q * (1.0 / 7.0 + q * (1.0 / 9.0))));
@@ -62,10 +64,10 @@ pub(super) fn ln_f64(x: f64) -> f64 {
     let n = (bits >> 52) as f64;
     // √½ ≤ m < √2
     let m = f64::from_bits(((bits & 0x000f_ffff_ffff_ffff) + SQRT_HALF) as u64);
-    // ln m = 2 artanh s, and s² < 0.0295: the first term left out is below 1e-17.
+    // ln m = 2 artanh s. Since s² < 0.0295, the first term of the series that is left out is below 1e-17.
     let s = (m - 1.0) / (m + 1.0);
     let q = s * s;
-    // In pairs, which do not wait for each other.
+    // The terms are summed up in pairs, which the processor can compute at the same time.
     let (q2, q4) = (q * q, q * q * (q * q));
     let low = (1.0 / 3.0 + q * (1.0 / 5.0)) + q2 * (1.0 / 7.0 + q * (1.0 / 9.0));
     let high = (1.0 / 11.0 + q * (1.0 / 13.0)) + q2 * (1.0 / 15.0 + q * (1.0 / 17.0));
@@ -73,13 +75,14 @@ pub(super) fn ln_f64(x: f64) -> f64 {
     n * LN2.0 + (n * LN2.1 + (2.0 * s * q * series + 2.0 * s))
 }
 
-/// Sums lie in sixteen places at a time, and in 64 bits beyond a block: over thousands of classes the roundings of one 32-bit
-/// sum would add up.
+/// Number of partial sums that a block of values is summed up in: that many can be computed at the same time.
 const LANES: usize = 16;
+/// Number of values in a block. The sums of blocks are added up in 64 bits: over thousands of classes the rounding errors of a single
+/// 32-bit sum would add up.
 const BLOCK: usize = 32 * LANES;
 
-/// Writes softmax(logits / temperature), where differences beyond 87 temperatures give 0. Logits are finite, and the temperature lies
-/// above 0.
+/// Writes softmax(logits / temperature). A logit that lies more than 87 temperatures below the largest gets the probability 0. The
+/// logits must be finite and the temperature above 0.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -87,11 +90,11 @@ pub(super) fn of_logits(logits: &[f32], temperature: f32, out: &mut [f32]) {
     softmax(logits, largest(logits), 1.0 / temperature, out);
 }
 
-/// Writes softmax(logits · rate), whose largest logit is `top`, and gives its entropy in nats. With t = max z, d = (z − t) · rate and S = Σ e^d, the entropy
-/// −Σ p ln p is ln S − Σ e^d d / S: one logarithm for all classes.
+/// Writes softmax(logits · rate), and returns its entropy in nats. `top` is the largest logit. With d = (z − top) · rate and S = Σ e^d,
+/// the entropy −Σ p ln p equals ln S − Σ e^d d / S, which takes a single logarithm for all classes.
 #[inline(always)]
 pub(super) fn softmax(logits: &[f32], top: f32, rate: f32, out: &mut [f32]) -> f64 {
-    // Differences of far logits may be infinite, which is as well: their exponential is 0.
+    // The difference of two logits that lie far apart may be −infinity. Its exponential is taken as 0, which is right.
     let [sum, weighted] = terms(logits, out, |z| {
         let d = (z - top) * rate;
         let d = if d > LOWEST { d } else { LOWEST };
@@ -106,7 +109,7 @@ pub(super) fn softmax(logits: &[f32], top: f32, rate: f32, out: &mut [f32]) -> f
     ln_f64(sum) - weighted * inverse
 }
 
-/// Writes probabilities that are at most 1, and gives their entropy in nats, −Σ p ln p.
+/// Writes the probabilities, those above 1 as 1, and returns their entropy in nats, −Σ p ln p.
 #[inline(always)]
 pub(super) fn copy_probabilities(scores: &[f32], out: &mut [f32]) -> f64 {
     let [_, sum] = terms(scores, out, |s| {
@@ -116,8 +119,8 @@ pub(super) fn copy_probabilities(scores: &[f32], out: &mut [f32]) -> f64 {
     -sum
 }
 
-/// Writes probabilities^(1 / temperature), divided by their sum. Probabilities lie in 0..=1, and the temperature above 0. Where
-/// all are 0, all stay 0.
+/// Writes probabilities^(1 / temperature), divided by their sum. The probabilities must be in 0..=1 and the temperature above 0. If all
+/// probabilities are 0, all stay 0.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -128,11 +131,11 @@ pub(super) fn of_probabilities(probabilities: &[f32], temperature: f32, out: &mu
         return;
     }
     if top < f32::MIN_POSITIVE {
-        // Its inverse would be infinite. Such a top is no network's.
+        // The inverse of a subnormal number would be infinite. No real network gives such a largest probability.
         normalised(probabilities, out, |p| if p > 0.0 { exp((ln(p) - ln(top)) * rate) } else { 0.0 });
         return;
     }
-    // Over the largest one, so that those that matter lie near 1, whose logarithm is exact.
+    // All are divided by the largest one. So those that matter most lie near 1, where the logarithm is most exact.
     let scale = 1.0 / top;
     normalised(probabilities, out, |p| {
         let power = exp(ln(p * scale) * rate);
@@ -140,7 +143,7 @@ pub(super) fn of_probabilities(probabilities: &[f32], temperature: f32, out: &mu
     });
 }
 
-/// Adds weight · probabilities.
+/// Adds weight · probability to each element of `sum`.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -151,7 +154,7 @@ pub(super) fn add_weighted(sum: &mut [f32], weight: f32, probabilities: &[f32]) 
     }
 }
 
-/// The largest of some logits, where all of them are finite.
+/// The largest logit; `None` where a logit is not finite.
 #[inline(always)]
 pub(super) fn largest_finite(logits: &[f32]) -> Option<f32> {
     if logits.len() < LANES {
@@ -193,12 +196,12 @@ fn largest(values: &[f32]) -> f32 {
     lanes.iter().chain(chunks.remainder()).fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
 }
 
-/// Writes the first of the two numbers that `term` makes of each value, and answers the sums of both.
+/// Computes two numbers from each value, writes the first of them, and returns the sums of both.
 #[inline(always)]
 fn terms(values: &[f32], out: &mut [f32], term: impl Fn(f32) -> [f32; 2]) -> [f64; 2] {
     assert_eq!(values.len(), out.len());
     if values.len() < LANES {
-        // What the loops below come to, without their preparations: the same sums in the same order.
+        // The loops below would compute the same sums in the same order, but their preparations take longer than so few values do.
         let mut lane = [0.0_f32; 2];
         for (&value, out) in values.iter().zip(out) {
             let [first, second] = term(value);
@@ -242,8 +245,8 @@ fn normalised(values: &[f32], out: &mut [f32], term: impl Fn(f32) -> f32) {
     out.iter_mut().for_each(|p| *p *= scale);
 }
 
-/// The class of the largest of some class probabilities (of equals, the first), its probability, and what that is above the second
-/// largest; with one class, itself. All zeros where there is no class.
+/// The class with the largest probability (where several have it, the first of them), that probability, and its distance to the second
+/// largest. With one class the distance is the probability itself. All zeros where there is no class.
 #[inline]
 pub(super) fn two_largest(probabilities: &[f32]) -> (u32, f32, f32) {
     let (mut class, mut top1, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
@@ -264,9 +267,9 @@ pub(super) fn two_largest(probabilities: &[f32]) -> (u32, f32, f32) {
     }
 }
 
-/// Writes the probabilities of scores, and gives their entropy over that of even probabilities, 0..=1. `scale` is 1 over the natural
-/// logarithm of the number of classes. `None`, with the probabilities
-/// unspecified, where there is no score, or one is not what it should be.
+/// Writes the probabilities of scores, and returns their entropy divided by ln(number of classes), 0..=1. `scale` is 1 over this
+/// logarithm. Returns `None`, and leaves the probabilities unspecified, if there are no scores, if a logit is not finite, or if a
+/// probability is not one.
 #[inline(always)]
 pub(super) fn of_scores(scores: &[f32], are_logits: bool, probabilities: &mut [f32], scale: f64) -> Option<f32> {
     if scores.is_empty() || scores.len() != probabilities.len() {
@@ -276,7 +279,7 @@ pub(super) fn of_scores(scores: &[f32], are_logits: bool, probabilities: &mut [f
         let top = largest_finite(scores)?;
         softmax(scores, top, 1.0, probabilities)
     } else {
-        // A little above 1 is rounding.
+        // A probability may exceed 1 a little by rounding.
         if !scores.iter().all(|s| (0.0..=1.001).contains(s)) {
             return None;
         }

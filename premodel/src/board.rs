@@ -7,10 +7,11 @@
 //!                                               │ Answer(a)
 //!                                               └► answer(a): class and probability; probabilities(a)
 //! ```
-//! Whoever walks a program takes its signals from a board: the selector, the C ABI's decider, and the trainer's judge. The code that
-//! `compile` writes has a board of its own with the same arithmetic, and a test holds all of them together bit for bit.
+//! The selector, the C ABI's decider and the trainer's judge all walk programs, and all of them take the signals from a board. The code
+//! that `compile` writes has a board of its own; a test compares it with this one bit for bit.
 //!
-//! A board computes only what some test of its program reads, and an average at most once after each run of one of its candidates.
+//! A board computes only the signals that some test of its program reads. It computes an average at most once after each run of one of
+//! the average's candidates.
 #![deny(clippy::disallowed_types)]
 
 use alloc::vec;
@@ -22,7 +23,7 @@ use crate::{
     Answer, AverageSignal, CandidateId, CandidateSignal, Mask, Premodel, Scores, Signal, SignalId, Summary, Top, View,
 };
 
-/// A signal of one candidate's summary: its place in the array that `take` makes of a summary.
+/// A signal that depends on one candidate's output alone. The number is its place in the array of such signals in [`Board::take`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Own {
     Top1 = 0,
@@ -31,30 +32,30 @@ pub(crate) enum Own {
     Risk = 3,
 }
 
-/// What one candidate said, and what is made of it.
+/// The output of one candidate, and what is computed from it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Output {
     summary: Summary,
     probabilities: Vec<f32>,
     /// 1 over the natural logarithm of the number of classes.
     entropy_scale: f64,
-    /// Its signals that a test reads: places among the values.
+    /// Its signals that a test reads, each with its place among the values.
     pub(crate) signals: Vec<(usize, Own)>,
-    /// By class: share of wrong answers. Empty where no test reads it.
+    /// For each class: how often the candidate is wrong when it answers with that class. Empty where no test reads it.
     pub(crate) risk: Vec<f32>,
     pub(crate) calibration: Option<Calibration>,
 }
 
-/// A candidate's probabilities at another temperature than 1, for averages.
+/// A candidate's probabilities at its temperature, for averages. Only candidates whose temperature is not 1 have this.
 #[derive(Clone, Debug)]
 pub(crate) struct Calibration {
     pub(crate) temperature: f32,
-    /// Its logits, where it gave such: they are sharper than probabilities that were rounded already.
+    /// The logits of its last output, if it reported logits. Probabilities would do as well, but they have been rounded already.
     logits: Vec<f32>,
     has_logits: bool,
     probabilities: Vec<f32>,
-    /// Whether `probabilities` are those of its last output: they are made when an average first asks for them.
-    is_made: bool,
+    /// Whether `probabilities` belong to its last output. They are computed when an average first needs them.
+    is_current: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -66,13 +67,13 @@ pub(crate) struct Agreement {
 #[derive(Clone, Debug)]
 pub(crate) struct Average {
     pub(crate) of: Mask,
-    /// Its candidates with their weights.
+    /// The candidates that are averaged, with their weights.
     pub(crate) members: Vec<(CandidateId, f32)>,
-    /// Its signals that a test reads: places among the values.
+    /// Its signals that a test reads, each with its place among the values.
     pub(crate) signals: Vec<(usize, AverageSignal)>,
 }
 
-/// The signals of one input at a time. Allocates when it is made (and in [`Board::resize`]), and never again.
+/// The signals of one input at a time. Only [`Board::new`], [`Board::of_outputs`] and [`Board::resize`] allocate.
 ///
 /// ```
 /// use trt_select_premodel::{Board, CandidateId, Node, Premodel, Request, Scores, Signal, SignalId, TrainedFor};
@@ -114,21 +115,21 @@ pub(crate) struct Average {
 pub struct Board {
     /// One value per signal of the premodel.
     values: Vec<f32>,
-    /// Places of the values that the next input does not keep: all but the user's own.
+    /// The places of all values except the user's own: the next input unsets these.
     pub(crate) transient: Vec<usize>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) agreements: Vec<Agreement>,
     pub(crate) averages: Vec<Average>,
-    /// The candidates whose output on this input is here.
-    heard: Mask,
-    /// The probabilities of the average made last.
+    /// The candidates whose output on this input was taken.
+    reported: Mask,
+    /// The probabilities of the average that was computed last.
     mixed: Vec<f32>,
-    /// Which average that is, and what it says.
+    /// The number of that average, and its most probable class. `None` where a candidate has reported another output since.
     last: Option<(usize, Top)>,
 }
 
 impl Board {
-    /// The board of a premodel whose networks have so many classes.
+    /// A board for a premodel whose networks have this many classes.
     pub fn new(premodel: &Premodel, classes: usize) -> Board {
         let mut board = Board::of_outputs(premodel.candidates().len(), classes);
         board.values = vec![f32::NAN; premodel.signals().len()];
@@ -147,7 +148,7 @@ impl Board {
         board
     }
 
-    /// A board without a premodel: it holds what so many candidates said, and has no signal.
+    /// A board without a premodel. It has no signals; it holds the outputs of this many candidates.
     pub fn of_outputs(candidates: usize, classes: usize) -> Board {
         let mut board = Board {
             values: Vec::new(),
@@ -155,7 +156,7 @@ impl Board {
             outputs: vec![Output::default(); candidates],
             agreements: Vec::new(),
             averages: Vec::new(),
-            heard: Mask::EMPTY,
+            reported: Mask::EMPTY,
             mixed: Vec::new(),
             last: None,
         };
@@ -163,7 +164,7 @@ impl Board {
         board
     }
 
-    /// Finds the averages that the program reads or answers with, and tells their candidates their temperatures.
+    /// Makes room for the averages that the program reads or answers with, and for their candidates' calibrated probabilities.
     fn place_averages(&mut self, premodel: &Premodel) {
         let program = premodel.program();
         let read = program.reads().filter_map(|signal| match premodel.signals()[signal.index()] {
@@ -189,7 +190,7 @@ impl Board {
                         logits: vec![0.0; classes],
                         has_logits: false,
                         probabilities: vec![0.0; classes],
-                        is_made: false,
+                        is_current: false,
                     });
                 }
             }
@@ -198,10 +199,11 @@ impl Board {
         self.mixed = vec![0.0; if self.averages.is_empty() { 0 } else { classes }];
     }
 
-    /// Notes where a signal that a test reads is computed. Features and own signals are set by the caller.
+    /// Adds a signal that a test reads, whose place among the values is `at`, to those that are computed from the same output.
     fn place_signal(&mut self, at: usize, signal: &Signal, premodel: &Premodel) {
         match signal {
-            Signal::Feature(_) | Signal::User(_) | Signal::Candidate(_, CandidateSignal::Other(_)) => {}
+            // Whoever holds the board sets these.
+            Signal::Feature(_) | Signal::User(_) => {}
             Signal::Candidate(candidate, signal) => {
                 let output = &mut self.outputs[candidate.index()];
                 let own = match signal {
@@ -212,6 +214,7 @@ impl Board {
                         output.risk = premodel.risk(*candidate).unwrap_or_default().to_vec();
                         Own::Risk
                     }
+                    // A number of a task other than classification: whoever runs the candidate sets it.
                     CandidateSignal::Other(_) => return,
                 };
                 output.signals.push((at, own));
@@ -225,8 +228,8 @@ impl Board {
         }
     }
 
-    /// Says how many classes a candidate has, where it is another number than all have. Allocates. An average is made of candidates
-    /// that have the same number of classes; of others there is none.
+    /// Gives a candidate another number of classes than the board was made with. Allocates. An average whose candidates differ in their
+    /// numbers of classes is never computed.
     pub fn resize(&mut self, candidate: CandidateId, classes: usize) {
         let Some(output) = self.outputs.get_mut(candidate.index()) else { return };
         output.probabilities = vec![0.0; classes];
@@ -241,45 +244,45 @@ impl Board {
         self.unset(candidate);
     }
 
-    /// Number of classes of a candidate.
+    /// Number of classes of a candidate, or 0 where there is no such candidate.
     pub fn classes(&self, candidate: CandidateId) -> usize {
         self.outputs.get(candidate.index()).map_or(0, |output| output.probabilities.len())
     }
 
-    /// The averages that it may compute: those that the program reads or answers with.
+    /// The averages that the program reads or answers with.
     pub fn averages(&self) -> impl Iterator<Item = Mask> {
         self.averages.iter().map(|average| average.of)
     }
 
-    /// The first average that a test reads and that is neither computed nor set, though all its candidates are among those that ran:
-    /// whoever walks the program forgot to hand in the output of one of them.
+    /// The first average that a test reads, whose candidates are all in `ran`, and which is nevertheless neither computed nor set. In that
+    /// case the caller has not handed in the output of one of its candidates.
     pub fn lacks(&self, ran: Mask) -> Option<Mask> {
-        let lacks = |average: &&Average| {
+        let is_missing = |average: &&Average| {
             average.of.without(ran).is_empty()
-                && !average.of.without(self.heard).is_empty()
+                && !average.of.without(self.reported).is_empty()
                 && average.signals.iter().any(|&(at, _)| self.values[at].is_nan())
         };
-        self.averages.iter().find(lacks).map(|average| average.of)
+        self.averages.iter().find(is_missing).map(|average| average.of)
     }
 
-    /// Begins another input: all is unset (NaN, which takes the else branch of every test) but the user's own signals.
+    /// Begins another input: unsets all signals except the user's own. An unset signal is NaN, which takes the else branch of every test.
     #[inline]
     pub fn begin(&mut self) {
         for &at in &self.transient {
             self.values[at] = f32::NAN;
         }
-        self.heard = Mask::EMPTY;
+        self.reported = Mask::EMPTY;
         self.last = None;
     }
 
-    /// The values of all signals, in the order of their ids: what [`Program::step`](crate::Program::step) reads. NaN where nobody
-    /// set one, where its candidates have not run, and where no test reads it.
+    /// The values of all signals, in the order of their ids: what [`Program::step`](crate::Program::step) reads. A signal is NaN if it was
+    /// not set, if its candidates have not run, or if no test reads it.
     #[inline]
     pub fn values(&self) -> &[f32] {
         &self.values
     }
 
-    /// Sets a signal. `false` where there is none of that number.
+    /// Sets a signal. Returns `false` where the premodel has no signal with that id.
     #[inline]
     pub fn set(&mut self, signal: SignalId, value: f32) -> bool {
         let Some(slot) = self.values.get_mut(signal.index()) else { return false };
@@ -287,10 +290,10 @@ impl Board {
         true
     }
 
-    /// Takes the output of a candidate that ran, and computes the signals that exist since.
+    /// Takes the output of a candidate that ran, and computes every signal that depends on it and whose other candidates have run too.
     ///
-    /// `None` where the output cannot be trusted (see [`summarise`](crate::summarise)) or there is no such candidate; then the
-    /// candidate's signals are unset.
+    /// Returns `None` where the output cannot be trusted (see [`summarise`](crate::summarise)) or there is no such candidate; in the first
+    /// case the signals that depend on the candidate are unset.
     #[inline]
     pub fn take_scores(&mut self, candidate: CandidateId, kind: Scores, scores: &[f32]) -> Option<Summary> {
         let output = self.outputs.get_mut(candidate.index())?;
@@ -308,14 +311,14 @@ impl Board {
         Some(summary)
     }
 
-    /// Where whoever computes a candidate's probabilities elsewhere writes them, before [`Board::take_summary`]. Empty where there is
-    /// no such candidate.
+    /// The place for a candidate's probabilities, for a caller that computes them elsewhere: write them here, then call
+    /// [`Board::take_summary`]. Empty where there is no such candidate.
     pub fn probabilities_mut(&mut self, candidate: CandidateId) -> &mut [f32] {
         self.outputs.get_mut(candidate.index()).map_or(&mut [], |output| &mut output.probabilities)
     }
 
-    /// Takes what was computed elsewhere of a candidate's output, for example on the device: its summary, whose probabilities stand in
-    /// [`Board::probabilities_mut`]. Computes the signals that exist since.
+    /// Does what [`Board::take_scores`] does for an output whose summary was computed elsewhere, for example on the device. The
+    /// probabilities that the summary belongs to must stand in [`Board::probabilities_mut`] already.
     pub fn take_summary(&mut self, candidate: CandidateId, summary: Summary) {
         let Some(output) = self.outputs.get_mut(candidate.index()) else { return };
         if let Some(calibration) = &mut output.calibration {
@@ -326,20 +329,20 @@ impl Board {
 
     #[inline(always)]
     fn take(&mut self, candidate: CandidateId, summary: Summary) {
-        self.heard = self.heard.with(candidate);
+        self.reported = self.reported.with(candidate);
         let output = &mut self.outputs[candidate.index()];
         output.summary = summary;
-        // A class that the premodel has never heard of says nothing.
+        // A network may have more classes than the premodel knows: their risk is unknown.
         let risk = output.risk.get(summary.class as usize).copied().unwrap_or(f32::NAN);
         let own = [summary.top1, summary.margin, summary.entropy, risk];
         for &(at, which) in &output.signals {
             self.values[at] = own[which as usize];
         }
         if let Some(calibration) = &mut output.calibration {
-            calibration.is_made = false;
+            calibration.is_current = false;
         }
         for Agreement { signal, pair: [a, b] } in &self.agreements {
-            if (*a == candidate || *b == candidate) && self.heard.has(*a) && self.heard.has(*b) {
+            if (*a == candidate || *b == candidate) && self.reported.has(*a) && self.reported.has(*b) {
                 let class = |c: &CandidateId| self.outputs[c.index()].summary.class;
                 self.values[*signal] = if class(a) == class(b) { 1.0 } else { 0.0 };
             }
@@ -349,7 +352,7 @@ impl Board {
         }
     }
 
-    /// Computes the averages that exist, or are others, since a candidate said something.
+    /// Computes again the signals of the averages that this candidate is a member of.
     #[inline(never)]
     fn average_again(&mut self, candidate: CandidateId) {
         if self.last.is_some_and(|(at, _)| self.averages[at].of.has(candidate)) {
@@ -370,12 +373,13 @@ impl Board {
         }
     }
 
-    /// The average of probabilities, where all its candidates have run and have the same number of classes.
+    /// Computes the probabilities of an average. Returns `None` where not all its candidates have run, or where they differ in their
+    /// numbers of classes.
     fn mix(&mut self, at: usize) -> Option<Top> {
         let Average { of, members, .. } = &self.averages[at];
         let classes = self.outputs[members.first()?.0.index()].probabilities.len();
         let fits = |(c, _): &(CandidateId, f32)| self.outputs[c.index()].probabilities.len() == classes;
-        if !of.without(self.heard).is_empty() || !members.iter().all(fits) {
+        if !of.without(self.reported).is_empty() || !members.iter().all(fits) {
             return None;
         }
         let mixed = &mut self.mixed[..classes];
@@ -388,10 +392,10 @@ impl Board {
         Some(top)
     }
 
-    /// Forgets what a candidate said.
+    /// Forgets a candidate's output, and unsets the signals that depend on it.
     #[cold]
     fn unset(&mut self, candidate: CandidateId) {
-        self.heard = self.heard.without(Mask::of(candidate));
+        self.reported = self.reported.without(Mask::of(candidate));
         for at in signals_of(candidate, &self.outputs, &self.agreements, &self.averages) {
             self.values[at] = f32::NAN;
         }
@@ -400,20 +404,20 @@ impl Board {
         }
     }
 
-    /// What a candidate said of this input; `None` where it has not run.
+    /// The summary of a candidate's output on this input; `None` where it has not run.
     #[inline]
     pub fn summary(&self, candidate: CandidateId) -> Option<Summary> {
         let output = self.outputs.get(candidate.index())?;
-        self.heard.has(candidate).then_some(output.summary)
+        self.reported.has(candidate).then_some(output.summary)
     }
 
-    /// The candidates that said something of this input.
-    pub fn heard(&self) -> Mask {
-        self.heard
+    /// The candidates whose output on this input was taken.
+    pub fn reported(&self) -> Mask {
+        self.reported
     }
 
-    /// What an answer says: the class and its probability, of an average those of the weighted mean of calibrated probabilities.
-    /// `None` where its candidates have not run, and for an average that the program does not name.
+    /// The class of an answer with its probability and margin. For an average these are those of the weighted mean of the calibrated
+    /// probabilities. Returns `None` where not all candidates of the answer have run, and for an average that the program does not name.
     #[inline]
     pub fn answer(&mut self, answer: Answer) -> Option<Top> {
         match answer {
@@ -431,10 +435,11 @@ impl Board {
         }
     }
 
-    /// The class probabilities behind an answer, after [`Board::answer`] of it; empty where there are none.
+    /// The class probabilities of an answer. Call [`Board::answer`] for the same answer first: an average is computed there. Empty where
+    /// there are none.
     pub fn probabilities(&self, answer: Answer) -> &[f32] {
         match answer {
-            Answer::Candidate(candidate) if self.heard.has(candidate) => {
+            Answer::Candidate(candidate) if self.reported.has(candidate) => {
                 self.outputs.get(candidate.index()).map_or(&[], |output| &output.probabilities)
             }
             Answer::Candidate(_) => &[],
@@ -449,7 +454,7 @@ impl Board {
     }
 }
 
-/// Places of the signals that are made of what a candidate says.
+/// The places of the signals that depend on a candidate's output.
 pub(crate) fn signals_of<'a>(
     candidate: CandidateId,
     outputs: &'a [Output],
@@ -463,17 +468,17 @@ pub(crate) fn signals_of<'a>(
 }
 
 impl Output {
-    /// The probabilities of its last output at its temperature: from the logits where they are here, else from the probabilities.
+    /// The probabilities of its last output at its temperature, computed from the logits if it reported logits.
     fn calibrated(&mut self) -> &[f32] {
         let Some(calibration) = &mut self.calibration else { return &self.probabilities };
-        if !calibration.is_made {
-            let Calibration { temperature, logits, has_logits, probabilities, is_made } = calibration;
+        if !calibration.is_current {
+            let Calibration { temperature, logits, has_logits, probabilities, is_current } = calibration;
             if *has_logits {
                 of_logits(logits, *temperature, probabilities);
             } else {
                 of_probabilities(&self.probabilities, *temperature, probabilities);
             }
-            *is_made = true;
+            *is_current = true;
         }
         &calibration.probabilities
     }

@@ -1,5 +1,6 @@
-//! Turns the output of a network into class probabilities and their summary. Nothing is allocated, and no mathematical library is
-//! called, so every machine gets the same bits, and so does the code that `compile` writes.
+//! Turns the output of a network into class probabilities and their summary.
+//!
+//! Nothing here allocates. No mathematical library is called either, since its results would differ between machines.
 #![deny(clippy::disallowed_types)]
 
 use crate::arithmetic::{ln_f64, of_scores, two_largest};
@@ -15,7 +16,7 @@ pub enum Scores {
     Probabilities,
 }
 
-/// The most probable class of some class probabilities, and how far it stands above the next one.
+/// The most probable class of some class probabilities, with its probability and margin.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Top {
     /// The class with the largest probability; where several have it, the first of them.
@@ -41,11 +42,11 @@ impl Top {
     }
 }
 
-/// What one run of a candidate says: its most probable class and how sure it is.
+/// The summary of a candidate's output: its most probable class, and how sure the candidate is of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Summary {
-    /// The class with the largest probability; where several have it, the first of them. Logits that are so near each other that their
-    /// probabilities are the same count as equal.
+    /// The class with the largest probability; where several have it, the first of them. Different logits may give the same probability
+    /// if they lie close together; then the first class is taken.
     pub class: u32,
     /// The probability of that class, 0..=1.
     pub top1: f32,

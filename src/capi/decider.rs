@@ -214,7 +214,7 @@ impl trtsel_decider {
             board.resize(candidate, count);
         }
         let others = board.averages().filter(|of| of.has(candidate)).fold(Mask::EMPTY, Mask::union);
-        if others.iter().any(|other| board.heard().has(other) && board.classes(other) != count) {
+        if others.iter().any(|other| board.reported().has(other) && board.classes(other) != count) {
             return Err(Fail::new(
                 TRTSEL_INVALID_ARGUMENT,
                 "scores: expected as many as of the other candidates of an average, got another number",

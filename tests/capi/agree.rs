@@ -85,7 +85,7 @@ fn through_a_selector(subject: &Subject, rows: &[Row]) {
                 assert_eq!((outcome.answer, outcome.node), (answer, node), "{}: row {i}", subject.name);
                 assert_eq!((outcome.class, outcome.probability), (top.class, top.top1), "{}: row {i}", subject.name);
                 assert_eq!(bits(selector.probabilities()), bits(board.probabilities(answer)));
-                assert_eq!(outcome.ran, board.heard(), "{}: row {i}", subject.name);
+                assert_eq!(outcome.ran, board.reported(), "{}: row {i}", subject.name);
             }
             (Request::NoneWorks, Err(error)) => assert_eq!(error.kind(), ErrorKind::Engine),
             (request, outcome) => panic!("{}: row {i}: {request:?}, {outcome:?}", subject.name),
@@ -158,7 +158,7 @@ fn the_judge_walks_as_the_selector_does() {
             let (request, _) = trace(&subject, row, &mut ours, &mut words);
             assert_eq!(
                 (Request::Answer(judged.answered[i]), judged.ran[i]),
-                (request, ours.heard()),
+                (request, ours.reported()),
                 "{}",
                 subject.name
             );
@@ -269,7 +269,7 @@ fn own_logits_of_ten_thousand_images_are_decided_as_by_the_selector() {
         let top = board.answer(answer).expect("its candidates ran");
         let ours = format!(
             "ran {:x} answer {:x} node {node} class {} p {:08x}",
-            board.heard().0,
+            board.reported().0,
             answer.needs().0,
             top.class,
             top.top1.to_bits()

@@ -69,14 +69,14 @@ fn signals_come_with_their_candidates() {
     let mixed: Vec<f32> = sharpened.iter().zip(&p[1]).map(|(a, b)| (0.0 + 0.25 * a) + 0.75 * b).collect();
     (expected[5], expected[6], expected[8]) = (0.5, 0.0, Top::of(&mixed).margin);
     assert_eq!(bits(board.values()), bits(&expected), "of both");
-    assert_eq!((board.summary(A), board.summary(B), board.heard()), (Some(a), Some(b), AB));
+    assert_eq!((board.summary(A), board.summary(B), board.reported()), (Some(a), Some(b), AB));
     assert_eq!(board.answer(Answer::Average(AB)), Some(Top::of(&mixed)));
     assert_eq!(board.probabilities(Answer::Average(AB)), mixed);
     assert_eq!(board.answer(Answer::Candidate(B)).map(|top| (top.class, top.top1)), Some((b.class, b.top1)));
     assert_eq!(board.probabilities(Answer::Candidate(B)), p[1]);
 
     board.begin();
-    assert_eq!((board.summary(A), board.answer(Answer::Average(AB)), board.heard()), (None, None, Mask::EMPTY));
+    assert_eq!((board.summary(A), board.answer(Answer::Average(AB)), board.reported()), (None, None, Mask::EMPTY));
     assert_eq!(unset.len(), 10);
 }
 

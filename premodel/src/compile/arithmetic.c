@@ -1,6 +1,6 @@
 /*
- * The arithmetic of outputs: softmax, entropy, temperatures, averages. It gives the bits that trt-select itself gets, which takes that
- * no product and sum are contracted into one operation, and that floats are not computed wider than they are.
+ * The arithmetic of outputs: softmax, entropy, temperatures, averages. Its results equal those of trt-select bit for bit. For that,
+ * the compiler must not contract a product and a sum into one operation, and must not compute floats with more bits than they have.
  */
 #if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2)
 #error "@x@: expected floats that are computed as floats, got wider ones; compile with -msse2 -mfpmath=sse"
@@ -28,11 +28,11 @@
     return both.value;
 }
 
-/* e^x for x in -87..=0; what is less counts as -87. */
+/* e^x for x in -87..=0; a smaller x is taken as -87. */
 @private@float @x@_exp_(float given)
 {
     const float x = given > -87.0f ? given : -87.0f;
-    /* Added to a small number, it leaves that number's nearest integer in the lowest bits. */
+    /* 12582912 is 1.5 * 2^23: the sum of it and a small number has that number's nearest integer in its lowest bits. */
     const float shifted = x * 1.44269504088896341f + 12582912.0f;
     const float n = shifted - 12582912.0f;
     const float r = (x - n * 0.6933594f) - n * -2.1219444e-4f;
@@ -49,7 +49,7 @@
 /* ln of a number in 2^-149..=1. */
 @private@float @x@_ln_(float given)
 {
-    /* Subnormal numbers are lifted out of their range first. The shift keeps the sign. */
+    /* The factor 2^32 makes subnormal numbers normal. The difference may be negative: the shift below keeps its sign. */
     const uint32_t bits = @x@_bits_(given * 4294967296.0f) - 0x3f3504f3u;
     const int32_t exponent = (int32_t)(bits >> 23) - ((bits & 0x80000000u) != 0 ? 512 : 0) - 32;
     const float n = (float)exponent;
@@ -91,7 +91,7 @@
     return top;
 }
 
-/* What a pass over the classes makes of each: what is written, and what is summed up beside it. */
+/* The kinds of passes over the classes. Each computes two numbers from a class's score: one is written, and both are summed up. */
 enum { @k@_SOFTMAX_, @k@_COPY_, @k@_POWER_, @k@_TINY_POWER_ };
 
 typedef struct { float top, rate; } @x@_pass_;
@@ -107,7 +107,8 @@ typedef struct { float top, rate; } @x@_pass_;
         *first = value < 1.0f ? value : 1.0f;
         *second = *first > 0.0f ? *first * @x@_ln_(*first) : 0.0f;
     } else {
-        /* Probabilities at a temperature, before they are divided by their sum: top is 1 over the largest one, or its logarithm. */
+        /* A probability at a temperature, before it is divided by the sum of all. top is 1 over the largest probability or, where the
+         * largest is so small that this would overflow, its logarithm. */
         const float ln = kind == @k@_POWER_ ? @x@_ln_(value * pass->top) : @x@_ln_(value) - pass->top;
         *first = value > 0.0f ? @x@_exp_(ln * pass->rate) : 0.0f;
         *second = 0.0f;
@@ -115,8 +116,8 @@ typedef struct { float top, rate; } @x@_pass_;
 }
 
 /*
- * Sums lie in sixteen places at a time, and in 64 bits beyond a block of 512: over thousands of classes the roundings of one 32-bit
- * sum would add up.
+ * Each block of 512 classes is summed up in sixteen partial sums, and the blocks in 64 bits: over thousands of classes the rounding
+ * errors of a single 32-bit sum would add up.
  */
 @private@void @x@_terms_(int kind, const @x@_pass_ *pass, const float *values, float *out, double *sums)
 {
@@ -151,7 +152,7 @@ typedef struct { float top, rate; } @x@_pass_;
     }
 }
 
-/* Writes softmax(logits * rate); its entropy in nats. */
+/* Writes softmax(logits * rate), and returns its entropy in nats. */
 @private@double @x@_softmax_(const float *logits, float rate, float *out)
 {
     @x@_pass_ pass;
@@ -163,31 +164,31 @@ typedef struct { float top, rate; } @x@_pass_;
     return @x@_ln_64_(sums[0]) - sums[1] * (1.0 / sums[0]);
 }
 
-/* The class of the largest probability (of equals, the first), its probability, and what that is above the second largest. */
-@private@@x@_said @x@_top_(const float *probabilities)
+/* The class with the largest probability (where several have it, the first), that probability, and its distance to the second. */
+@private@@x@_summary @x@_top_(const float *probabilities)
 {
-    @x@_said said;
+    @x@_summary summary;
     float second = probabilities[0];
     uint32_t i;
-    said.class_index = 0;
-    said.probability = probabilities[0];
-    said.entropy = 0.0f;
+    summary.class_index = 0;
+    summary.probability = probabilities[0];
+    summary.entropy = 0.0f;
     for (i = 1; i < @k@_CLASSES; i++) {
         const float p = probabilities[i];
-        if (p > said.probability) {
-            second = said.probability;
-            said.class_index = i;
-            said.probability = p;
+        if (p > summary.probability) {
+            second = summary.probability;
+            summary.class_index = i;
+            summary.probability = p;
         } else if (i == 1 || p > second) {
             second = p;
         }
     }
-    said.margin = @k@_CLASSES > 1 ? said.probability - second : said.probability;
-    return said;
+    summary.margin = @k@_CLASSES > 1 ? summary.probability - second : summary.probability;
+    return summary;
 }
 
-/* Writes the probabilities of scores and what they say; 0 where a score is not what it should be. */
-@private@int @x@_summarise_(int kind, const float *scores, float *out, @x@_said *said)
+/* Writes the probabilities of scores and their summary. Returns 0 where a score is not finite or is no probability. */
+@private@int @x@_summarise_(int kind, const float *scores, float *out, @x@_summary *summary)
 {
     double nats;
     uint32_t i;
@@ -202,7 +203,7 @@ typedef struct { float top, rate; } @x@_pass_;
     } else {
         double sums[2];
         for (i = 0; i < @k@_CLASSES; i++) {
-            /* A little above 1 is rounding. */
+            /* A probability may exceed 1 a little by rounding. */
             if (!(scores[i] >= 0.0f && scores[i] <= 1.001f)) {
                 return 0;
             }
@@ -210,10 +211,10 @@ typedef struct { float top, rate; } @x@_pass_;
         @x@_terms_(@k@_COPY_, 0, scores, out, sums);
         nats = -sums[1];
     }
-    *said = @x@_top_(out);
+    *summary = @x@_top_(out);
     entropy = (float)(nats * @entropy_scale@);
     entropy = entropy < 0.0f ? 0.0f : entropy > 1.0f ? 1.0f : entropy;
-    said->entropy = @k@_CLASSES > 1 ? entropy : 0.0f;
+    summary->entropy = @k@_CLASSES > 1 ? entropy : 0.0f;
     return 1;
 }
 @averages_only@
@@ -221,7 +222,7 @@ typedef struct { float top, rate; } @x@_pass_;
 @private@void @x@_sharpen_(const float *probabilities, float rate, float *out)
 {
     const float top = @x@_largest_(probabilities);
-    /* The inverse of a subnormal top would be infinite. Such a top is no network's. */
+    /* The inverse of a subnormal number would be infinite. No real network gives such a largest probability. */
     const int is_tiny = top < 1.17549435e-38f;
     @x@_pass_ pass;
     double sums[2];

@@ -5,8 +5,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
+use super::board_c::{self, BoardInC};
+use super::board_parts::BoardParts;
 use super::names::Names;
-use super::{Form, Plan, board_c, float};
+use super::{Form, Plan, float};
 use crate::pack::Pack;
 use crate::{Answer, View};
 
@@ -38,27 +40,22 @@ fn title(plan: &Plan<'_>) -> String {
 }
 
 impl Names {
-    /// Types and constants, then the rest, in the guard.
+    /// An enumeration with these constants, where `lines` holds `NAME = number` for each of them.
+    fn constants(&self, lines: impl Iterator<Item = String>) -> String {
+        let lines: Vec<String> = lines.map(|line| format!("    {}_{line}", self.k)).collect();
+        format!("enum {{\n{}\n}};\n", lines.join(",\n"))
+    }
+
+    /// One constant for each name, and one for how many there are.
+    fn numbered(&self, what: &str, names: &[String]) -> String {
+        let each = names.iter().enumerate().map(|(i, name)| format!("{what}_{name} = {i}"));
+        self.constants(each.chain([format!("{what}S = {}", names.len())]))
+    }
+
+    /// The whole header: comment, guard, types and constants, and then `rest`.
     fn head(&self, plan: &Plan<'_>, rest: &str) -> String {
         let Names { x, k } = self;
-        let constants = |what: &str, names: &[(String, usize)], count: Option<usize>| {
-            let mut text = String::from("enum {\n");
-            for (name, number) in names {
-                let _ = writeln!(text, "    {k}_{what}_{name} = {number},");
-            }
-            match count {
-                Some(count) => {
-                    let _ = write!(text, "    {k}_{what}S = {count}\n}};\n");
-                }
-                None => {
-                    text.truncate(text.len() - 2);
-                    text.push_str("\n};\n");
-                }
-            }
-            text
-        };
-        let numbered = |names: &[String]| -> Vec<(String, usize)> { names.iter().cloned().zip(0..).collect() };
-        let nodes: Vec<(String, usize)> = plan.node_names().into_iter().map(|(n, at)| (n, usize::from(at))).collect();
+        let nodes = plan.node_names().into_iter().map(|(name, at)| format!("NODE_{name} = {at}"));
         format!(
             "/*
 {title} *
@@ -79,7 +76,7 @@ impl Names {
 extern \"C\" {{
 #endif
 
-/* Tells this program from others: the same number as trt-select prints. */
+/* A number that tells this program from others; trt-select inspect prints the same one. */
 #define {k}_PROGRAM UINT64_C(0x{hash:016x})
 
 /* The candidates. */
@@ -92,7 +89,7 @@ enum {{
     {k}_NONE_WORKS = 0, /* nothing can answer: every candidate of the fallback list failed */
     {k}_RUN = 1,        /* run request.candidate, then call {x}_step or {x}_failed */
     {k}_ANSWER = 2,     /* done: request.candidate answers */
-    {k}_AVERAGE = 3     /* done: the mean of request.average answers */
+    {k}_AVERAGE = 3     /* done: the weighted average of the candidates in request.average answers */
 }};
 
 typedef struct {{
@@ -101,12 +98,12 @@ typedef struct {{
     uint16_t average;  /* for {k}_AVERAGE: bit i stands for candidate i */
 }} {x}_request;
 
-/* Where a walk stands. All zero is the start. */
+/* Where a walk stands. A walk that is all zero stands at the start. */
 typedef struct {{
     uint32_t leaf;   /* the last Run or Answer; its lowest 12 bits are the node */
-    uint16_t ran;    /* candidates that ran, those that failed included: bit i stands for candidate i */
+    uint16_t ran;    /* candidates that ran, including those that failed: bit i stands for candidate i */
     uint16_t failed; /* candidates that failed */
-    uint8_t rescue;  /* after a failure: 1 + the candidate that answers in its place */
+    uint8_t rescue;  /* after a failure: 1 + the candidate that answers instead */
 }} {x}_walk;
 {types}{rest}
 #ifdef __cplusplus
@@ -116,20 +113,16 @@ typedef struct {{
 #endif
 ",
             title = title(plan),
-            types = plan.board.as_ref().map_or_else(String::new, |board| board_c::types(
-                self,
-                board,
-                plan.model.classes() as usize
-            )),
+            types = board_c::types(plan, self),
             usage = self.usage(plan),
             hash = plan.model.program().hash(),
-            candidates = constants("CANDIDATE", &numbered(&plan.candidates), Some(plan.candidates.len())),
-            signals = constants("SIGNAL", &numbered(&plan.signals), Some(plan.signals.len())),
-            nodes = constants("NODE", &nodes, None),
+            candidates = self.numbered("CANDIDATE", &plan.candidates),
+            signals = self.numbered("SIGNAL", &plan.signals),
+            nodes = self.constants(nodes),
         )
     }
 
-    /// How the functions are used, for the comment at the top.
+    /// An example of how the functions are used, for the comment at the top.
     fn usage(&self, plan: &Plan<'_>) -> String {
         let Names { x, k } = self;
         if plan.board.is_none() {
@@ -146,16 +139,16 @@ typedef struct {{
         format!(
             " *     {x}_board board;                 once, then {x}_init(&board);
  *     {x}_walk walk = {{0}};
- *     {x}_begin(&board);               ... then set features and own signals in board.signals ({k}_SIGNAL_...) ...
+ *     {x}_begin(&board);               ... then set features and signals of your own in board.signals ({k}_SIGNAL_...) ...
  *     {x}_request request = {x}_step(&walk, board.signals);
  *     while (request.kind == {k}_RUN) {{
  *         ... run request.candidate: scores ...
  *         request = it_worked && {x}_scores(&board, request.candidate, {k}_LOGITS, scores)
  *                       ? {x}_step(&walk, board.signals) : {x}_failed(&walk, request.candidate);
  *     }}
- *     {x}_answer(&board, request, &said, NULL);
+ *     {x}_answer(&board, request, &summary, NULL);
  *
- * A program that knows its signals itself writes them to an array of its own, and needs no board.
+ * A program that computes the signals itself writes them to an array of its own, and needs no board.
 "
         )
     }
@@ -165,19 +158,19 @@ typedef struct {{
         [
             (
                 format!(
-                    "/* Goes on until a candidate is wanted or an answer is found. signals holds {k}_SIGNALS values; those of
- * candidates that have not run are not used, and one that is NaN goes to the else branch. */"
+                    "/* Goes on until a candidate has to run or an answer is found. signals holds {k}_SIGNALS values. Those of candidates
+ * that have not run are not read, and a test whose signal is NaN goes to its else branch. */"
                 ),
                 format!("{x}_request {x}_step({x}_walk *walk, const float *signals)"),
             ),
             (
-                "/* Tells the walk that a candidate failed: the first one of the fallback list that has not failed answers, and\n * \
-                 runs first if it has not run yet. */"
+                "/* Tells the walk that a candidate failed. The first candidate of the fallback list that has not failed will\n * \
+                 answer; the result asks for it to run if it has not run yet. */"
                     .into(),
                 format!("{x}_request {x}_failed({x}_walk *walk, uint8_t candidate)"),
             ),
             (
-                format!("/* The node that the walk stands on: after an answer the one that gave it ({k}_NODE_...). */"),
+                format!("/* The node that the walk stands on ({k}_NODE_...). After an answer this is the node that gave it. */"),
                 format!("uint16_t {x}_node(const {x}_walk *walk)"),
             ),
         ]
@@ -202,7 +195,7 @@ typedef struct {{
         let Names { x, k } = self;
         let private = if linkage.is_empty() { "static " } else { linkage };
         let mut text = format!(
-            "\n/* Of a leaf: what to do, with whom, and at which node. */\n#define {k}_LEAF_(kind, who, node) ((uint32_t)(who) << 16 | \
+            "\n/* A leaf in 32 bits: what to do, for which candidate or average, and at which node. */\n#define {k}_LEAF_(kind, who, node) ((uint32_t)(who) << 16 | \
              (uint32_t)(kind) << 12 | (uint32_t)(node))\n"
         );
         self.table(plan, private, &mut text);
@@ -224,7 +217,8 @@ typedef struct {{
         self.next(plan, private, &mut text);
         self.public(plan, linkage, private, &mut text);
         if let Some(board) = &plan.board {
-            text.push_str(&board_c::definitions(plan, self, board, linkage, private));
+            let parts = BoardParts::of(board);
+            text.push_str(&BoardInC { plan, names: self, parts, linkage, private }.definitions());
         }
         text
     }
@@ -243,7 +237,7 @@ typedef struct {{
         let _ = writeln!(text, "{indent}}}");
     }
 
-    /// Up to three tests, made side by side. A test that fails counts 1.
+    /// One block written out: up to three tests, all of which are made. A test that fails counts 1.
     fn single(&self, plan: &Plan<'_>, start: u16, block: u16, text: &mut String) {
         let block = &plan.singles.blocks[usize::from(block)];
         let View::Test { then, otherwise, .. } = plan.view(start) else { unreachable!("tests start with a test") };
@@ -277,8 +271,8 @@ typedef struct {{
             text,
             "
 /*
- * Two levels of tests: the first, the one below it where it holds, the one below it where it fails. From next on stand the
- * four places that they lead to: blocks, and past those, leaves.
+ * Two levels of tests: the upper test, the test after it if it holds, and the test after it if it fails. next is the first of
+ * the four places that they lead to. A place is the number of a block, or the number of blocks plus the number of a leaf.
  */
 typedef struct {{
     float threshold[3];
@@ -313,8 +307,8 @@ static const {x}_block_ {k}_BLOCKS_[{}] = {{
             "}};
 
 /*
- * The leaf that the tests from a place on lead to. The three tests of a block wait for nothing but the block, and what they
- * say is added up (a test that fails counts 1): there is no jump that a processor would have to guess.
+ * The leaf that the tests from a place on lead to. All three tests of a block are made, and their results (1 for a test that
+ * fails) are added up to the next place. So there is no jump whose direction the processor would have to predict.
  */
 {private}uint32_t {x}_descend_(uint32_t place, const float *signals)
 {{
@@ -332,17 +326,17 @@ static const {x}_block_ {k}_BLOCKS_[{}] = {{
         );
     }
 
-    /// The function that knows where a walk goes on.
+    /// The function that finds the leaf after a leaf.
     fn next(&self, plan: &Plan<'_>, private: &str, text: &mut String) {
         let Names { x, k } = self;
         let (to_tests, to_leaves): (Vec<_>, Vec<_>) =
             plan.runs.iter().partition(|(_, next)| plan.nodes[usize::from(*next)].is_test());
         let name = |at: u16| super::node_name(plan.view(at), at, &plan.candidates).unwrap_or_default();
-        // Two functions, so that the second, which reads no signal, becomes a table.
+        // They are two functions so that compilers make a table of the second, which reads no signal.
         if !to_leaves.is_empty() {
             let _ = write!(
                 text,
-                "\n/* The leaf right after a Run, where no test stands between; else 0. */\n{private}uint32_t {x}_then_(uint32_t \
+                "\n/* The leaf after a Run that no test separates from it; 0 where tests come first. */\n{private}uint32_t {x}_then_(uint32_t \
                  node)\n{{\n    switch (node) {{\n"
             );
             for &&(at, next) in &to_leaves {
@@ -353,7 +347,7 @@ static const {x}_block_ {k}_BLOCKS_[{}] = {{
         let start = if plan.nodes[0].is_test() { format!("{x}_tests_0_(signals)") } else { self.leaf(plan, 0) };
         let _ = write!(
             text,
-            "\n/* The leaf after the one that the walk stands on. An answer stays. */\n{private}uint32_t {x}_next_(uint32_t leaf, const float \
+            "\n/* The leaf after the one that the walk stands on. After an answer, that same answer. */\n{private}uint32_t {x}_next_(uint32_t leaf, const float \
              *signals)\n{{\n    uint32_t then = 0;\n    if (leaf == 0) {{\n        return {start};\n    }}\n"
         );
         if !to_tests.is_empty() {

@@ -1,19 +1,20 @@
-//! Programs as source code: Rust or freestanding C99, in the manner of code written by hand.
+//! Writes programs as source code, in Rust or freestanding C99, that reads like code written by hand.
 //!
-//! The code keeps the walk's rules: it is resumable across Runs, NaN takes the else branch, and a candidate that fails leads
-//! to the first one of the fallback list that works. Two styles: *branchless*, where tests become table look-ups and
-//! arithmetic, and *nested*, one `if` a test. On inputs whose branches cannot be learnt the first is faster, and it is the
-//! default; `benches/compare-decision` measures both.
+//! The code follows the rules of a walk: it stops at each Run and goes on afterwards, a test on NaN goes to its else branch, and
+//! after a failure the first candidate of the fallback list that works takes over. There are two styles. In *branchless* style
+//! tests become table look-ups and arithmetic; in *nested* style each test is one `if`. Branchless is faster where the processor
+//! cannot predict which way a test goes, and it is the default; `benches/compare-decision` measures both.
 //!
 //! # The shape of the code
-//! The tests that follow one another without a Run between them become one function. It gives a *leaf*: the Run or Answer
-//! node that they lead to, packed into 32 bits as operand (16 bits: a candidate, or the set of an average), kind (4 bits) and
-//! node (12 bits).
+//! The tests that follow one another without a Run between them become one function. The function returns a *leaf*: the Run or
+//! Answer node that they lead to, packed into 32 bits as operand (16 bits: a candidate, or the set of an average), kind (4 bits)
+//! and node (12 bits).
 //!
-//! Beside the walk stands a board (`board_c`, `board_rust`): it makes signals of a candidate's scores, averages included, with the
-//! arithmetic of this crate and to the same bits, so that a program without this crate needs nothing of ours.
+//! The code also has a board (`board_c`, `board_rust`), which computes signals from a candidate's scores, averages included. Its
+//! arithmetic gives the same bits as that of this crate, so a user of the code needs nothing else of ours.
 
 mod board_c;
+mod board_parts;
 mod board_rust;
 mod c;
 mod names;
@@ -27,15 +28,15 @@ use crate::model::Premodel;
 use crate::model_error::{ModelError, ModelErrorKind};
 use crate::pack::Pack;
 use crate::schema::MAX_NODES;
-use crate::{Answer, Board, Node, View};
+use crate::{Answer, Board, CandidateId, Mask, Node, View};
 
-/// How tests are written.
+/// How tests are written as code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Style {
-    /// Table look-ups and arithmetic: no jump depends on a signal but the end of the tests.
+    /// Table look-ups and arithmetic: only the end of the tests is a jump that depends on signals.
     #[default]
     Branchless,
-    /// One `if` a test: easiest to read, and fast where most inputs go the same way.
+    /// One `if` for each test. It is easiest to read, and fast where most inputs go the same way.
     Nested,
 }
 
@@ -65,30 +66,30 @@ impl core::str::FromStr for Style {
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// A Rust module that needs nothing, the standard library included.
+    /// A Rust module that uses only `core`.
     Rust,
     /// A C99 file with its functions, and a header that declares them.
     C,
     /// One C99 header that holds everything as `static inline` functions.
     Header,
-    /// The Rust that `build.rs` bakes into trt-select: the tests, and the nodes to recognise the premodel by.
+    /// The Rust that `build.rs` bakes into trt-select: the tests as code, and the nodes by which trt-select recognises the premodel.
     Baked,
 }
 
-/// What stands in the code beside the program.
+/// How the code is to be written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Options<'a> {
     /// What to write.
     pub target: Target,
-    /// How tests are written.
+    /// How tests are written as code.
     pub style: Style,
-    /// Name of the output, as its file has it before the dot. In C it begins every name.
+    /// Name of the output file, without its extension. In C every name begins with it.
     pub name: &'a str,
-    /// What it was compiled from, and with what: a line or more for the comment at the top.
+    /// One or more lines for the comment at the top, for example which premodel the code was compiled from, and by which command.
     pub origin: &'a str,
 }
 
-/// Source code.
+/// The source code of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Code {
     /// The file asked for.
@@ -140,19 +141,19 @@ fn premodel_averages(premodel: &Premodel) -> bool {
 struct Tests {
     /// The node they start at.
     start: u16,
-    /// How they are written.
+    /// How they are written as code.
     form: Form,
 }
 
 enum Form {
     Nested,
-    /// One block: two levels, written out. Its number in the plan's pack.
+    /// Two levels, written out as one block: the block's number in `singles`.
     Single(u16),
-    /// From a place in the table of blocks.
+    /// A loop over the table of blocks, which begins at this place.
     Table(u16),
 }
 
-/// A program, with all that both languages need to write it.
+/// A program, and what is needed of it to write it in either language.
 struct Plan<'a> {
     model: &'a Premodel,
     options: &'a Options<'a>,
@@ -166,7 +167,7 @@ struct Plan<'a> {
     singles: Pack,
     /// For each Run node: the node after it.
     runs: Vec<(u16, u16)>,
-    /// What computes the signals; `None` where the premodel does not say how many classes there are.
+    /// The board that computes the signals; `None` where the premodel does not say how many classes there are.
     board: Option<Board>,
 }
 
@@ -176,7 +177,7 @@ impl<'a> Plan<'a> {
         let is_test = |&n: &u16| matches!(nodes[usize::from(n)].view(), View::Test { .. });
         let starts: Vec<u16> = Pack::starts_of(nodes).filter(is_test).collect();
         let branchless = options.style == Style::Branchless;
-        // One test alone is an `if` in every style: compilers know best what to make of it.
+        // A test that stands alone is an `if` in both styles: compilers choose well between a jump and a conditional move there.
         let written_out = |n: &u16| branchless && levels(nodes, *n) > 1;
         let (single, table): (Vec<u16>, Vec<u16>) =
             starts.iter().copied().filter(written_out).partition(|&n| levels(nodes, n) == 2);
@@ -209,10 +210,12 @@ impl<'a> Plan<'a> {
         self.nodes[usize::from(node)].view()
     }
 
-    /// The comment at the top, without comment signs: what this is, its origin, and the program as a tree.
+    /// The lines of the comment at the top, without comment signs: what the code is, its origin, and the program as a tree.
     fn title(&self) -> Vec<String> {
         let mut lines: Vec<String> =
-            ["Which network answers for this input? A decision program, compiled.", ""].map(ToString::to_string).into();
+            ["A decision program as code: it chooses the network that answers for an input.", ""]
+                .map(ToString::to_string)
+                .into();
         lines.extend(self.options.origin.lines().map(names::comment));
         lines.push(format!(
             "Program {:016x}, {} style. Do not edit: compile it again.",
@@ -222,6 +225,12 @@ impl<'a> Plan<'a> {
         lines.extend([String::new(), "The program:".into()]);
         lines.extend(self.model.tree().lines().map(|l| format!("  {}", names::comment(l))));
         lines
+    }
+
+    /// The names of the candidates in a set, separated by commas.
+    fn names_of(&self, set: Mask) -> String {
+        let names = self.candidates.iter().zip(0_u8..).filter(|(_, c)| set.has(CandidateId(*c)));
+        names.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     /// Names of the Run and Answer nodes, with their numbers.
@@ -250,8 +259,8 @@ fn levels(nodes: &[Node], at: u16) -> usize {
     }
 }
 
-/// The place among four leaves that up to three tests a, b, c lead to (see `packed`), of those that are there. `u` follows
-/// numbers, as C's unsigned ones need.
+/// The expression for the leaf, 0 to 3, that the tests a, b and c of a block lead to (see `packed`), where `there` says which of
+/// them exist. `u` is the suffix of an unsigned number: empty in Rust.
 fn place_of(there: [bool; 3], u: &str) -> String {
     match there {
         [_, false, false] => format!("2{u} * a"),

@@ -18,7 +18,7 @@ const USAGE: &str = "//! let mut walk = Walk::START;
 ";
 
 const USAGE_WITH_BOARD: &str = "//! let mut board = Board::new(); // once
-//! board.begin(); // then features and own signals: board.signals[signal::...]
+//! board.begin(); // then set features and signals of your own: board.signals[signal::...]
 //! let mut walk = Walk::START;
 //! let mut request = walk.step(&board.signals);
 //! while let Request::Run(candidate) = request {
@@ -26,10 +26,89 @@ const USAGE_WITH_BOARD: &str = "//! let mut board = Board::new(); // once
 //!     let it_worked = board.scores(candidate, Scores::Logits, &scores);
 //!     request = if it_worked { walk.step(&board.signals) } else { walk.failed(candidate) };
 //! }
-//! let (said, probabilities) = board.answer(request)?;
+//! let (summary, probabilities) = board.answer(request)?;
 ";
 
-/// A module of its own.
+/// The types of a walk, which are the same for every program.
+const WALK: &str = "\
+/// What a walk asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Run this candidate, write its signals, then call [`Walk::step`] or [`Walk::failed`].
+    Run(u8),
+    /// Done: this candidate answers.
+    Answer(u8),
+    /// Done: the weighted average of these candidates answers; bit i stands for candidate i.
+    Average(u16),
+    /// Nothing can answer: every candidate of the fallback list failed.
+    NoneWorks,
+}
+
+/// Where a walk stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk {
+    leaf: u32,
+    ran: u16,
+    failed: u16,
+    rescue: Option<u8>,
+}
+
+impl Walk {
+    /// At the first node.
+    pub const START: Walk = Walk { leaf: 0, ran: 0, failed: 0, rescue: None };
+
+    /// Goes on until a candidate has to run or an answer is found. Signals of candidates that have not run are not read, and a
+    /// test whose signal is NaN goes to its else branch.
+    #[inline]
+    pub fn step(&mut self, signals: &[f32; SIGNALS]) -> Request {
+        if let Some(candidate) = self.rescue {
+            return Request::Answer(candidate);
+        }
+        self.leaf = after(self.leaf, signals);
+        let who = self.leaf >> 16;
+        match self.leaf >> 12 & 0xf {
+            RUN => {
+                self.ran |= 1 << who;
+                Request::Run(who as u8)
+            }
+            ANSWER => Request::Answer(who as u8),
+            _ => Request::Average(who as u16),
+        }
+    }
+
+    /// Tells the walk that a candidate failed. The first candidate of the fallback list that has not failed will answer; the
+    /// result asks for it to run if it has not run yet.
+    pub fn failed(&mut self, candidate: u8) -> Request {
+        self.failed |= if candidate < 16 { 1 << candidate } else { 0 };
+        self.rescue = FALLBACK.iter().copied().find(|c| self.failed >> c & 1 == 0);
+        match self.rescue {
+            None => Request::NoneWorks,
+            Some(c) if self.ran >> c & 1 == 1 => Request::Answer(c),
+            Some(c) => {
+                self.ran |= 1 << c;
+                Request::Run(c)
+            }
+        }
+    }
+
+    /// The candidates that ran and did not fail: bit i stands for candidate i.
+    pub fn ran(&self) -> u16 {
+        self.ran & !self.failed
+    }
+
+    /// The candidates that failed: bit i stands for candidate i.
+    pub fn has_failed(&self) -> u16 {
+        self.failed
+    }
+
+    /// The node that the walk stands on. After an answer this is the node that gave it.
+    pub fn node(&self) -> u16 {
+        (self.leaf & 0xfff) as u16
+    }
+}
+";
+
+/// A whole module.
 pub(super) fn module(plan: &Plan<'_>) -> String {
     let title = plan.title().iter().fold(String::new(), |text, line| text + format!("//! {line}").trim_end() + "\n");
     let (mut candidates, mut signals, mut nodes) = (String::new(), String::new(), String::new());
@@ -50,7 +129,7 @@ pub(super) fn module(plan: &Plan<'_>) -> String {
 {usage}//! ```
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::neg_cmp_op_on_partial_ord)]
 
-/// Tells this program from others: the same number as trt-select prints.
+/// A number that tells this program from others; `trt-select inspect` prints the same one.
 pub const PROGRAM: u64 = 0x{hash:016x};
 /// Number of candidates.
 pub const CANDIDATES: usize = {candidate_count};
@@ -72,83 +151,8 @@ pub mod signal {{
 pub mod node {{
 {nodes}}}
 
-/// What a walk asks of its caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {{
-    /// Run this candidate, write its signals, then call [`Walk::step`] or [`Walk::failed`].
-    Run(u8),
-    /// Done: this candidate answers.
-    Answer(u8),
-    /// Done: the mean of these answers; bit i stands for candidate i.
-    Average(u16),
-    /// Nothing can answer: every candidate of the fallback list failed.
-    NoneWorks,
-}}
-
-/// Where a walk stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Walk {{
-    leaf: u32,
-    ran: u16,
-    failed: u16,
-    rescue: Option<u8>,
-}}
-
-impl Walk {{
-    /// At the first node.
-    pub const START: Walk = Walk {{ leaf: 0, ran: 0, failed: 0, rescue: None }};
-
-    /// Goes on until a candidate is wanted or an answer is found. Signals of candidates that have not run are not used, and
-    /// one that is NaN goes to the else branch.
-    #[inline]
-    pub fn step(&mut self, signals: &[f32; SIGNALS]) -> Request {{
-        if let Some(candidate) = self.rescue {{
-            return Request::Answer(candidate);
-        }}
-        self.leaf = after(self.leaf, signals);
-        let who = self.leaf >> 16;
-        match self.leaf >> 12 & 0xf {{
-            RUN => {{
-                self.ran |= 1 << who;
-                Request::Run(who as u8)
-            }}
-            ANSWER => Request::Answer(who as u8),
-            _ => Request::Average(who as u16),
-        }}
-    }}
-
-    /// Tells the walk that a candidate failed: the first one of the fallback list that has not failed answers, and runs first
-    /// if it has not run yet.
-    pub fn failed(&mut self, candidate: u8) -> Request {{
-        self.failed |= if candidate < 16 {{ 1 << candidate }} else {{ 0 }};
-        self.rescue = FALLBACK.iter().copied().find(|c| self.failed >> c & 1 == 0);
-        match self.rescue {{
-            None => Request::NoneWorks,
-            Some(c) if self.ran >> c & 1 == 1 => Request::Answer(c),
-            Some(c) => {{
-                self.ran |= 1 << c;
-                Request::Run(c)
-            }}
-        }}
-    }}
-
-    /// The candidates that ran, those that failed left out: bit i stands for candidate i.
-    pub fn ran(&self) -> u16 {{
-        self.ran & !self.failed
-    }}
-
-    /// The candidates that failed: bit i stands for candidate i.
-    pub fn has_failed(&self) -> u16 {{
-        self.failed
-    }}
-
-    /// The node that the walk stands on: after an answer the one that gave it.
-    pub fn node(&self) -> u16 {{
-        (self.leaf & 0xfff) as u16
-    }}
-}}
-
-/// The candidates to fall back to, the most capable first.
+{WALK}
+/// The candidates that take over when another one fails, the most capable first.
 static FALLBACK: [u8; {fallback_count}] = [{fallback}];
 {next}{tests}{board}",
         hash = plan.model.program().hash(),
@@ -163,13 +167,13 @@ static FALLBACK: [u8; {fallback_count}] = [{fallback}];
     )
 }
 
-/// What trt-select itself includes: the tests, and the nodes that they were made from.
+/// The file that trt-select's own build includes: the tests as code, and the nodes that they were made from.
 pub(super) fn baked(plan: &Plan<'_>) -> String {
     let mut text = plan.title().iter().fold(String::new(), |text, line| text + format!("// {line}").trim_end() + "\n");
     let _ = write!(
         text,
         "
-/// Tells this program from others.
+/// A number that tells this program from others.
 pub(crate) const PROGRAM: Option<u64> = Some(0x{:016x});
 const SIGNALS: usize = {};
 
@@ -237,18 +241,18 @@ fn leaf(plan: &Plan<'_>, node: u16) -> String {
     }
 }
 
-/// The function that knows where a walk goes on.
+/// The functions that find the leaf after a leaf.
 fn after(plan: &Plan<'_>) -> String {
     let (to_tests, to_leaves): (Vec<_>, Vec<_>) =
         plan.runs.iter().partition(|(_, next)| plan.nodes[usize::from(*next)].is_test());
     let name = |at: u16| super::node_name(plan.view(at), at, &plan.candidates).unwrap_or_default();
     let start = if plan.nodes[0].is_test() { "tests_0(signals)".into() } else { leaf(plan, 0) };
     let mut text = String::new();
-    // Two functions, so that the second, which reads no signal, becomes a table.
+    // They are two functions so that compilers make a table of the second, which reads no signal.
     let _ = write!(
         text,
         "
-/// The leaf after the one that the walk stands on. An answer stays.
+/// The leaf after the one that the walk stands on. After an answer, that same answer.
 #[inline]
 fn after(last: u32, signals: &[f32; SIGNALS]) -> u32 {{
     let _ = signals;
@@ -269,7 +273,7 @@ fn after(last: u32, signals: &[f32; SIGNALS]) -> u32 {{
     }
 }
 
-/// The leaf right after a Run, where no test stands between; else 0.
+/// The leaf after a Run that no test separates from it; 0 where tests come first.
 #[rustfmt::skip]
 fn then(at: u16) -> u32 {
     match at {
@@ -282,7 +286,7 @@ fn then(at: u16) -> u32 {
     text
 }
 
-/// The tests, and what they need.
+/// The functions that make the tests, and the items that these functions need.
 fn functions(plan: &Plan<'_>) -> String {
     let mut text = String::from(
         "
@@ -293,7 +297,7 @@ const ANSWER: u32 = 2;
 #[allow(dead_code)]
 const AVERAGE: u32 = 3;
 
-/// What to do, with whom, and at which node.
+/// A leaf in 32 bits: what to do, for which candidate or average, and at which node.
 const fn leaf(kind: u32, who: u32, node: u32) -> u32 {
     who << 16 | kind << 12 | node
 }
@@ -332,7 +336,8 @@ fn nested(plan: &Plan<'_>, at: u16, depth: usize, text: &mut String) {
     let _ = writeln!(text, "{indent}}}");
 }
 
-/// Up to three tests, made side by side. A test that fails counts 1; so does one on NaN, which is why it is no `>`.
+/// One block written out: up to three tests, all of which are made. A test that fails counts 1. A test on NaN fails too, so it is not written
+/// with `>`.
 fn single(plan: &Plan<'_>, start: u16, block: u16, text: &mut String) {
     let block = &plan.singles.blocks[usize::from(block)];
     let View::Test { then, otherwise, .. } = plan.view(start) else { unreachable!("tests start with a test") };
@@ -360,16 +365,17 @@ fn table(plan: &Plan<'_>, text: &mut String) {
     let _ = write!(
         text,
         "
-/// Two levels of tests: the first, the one below it where it holds, the one below it where it fails. From `next` on stand the
-/// four places that they lead to: blocks, and past those, leaves.
+/// Two levels of tests: the upper test, the test after it if it holds, and the test after it if it fails. `next` is the first of
+/// the four places that they lead to. A place is the number of a block, or the number of blocks plus the number of a leaf.
 struct Block {{
     thresholds: [f32; 3],
     signals: [u16; 3],
     next: u16,
 }}
 
-/// The leaf that the tests from a place on lead to. The three tests of a block wait for nothing but the block, and what they
-/// say is added up (a test that fails counts 1, and one on NaN fails): there is no jump that a processor would have to guess.
+/// The leaf that the tests from a place on lead to. All three tests of a block are made, and their results (1 for a test that
+/// fails, as a test on NaN does) are added up to the next place. So there is no jump whose direction the processor would have to
+/// predict.
 #[inline]
 fn descend(mut place: usize, signals: &[f32; SIGNALS]) -> u32 {{
     while let Some(block) = BLOCKS.get(place) {{

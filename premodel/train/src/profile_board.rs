@@ -129,10 +129,10 @@ impl<'a> ProfileBoard<'a> {
 
     /// Sets the signals that columns give and that exist since some candidates ran.
     fn give(&mut self, since: Mask) {
-        let heard = self.board.heard();
+        let reported = self.board.reported();
         for given in &self.given {
             let is_new = given.needs.is_empty() && since.is_empty() || since.iter().any(|c| given.needs.has(c));
-            if is_new && given.needs.without(heard).is_empty() {
+            if is_new && given.needs.without(reported).is_empty() {
                 self.board.set(given.signal, given.values[self.row]);
             }
         }

@@ -106,7 +106,7 @@ static void {name}_run_(FILE *in)
     {name}_init(&{name}_board_);
     for (;;) {{
         {name}_walk walk = {{0}};
-        {name}_said said;
+        {name}_summary summary;
         const float *probabilities = NULL;
         size_t i;
         {name}_begin(&{name}_board_);
@@ -121,17 +121,17 @@ static void {name}_run_(FILE *in)
             {name}_put_({name}_scores(&{name}_board_, c, kind, scores[c]) ? {name}_step(&walk, {name}_board_.signals)
                                                                           : {name}_failed(&walk, c));
         }}
-        if ({name}_answer(&{name}_board_, {name}_last_, &said, &probabilities)) {{
+        if ({name}_answer(&{name}_board_, {name}_last_, &summary, &probabilities)) {{
             uint32_t hash = 0x811c9dc5u, bits;
             for (i = 0; i < {constant}_CLASSES; i++) {{
                 memcpy(&bits, &probabilities[i], 4);
                 hash = (hash ^ bits) * 0x01000193u;
             }}
             put(1);
-            put(said.class_index);
-            memcpy(&bits, &said.probability, 4);
+            put(summary.class_index);
+            memcpy(&bits, &summary.probability, 4);
             put(bits);
-            memcpy(&bits, &said.margin, 4);
+            memcpy(&bits, &summary.margin, 4);
             put(bits);
             put(hash);
         }} else {{

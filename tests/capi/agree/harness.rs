@@ -43,11 +43,11 @@ macro_rules! walk_all {
             }
             let mut put = |word: u32| out.extend(word.to_le_bytes());
             match board.answer(request) {
-                Some((said, probabilities)) => {
+                Some((summary, probabilities)) => {
                     let hash = probabilities
                         .iter()
                         .fold(0x811c_9dc5_u32, |hash, p| (hash ^ p.to_bits()).wrapping_mul(0x0100_0193));
-                    [1, said.class, said.probability.to_bits(), said.margin.to_bits(), hash].into_iter().for_each(&mut put);
+                    [1, summary.class, summary.probability.to_bits(), summary.margin.to_bits(), hash].into_iter().for_each(&mut put);
                 }
                 None => put(0),
             }
