@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use libloading::Library;
+use trt_select_base::random::Rng;
 use trt_select_premodel::{CandidateId, Node, Premodel, Request, Signal, SignalId, TrainedFor};
 
 const SIGNALS: usize = 16;
@@ -33,36 +34,18 @@ enum Contender {
     Double(Decide64),
 }
 
-/// The generator SplitMix64, which gives the same tree and rows on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A random multiple of 2⁻²⁴ in 0 ≤ x < 1.
-    fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 24) as f32
-    }
-}
-
 /// A full tree with `DEPTH` levels of tests, and below them a Run and an Answer each. No path reads a signal twice, and all thresholds lie
 /// in 0.3..0.7, so on rows with values in 0..1 every test is about as uncertain as the throw of a coin.
-fn tree(random: &mut Random) -> Premodel {
-    fn grow(nodes: &mut Vec<Node>, left: &[u16], depth: u32, random: &mut Random) -> u16 {
+fn tree(random: &mut Rng) -> Premodel {
+    fn grow(nodes: &mut Vec<Node>, left: &[u16], depth: u32, random: &mut Rng) -> u16 {
         let at = nodes.len() as u16;
         if depth == 0 {
-            let candidate = CandidateId((random.next() % 4) as u8);
+            let candidate = CandidateId((random.next_u64() % 4) as u8);
             nodes.extend([Node::run(candidate, at + 1), Node::answer(candidate)]);
             return at;
         }
-        let signal = left[(random.next() % left.len() as u64) as usize];
-        let threshold = 0.3 + 0.4 * random.unit();
+        let signal = left[(random.next_u64() % left.len() as u64) as usize];
+        let threshold = 0.3 + 0.4 * random.unit_f32();
         nodes.push(Node::answer(CandidateId(0)));
         let left: Vec<u16> = left.iter().copied().filter(|&s| s != signal).collect();
         let then = grow(nodes, &left, depth - 1, random);
@@ -112,9 +95,9 @@ fn measure<T>(rows: &[[T; SIGNALS]], decide: impl Fn(*const T) -> c_int) -> [f64
 }
 
 fn main() {
-    let mut random = Random(1);
+    let mut random = Rng::new(1);
     let model = tree(&mut random);
-    let rows: Vec<[f32; SIGNALS]> = (0..ROWS).map(|_| std::array::from_fn(|_| random.unit())).collect();
+    let rows: Vec<[f32; SIGNALS]> = (0..ROWS).map(|_| std::array::from_fn(|_| random.unit_f32())).collect();
     let wide: Vec<[f64; SIGNALS]> = rows.iter().map(|r| r.map(f64::from)).collect();
 
     // Cargo adds --bench, which means nothing here.
@@ -129,9 +112,17 @@ fn main() {
     }
     MODEL.set(model).expect("set once");
 
+    // The libraries must stay loaded while their functions are called.
+    let (contenders, _libraries) = load(&arguments);
+    check(&contenders, &rows, &wide);
+    take_turns(&contenders, &rows, &wide);
+}
+
+/// The walk, and the function of each library that the arguments name.
+fn load(arguments: &[String]) -> (Vec<(String, Contender)>, Vec<Library>) {
     let mut libraries = Vec::new();
     let mut contenders = vec![("walk".to_owned(), Contender::Single(walk))];
-    for argument in &arguments {
+    for argument in arguments {
         let (name, path) =
             argument.split_once("=").unwrap_or_else(|| panic!("expected NAME=LIBRARY[:f64], got {argument}"));
         let (path, double) = path.strip_suffix(":f64").map_or((path, false), |p| (p, true));
@@ -148,9 +139,13 @@ fn main() {
         contenders.push((name.to_owned(), contender));
         libraries.push(library);
     }
+    (contenders, libraries)
+}
 
-    for (name, contender) in &contenders {
-        for (row, wide) in rows.iter().zip(&wide) {
+/// Stops with a message unless all contenders give the walk's answer on every row.
+fn check(contenders: &[(String, Contender)], rows: &[[f32; SIGNALS]], wide: &[[f64; SIGNALS]]) {
+    for (name, contender) in contenders {
+        for (row, wide) in rows.iter().zip(wide) {
             // SAFETY: each function gets a pointer to SIGNALS values of its type.
             let (expected, got) = unsafe {
                 (
@@ -164,7 +159,10 @@ fn main() {
             assert_eq!(got, expected, "{name}: expected the walk's answer on {row:?}");
         }
     }
+}
 
+/// Measures and prints the times of all contenders.
+fn take_turns(contenders: &[(String, Contender)], rows: &[[f32; SIGNALS]], wide: &[[f64; SIGNALS]]) {
     let mut times = vec![[Vec::new(), Vec::new()]; contenders.len()];
     for _ in 0..TURNS {
         let mut sums = vec![[0.0; 2]; contenders.len()];

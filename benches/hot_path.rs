@@ -91,6 +91,13 @@ fn nano() -> Option<[Box<dyn Engine>; 2]> {
 const TURNS: usize = 301;
 
 fn ratios() {
+    let mut contenders = contenders();
+    let statistics = measure(&mut contenders);
+    print_ratios(&contenders, &statistics);
+}
+
+/// What is measured: name, calls in a turn, call. [`print_ratios`] relies on their order.
+fn contenders() -> Vec<Contender> {
     let clock = Clock::chosen();
     println!("clock: {}", if clock.is_counter() { "the processor's counter" } else { "the system's" });
     let mut contenders: Vec<Contender> = vec![
@@ -123,6 +130,11 @@ fn ratios() {
         contenders.push(("nano, ONNX Runtime, 1 thread: bare call", 50, Box::new(bare(a, values.clone()))));
         contenders.push(("the same through the selector", 50, Box::new(through(selector_of(10, 784, b), values))));
     }
+    contenders
+}
+
+/// Median and least time of one call of each contender, in nanoseconds. The contenders take turns.
+fn measure(contenders: &mut [Contender]) -> Vec<(f64, f64)> {
     let mut ns = vec![Vec::with_capacity(TURNS); contenders.len()];
     for turn in 0..TURNS + 3 {
         for k in 0..contenders.len() {
@@ -137,15 +149,17 @@ fn ratios() {
             }
         }
     }
-    let statistics: Vec<(f64, f64)> = ns
-        .iter_mut()
+    ns.iter_mut()
         .map(|times| {
             times.sort_by(f64::total_cmp);
             (times[times.len() / 2], times[0])
         })
-        .collect();
+        .collect()
+}
+
+fn print_ratios(contenders: &[Contender], statistics: &[(f64, f64)]) {
     println!("{TURNS} turns\n\n| | ns: median | least |\n| --- | ---: | ---: |");
-    for ((name, ..), (median, least)) in contenders.iter().zip(&statistics) {
+    for ((name, ..), (median, least)) in contenders.iter().zip(statistics) {
         println!("| {name} | {median:.1} | {least:.1} |");
     }
     println!();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use trt_select_base::random::Rng;
 use trt_select_engines::tensorrt::plan::{self, HEADER_BYTES, Here, Notice, PlanFile, PlanHeader, check, sha256};
 use trt_select_engines::tensorrt::sidecar::{self, Built, Sidecar};
 use trt_select_engines::tensorrt::weights::Weights;
@@ -16,26 +17,13 @@ const RTX: Version = Version { major: 1, minor: 7, patch: 1, build: 116 };
 const TEN: Version = Version { major: 10, minor: 3, patch: 0, build: 26 };
 const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models");
 
-/// A small generator (SplitMix64), so that the same damage is done on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ z >> 31) % n as u64) as usize
-    }
-}
-
 fn bytes_of(version: Version) -> [u8; 4] {
     [version.major, version.minor, version.patch, version.build].map(|n| n as u8)
 }
 
 /// A plan with the header that TensorRT-RTX writes, for 8.0, and a body that only a real library could judge.
 fn rtx_plan(version: Version) -> Vec<u8> {
-    let mut random = Random(7);
+    let mut random = Rng::new(7);
     let mut plan: Vec<u8> = (0..5_000).map(|_| random.below(256) as u8).collect();
     plan[..64].fill(0);
     plan[..4].copy_from_slice(b"vtrt");
@@ -327,7 +315,7 @@ fn cut_short_at_a_hundred_places() {
 
 #[test]
 fn a_thousand_bits_flipped_in_header_body_and_sidecar() {
-    let mut random = Random(42);
+    let mut random = Rng::new(42);
     for (bytes, edition, version) in
         [(rtx_plan(RTX), Edition::Rtx, RTX), (enterprise_plan(TEN), Edition::Enterprise, TEN)]
     {
@@ -562,7 +550,7 @@ fn weights_are_counted_by_type() {
         assert_eq!(Weights::of(&path).unwrap(), Weights { fp32: 0, fp16: 6 });
     }
     let whole = fs::read(format!("{MODELS}/classifier.onnx")).unwrap();
-    let mut random = Random(3);
+    let mut random = Rng::new(3);
     for _ in 0..2_000 {
         // Damaged models are counted wrongly or refused, and nothing worse.
         let mut damaged = whole.clone();

@@ -106,6 +106,119 @@ struct FileAverage {
     average: Vec<String>,
 }
 
+impl File {
+    fn check_version(&self) -> Result<(), ModelError> {
+        if self.format == FORMAT && self.version == VERSION {
+            return Ok(());
+        }
+        Err(ModelError::new(
+            ModelErrorKind::Version,
+            format!(
+                "premodel: expected format '{FORMAT}' version {VERSION}, got '{}' version {}; use the trt-select that wrote it",
+                self.format, self.version
+            ),
+        ))
+    }
+
+    /// The candidate with this name.
+    fn candidate(&self, name: &str) -> Result<CandidateId, ModelError> {
+        self.candidates.iter().position(|c| c == name).map(|i| CandidateId(i.min(255) as u8)).ok_or_else(|| {
+            ModelError::new(
+                ModelErrorKind::Candidates,
+                format!("premodel: expected a candidate of {:?}, got '{name}'; train it anew", self.candidates),
+            )
+        })
+    }
+
+    fn signals(&self) -> Result<Vec<Signal>, ModelError> {
+        let signal = |name: &String| {
+            Signal::parse(name, &self.candidates).ok_or_else(|| {
+                let message = format!(
+                    "premodel: signal '{name}': expected feature.NAME, signal.NAME, CANDIDATE.NAME, agree.A.B, avg.A+B.top1 or \
+                     avg.A+B.margin, got another form"
+                );
+                ModelError::new(ModelErrorKind::Signals, message)
+            })
+        };
+        self.signals.iter().map(signal).collect()
+    }
+
+    fn nodes(&self) -> Result<Vec<Node>, ModelError> {
+        let mut nodes = Vec::with_capacity(self.program.len());
+        for (at, node) in self.program.iter().enumerate() {
+            nodes.push(match node {
+                FileNode::Test(test) => self.test(at, test)?,
+                FileNode::Run(r) => Node::run(self.candidate(&r.run)?, r.next),
+                FileNode::Answer(a) => Node::answer(self.candidate(&a.answer)?),
+                FileNode::Average(a) => {
+                    let mut mask = Mask::EMPTY;
+                    for name in &a.average {
+                        mask = mask.with(self.candidate(name)?);
+                    }
+                    Node::average(mask)
+                }
+            });
+        }
+        Ok(nodes)
+    }
+
+    /// The test that is node `at` of the program.
+    fn test(&self, at: usize, test: &FileTest) -> Result<Node, ModelError> {
+        let signal = self.signals.iter().position(|s| *s == test.test).ok_or_else(|| {
+            let message = format!(
+                "premodel: program node {at}: expected a signal listed under \"signals\", got '{}'; train it anew",
+                test.test
+            );
+            ModelError::new(ModelErrorKind::Signals, message)
+        })?;
+        let threshold = test.threshold as f32;
+        if f64::from(threshold) != test.threshold {
+            let message = format!(
+                "premodel: program node {at}: expected a threshold that is a 32-bit float, got {}; write it as {}",
+                test.threshold,
+                f64::from(threshold)
+            );
+            return Err(ModelError::new(ModelErrorKind::Threshold, message));
+        }
+        Ok(Node::test(SignalId(signal as u16), threshold, test.then, test.otherwise))
+    }
+
+    /// For each candidate its table of risks; nothing where the file has no tables.
+    fn risk(&self) -> Result<Vec<Vec<f32>>, ModelError> {
+        if self.risk.is_empty() {
+            return Ok(Vec::new());
+        }
+        let table = |name: &String| {
+            let table = self.risk.get(name).ok_or_else(|| {
+                ModelError::new(
+                    ModelErrorKind::Risk,
+                    format!("premodel: risk: expected a table for each candidate, got none for '{name}'"),
+                )
+            })?;
+            Ok(table.iter().map(|&r| r as f32).collect())
+        };
+        self.candidates.iter().map(table).collect()
+    }
+
+    /// The file pairs each weight with a name, in any order. Sorting the pairs by candidate brings the weights into the order of the ids.
+    fn average(&self, FileWeights { of, weights }: &FileWeights) -> Result<Average, ModelError> {
+        let mut pairs = Vec::with_capacity(of.len());
+        for (name, &weight) in of.iter().zip(weights) {
+            pairs.push((self.candidate(name)?, weight as f32));
+        }
+        pairs.sort_by_key(|&(c, _)| c);
+        pairs.dedup_by_key(|&mut (c, _)| c);
+        if of.len() != weights.len() || pairs.len() != of.len() {
+            let message = format!(
+                "premodel: averages: expected a weight for each of distinct candidates, got {weights:?} for {of:?}; train it anew"
+            );
+            return Err(ModelError::new(ModelErrorKind::Calibration, message));
+        }
+        let of = pairs.iter().fold(Mask::EMPTY, |m, &(c, _)| m.with(c));
+        Ok(Average { of, weights: pairs.into_iter().map(|(_, w)| w).collect() })
+    }
+}
+
 impl Premodel {
     /// Reads and checks the text of a `premodel.json`.
     ///
@@ -141,94 +254,10 @@ impl Premodel {
         let file: File = serde_json::from_str(text).map_err(|e| {
             ModelError::new(ModelErrorKind::Json, format!("premodel: expected its JSON form, got: {e}; train it anew"))
         })?;
-        if file.format != FORMAT || file.version != VERSION {
-            return Err(ModelError::new(
-                ModelErrorKind::Version,
-                format!(
-                    "premodel: expected format '{FORMAT}' version {VERSION}, got '{}' version {}; use the trt-select that wrote it",
-                    file.format, file.version
-                ),
-            ));
-        }
-        let candidate = |name: &String| {
-            file.candidates.iter().position(|c| c == name).map(|i| CandidateId(i.min(255) as u8)).ok_or_else(|| {
-                ModelError::new(
-                    ModelErrorKind::Candidates,
-                    format!("premodel: expected a candidate of {:?}, got '{name}'; train it anew", file.candidates),
-                )
-            })
-        };
-        let mut signals = Vec::with_capacity(file.signals.len());
-        for name in &file.signals {
-            signals.push(Signal::parse(name, &file.candidates).ok_or_else(|| {
-                ModelError::new(ModelErrorKind::Signals, format!(
-                    "premodel: signal '{name}': expected feature.NAME, signal.NAME, CANDIDATE.NAME, agree.A.B, avg.A+B.top1 or avg.A+B.margin, got another form"
-                ))
-            })?);
-        }
-        let mut nodes = Vec::with_capacity(file.program.len());
-        for (at, node) in file.program.iter().enumerate() {
-            nodes.push(match node {
-                FileNode::Test(t) => {
-                    let signal = file.signals.iter().position(|s| *s == t.test).ok_or_else(|| {
-                        ModelError::new(ModelErrorKind::Signals, format!(
-                            "premodel: program node {at}: expected a signal listed under \"signals\", got '{}'; train it anew",
-                            t.test
-                        ))
-                    })?;
-                    if f64::from(t.threshold as f32) != t.threshold {
-                        return Err(ModelError::new(ModelErrorKind::Threshold, format!(
-                            "premodel: program node {at}: expected a threshold that is a 32-bit float, got {}; write it as {}",
-                            t.threshold,
-                            f64::from(t.threshold as f32)
-                        )));
-                    }
-                    Node::test(SignalId(signal as u16), t.threshold as f32, t.then, t.otherwise)
-                }
-                FileNode::Run(r) => Node::run(candidate(&r.run)?, r.next),
-                FileNode::Answer(a) => Node::answer(candidate(&a.answer)?),
-                FileNode::Average(a) => {
-                    let mut mask = Mask::EMPTY;
-                    for name in &a.average {
-                        mask = mask.with(candidate(name)?);
-                    }
-                    Node::average(mask)
-                }
-            });
-        }
-        let fallback = file.fallback.iter().map(candidate).collect::<Result<_, _>>()?;
-        let mut risk = Vec::new();
-        if !file.risk.is_empty() {
-            for name in &file.candidates {
-                let table = file.risk.get(name).ok_or_else(|| {
-                    ModelError::new(
-                        ModelErrorKind::Risk,
-                        format!("premodel: risk: expected a table for each candidate, got none for '{name}'"),
-                    )
-                })?;
-                risk.push(table.iter().map(|&r| r as f32).collect());
-            }
-        }
-        let mut averages = Vec::with_capacity(file.averages.len());
-        for FileWeights { of, weights } in &file.averages {
-            // The file pairs each weight with a name, in any order; sorting the pairs by candidate brings the weights into our order.
-            let mut pairs = Vec::with_capacity(of.len());
-            for (name, &weight) in of.iter().zip(weights) {
-                pairs.push((candidate(name)?, weight as f32));
-            }
-            pairs.sort_by_key(|&(c, _)| c);
-            pairs.dedup_by_key(|&mut (c, _)| c);
-            if of.len() != weights.len() || pairs.len() != of.len() {
-                return Err(ModelError::new(
-                    ModelErrorKind::Calibration,
-                    format!(
-                        "premodel: averages: expected a weight for each of distinct candidates, got {weights:?} for {of:?}; train it anew"
-                    ),
-                ));
-            }
-            let of = pairs.iter().fold(Mask::EMPTY, |m, &(c, _)| m.with(c));
-            averages.push(Average { of, weights: pairs.into_iter().map(|(_, w)| w).collect() });
-        }
+        file.check_version()?;
+        let (signals, nodes, risk) = (file.signals()?, file.nodes()?, file.risk()?);
+        let fallback = file.fallback.iter().map(|name| file.candidate(name)).collect::<Result<_, _>>()?;
+        let averages = file.averages.iter().map(|average| file.average(average)).collect::<Result<_, _>>()?;
         let temperatures = file.temperatures.iter().map(|&t| t as f32).collect();
         let mut model = Premodel::new(file.candidates, file.classes, signals, nodes, fallback, risk, file.trained_for)?
             .with_calibration(temperatures, averages)?;

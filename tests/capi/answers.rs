@@ -8,9 +8,10 @@ use trt_select::bundle::Bundle;
 use trt_select::engines::registry::Kind;
 use trt_select::premodel::Answer;
 use trt_select::{OpenConfig, Selector};
+use trt_select_base::random::Rng;
 
 use super::doubles::with_doubles;
-use super::frames::{Picture, Random};
+use super::frames::Picture;
 use super::library::{Compiler, archive, client, compilers, has, run};
 use super::write_null_bundle;
 
@@ -19,7 +20,7 @@ const NULL: &str = "4";
 const TENSORRT: &str = "1";
 
 fn pictures(count: usize) -> Vec<Picture> {
-    let mut random = Random::new(6);
+    let mut random = Rng::new(6);
     (0..count).map(|n| Picture::random(&mut random, n % 40)).collect()
 }
 

@@ -2,28 +2,13 @@
 
 use trt_select::Frame;
 use trt_select::features::{Features, Groups, Implementation, Needs, Workspace};
+use trt_select_base::random::Rng;
 use trt_select_cuda::{Format, Matrix, Range};
 
 use crate::patterns;
 
 /// Number of frames of the random test, unless the environment variable `TRT_SELECT_RANDOM_FRAMES` gives another one.
 const RANDOM_FRAMES: u64 = 10_000;
-
-/// The generator xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 8
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-}
 
 const COLORS: [(Matrix, Range); 4] = [
     (Matrix::Bt601, Range::Limited),
@@ -76,25 +61,25 @@ struct Picture {
 }
 
 impl Picture {
-    fn random(random: &mut Random, seed: u64) -> Picture {
-        let format = Format::ALL[random.below(Format::ALL.len() as u64) as usize];
-        let side = |random: &mut Random| match random.below(10) {
-            0 => 1 + random.below(4),
-            1 => 1 + random.below(700),
-            _ => 1 + random.below(200),
+    fn random(random: &mut Rng, seed: u64) -> Picture {
+        let format = Format::ALL[random.below(Format::ALL.len())];
+        let side = |random: &mut Rng| match random.below(10) {
+            0 => random.within(1, 4),
+            1 => random.within(1, 700),
+            _ => random.within(1, 200),
         } as u32;
         let (width, height) = (side(random), side(random).min(if seed.is_multiple_of(8) { 700 } else { 90 }));
-        let padding = |random: &mut Random| if random.below(2) == 0 { 0 } else { random.below(70) as usize };
+        let padding = |random: &mut Rng| if random.below(2) == 0 { 0 } else { random.below(70) };
         let stride = [
             format.row_bytes(width) as usize + padding(random),
             format.chroma_row_bytes(width) as usize + padding(random),
         ];
-        let start = [random.below(67) as usize, random.below(67) as usize];
+        let start = [random.below(67), random.below(67)];
         let sizes = [stride[0] * height as usize, stride[1] * height.div_ceil(2) as usize];
         let start = [start[0], start[0] + sizes[0] + start[1]];
         let mut bytes = vec![0; start[1] + sizes[1]];
         fill(random, &mut bytes, stride[0]);
-        Picture { bytes, start, stride, size: (width, height), format, color: COLORS[random.below(4) as usize] }
+        Picture { bytes, start, stride, size: (width, height), format, color: COLORS[random.below(4)] }
     }
 
     fn frame(&self) -> Frame<'_> {
@@ -110,18 +95,18 @@ impl Picture {
 }
 
 /// Fills a picture in one of several ways: noise alone has few ties and no long edges.
-fn fill(random: &mut Random, bytes: &mut [u8], stride: usize) {
+fn fill(random: &mut Rng, bytes: &mut [u8], stride: usize) {
     let kind = random.below(6);
-    let palette: [u8; 4] = std::array::from_fn(|_| random.next() as u8);
-    let (block_x, block_y) = (1 + random.below(40) as usize, 1 + random.below(20) as usize);
-    let (step, salt) = (random.below(9) as usize, random.next() as usize);
+    let palette: [u8; 4] = std::array::from_fn(|_| random.next_u64() as u8);
+    let (block_x, block_y) = (1 + random.below(40), 1 + random.below(20));
+    let (step, salt) = (random.below(9), random.next_u64() as usize);
     for (i, byte) in bytes.iter_mut().enumerate() {
         let (x, y) = (i % stride, i / stride);
         let block = ((x / block_x) * 7 + (y / block_y) * 13 + salt) % 4;
         *byte = match kind {
-            0 => random.next() as u8,
-            1 => [0, 255, 16, 240, 128, 31, 32, 223, 224][random.below(9) as usize],
-            2 => palette[random.below(4) as usize],
+            0 => random.next_u64() as u8,
+            1 => [0, 255, 16, 240, 128, 31, 32, 223, 224][random.below(9)],
+            2 => palette[random.below(4)],
             3 => palette[block],
             4 => palette[block].wrapping_add(random.below(24) as u8),
             _ => (x * step / 3 + y * 2 + salt) as u8,
@@ -142,9 +127,9 @@ fn random_frames() {
     let frames = std::env::var("TRT_SELECT_RANDOM_FRAMES").map_or(RANDOM_FRAMES, |n| n.parse().unwrap());
     let mut bench = Bench::new();
     for seed in 0..frames {
-        let mut random = Random(seed + 1);
+        let mut random = Rng::new(seed + 1);
         let picture = Picture::random(&mut random, seed);
-        let needs = Needs::from_bits(random.next() as u32);
+        let needs = Needs::from_bits(random.next_u64() as u32);
         bench.check(&picture.frame(), needs, &|| format!("seed {seed}, plane at {:?}", picture.start));
     }
 }

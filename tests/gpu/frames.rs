@@ -2,27 +2,7 @@
 
 use trt_select::Frame;
 use trt_select::cuda::{Format, Matrix, Range};
-
-/// The generator SplitMix64.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
+use trt_select_base::random::Rng;
 
 /// A frame and its bytes.
 pub(crate) struct Picture {
@@ -44,8 +24,8 @@ impl std::fmt::Debug for Picture {
 
 impl Picture {
     /// A random frame. Its size depends only on `n`, so that a second frame of the same size can be made; all else is random.
-    pub(crate) fn random(random: &mut Random, n: usize) -> Picture {
-        let mut sizes = Random::new(1000 + n as u64);
+    pub(crate) fn random(random: &mut Rng, n: usize) -> Picture {
+        let mut sizes = Rng::new(1000 + n as u64);
         let mut side = || {
             1 + match sizes.below(10) {
                 0 => sizes.below(3),
@@ -55,7 +35,7 @@ impl Picture {
         };
         let (width, height) = (side() as u32, side() as u32);
         let format = Format::ALL[random.below(Format::ALL.len())];
-        let pad = |random: &mut Random| if random.below(3) == 0 { 0 } else { random.below(40) };
+        let pad = |random: &mut Rng| if random.below(3) == 0 { 0 } else { random.below(40) };
         let rows = [height as usize, height.div_ceil(2) as usize];
         let row_bytes = [format.row_bytes(width) as usize, format.chroma_row_bytes(width) as usize];
         let strides = row_bytes.map(|bytes| if bytes == 0 { 0 } else { bytes + pad(random) });

@@ -18,7 +18,8 @@ use trt_select::premodel::summarise;
 use trt_select::preprocess::{ChannelOrder, DeviceAxis, Filter, Layout, Preprocess, PreprocessConfig, Resize};
 use trt_select::{Frame, bundle::Scores};
 
-use frames::{Picture, Random};
+use frames::Picture;
+use trt_select_base::random::Rng;
 
 /// The context of the first GPU; `None` where there is none, after printing the reason.
 fn context() -> Option<Context> {
@@ -74,7 +75,7 @@ impl OnDevice {
 #[test]
 fn accumulators_equal_the_reference_bit_for_bit() {
     let Some(context) = context() else { return };
-    let mut random = Random::new(7);
+    let mut random = Rng::new(7);
     let mut workspace = Workspace::new();
     let mut pipes = [FrameMemory::Device, FrameMemory::Mapped]
         .map(|frame_memory| Pipe::new(&context, &PipeOptions::default().frame_memory(frame_memory)).expect("a pipe"));
@@ -179,7 +180,7 @@ fn configs() -> Vec<PreprocessConfig> {
 #[test]
 fn lanes_preprocess_as_the_cpu_does_by_graph_and_part_by_part() {
     let Some(context) = context() else { return };
-    let mut random = Random::new(8);
+    let mut random = Rng::new(8);
     let mut pipe = Pipe::new(&context, &PipeOptions::default()).expect("a pipe");
     let rounds = (frames_to_try() / 24).max(4);
     for (c, config) in configs().into_iter().enumerate() {
@@ -282,7 +283,7 @@ fn features_against_a_device_copy() {
     let (start, end) = (Event::new(&context, true).expect("an event"), Event::new(&context, true).expect("an event"));
     for (width, height) in [(640_u32, 480_u32), (1280, 720), (1920, 1080), (3840, 2160)] {
         let pixels: Vec<u8> = {
-            let mut random = Random::new(9);
+            let mut random = Rng::new(9);
             (0..3 * width * height).map(|_| random.below(256) as u8).collect()
         };
         let frame =

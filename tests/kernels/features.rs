@@ -4,7 +4,9 @@ use trt_select::Frame;
 use trt_select::features::{Features, Groups, Workspace};
 use trt_select_cuda::{Accumulators, FeaturesRecord, Format, kernels};
 
-use crate::frames::{Random, random_frame};
+use trt_select_base::random::Rng;
+
+use crate::frames::random_frame;
 use crate::host::{self, Kernels};
 use crate::patterns;
 
@@ -75,7 +77,7 @@ fn golden_frames() {
 fn random_frames_of_every_format() {
     let Some(kernels) = host::get() else { return };
     let mut bench = Bench::new(kernels);
-    let mut random = Random::new(1);
+    let mut random = Rng::new(1);
     let (mut wide, mut objects, mut corners) = ([0; 6], 0, 0);
     let cases = host::frames();
     for case in 0..cases {

@@ -1,38 +1,8 @@
 //! Random frames in all formats, sizes, strides, alignments and colour spaces, with contents that give edges and components.
 
 use trt_select::Frame;
+use trt_select_base::random::Rng;
 use trt_select_cuda::{Format, Matrix, Range};
-
-/// The generator SplitMix64, which is small and gives the same numbers on every machine.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    /// A random number in `low..=high`.
-    pub(crate) fn within(&mut self, low: u32, high: u32) -> u32 {
-        low + (self.next() % (u64::from(high - low) + 1)) as u32
-    }
-
-    /// A random number in 0..1.
-    pub(crate) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.next() as usize % from.len()]
-    }
-}
 
 /// A frame and its memory. A plane's allocation ends with its last pixel, so that a sanitizer finds a read beyond it.
 #[derive(Debug)]
@@ -70,8 +40,8 @@ impl Owned {
     }
 }
 
-fn size(random: &mut Random) -> (u32, u32) {
-    let pair = |random: &mut Random, high| (random.within(1, high), random.within(1, high));
+fn size(random: &mut Rng) -> (u32, u32) {
+    let pair = |random: &mut Rng, high| (random.within(1, high), random.within(1, high));
     match random.within(0, 11) {
         0 => pair(random, 5),
         1..=3 => pair(random, 64),
@@ -85,7 +55,7 @@ fn size(random: &mut Random) -> (u32, u32) {
 }
 
 /// The bytes of all rows of a plane, each computed from its position. The padding between rows is noise.
-fn fill(random: &mut Random, row_bytes: usize, rows: usize, stride: usize, offset: usize, kind: u32) -> Vec<u8> {
+fn fill(random: &mut Rng, row_bytes: usize, rows: usize, stride: usize, offset: usize, kind: u32) -> Vec<u8> {
     let len = offset + stride * rows.saturating_sub(1) + if rows > 0 { row_bytes } else { 0 };
     let mut bytes = vec![0u8; len];
     // Rectangles, each of one value, are painted over one another.
@@ -100,7 +70,7 @@ fn fill(random: &mut Random, row_bytes: usize, rows: usize, stride: usize, offse
     let slope = (random.within(0, 9), random.within(0, 9));
     let wave = random.within(2, 40);
     for (i, b) in bytes.iter_mut().enumerate() {
-        let noise = random.next() as u8;
+        let noise = random.next_u64() as u8;
         let Some(at) = i.checked_sub(offset) else {
             *b = noise;
             continue;
@@ -141,7 +111,7 @@ fn fill(random: &mut Random, row_bytes: usize, rows: usize, stride: usize, offse
 }
 
 /// A random frame of this format and size, each of which is random too where it is `None`.
-pub(crate) fn random_frame(random: &mut Random, format: Option<Format>, size_px: Option<(u32, u32)>) -> Owned {
+pub(crate) fn random_frame(random: &mut Rng, format: Option<Format>, size_px: Option<(u32, u32)>) -> Owned {
     let format = format.unwrap_or_else(|| random.pick(&Format::ALL));
     let (width, height) = size_px.unwrap_or_else(|| size(random));
     let kind = random.within(0, 7);

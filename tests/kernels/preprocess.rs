@@ -6,7 +6,9 @@ use trt_select::preprocess::{
 };
 use trt_select_cuda::{AxisParams, Format, PreprocessParams};
 
-use crate::frames::{Random, random_frame};
+use trt_select_base::random::Rng;
+
+use crate::frames::random_frame;
 use crate::host::{self, Kernels};
 use crate::patterns;
 
@@ -62,15 +64,15 @@ fn check(kernels: &Kernels, frame: &Frame<'_>, config: &PreprocessConfig, what: 
     }
 }
 
-fn random_config(random: &mut Random, frame: &Frame<'_>) -> PreprocessConfig {
-    let side = |random: &mut Random, frame_side: u32| match random.within(0, 9) {
+fn random_config(random: &mut Rng, frame: &Frame<'_>) -> PreprocessConfig {
+    let side = |random: &mut Rng, frame_side: u32| match random.within(0, 9) {
         0 => frame_side.min(300),
         1 => random.within(1, 4),
         2..=7 => random.within(1, 70),
         _ => random.within(60, 240),
     };
     let channels = random.pick(&[1, 3, 3]);
-    let number = |random: &mut Random, low: f64, high: f64| (low + random.unit() * (high - low)) as f32;
+    let number = |random: &mut Rng, low: f64, high: f64| (low + random.unit() * (high - low)) as f32;
     let (width, height) = (side(random, frame.width()), side(random, frame.height()));
     let order = random.pick(&[ChannelOrder::Rgb, ChannelOrder::Bgr]);
     let resize = match random.within(0, 4) {
@@ -94,7 +96,7 @@ fn random_config(random: &mut Random, frame: &Frame<'_>) -> PreprocessConfig {
 #[test]
 fn random_frames_and_networks() {
     let Some(kernels) = host::get() else { return };
-    let mut random = Random::new(2);
+    let mut random = Rng::new(2);
     let cases = host::cases(1.0);
     for case in 0..cases {
         let owned = random_frame(&mut random, Some(Format::ALL[case as usize % 6]), None);
@@ -119,7 +121,7 @@ fn golden_frames_as_imagenet_does() {
 #[test]
 fn long_windows_and_copies() {
     let Some(kernels) = host::get() else { return };
-    let mut random = Random::new(3);
+    let mut random = Rng::new(3);
     let shapes = [
         ((32_768, 1), (1, 1)),
         ((32_768, 2), (3, 5)),

@@ -4,8 +4,8 @@ use trt_select::bundle::Scores;
 use trt_select::premodel::{self as scores, Summary};
 use trt_select_cuda::{SignalsParams, SignalsRecord, TOP_K};
 
-use crate::frames::Random;
 use crate::host::{self, Kernels};
+use trt_select_base::random::Rng;
 
 const SEQUENCE: u64 = 77;
 
@@ -114,7 +114,7 @@ fn check(got: &Got, scores: &[f32], kind: Scores, worst: &mut Worst, what: &str)
 #[test]
 fn random_scores() {
     let Some(kernels) = host::get() else { return };
-    let mut random = Random::new(4);
+    let mut random = Rng::new(4);
     let mut worst = Worst::default();
     let cases = host::cases(2.0);
     for case in 0..cases {

@@ -26,9 +26,10 @@ use trt_select::backend::gpu::GpuCandidate;
 use trt_select::bundle::{Bundle, Scores};
 use trt_select::engines::registry::Kind;
 use trt_select::{Candidate, ErrorGroup, ErrorKind, GpuConfig, OpenConfig, Outcome, Selector};
+use trt_select_base::random::Rng;
 
 use doubles::{Doubles, with_doubles};
-use frames::{Picture, Random};
+use frames::Picture;
 use toy::{OnCpu, toys};
 
 fn config() -> OpenConfig {
@@ -65,7 +66,7 @@ fn on_cpu(doubles: &Doubles) -> Selector {
 
 /// Frames in all formats, in a few sizes, with many different strides.
 fn pictures(count: usize) -> Vec<Picture> {
-    let mut random = Random::new(42);
+    let mut random = Rng::new(42);
     (0..count).map(|n| Picture::random(&mut random, n % 12)).collect()
 }
 
@@ -400,7 +401,7 @@ fn selectors_in_threads_do_not_trouble_each_other_or_the_callers_cuda() {
 
 /// The pixels of a colour frame of this size.
 fn colour(width: u32, height: u32) -> Vec<u8> {
-    let mut random = Random::new(u64::from(width * height));
+    let mut random = Rng::new(u64::from(width * height));
     (0..3 * width * height).map(|i| if i % 5 == 0 { random.below(256) as u8 } else { (i % 251) as u8 }).collect()
 }
 

@@ -1,9 +1,9 @@
 //! `Selector::open` finds plans that are damaged or were made for another machine.
 
 use trt_select::ErrorKind;
+use trt_select_base::random::Rng;
 
 use super::doubles::with_doubles;
-use super::frames::Random;
 use super::{open, toy};
 
 #[test]
@@ -18,7 +18,7 @@ fn damaged_plans_never_reach_an_answer() {
             assert!(error.to_string().contains("middle") && !error.to_string().contains('\n'), "{what}: {error}");
             doubles.assert_all_freed_but_misuse(what);
         };
-        let mut random = Random::new(5);
+        let mut random = Rng::new(5);
         refused(b"", "an empty file");
         for n in 0..100 {
             refused(&whole[..n * whole.len() / 100], &format!("cut at {n} %"));

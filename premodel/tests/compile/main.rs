@@ -10,8 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use programs::{Random, deep, fashion, full, golden, random, rows};
+use programs::{deep, fashion, full, golden, random, rows};
 use reference::{Row, record, record_walk};
+use trt_select_base::random::Rng;
 use trt_select_premodel::compile::{Code, Options, Style, Target, compile};
 use trt_select_premodel::{Mask, Premodel, Program, Schema};
 
@@ -21,7 +22,7 @@ const COMPILED_ROWS: usize = 150_000;
 
 /// The programs that are compiled, each with its rows.
 fn subjects() -> Vec<(Premodel, Vec<Row>)> {
-    let mut r = Random(7);
+    let mut r = Rng::new(7);
     let mut models = vec![
         fashion(),
         full(&mut r),
@@ -49,7 +50,7 @@ const SMALL_FORMS: [&str; 3] =
 const OTHER_FORMS: [&str; 3] = ["_descend_(", "} else {", "V_AVERAGE,"];
 
 /// A random program of about this many nodes or fewer, whose code contains each of these forms.
-fn random_with(r: &mut Random, nodes: usize, forms: &[&str]) -> Premodel {
+fn random_with(r: &mut Rng, nodes: usize, forms: &[&str]) -> Premodel {
     for _ in 0..10_000 {
         let model = random(r, nodes);
         let text = code(&model, Target::Header, Style::Branchless, "v").text;
@@ -107,13 +108,13 @@ fn there(compilers: &[&'static str]) -> Vec<&'static str> {
 
 #[test]
 fn walks_say_what_the_reference_says() {
-    let mut r = Random(1);
+    let mut r = Rng::new(1);
     for turn in 0..400 {
         let model = match turn % 8 {
             0 => full(&mut r),
             1 => deep(&mut r),
             _ => {
-                let budget = 1 + (r.next() % 200) as usize;
+                let budget = 1 + (r.next_u64() % 200) as usize;
                 random(&mut r, budget)
             }
         };
@@ -138,7 +139,7 @@ fn walks_say_what_the_reference_says() {
 
 #[test]
 fn the_hash_tells_programs_apart() {
-    let mut r = Random(2);
+    let mut r = Rng::new(2);
     let models: Vec<Premodel> = (0..50).map(|_| random(&mut r, 40)).collect();
     let mut hashes: Vec<u64> = models.iter().map(|m| m.program().hash()).collect();
     assert_eq!(Premodel::from_json(&models[0].to_json()).unwrap().program().hash(), hashes[0]);

@@ -1,39 +1,18 @@
 //! Programs and rows that contain whatever may go wrong.
 
+use trt_select_base::random::Rng;
 use trt_select_premodel::{
     AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor, View,
 };
 
 use crate::reference::Row;
 
-/// The generator SplitMix64, which gives the same programs and rows on every machine.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 24) as f32
-    }
-
-    /// A finite threshold: usually an ordinary one, sometimes one at the end of the range of floats.
-    fn threshold(&mut self) -> f32 {
-        match self.below(12) {
-            0 => [0.0, -0.0, f32::MIN_POSITIVE, -f32::MIN_POSITIVE, f32::MAX, f32::MIN, 1e-45, -1e-45, 1.0]
-                [self.below(9)],
-            1 => Some(f32::from_bits(self.next() as u32)).filter(|v| v.is_finite()).unwrap_or(0.1),
-            _ => self.unit(),
-        }
+/// A finite threshold: usually an ordinary one, sometimes one at the end of the range of floats.
+fn threshold(r: &mut Rng) -> f32 {
+    match r.below(12) {
+        0 => [0.0, -0.0, f32::MIN_POSITIVE, -f32::MIN_POSITIVE, f32::MAX, f32::MIN, 1e-45, -1e-45, 1.0][r.below(9)],
+        1 => Some(f32::from_bits(r.next_u64() as u32)).filter(|v| v.is_finite()).unwrap_or(0.1),
+        _ => r.unit_f32(),
     }
 }
 
@@ -59,8 +38,8 @@ fn model(signals: Vec<Signal>, nodes: Vec<Node>, fallback: Vec<CandidateId>) -> 
 }
 
 /// Eight levels of tests of sixteen signals, and below them a Run and an Answer each.
-pub(crate) fn full(r: &mut Random) -> Premodel {
-    fn grow(nodes: &mut Vec<Node>, depth: u32, r: &mut Random) -> u16 {
+pub(crate) fn full(r: &mut Rng) -> Premodel {
+    fn grow(nodes: &mut Vec<Node>, depth: u32, r: &mut Rng) -> u16 {
         let at = nodes.len() as u16;
         if depth == 0 {
             let c = CandidateId(r.below(5) as u8);
@@ -70,7 +49,7 @@ pub(crate) fn full(r: &mut Random) -> Premodel {
         nodes.push(Node::answer(CandidateId(0)));
         let then = grow(nodes, depth - 1, r);
         let otherwise = grow(nodes, depth - 1, r);
-        nodes[usize::from(at)] = Node::test(SignalId(r.below(16) as u16), r.threshold(), then, otherwise);
+        nodes[usize::from(at)] = Node::test(SignalId(r.below(16) as u16), threshold(r), then, otherwise);
         at
     }
     let mut nodes = Vec::new();
@@ -80,12 +59,12 @@ pub(crate) fn full(r: &mut Random) -> Premodel {
 }
 
 /// A program of tests that is as deep as a program may be: one branch of every second test is an answer.
-pub(crate) fn deep(r: &mut Random) -> Premodel {
+pub(crate) fn deep(r: &mut Rng) -> Premodel {
     let mut nodes = vec![Node::run(CandidateId(1), 1)];
     for level in 0..61_u16 {
         let at = nodes.len() as u16;
         // The values of the rows lie around these thresholds, so that walks end at every level.
-        let (signal, threshold) = (SignalId(r.below(8) as u16), 0.02 + 0.1 * r.unit());
+        let (signal, threshold) = (SignalId(r.below(8) as u16), 0.02 + 0.1 * r.unit_f32());
         let (leaf, rest) = (at + 1, at + 2);
         let (then, otherwise) = if level % 2 == 0 { (leaf, rest) } else { (rest, leaf) };
         let threshold = if level % 2 == 0 { threshold } else { 1.0 - threshold };
@@ -96,8 +75,8 @@ pub(crate) fn deep(r: &mut Random) -> Premodel {
 }
 
 /// Tests, Runs, answers and averages in a random arrangement.
-pub(crate) fn random(r: &mut Random, budget: usize) -> Premodel {
-    fn grow(nodes: &mut Vec<Node>, signals: &[Signal], ran: Mask, depth: u32, budget: usize, r: &mut Random) -> u16 {
+pub(crate) fn random(r: &mut Rng, budget: usize) -> Premodel {
+    fn grow(nodes: &mut Vec<Node>, signals: &[Signal], ran: Mask, depth: u32, budget: usize, r: &mut Rng) -> u16 {
         let at = nodes.len() as u16;
         nodes.push(Node::answer(CandidateId(0)));
         let may_read: Vec<u16> =
@@ -107,7 +86,7 @@ pub(crate) fn random(r: &mut Random, budget: usize) -> Premodel {
         nodes[usize::from(at)] = if room && r.below(10) < 8 {
             let then = grow(nodes, signals, ran, depth + 1, budget, r);
             let otherwise = grow(nodes, signals, ran, depth + 1, budget, r);
-            Node::test(SignalId(may_read[r.below(may_read.len())]), r.threshold(), then, otherwise)
+            Node::test(SignalId(may_read[r.below(may_read.len())]), threshold(r), then, otherwise)
         } else if ran.is_empty() || (!may_run.is_empty() && room && r.below(2) == 0) {
             let c = may_run[r.below(may_run.len())];
             Node::run(c, grow(nodes, signals, ran.with(c), depth + 1, budget, r))
@@ -152,7 +131,7 @@ pub(crate) fn fashion() -> Premodel {
 
 /// Rows with ordinary values, with values at and just beside the program's own thresholds, and with every special float. On some rows
 /// candidates fail.
-pub(crate) fn rows(r: &mut Random, model: &Premodel, count: usize) -> Vec<Row> {
+pub(crate) fn rows(r: &mut Rng, model: &Premodel, count: usize) -> Vec<Row> {
     let thresholds: Vec<f32> = model
         .program()
         .nodes()
@@ -181,15 +160,15 @@ pub(crate) fn rows(r: &mut Random, model: &Premodel, count: usize) -> Vec<Row> {
             let signals = (0..model.signals().len())
                 .map(|_| match r.below(16) {
                     0 | 5 => ODD[r.below(ODD.len())],
-                    1 => f32::from_bits(r.next() as u32),
+                    1 => f32::from_bits(r.next_u64() as u32),
                     2..=4 if !thresholds.is_empty() => {
                         let t = thresholds[r.below(thresholds.len())];
                         [t, t.next_up(), t.next_down()][r.below(3)]
                     }
-                    _ => r.unit(),
+                    _ => r.unit_f32(),
                 })
                 .collect();
-            let failing = if r.below(8) == 0 { Mask(r.next() as u16) } else { Mask::EMPTY };
+            let failing = if r.below(8) == 0 { Mask(r.next_u64() as u16) } else { Mask::EMPTY };
             Row { signals, failing }
         })
         .collect()

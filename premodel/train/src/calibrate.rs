@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use trt_select_base::random::Rng;
 use trt_select_premodel::{CandidateId, Mask, Top};
 
 use super::bins::{BINS, Binned, SignalClass};
 use super::mixer::{Member, Mixer};
 use super::profile::Profile;
 use super::reward::reward_of;
-use super::stats::Rng;
 use super::topk::TopK;
 
 /// At most so many rows are used to fit temperatures and weights: that is plenty for a handful of numbers.

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use trt_select_base::random::Rng;
 use trt_select_premodel::Answer;
 
 use super::Profile;
@@ -9,7 +10,6 @@ use super::costs::Worth;
 use super::reward::reward_of;
 use super::search::best_plan;
 use super::settings::Settings;
-use super::stats::Rng;
 use super::task::Task;
 use super::training_table::{SharedColumns, TrainingTable};
 

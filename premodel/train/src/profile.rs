@@ -24,6 +24,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use trt_select_base::text::hex;
 use trt_select_premodel::{CandidateId, CandidateSignal, Mask, Signal};
 
 use super::costs::{Costs, Unit};
@@ -109,7 +110,7 @@ impl Profile {
     /// # Errors
     /// As [`Profile::read`].
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Profile, ProfileError> {
-        let sha256 = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = hex(&Sha256::digest(bytes));
         let mut profile = parse::profile(CsvTable::open(name, bytes)?)?;
         profile.sha256 = sha256;
         profile.derive_agreements();

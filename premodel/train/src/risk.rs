@@ -7,8 +7,9 @@
 //! helped to make a table would find its own reward in it. So the training rows are dealt into parts, and each row is looked up
 //! in a table that was made from the other parts.
 
+use trt_select_base::random::Rng;
+
 use super::Profile;
-use super::stats::Rng;
 
 /// The mean weighs as much as this many rows of a class.
 const PRIOR: f64 = 20.0;

@@ -1,6 +1,6 @@
 //! Rows that a program is trained on, dealt into folds.
 
-use super::stats::Rng;
+use trt_select_base::random::Rng;
 
 /// Some rows of a table, each with the number of its fold. What is chosen for a row is chosen by rows of the other folds.
 #[derive(Clone, Debug)]

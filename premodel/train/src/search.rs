@@ -17,6 +17,7 @@
 
 use std::collections::HashMap;
 
+use trt_select_base::random::Rng;
 use trt_select_premodel::Mask;
 
 use super::bins::SignalClass;
@@ -24,7 +25,6 @@ use super::curve::{Curve, Intervals, Sums, best_intervals, largest};
 use super::plan::Plan;
 use super::problem::{Action, FEATURE_STATES, Problem};
 use super::row_set::RowSet;
-use super::stats::Rng;
 
 /// Folds inside a training run, for valuing states.
 const INNER_FOLDS: usize = 3;

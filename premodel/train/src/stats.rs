@@ -1,52 +1,7 @@
-//! Statistics: seeded numbers, medians, percentiles, bootstrap intervals.
+//! Statistics: medians, percentiles, bootstrap intervals.
 
+use trt_select_base::random::Rng;
 use trt_select_premodel::Interval;
-
-/// A small seeded generator (SplitMix64, Steele et al. 2014): the same seed gives the same numbers on every machine.
-///
-/// ```
-/// use trt_select_train::Rng;
-///
-/// let (mut a, mut b) = (Rng::new(7), Rng::new(7));
-/// assert_eq!(a.next_u64(), b.next_u64());
-/// assert!(a.below(10) < 10 && (0.0..1.0).contains(&a.unit()));
-/// ```
-#[derive(Clone, Debug)]
-pub struct Rng(u64);
-
-impl Rng {
-    /// A generator that begins at a seed.
-    pub const fn new(seed: u64) -> Rng {
-        Rng(seed)
-    }
-
-    /// The next 64 bits.
-    pub const fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `n` (0 where `n` is 0), by multiplication: its bias is below n / 2⁶⁴.
-    pub const fn below(&mut self, n: usize) -> usize {
-        ((self.next_u64() as u128 * n as u128) >> 64) as usize
-    }
-
-    /// A number in 0..1.
-    pub const fn unit(&mut self) -> f64 {
-        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Puts a slice into random order (Fisher–Yates).
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for i in (1..items.len()).rev() {
-            let j = self.below(i + 1);
-            items.swap(i, j);
-        }
-    }
-}
 
 /// Percentile `p` (0..=100) of ascending values, by trtexec's rule: `sorted[max(n − 1 − ⌊(1 − p/100)·n⌋, 0)]`.
 /// NaN where there is no value.

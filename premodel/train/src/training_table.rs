@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use trt_select_base::random::Rng;
 use trt_select_premodel::{AverageSignal, CandidateId, CandidateSignal, Mask, Signal};
 
 use super::bins::{BINS, Binned, SignalClass};
@@ -18,7 +19,6 @@ use super::profile::{Column, MEASURED, Profile};
 use super::risk;
 use super::search::best_plan;
 use super::settings::Settings;
-use super::stats::Rng;
 
 /// Up to so many states, each is solved on all rows. Where there are more, a search on samples finds the ones worth solving.
 const EXACT_STATES: usize = 100;

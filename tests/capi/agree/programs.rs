@@ -9,29 +9,9 @@ use trt_select::premodel::{
 };
 use trt_select::train::{Profile, TopK};
 use trt_select::{Candidate, Selector};
+use trt_select_base::random::Rng;
 
 const CANDIDATES: usize = 4;
-
-/// A small generator (SplitMix64): the same programs and rows on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 24) as f32
-    }
-}
 
 /// One input: the values of the user's own signals, and what each candidate would say of it.
 pub(super) struct Row {
@@ -57,10 +37,10 @@ impl Subject {
     }
 
     pub(super) fn rows(&self, count: usize) -> Vec<Row> {
-        let mut r = Random(self.seed);
+        let mut r = Rng::new(self.seed);
         (0..count)
             .map(|_| Row {
-                own: self.own.iter().map(|_| r.unit()).collect(),
+                own: self.own.iter().map(|_| r.unit_f32()).collect(),
                 outputs: self.kinds.iter().map(|&kind| output(&mut r, kind, self.classes)).collect(),
             })
             .collect()
@@ -86,12 +66,12 @@ impl Subject {
 }
 
 /// What a network might give: mostly ordinary, sometimes ties, sometimes far apart, sometimes what cannot be trusted.
-fn output(r: &mut Random, kind: Scores, classes: usize) -> Vec<f32> {
+fn output(r: &mut Rng, kind: Scores, classes: usize) -> Vec<f32> {
     let spread = [0.0, 0.01, 1.0, 6.0, 30.0, 300.0][r.below(6)];
     let round = r.below(4) == 0;
     let mut scores: Vec<f32> = (0..classes)
         .map(|_| {
-            let z = (r.unit() + r.unit() + r.unit() - 1.5) * spread;
+            let z = (r.unit_f32() + r.unit_f32() + r.unit_f32() - 1.5) * spread;
             if round { z.round() } else { z }
         })
         .collect();
@@ -133,7 +113,7 @@ fn signals() -> Vec<Signal> {
 }
 
 /// Tests, Runs and answers as they come. Thresholds lie where signals do.
-fn grow(nodes: &mut Vec<Node>, signals: &[Signal], ran: Mask, depth: u32, r: &mut Random) -> u16 {
+fn grow(nodes: &mut Vec<Node>, signals: &[Signal], ran: Mask, depth: u32, r: &mut Rng) -> u16 {
     let at = nodes.len() as u16;
     nodes.push(Node::answer(CandidateId(0)));
     let may_read: Vec<u16> =
@@ -145,7 +125,7 @@ fn grow(nodes: &mut Vec<Node>, signals: &[Signal], ran: Mask, depth: u32, r: &mu
         let pick = r.below(may_read.len()).max(r.below(may_read.len()));
         let then = grow(nodes, signals, ran, depth + 1, r);
         let otherwise = grow(nodes, signals, ran, depth + 1, r);
-        Node::test(SignalId(may_read[pick]), 0.1 + 0.8 * r.unit(), then, otherwise)
+        Node::test(SignalId(may_read[pick]), 0.1 + 0.8 * r.unit_f32(), then, otherwise)
     } else if ran.is_empty() || (!may_run.is_empty() && room && r.below(3) > 0) {
         let c = may_run[r.below(may_run.len())];
         Node::run(c, grow(nodes, signals, ran.with(c), depth + 1, r))
@@ -157,7 +137,7 @@ fn grow(nodes: &mut Vec<Node>, signals: &[Signal], ran: Mask, depth: u32, r: &mu
     at
 }
 
-fn premodel(r: &mut Random, classes: usize) -> Premodel {
+fn premodel(r: &mut Rng, classes: usize) -> Premodel {
     let names: Vec<String> = ["nano", "a-b", "2x", "large"].map(String::from).into();
     let mut nodes = Vec::new();
     // Two or three Runs first, so that many signals are there.
@@ -173,7 +153,7 @@ fn premodel(r: &mut Random, classes: usize) -> Premodel {
     let mut fallback: Vec<CandidateId> = (0..CANDIDATES as u8).map(CandidateId).collect();
     (1..CANDIDATES).rev().for_each(|i| fallback.swap(i, r.below(i + 1)));
     fallback.truncate(1 + r.below(CANDIDATES));
-    let risk = (0..CANDIDATES).map(|_| (0..classes).map(|_| r.unit()).collect()).collect();
+    let risk = (0..CANDIDATES).map(|_| (0..classes).map(|_| r.unit_f32()).collect()).collect();
     let trained_for = TrainedFor::of_costs(vec![1.0; CANDIDATES]);
     let model = Premodel::new(names, classes as u32, signals(), nodes, fallback, risk, trained_for).expect("sound");
     let temperatures = (0..CANDIDATES).map(|_| [1.0, 0.05, 0.5, 1.7, 20.0][r.below(5)]).collect();
@@ -182,7 +162,7 @@ fn premodel(r: &mut Random, classes: usize) -> Premodel {
         if r.below(2) == 0 {
             continue;
         }
-        let raw: Vec<f32> = of.iter().map(|_| r.unit()).collect();
+        let raw: Vec<f32> = of.iter().map(|_| r.unit_f32()).collect();
         let sum: f32 = raw.iter().sum();
         averages.push(Average { of, weights: raw.into_iter().map(|w| w / sum).collect() });
     }
@@ -191,13 +171,13 @@ fn premodel(r: &mut Random, classes: usize) -> Premodel {
 
 /// Programs with one class, with fewer and more than one vector, and with more than a block of sums.
 pub(super) fn random(count: usize) -> Vec<Subject> {
-    let mut r = Random(12);
+    let mut r = Rng::new(12);
     (0..count)
         .map(|i| {
             let classes = [1, 2, 5, 10, 15, 16, 17, 37, 600, 1_030][i % 10];
             let kinds = (0..CANDIDATES).map(|_| [Scores::Logits, Scores::Probabilities][r.below(2)]).collect();
             let mut subject = Subject::new(&format!("p{i}"), premodel(&mut r, classes), kinds);
-            subject.seed = r.next();
+            subject.seed = r.next_u64();
             subject
         })
         .collect()
