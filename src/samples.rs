@@ -51,7 +51,7 @@ pub struct Samples {
 enum Inputs {
     Idx(idx::Idx),
     Files(files::Files),
-    Table(table::Table),
+    Table(table::TensorTable),
 }
 
 /// The memory that a sample is loaded into. The next sample uses the same memory again.
@@ -129,7 +129,7 @@ impl Samples {
         let inputs = match source {
             SampleSource::Idx { images, labels } => Inputs::Idx(idx::Idx::read(images, labels.as_deref())?),
             SampleSource::List { list, root } => Inputs::Files(files::Files::list(list, root)?),
-            SampleSource::Table { table } => Inputs::Table(table::Table::read(table)?),
+            SampleSource::Table { table } => Inputs::Table(table::TensorTable::read(table)?),
             SampleSource::Files { files } => Inputs::Files(files::Files::named(files)?),
         };
         Ok(Samples { inputs })

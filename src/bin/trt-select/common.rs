@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use trt_select::bundle::{Bundle, SampleSource};
 use trt_select::cuda::FrameMemory;
-use trt_select::engines::registry::Kind;
+use trt_select::engines::registry::EngineKind;
 use trt_select::samples::{Buffer, Sample, Samples};
 use trt_select::{Error, ErrorKind, Frame, GpuConfig, Input, OpenConfig, Result, realtime};
 use trt_select_base::file::Draft;
@@ -21,8 +21,8 @@ const SPELLINGS: &str =
 #[command(after_help = SPELLINGS)]
 pub(crate) struct EngineArgs {
     /// Engine: auto, tensorrt, ort, tract, or null (runs no network: for measuring the selector itself)
-    #[arg(long, default_value = "tract", value_parser = |s: &str| s.parse::<Kind>().map_err(|e| e.to_string()))]
-    pub(crate) engine: Kind,
+    #[arg(long, default_value = "tract", value_parser = |s: &str| s.parse::<EngineKind>().map_err(|e| e.to_string()))]
+    pub(crate) engine: EngineKind,
     /// Threads that one inference uses, where the engine runs on the CPU
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: u16,

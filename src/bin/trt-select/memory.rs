@@ -8,7 +8,7 @@ use trt_select::premodel::CandidateId;
 use trt_select::{CandidateSet, Result};
 
 use crate::common::{EngineArgs, print, print_json};
-use crate::report::Table;
+use crate::report::TextTable;
 
 /// Arguments of `memory`.
 #[derive(clap::Args)]
@@ -75,7 +75,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             "sum": object(&sum), "left_out": LEFT_OUT,
         }));
     }
-    let mut table = Table::new(&["", "host KiB", "pinned KiB", "device KiB", "activation KiB"]);
+    let mut table = TextTable::new(&["", "host KiB", "pinned KiB", "device KiB", "activation KiB"]);
     let mut row = |name: &str, l: &Line| {
         table.row([name.to_owned(), kib(l.host), kib(l.pinned), kib(l.device), kib(l.activation)])
     };

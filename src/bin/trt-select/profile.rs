@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use trt_select::bundle::Bundle;
-use trt_select::engines::registry::{Choice, Kind};
+use trt_select::engines::registry::{Choice, EngineKind};
 use trt_select::features::FEATURES;
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{CandidateInfo, CandidateSet, Error, ErrorKind, Input, OpenConfig, Result};
@@ -272,7 +272,13 @@ impl Side {
 
 /// The comments and the header line, of the profile and of its side file. The comments say what the rows were made from, so that a profile is only gone on with
 /// from the same: bundle, networks, samples, labels, engine, device.
-fn headers(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &Samples) -> Result<(Vec<u8>, Vec<u8>)> {
+fn headers(
+    worker: &Worker,
+    kind: EngineKind,
+    args: &Args,
+    bundle: &Bundle,
+    samples: &Samples,
+) -> Result<(Vec<u8>, Vec<u8>)> {
     let labelled = samples.labelled();
     if labelled != 0 && labelled != samples.len() {
         return Err(Error::expected(
@@ -319,11 +325,11 @@ fn headers(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &
 }
 
 /// Hash of the files that the engine runs: plans on TensorRT, whose models need not be here, and models on the others.
-fn networks(kind: Kind, bundle: &Bundle) -> Result<Sha256> {
+fn networks(kind: EngineKind, bundle: &Bundle) -> Result<Sha256> {
     let mut networks = Sha256::new();
     for spec in &bundle.candidates {
         let (path, key) = match (kind, &spec.onnx) {
-            (Kind::Tensorrt, _) => (spec.plan_path(bundle), "plan"),
+            (EngineKind::Tensorrt, _) => (spec.plan_path(bundle), "plan"),
             (_, Some(onnx)) if onnx.exists() => (onnx.clone(), "onnx"),
             // The null engine needs no file.
             _ => continue,

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 use trt_select_train::percentile;
 
 /// A table in plain text: first column to the left, all others to the right, but for a last column of words.
-pub(crate) struct Table {
+pub(crate) struct TextTable {
     rows: Vec<Vec<String>>,
 }
 
-impl Table {
-    pub(crate) fn new(head: &[&str]) -> Table {
-        Table { rows: vec![head.iter().map(|h| (*h).to_owned()).collect()] }
+impl TextTable {
+    pub(crate) fn new(head: &[&str]) -> TextTable {
+        TextTable { rows: vec![head.iter().map(|h| (*h).to_owned()).collect()] }
     }
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn tables_line_up() {
-        let mut table = Table::new(&["name", "n", "words"]);
+        let mut table = TextTable::new(&["name", "n", "words"]);
         table.row(["a".into(), "1.5".into(), "left".into()]);
         table.row(["longer".into(), "10.5".into(), "x".into()]);
         assert_eq!(table.render(), "name       n  words\na        1.5  left\nlonger  10.5  x\n");

@@ -13,7 +13,7 @@ use crate::common::{EngineArgs, Output, SampleArgs, number, print, print_json, p
 use crate::costs::costs;
 use crate::profile;
 use crate::remedies::of_profile;
-use crate::report::Table;
+use crate::report::TextTable;
 
 /// Arguments of `study`.
 #[derive(clap::Args)]
@@ -79,7 +79,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     if args.json {
         return print_json(&to_json(&found, &path, &args.output));
     }
-    let mut table = Table::new(&["selector", "top-1 %", "less best", "mix %", "selector %", "mean ms", "times faster"]);
+    let mut table =
+        TextTable::new(&["selector", "top-1 %", "less best", "mix %", "selector %", "mean ms", "times faster"]);
     let (singles, rest): (Vec<&Summary>, Vec<&Summary>) =
         found.selectors.iter().partition(|s| matches!(s.group, Group::Single | Group::Oracle));
     for s in singles.into_iter().chain(best_of(&rest)) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::json;
 use trt_select::clock::Clock;
-use trt_select::engines::registry::Kind;
+use trt_select::engines::registry::EngineKind;
 use trt_select::realtime::{self, Usage};
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{Error, ErrorKind, Input, Result, Selector};
@@ -121,7 +121,7 @@ fn measure(selector: &mut Selector, inputs: &[Input<'_>], runs: u64, most_ns: u6
 }
 
 pub(super) fn main(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<()> {
-    let null = args.engine.engine == Kind::Null;
+    let null = args.engine.engine == EngineKind::Null;
     let seconds = if args.duration > 0.0 { args.duration } else { REAL_SECONDS };
     let bounded = !null && args.iterations.is_none();
     let most_ns = if bounded { (seconds * 1e9) as u64 } else { u64::MAX };

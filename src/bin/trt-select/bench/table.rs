@@ -9,7 +9,7 @@ use trt_select_premodel::{CandidateId, Expected, Interval};
 use trt_select_train::{Worth, bootstrap_mean, bootstrap_ratio, random_mix};
 
 use super::Measured;
-use crate::report::{PERCENTILES, Table, Times};
+use crate::report::{PERCENTILES, TextTable, Times};
 
 /// How much top-1 a cheaper network may lack to still stand for the best one: a tenth of a point.
 const REFERENCE_SLACK: f64 = 0.001;
@@ -271,7 +271,7 @@ impl Results {
         let named: Vec<String> = PERCENTILES[1..].iter().map(|p| format!("p{p}")).collect();
         head.extend(named.iter().map(String::as_str));
         head.push("max");
-        let mut table = Table::new(&head);
+        let mut table = TextTable::new(&head);
         for (name, t) in &self.stages {
             let mut cells = vec![(*name).to_owned(), f4(t.min()), f4(t.mean())];
             cells.extend(PERCENTILES.iter().map(|&p| f4(t.percentile(p))));
@@ -312,7 +312,7 @@ impl Results {
         let speedup = |mean: f64| format!("{:.2}x", reference / mean);
         let dash = || "-".to_owned();
         let mut table =
-            Table::new(&["", "top-1 %", "mean ms", "median ms", "p99 ms", "speed-up", "answers %", "runs %", ""]);
+            TextTable::new(&["", "top-1 %", "mean ms", "median ms", "p99 ms", "speed-up", "answers %", "runs %", ""]);
         let mut row = |name: &str, top1: f64, t: &Times, answers: String, runs: String, notes: String| {
             let times = [f4(t.mean()), f4(t.median()), f4(t.percentile(99.0)), speedup(t.mean())];
             table.row([name.to_owned(), percent(top1)].into_iter().chain(times).chain([answers, runs, notes]));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use trt_select_premodel::{Interval, Premodel};
 use trt_select_train::{Costs, Front, Judged, Point, Profile, Single, Unit, Worth, oracle, random_mix};
 
-use crate::report::Table;
+use crate::report::TextTable;
 
 /// Where the chosen program may lose more reward than this to the best single candidate, the report says so.
 const NOTED_LOSS: f64 = 0.005;
@@ -127,7 +127,7 @@ impl Report<'_> {
 
     fn front_table(&self) -> String {
         let unit = self.costs.unit.shown();
-        let mut table = Table::new(&[
+        let mut table = TextTable::new(&[
             &format!("price /{unit}"),
             "reward %",
             "over best single",
