@@ -1,4 +1,4 @@
-//! `inspect`: what a bundle holds.
+//! `inspect`: shows what a bundle contains.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -125,7 +125,7 @@ fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
     text
 }
 
-/// Temperatures and weights that the premodel was given, a line each kind.
+/// The premodel's temperatures in one line, and one line for each average with its weights.
 fn calibration(p: &Premodel) -> Vec<String> {
     let mut lines = Vec::new();
     if !p.temperatures().is_empty() {

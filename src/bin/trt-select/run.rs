@@ -1,4 +1,4 @@
-//! `run`: answers for images.
+//! `run`: classifies images.
 
 use std::path::PathBuf;
 
@@ -38,7 +38,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     for (i, path) in args.images.iter().enumerate() {
         samples.load(i, &mut buffer)?;
         let frame = input(&buffer)?;
-        // The first run of a size takes memory; the time printed is that of the second.
+        // The first input of a size allocates memory. So every image runs twice, and the time of the second run is printed.
         selector.infer(frame)?;
         let outcome = selector.infer(frame)?;
         if let Some(failure) = selector.failure() {
