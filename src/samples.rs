@@ -307,7 +307,7 @@ fn csv_place(path: &Path, byte: u64) -> String {
     format!("{}:{line}", path.display())
 }
 
-/// An error of the CSV reader, as one of ours.
+/// The error of the CSV reader as an error of this crate.
 fn csv_error(path: &Path, e: csv::Error) -> Error {
     let object = match e.position() {
         Some(position) => csv_place(path, position.byte()),

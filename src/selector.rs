@@ -112,7 +112,7 @@ enum State {
 /// };
 /// let candidates = vec![network("small", [0.1, 0.0])?, network("large", [0.0, 5.0])?];
 ///
-/// // Run `small`; where it is unsure, `large`.
+/// // Run `small`. If it is unsure, run `large`.
 /// let names = vec!["small".to_string(), "large".to_string()];
 /// let (small, large) = (CandidateId(0), CandidateId(1));
 /// let signals = vec![Signal::parse("small.margin", &names).unwrap()];

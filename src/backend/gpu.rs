@@ -34,7 +34,7 @@ pub struct Gpu {
     pipe: Pipe,
     session: Session,
     max_resident_bytes: Option<u64>,
-    /// Whether the last input was a frame. Only frames go through the pipe, so it has no times of a tensor.
+    /// Whether the last input was a frame. Tensors do not go through the pipe, so it has no times for them.
     begun: bool,
     /// Counts launches, so that the candidate that was not used for longest can be found.
     clock: u64,

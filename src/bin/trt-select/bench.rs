@@ -1,8 +1,8 @@
 //! `bench`: every candidate and the adaptive selector on the same inputs, in one run.
 //!
-//! The inputs are divided into chunks. Each candidate and the adaptive selector in turn runs over all inputs of a chunk before
-//! the next chunk begins, in an order that rotates from chunk to chunk. If the machine becomes slower or faster meanwhile,
-//! that affects all of them alike. So ratios of their times can be trusted more than the times themselves.
+//! The inputs are divided into chunks. The candidates and the adaptive selector take turns: each of them runs over all inputs of
+//! a chunk, and the order of the turns rotates from chunk to chunk. If the machine becomes slower or faster meanwhile, that
+//! affects all of them alike. So ratios of their times can be trusted more than the times themselves.
 
 mod jitter;
 mod table;

@@ -98,7 +98,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     ))
 }
 
-/// What the report does not count, since it cannot be known.
+/// What the report leaves out.
 const LEFT_OUT: &str = "the driver's context and loaded code, the libraries' own host memory, the features' host workspace, and what \
                         TensorRT allocates without its allocator";
 
