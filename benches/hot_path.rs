@@ -69,7 +69,7 @@ fn null_of(elements: usize, classes: usize) -> Box<dyn Engine> {
 fn nano() -> Option<[Box<dyn Engine>; 2]> {
     use trt_select::engines::{OpenOptions, registry};
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/fashion/nano.onnx");
-    let open = || registry::open(registry::Kind::Ort, &path, "nano", &OpenOptions::default());
+    let open = || registry::open(registry::EngineKind::Ort, &path, "nano", &OpenOptions::default());
     match (open(), open()) {
         (Ok(a), Ok(b)) => {
             println!("nano: {}", a.description().version);

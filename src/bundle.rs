@@ -31,8 +31,7 @@
 //! | `format` | needed | version of the file's format: 1 |
 //! | `name` | needed | name of the bundle, for people to read |
 //! | `task` | `"classification"` | what the networks do |
-//! | `premodel` | none | the premodel's file; without one, only fixed candidates can run |
-//! | `premodel` | none | the premodel's file; without one, only a fixed candidate can run |
+//! | `premodel` | none | the premodel's file; without one, candidates can be run one by one, and no selector can be opened |
 //! | `[input] kind` | `"image"` | `"image"`: frames are preprocessed for each candidate; `"tensor"`: floats are taken as they are |
 //! | `[input] shape` | needed for tensors | extents of the input tensor, outermost first; refused for images |
 //! | `[samples] images`, `labels` | none | IDX files, plain or gzip; `labels` may be left out |

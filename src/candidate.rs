@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
-use trt_select_engines::registry::{self, Kind};
+use trt_select_engines::registry::{self, EngineKind};
 use trt_select_engines::{
     Completion, DataType, Description, Engine, Error as EngineError, Memory, OpenOptions, TensorInfo,
 };
@@ -121,9 +121,14 @@ impl Candidate {
     }
 
     /// Opens a bundle's candidate on an engine of the host.
-    pub(crate) fn open(bundle: &Bundle, spec: &CandidateSpec, kind: Kind, config: &OpenConfig) -> Result<Candidate> {
+    pub(crate) fn open(
+        bundle: &Bundle,
+        spec: &CandidateSpec,
+        kind: EngineKind,
+        config: &OpenConfig,
+    ) -> Result<Candidate> {
         let preprocess = spec.image.clone();
-        let engine = if kind == Kind::Null {
+        let engine = if kind == EngineKind::Null {
             let tensor = |name: &Option<String>, other: &str, shape| TensorInfo {
                 name: name.clone().unwrap_or_else(|| other.to_owned()),
                 data_type: DataType::F32,

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
-use trt_select_engines::registry::{self, Choice, Kind};
+use trt_select_engines::registry::{self, Choice, EngineKind};
 use trt_select_engines::{Completion, Memory};
 use trt_select_premodel::{Answer, Board, CandidateId, Summary};
 
@@ -60,14 +60,18 @@ impl CandidateSet {
     /// Opens every candidate of a bundle, and returns them with the engine that was chosen and the reason for it. While it is opened, an
     /// engine runs each network once, so that whatever it does only at a first run has been done.
     ///
-    /// [`registry::choose`] says in which order engines are tried.
+    /// [`registry::choose_and_open`] says in which order engines are tried.
     ///
     /// # Errors
     /// If an engine, a model or a plan cannot be opened, or the networks differ in their number of classes.
     pub fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(CandidateSet, Choice)> {
         let on_host = |kind| CandidateSet::open_on_host(bundle, config, kind);
-        let (set, choice) =
-            registry::choose(config.engine, has_plans(bundle), || CandidateSet::open_on_gpu(bundle, config), on_host)?;
+        let (set, choice) = registry::choose_and_open(
+            config.engine,
+            has_plans(bundle),
+            || CandidateSet::open_on_gpu(bundle, config),
+            on_host,
+        )?;
         let first = &set.list[0];
         if let Some(other) = set.list.iter().find(|c| c.classes() != first.classes()) {
             return Err(Error::expected(
@@ -91,10 +95,10 @@ impl CandidateSet {
 
     #[cfg(not(feature = "tensorrt"))]
     fn open_on_gpu(_: &Bundle, _: &OpenConfig) -> Result<(CandidateSet, String)> {
-        Err(registry::not_compiled(Kind::Tensorrt).into())
+        Err(registry::not_compiled(EngineKind::Tensorrt).into())
     }
 
-    fn open_on_host(bundle: &Bundle, config: &OpenConfig, kind: Kind) -> Result<CandidateSet> {
+    fn open_on_host(bundle: &Bundle, config: &OpenConfig, kind: EngineKind) -> Result<CandidateSet> {
         let open = |spec| Candidate::open(bundle, spec, kind, config);
         let list = bundle.candidates.iter().map(open).collect::<Result<Vec<_>>>()?;
         Ok(CandidateSet::on_host(list, config.threads))

@@ -2,22 +2,22 @@
 #![forbid(unsafe_code)]
 
 use trt_select_cuda::FrameMemory;
-use trt_select_engines::registry::Kind;
+use trt_select_engines::registry::EngineKind;
 
 /// Options for opening a bundle's engines.
 ///
 /// ```
 /// use trt_select::OpenConfig;
-/// use trt_select::engines::registry::Kind;
+/// use trt_select::engines::registry::EngineKind;
 ///
-/// let config = OpenConfig::new(Kind::Tract).threads(2).strict(true);
-/// assert_eq!((config.engine, config.threads, config.strict), (Kind::Tract, 2, true));
+/// let config = OpenConfig::new(EngineKind::Tract).threads(2).strict(true);
+/// assert_eq!((config.engine, config.threads, config.strict), (EngineKind::Tract, 2, true));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenConfig {
     /// Which engine runs the networks.
-    pub engine: Kind,
+    pub engine: EngineKind,
     /// Number of threads for each inference, if the engine runs on the CPU.
     pub threads: usize,
     /// Whether a premodel that was trained for another engine, precision or device is refused. If not, a warning is logged.
@@ -28,7 +28,7 @@ pub struct OpenConfig {
 
 impl OpenConfig {
     /// Options for this engine: one thread for each inference, and a warning for a premodel that was trained for something else.
-    pub fn new(engine: Kind) -> OpenConfig {
+    pub fn new(engine: EngineKind) -> OpenConfig {
         OpenConfig { engine, threads: 1, strict: false, gpu: GpuConfig::default() }
     }
 
@@ -53,7 +53,7 @@ impl OpenConfig {
 
 impl Default for OpenConfig {
     fn default() -> Self {
-        OpenConfig::new(Kind::Auto)
+        OpenConfig::new(EngineKind::Auto)
     }
 }
 

@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn every_kind_has_a_group() {
         for (at, kind) in ErrorKind::ALL.into_iter().enumerate() {
-            assert!(!ErrorKind::ALL[..at].contains(&kind), "{kind:?} stands there twice");
+            assert!(!ErrorKind::ALL[..at].contains(&kind), "{kind:?} is listed twice");
         }
         for group in [ErrorGroup::Retry, ErrorGroup::Caller, ErrorGroup::Environment] {
             assert!(ErrorKind::ALL.iter().any(|kind| kind.group() == group), "{group:?}");

@@ -224,7 +224,7 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// The same frame with this colour matrix and range. A frame that was not told otherwise is BT.601 with limited range. Formats without
+    /// The same frame with this colour matrix and range. Without this call, a frame counts as BT.601 with limited range. Formats without
     /// luma and chroma ignore both.
     pub fn with_color(mut self, matrix: Matrix, range: Range) -> Self {
         self.matrix = matrix;

@@ -51,7 +51,7 @@ pub struct Samples {
 enum Inputs {
     Idx(idx::Idx),
     Files(files::Files),
-    Table(table::Table),
+    Table(table::TensorTable),
 }
 
 /// The memory that a sample is loaded into. The next sample uses the same memory again.
@@ -129,7 +129,7 @@ impl Samples {
         let inputs = match source {
             SampleSource::Idx { images, labels } => Inputs::Idx(idx::Idx::read(images, labels.as_deref())?),
             SampleSource::List { list, root } => Inputs::Files(files::Files::list(list, root)?),
-            SampleSource::Table { table } => Inputs::Table(table::Table::read(table)?),
+            SampleSource::Table { table } => Inputs::Table(table::TensorTable::read(table)?),
             SampleSource::Files { files } => Inputs::Files(files::Files::named(files)?),
         };
         Ok(Samples { inputs })
@@ -307,7 +307,7 @@ fn csv_place(path: &Path, byte: u64) -> String {
     format!("{}:{line}", path.display())
 }
 
-/// An error of the CSV reader, as one of ours.
+/// The error of the CSV reader as an error of this crate.
 fn csv_error(path: &Path, e: csv::Error) -> Error {
     let object = match e.position() {
         Some(position) => csv_place(path, position.byte()),

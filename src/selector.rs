@@ -3,14 +3,14 @@
 //! ```text
 //! submit ─► features ─► poll: decide ─► run a candidate ─► its signals ─► decide ─► … ─► outcome
 //! ```
-//! All memory is taken at open and during the first inputs; after [`Selector::warm_up`] the selector itself allocates
-//! nothing, takes no lock and logs nothing, as long as no frame is larger than any before. (What an engine does inside its own
-//! call is the engine's.) With [`GpuConfig::max_resident_bytes`](crate::GpuConfig::max_resident_bytes) a candidate that was
-//! evicted is loaded again when the program asks for it: that poll takes as long as loading does.
+//! A selector allocates its memory while it is opened and during the first inputs. After [`Selector::warm_up`] it allocates
+//! nothing, takes no lock and logs nothing, as long as no frame is larger than all frames before it. (This does not say what
+//! an engine does inside its own calls.) With [`GpuConfig::max_resident_bytes`](crate::GpuConfig::max_resident_bytes) a
+//! candidate that was evicted is loaded again when the program asks for it, and the poll that loads it takes as long as that.
 //!
 //! # Threads
-//! One input is in flight per selector: [`Selector::submit`] borrows it until the outcome is there. A selector may be moved
-//! to another thread between inputs; several selectors run side by side.
+//! A selector works on one input at a time: an [`InFlight`] borrows the selector for as long as it lives. A selector may be
+//! moved to another thread between two inputs. Several selectors may run at the same time, each in its own thread.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -46,7 +46,8 @@ use reload::Networks;
 /// Reads a premodel's file and checks it.
 ///
 /// # Errors
-/// Where it cannot be read, or breaks a rule of the decision program.
+/// [`ErrorKind::Io`] if the file cannot be read, [`ErrorKind::Premodel`] if it holds no premodel or a premodel whose program
+/// breaks a rule.
 pub fn read_premodel(path: &Path) -> Result<Premodel> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::expected(ErrorKind::Io, path.display(), "a premodel", e, "train one"))?;
@@ -62,10 +63,10 @@ fn premodel_of(bundle: &Bundle) -> Result<Premodel> {
     read_premodel(path)
 }
 
-/// Holds a premodel's candidates against those of a bundle: the same names in the same order.
+/// Checks that a premodel is for the candidates with these names, in the same order.
 ///
 /// # Errors
-/// Where they differ.
+/// [`ErrorKind::Premodel`] if the names or their order differ.
 pub fn check_candidates<'a>(premodel: &Premodel, names: impl Iterator<Item = &'a str>) -> Result<()> {
     let names: Vec<&str> = names.collect();
     if premodel.candidates() == names {
@@ -82,12 +83,15 @@ pub fn check_candidates<'a>(premodel: &Premodel, names: impl Iterator<Item = &'a
 
 #[derive(Clone, Copy)]
 enum State {
+    /// No input is in flight.
     Idle,
-    /// Waiting for features from a device.
+    /// A device is still computing the input's features.
     Features,
+    /// The features are there, and the program has not been asked for its first request yet.
     Deciding,
+    /// This candidate was started, and its output has not been taken yet.
     Running(CandidateId),
-    /// Answered without what is still at work.
+    /// The deadline passed and the input was ended. A device or an engine may still be at work on it.
     Abandoned,
 }
 
@@ -108,7 +112,7 @@ enum State {
 /// };
 /// let candidates = vec![network("small", [0.1, 0.0])?, network("large", [0.0, 5.0])?];
 ///
-/// // Run `small`; where it is unsure, `large`.
+/// // Run `small`. If it is unsure, run `large`.
 /// let names = vec!["small".to_string(), "large".to_string()];
 /// let (small, large) = (CandidateId(0), CandidateId(1));
 /// let signals = vec![Signal::parse("small.margin", &names).unwrap()];
@@ -130,27 +134,32 @@ enum State {
 /// ```
 pub struct Selector {
     set: CandidateSet,
-    /// What never changes while its premodel is in use.
+    /// The premodel, and what was computed from it when it was put to use.
     prepared: Prepared,
     /// The signals of the input in flight, or of the last one.
     board: Board,
+    /// The user's own signals, with their values.
     own: OwnSignals,
     flight: Flight,
+    /// How long each input may take; `None` if there is no limit.
     deadline: Option<Duration>,
-    /// The networks as the bundle named them, where one was opened.
+    /// The networks as they were when the bundle was opened; `None` if the selector was not opened from a bundle.
     networks: Option<Networks>,
+    /// Whether a premodel that was trained for something else is refused.
     strict: bool,
 }
 
-/// What belongs to the input in flight.
+/// The state of the input in flight, or of the last one.
 struct Flight {
     state: State,
     walk: Walk,
     watch: Stopwatch,
     features: [f32; FEATURE_COUNT],
+    /// The answer of the outcome; `None` while there is no outcome.
     answered: Option<Answer>,
+    /// The error of the last candidate that failed.
     failure: Option<Error>,
-    /// When it is due.
+    /// The moment at which the deadline passes; `None` if there is no deadline.
     due: Option<Instant>,
 }
 
@@ -161,24 +170,26 @@ impl std::fmt::Debug for Selector {
 }
 
 impl Selector {
-    /// Opens a bundle: its engines and its premodel. Answers which engine was chosen, and why.
+    /// Opens the engines and the premodel of a bundle. Also returns which engine was chosen, and why.
     ///
     /// # Errors
-    /// Where an engine, a model or the premodel cannot be opened, or they do not fit each other.
+    /// If an engine, a model or the premodel cannot be opened, or if they do not fit each other.
     pub fn open(bundle: &Bundle, config: &OpenConfig) -> Result<(Selector, Choice)> {
         let premodel = premodel_of(bundle)?;
         let networks = Networks::of(bundle);
         let (set, choice) = CandidateSet::open(bundle, config)?;
         reload::check_trained_for(&premodel, &set, config.strict)?;
         let mut selector = Selector::new(set, premodel)?;
-        (selector.networks, selector.strict) = (Some(networks), config.strict);
+        selector.networks = Some(networks);
+        selector.strict = config.strict;
         Ok((selector, choice))
     }
 
-    /// A selector of candidates and a premodel, which are matched by name.
+    /// Makes a selector of candidates and a premodel. The premodel must name these candidates, in the same order.
     ///
     /// # Errors
-    /// Where the premodel names a candidate or a feature that is not there, or reads a signal that a selector cannot give.
+    /// [`ErrorKind::Premodel`] if the premodel is for other candidates or another number of classes, or if its program reads a
+    /// feature or a signal that this selector cannot compute.
     pub fn new(candidates: impl Into<CandidateSet>, premodel: Premodel) -> Result<Selector> {
         let set = candidates.into();
         let (prepared, mut board) = Prepared::new(premodel, set.as_slice())?;
@@ -201,7 +212,7 @@ impl Selector {
         self.set.as_slice()
     }
 
-    /// The candidates with what they share.
+    /// The candidates as a set, which also knows their device and their memory.
     pub fn set(&self) -> &CandidateSet {
         &self.set
     }
@@ -216,10 +227,11 @@ impl Selector {
         self.prepared.baked
     }
 
-    /// Runs features and every candidate once on an input, so that memory that depends on its size is taken.
+    /// Computes the features of an input and runs every candidate on it once, so that all memory that depends on the input's size
+    /// is allocated.
     ///
     /// # Errors
-    /// As [`CandidateSet::run`].
+    /// The errors of [`Selector::submit`] and of [`CandidateSet::run`].
     pub fn warm_up(&mut self, input: Input<'_>) -> Result<()> {
         self.begin(&input)?;
         while let State::Features = self.flight.state {
@@ -232,20 +244,22 @@ impl Selector {
         Ok(())
     }
 
-    /// Starts on an input: computes the features that the program reads. The input lives until the outcome is there.
+    /// Starts work on an input: the image features that the program reads are computed, or a device starts to compute them. The
+    /// selector and the input stay borrowed until the [`InFlight`] is dropped.
     ///
     /// # Errors
-    /// Where the program reads image features and the input is a tensor.
+    /// [`ErrorKind::Input`] if the program reads image features and the input is a tensor. On a GPU, also what the driver
+    /// reports.
     pub fn submit<'s, 'i>(&'s mut self, input: impl Into<Input<'i>>) -> Result<InFlight<'s, 'i>> {
         let input = input.into();
         self.begin(&input)?;
         Ok(InFlight { selector: self, input })
     }
 
-    /// Submits and waits.
+    /// Submits an input and waits for its outcome.
     ///
     /// # Errors
-    /// As [`Selector::submit`] and [`InFlight::poll`].
+    /// The errors of [`Selector::submit`] and of [`InFlight::poll`].
     pub fn infer<'i>(&mut self, input: impl Into<Input<'i>>) -> Result<Outcome> {
         self.infer_input(&input.into())
     }
@@ -260,46 +274,49 @@ impl Selector {
         }
     }
 
-    /// Runs one candidate, whatever the premodel says, and waits.
+    /// Runs one candidate on an input and waits for it. The premodel is not used.
     ///
     /// # Errors
-    /// As [`CandidateSet::run`].
+    /// The errors of [`CandidateSet::run`].
     ///
     /// # Panics
-    /// If there is no such candidate.
+    /// If there is no candidate with this id.
     pub fn run_single<'i>(&mut self, candidate: CandidateId, input: impl Into<Input<'i>>) -> Result<Run> {
         self.settle()?;
         self.set.run(candidate, &input.into())
     }
 
-    /// Class probabilities behind the last outcome (of an average: the weighted mean of calibrated ones); empty before the first, and
-    /// while the next input is in flight.
+    /// The class probabilities that the last outcome is based on. If an average answered, these are the weighted mean of the
+    /// candidates' calibrated probabilities. Empty before the first outcome, while the next input is in flight, and after
+    /// [`Selector::reload`].
     pub fn probabilities(&self) -> &[f32] {
         self.flight.answered.map_or(&[], |answer| self.board.probabilities(answer))
     }
 
-    /// Class probabilities of one candidate on the last input; empty where it did not run on it.
+    /// The class probabilities that a candidate gave for the last input; empty if it did not run on that input.
     pub fn probabilities_of(&self, candidate: CandidateId) -> &[f32] {
         self.board.probabilities(Answer::Candidate(candidate))
     }
 
-    /// What a candidate said of the last input; `None` where it did not run on it.
+    /// The most probable class that a candidate gave for the last input, with its confidences; `None` if it did not run on that
+    /// input.
     pub fn summary(&self, candidate: CandidateId) -> Option<Summary> {
         self.board.summary(candidate)
     }
 
-    /// The values of all signals that the program reads, of the last input, in the order of [`Premodel::signals`]; NaN where one was
-    /// not computed.
+    /// The values of the premodel's signals for the last input, in the order of [`Premodel::signals`]. The value of a signal that
+    /// was not computed is NaN.
     pub fn signals(&self) -> &[f32] {
         self.board.values()
     }
 
-    /// Why a candidate failed on the last input, where one did.
+    /// The error of a candidate that failed on the last input; `None` if none failed. If several failed, it is the error of the
+    /// last one.
     pub fn failure(&self) -> Option<&Error> {
         self.flight.failure.as_ref()
     }
 
-    /// Waits for work that an input given up has left under way: its tensors are still in use.
+    /// Waits for work of an input that was given up. Until that work is done, it uses the candidates' tensors.
     pub(crate) fn settle(&mut self) -> Result<()> {
         self.flight.state = State::Idle;
         self.set.backend.settle()
@@ -307,7 +324,8 @@ impl Selector {
 
     pub(crate) fn begin(&mut self, input: &Input<'_>) -> Result<()> {
         if !matches!(self.flight.state, State::Idle) {
-            // What the input before left under way is waited for first: its time is none of this one's.
+            // The previous input was given up, and its work may not be done yet. The selector waits for it before it starts the
+            // stopwatch, so that the times of this input do not contain the wait.
             self.settle()?;
         }
         let Selector { set, prepared, board, flight, deadline, .. } = self;
@@ -343,7 +361,7 @@ impl Selector {
         self.flight.state = State::Deciding;
     }
 
-    /// Takes the features that a device computed, if they are there.
+    /// Takes the features that a device has computed. Returns false if they are not there yet.
     fn take_features(&mut self) -> Result<bool> {
         match self.set.backend.poll_features(&mut self.flight.features) {
             Ok(false) => Ok(false),
@@ -358,27 +376,30 @@ impl Selector {
         }
     }
 
-    /// [`InFlight::poll`], for whoever holds the input himself.
+    /// Does what [`InFlight::poll`] does, for a caller that keeps the input itself, as the C ABI does.
     pub(crate) fn poll_input(&mut self, input: &Input<'_>) -> Result<Option<Outcome>> {
         if let State::Deciding = self.flight.state {
-            // What the caller did since submit is no stage of ours.
+            // The time that the caller spent since `submit` belongs to no stage.
             self.flight.watch.skip();
         }
         self.advance(input)
     }
 
-    /// Goes on as far as it can without waiting for an engine that works on its own.
+    /// Takes decisions and starts candidates until the outcome is there or an engine is at work asynchronously; `None` in the
+    /// second case.
     fn advance(&mut self, input: &Input<'_>) -> Result<Option<Outcome>> {
         if let State::Features = self.flight.state
             && !self.take_features()?
         {
-            // The walk stands past a first Run, which has not been started yet.
+            // If the program begins with a Run, the walk already counts that candidate as one that ran, but it has not been
+            // started yet.
             let first = self.prepared.first_run();
             return if self.is_due() { self.cut_short(first) } else { Ok(None) };
         }
         let mut request = match self.flight.state {
             State::Idle | State::Features | State::Abandoned => return Err(NOTHING_IN_FLIGHT),
-            // A first Run takes no decision that were worth a reading of the clock.
+            // If the program begins with a Run, there is nothing to decide. So no time is measured, which saves a reading of the
+            // clock.
             State::Deciding => match self.prepared.first {
                 Some(first) => first,
                 None => self.decide(),
@@ -408,7 +429,7 @@ impl Selector {
                             }
                         }
                         Err(error) if error.kind() == ErrorKind::Input => {
-                            // The next candidate could do nothing better with it.
+                            // The input cannot be used, so it would be no use to start another candidate.
                             self.flight.state = State::Idle;
                             return Err(error);
                         }
@@ -439,7 +460,8 @@ impl Selector {
         }
     }
 
-    /// What the program asks for after a candidate that was started, if that one is done.
+    /// Takes the output of a candidate that was started, and returns what the program asks for next; `None` if the candidate is
+    /// not done.
     #[inline(always)]
     fn take_output(&mut self, candidate: CandidateId) -> Option<Request> {
         let Flight { watch, .. } = &mut self.flight;
@@ -459,7 +481,8 @@ impl Selector {
         self.prepared.premodel.program().failed(&mut self.flight.walk, candidate)
     }
 
-    /// The outcome of an answer; where it was cut short, with the candidates that the walk counts and that did not run.
+    /// Makes the outcome of an answer. If the deadline has passed, `cut` has the candidates that did not come to their end
+    /// although the walk counts them as run; else it is `None`.
     fn outcome(&mut self, answer: Answer, cut: Option<Mask>) -> Result<Option<Outcome>> {
         let Selector { set, board, flight, .. } = self;
         flight.state = State::Idle;
@@ -468,7 +491,7 @@ impl Selector {
             flight.watch.computed();
         }
         flight.answered = Some(answer);
-        // The last stage, a decision or an average, ended here.
+        // The stopwatch was last read at the end of the decision or of the average, so the total time ends there.
         flight.watch.stop();
         let times = &mut flight.watch.times;
         set.backend.begin_times(&mut times.device);
@@ -488,8 +511,8 @@ impl Selector {
 const NOTHING_IN_FLIGHT: Error =
     Error::from_static(ErrorKind::Usage, "selector: expected an input in flight, got none; submit one first");
 
-/// An input under way. Dropping it gives the input up; before the selector takes the next one it waits for the engine that
-/// may still be at work.
+/// An input in flight. Dropping it gives the input up. If an engine is then still at work on the input, the selector waits for it
+/// before it takes the next input.
 #[derive(Debug)]
 pub struct InFlight<'s, 'i> {
     selector: &'s mut Selector,
@@ -497,24 +520,29 @@ pub struct InFlight<'s, 'i> {
 }
 
 impl InFlight<'_, '_> {
-    /// Takes the next decisions whose signals are there, and starts what they ask for. `None` means that an engine is at
-    /// work. Never waits for an engine that works on its own; one that runs on the caller's thread (tract, ONNX Runtime) runs
-    /// inside this call, and one that was evicted is loaded in it (see
+    /// Takes every decision whose signals are there, and starts the candidates that these decisions ask for. `None` means that an
+    /// engine or a device is still at work.
+    ///
+    /// This never waits for an engine that works asynchronously. An engine that works on the caller's thread (tract, ONNX
+    /// Runtime) runs inside this call, and a candidate that was evicted is loaded inside it (see
     /// [`GpuConfig::max_resident_bytes`](crate::GpuConfig::max_resident_bytes)).
     ///
-    /// A candidate that fails does not fail the input: the most capable candidate that works answers, and
-    /// [`Outcome::failed`] tells.
+    /// The failure of a candidate is no error of this call: the most capable candidate that works answers, and
+    /// [`Outcome::failed`] has the candidates that failed.
     ///
     /// # Errors
-    /// Where the input does not fit, where no candidate works, or where the outcome was already given.
+    /// [`ErrorKind::Input`] if the input does not fit the network, [`ErrorKind::Deadline`] if the deadline passed before any
+    /// candidate had run, and [`ErrorKind::Usage`] if the outcome was already given. If no candidate works, the error of the last
+    /// one that failed; if a device cannot compute the features, the device's error.
     pub fn poll(&mut self) -> Result<Option<Outcome>> {
         self.selector.poll_input(&self.input)
     }
 
-    /// Polls until the outcome is there or the time is over; `None` then, and the input stays in flight.
+    /// Polls until the outcome is there or `timeout` has passed. In the second case this returns `None`, and the input stays in
+    /// flight. The clock is read after each poll, so an engine that works on the caller's thread is not interrupted.
     ///
     /// # Errors
-    /// As [`InFlight::poll`].
+    /// The errors of [`InFlight::poll`].
     pub fn wait(&mut self, timeout: Duration) -> Result<Option<Outcome>> {
         let clock = self.selector.flight.watch.clock();
         let (started, timeout_ns) = (clock.now(), u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));

@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use support::{input, onnx_engines, open, output};
 use trt_select_engines::null::NullEngine;
-use trt_select_engines::registry::Kind;
+use trt_select_engines::registry::EngineKind;
 use trt_select_engines::{DataType, Engine, TensorInfo};
 
 thread_local! {
@@ -80,7 +80,7 @@ fn around_the_library_nothing_allocates() {
             let (allocations, _) = count(|| engine.enqueue().expect("it runs"));
             assert_eq!(allocations, first, "{kind}: allocations grow");
         }
-        if kind == Kind::Ort {
+        if kind == EngineKind::Ort {
             assert_eq!(first, 0, "the library is C++: whatever Rust's allocator is asked for is ours");
         }
         eprintln!("{kind}: {first} allocations within the library an inference, none of ours");
@@ -105,7 +105,7 @@ fn the_tract_engine_adds_nothing_to_what_tract_allocates() {
     bare();
     let bare = bare();
 
-    let mut engine = open(Kind::Tract, "classifier.onnx").expect("a model to run");
+    let mut engine = open(EngineKind::Tract, "classifier.onnx").expect("a model to run");
     engine.enqueue().expect("it runs");
     let (ours, _) = count(|| engine.enqueue().expect("it runs"));
     assert_eq!(ours, bare);

@@ -4,7 +4,7 @@ mod support;
 
 use serde::Deserialize;
 use support::{input, onnx_engines, open, output};
-use trt_select_engines::registry::Kind;
+use trt_select_engines::registry::EngineKind;
 use trt_select_engines::{Completion, DataType, Engine, TensorInfo};
 
 #[derive(Deserialize)]
@@ -108,7 +108,7 @@ fn descriptions_and_memory() {
         assert_eq!(description.kind, kind.name());
         assert_eq!(description.device, "cpu, 1 thread");
         let (library, version) = description.version.split_once(' ').expect("a name and a version");
-        assert_eq!(library, if kind == Kind::Ort { "onnxruntime" } else { "tract" });
+        assert_eq!(library, if kind == EngineKind::Ort { "onnxruntime" } else { "tract" });
         assert!(version.split('.').count() >= 3, "{version}");
         // 108 + 4 + 20 + 5 weights, 192 inputs, 5 outputs.
         assert!(engine.memory().host_bytes >= 4 * (137 + 192 + 5), "{:?}", engine.memory());
@@ -156,7 +156,7 @@ fn more_threads_give_the_same_answers() {
         input(&mut *engine, 0).fill(3.0);
         engine.enqueue().expect("it runs");
         assert_eq!(output(&*engine, 0), [3.0; 4]);
-        let expected = if kind == Kind::Ort { "cpu, 2 threads" } else { "cpu, 1 thread" };
+        let expected = if kind == EngineKind::Ort { "cpu, 2 threads" } else { "cpu, 1 thread" };
         assert_eq!(engine.description().device, expected);
 
         let none = trt_select_engines::OpenOptions::default().threads(0);

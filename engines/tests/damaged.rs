@@ -5,14 +5,14 @@ mod support;
 use std::path::Path;
 
 use support::{model, onnx_engines};
-use trt_select_engines::registry::{self, Kind};
+use trt_select_engines::registry::{self, EngineKind};
 use trt_select_engines::{Engine, Error, ErrorKind, OpenOptions};
 
-fn open(kind: Kind, path: &Path) -> Result<Box<dyn Engine>, Error> {
+fn open(kind: EngineKind, path: &Path) -> Result<Box<dyn Engine>, Error> {
     registry::open(kind, path, "candidate", &OpenOptions::default())
 }
 
-fn refusal(kind: Kind, path: &Path) -> Error {
+fn refusal(kind: EngineKind, path: &Path) -> Error {
     let Err(error) = open(kind, path) else { panic!("{kind}: {} was taken", path.display()) };
     let line = error.to_string();
     assert!(line.contains(&path.display().to_string()) && !line.contains('\n'), "{kind}: {line}");

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use support::model;
 use trt_select_engines::ort::{self, How};
-use trt_select_engines::registry::{self, Kind};
+use trt_select_engines::registry::{self, EngineKind};
 use trt_select_engines::{Engine as _, ErrorKind, OpenOptions};
 
 /// Runs one of the tests marked `ignore` below in a process where a variable has this value.
@@ -39,7 +39,7 @@ fn a_file_that_is_no_library() {
 fn child_without_a_library() {
     for _ in 0..2 {
         let find = ort::find().expect_err("no library");
-        let resolve = registry::resolve_host(Kind::Ort).expect_err("no library");
+        let resolve = registry::resolve_host(EngineKind::Ort).expect_err("no library");
         let path = model("classifier.onnx");
         let open = ort::OrtEngine::open(&path, &OpenOptions::default()).expect_err("no library");
         for error in [find, resolve, open] {
@@ -47,10 +47,10 @@ fn child_without_a_library() {
             assert!(error.to_string().starts_with("ORT_DYLIB_PATH="), "{error}");
         }
     }
-    let auto = registry::resolve_host(Kind::Auto);
+    let auto = registry::resolve_host(EngineKind::Auto);
     if cfg!(feature = "tract") {
         let choice = auto.expect("tract");
-        assert_eq!(choice.kind, Kind::Tract);
+        assert_eq!(choice.kind, EngineKind::Tract);
         assert!(choice.reason.contains("ORT_DYLIB_PATH="), "{}", choice.reason);
     } else {
         assert_eq!(auto.expect_err("nothing to run it").kind(), ErrorKind::LibraryMissing);
@@ -73,8 +73,8 @@ fn child_with_a_library() {
     let found = ort::find().expect("the library that the variable names");
     assert_eq!(found.how, How::Variable);
     assert_eq!(ort::find().as_ref(), Ok(&found));
-    let choice = registry::resolve_host(Kind::Auto).expect("ort");
-    assert_eq!(choice.kind, Kind::Ort);
+    let choice = registry::resolve_host(EngineKind::Auto).expect("ort");
+    assert_eq!(choice.kind, EngineKind::Ort);
     assert!(choice.reason.contains(&found.version) && choice.reason.contains("ORT_DYLIB_PATH"), "{}", choice.reason);
 
     // Many threads at once, each the first: one loads, all run.

@@ -1,9 +1,10 @@
-//! The candidates of a bundle on an NVIDIA GPU: TensorRT's networks, each with its preprocessing and signals, on one pipe.
+//! Runs the candidates of a bundle on an NVIDIA GPU: TensorRT's networks, each with its preprocessing and its signals, on one
+//! pipe.
 //!
 //! ```text
 //! frame ─► upload ─► features ─► decide (host) ─► lane of the candidate: preprocess, network, signals ─► decide, answer
 //! ```
-//! What happens on the device is `trt_select_cuda::pipe`; this module brings it together with bundles and selectors.
+//! `trt_select_cuda::pipe` does the work on the device. This module connects it with bundles and selectors.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -28,14 +29,14 @@ use crate::times::{DeviceTimes, Stopwatch};
 /// A GPU, with the candidates that share it.
 #[derive(Debug)]
 pub struct Gpu {
-    // The candidates' lanes are dropped before the pipe that they run on.
+    // This is the first field, so that the candidates' lanes are dropped before the pipe that they run on.
     candidates: Vec<GpuCandidate>,
     pipe: Pipe,
     session: Session,
     max_resident_bytes: Option<u64>,
-    /// Whether the last input came through the pipe: tensors do not, and have no times there.
+    /// Whether the last input was a frame. Tensors do not go through the pipe, so it has no times for them.
     begun: bool,
-    /// Counts enqueues, for finding the candidate that was not used for longest.
+    /// Counts launches, so that the candidate that was not used for longest can be found.
     clock: u64,
     reason: String,
 }
@@ -74,24 +75,26 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// What the candidates say of themselves, in the order of their ids.
+    /// The candidates' names and descriptions, in the order of their ids.
     pub(crate) fn infos(&self) -> Vec<CandidateInfo> {
         let info = |c: &GpuCandidate| CandidateInfo::new(&c.name, c.engine().description(), c.engine().output().len);
         self.candidates.iter().map(info).collect()
     }
 
-    /// The candidates' ways through the GPU, in the order of their ids.
+    /// The candidates, in the order of their ids.
     pub fn candidates(&self) -> &[GpuCandidate] {
         &self.candidates
     }
 
-    /// Evicts the candidates that were not used for longest until this one has room.
+    /// Notes that a candidate is used now. If its weights are not on the device, evicts those candidates that were not used for
+    /// longest, until there is room for its weights.
     fn make_room(&mut self, wanted: usize) -> Result<()> {
         self.clock += 1;
         self.candidates[wanted].last_used = self.clock;
-        let (Some(limit), false) = (self.max_resident_bytes, self.candidates[wanted].is_resident()) else {
+        let Some(limit) = self.max_resident_bytes else { return Ok(()) };
+        if self.candidates[wanted].is_resident() {
             return Ok(());
-        };
+        }
         let needed = self.candidates[wanted].engine().weight_bytes();
         loop {
             let resident = || self.candidates.iter().enumerate().filter(|(_, c)| c.is_resident());
@@ -109,12 +112,12 @@ impl Gpu {
         &self.pipe.context().device().name
     }
 
-    /// Library, device and the memory that frames go to, in a line.
+    /// One line that names the library, the device, and the memory that frames go to.
     pub fn about(&self) -> &str {
         &self.reason
     }
 
-    /// What the driver has handed out to this process through trt-select.
+    /// The TensorRT session that holds the candidates' plans.
     pub fn session(&self) -> &Session {
         &self.session
     }
@@ -173,18 +176,19 @@ impl Backend for Gpu {
         Ok(true)
     }
 
-    /// An error means that the device may still be at work in memory that the next input needs.
+    /// After an error the device may still be using memory that the next input needs.
     fn settle(&mut self) -> Result<()> {
         Ok(self.pipe.settle()?)
     }
 
-    /// Waits for the device's events where times are measured.
+    /// If times are measured, this waits for the device's events.
     fn begin_times(&self, device: &mut DeviceTimes) {
         if self.begun && self.pipe.is_timing() {
-            // An error is one of the device, and shows in the next call that has a place for it.
+            // This call cannot return an error. If the device has failed, the next call that can return one reports it.
             while let Ok(times) = self.pipe.times() {
                 if let Some(times) = times {
-                    (device.upload_ns, device.features_ns) = (from_ms(times.upload_ms), from_ms(times.features_ms));
+                    device.upload_ns = from_ms(times.upload_ms);
+                    device.features_ns = from_ms(times.features_ms);
                     break;
                 }
                 std::hint::spin_loop();
@@ -204,7 +208,7 @@ impl Backend for Gpu {
         self.candidates.get(candidate.index()).map_or_else(Memory::default, GpuCandidate::memory)
     }
 
-    /// The activation block is apart: see [`Memory::activation_bytes`].
+    /// The activation block is not counted here: see [`Memory::activation_bytes`].
     fn shared_memory(&self) -> SharedMemory {
         let memory = self.pipe.memory();
         let resident = self.candidates.iter().filter(|c| c.is_resident());
@@ -225,21 +229,24 @@ impl Gpu {
     fn launch(&mut self, at: usize) -> Result<()> {
         self.make_room(at)?;
         let candidate = &mut self.candidates[at];
-        let back = !candidate.is_resident();
+        let was_evicted = !candidate.is_resident();
         candidate.lane.launch(&mut self.pipe)?;
-        if back && let Some(why) = candidate.graph_refused() {
-            log::warn!("{}: no CUDA graph after it came back: {why}", candidate.engine().description().kind);
+        if was_evicted && let Some(why) = candidate.graph_refused() {
+            let name = &candidate.name;
+            log::warn!(
+                "candidate {name}: no CUDA graph after it was loaded again, its work is enqueued part by part: {why}"
+            );
         }
         Ok(())
     }
 }
 
-/// One candidate's way through the GPU.
+/// One candidate on the GPU: its engine in a lane of the pipe, and its preprocessing.
 #[derive(Debug)]
 pub struct GpuCandidate {
     name: String,
     lane: Lane<TensorrtEngine>,
-    /// Its tables; it never sees a frame. `None` where the input is a tensor.
+    /// Computes the tables that the preprocess kernel reads, and never sees a frame. `None` if the input is a tensor.
     preprocess: Option<Box<Preprocess>>,
     last_used: u64,
 }
@@ -276,24 +283,32 @@ impl GpuCandidate {
         }
     }
 
-    /// Time of the last run by the device's clock; 0 where it is not measured.
+    /// The time of the last run by the device's clock; 0 if it is not measured.
     fn compute_ns(&self) -> u64 {
-        // The last event follows the record that was seen: what the driver still does is over within microseconds.
-        let times = || (0..1_000_000).find_map(|_| self.lane.times().transpose());
-        match if self.lane.is_timing() { times() } else { None } {
-            Some(Ok(times)) => from_ms(times.compute_ms),
-            _ => 0,
+        if !self.lane.is_timing() {
+            return 0;
         }
+        // The host has seen the run's record, and the event that ends the run comes within microseconds after it. The number of
+        // tries is bounded, so that this ends even if the event never comes.
+        for _ in 0..1_000_000 {
+            match self.lane.times() {
+                Ok(Some(times)) => return from_ms(times.compute_ms),
+                Ok(None) => {}
+                Err(_) => return 0,
+            }
+        }
+        0
     }
 
-    /// The plan that it runs.
+    /// The engine that runs the candidate's plan.
     pub fn engine(&self) -> &TensorrtEngine {
         self.lane.network()
     }
 
-    /// Memory of its engine and of its lane.
+    /// The memory that its engine and its lane hold together.
     pub fn memory(&self) -> Memory {
-        let (lane, mut memory) = (self.lane.memory(), self.engine().memory());
+        let lane = self.lane.memory();
+        let mut memory = self.engine().memory();
         memory.device_bytes += lane.device_bytes;
         memory.pinned_bytes += lane.pinned_bytes;
         memory
@@ -304,7 +319,7 @@ impl GpuCandidate {
         self.lane.has_graph()
     }
 
-    /// Why it is not, where it should be.
+    /// Why its work is not replayed as a CUDA graph although that was wanted; `None` otherwise.
     pub fn graph_refused(&self) -> Option<&str> {
         self.lane.graph_refused()
     }

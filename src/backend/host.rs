@@ -1,4 +1,4 @@
-//! Engines whose tensors lie in host memory: tract, ONNX Runtime, the null engine, a user's own.
+//! Runs engines whose tensors lie in host memory: tract, ONNX Runtime, the null engine, and engines that users write.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -19,7 +19,7 @@ pub(crate) struct Host {
     candidates: Vec<Candidate>,
     threads: usize,
     workspace: Workspace,
-    /// The candidate whose engine works on its own, until it was seen to be done.
+    /// The candidate whose engine works asynchronously; `None` once the engine was found to be done.
     under_way: Option<CandidateId>,
 }
 
@@ -28,7 +28,7 @@ impl Host {
         Host { candidates, threads, workspace: Workspace::new(), under_way: None }
     }
 
-    /// Whether an engine that works on its own has come to an end, be it a good one.
+    /// Whether a candidate's engine is done. After an error it is done too: its run has failed.
     #[inline]
     fn is_over(&mut self, candidate: CandidateId) -> Result<bool> {
         match self.candidates[candidate.index()].is_ready() {
@@ -64,7 +64,7 @@ impl Backend for Host {
     fn start(&mut self, candidate: CandidateId, input: &Input<'_>, watch: &mut Stopwatch) -> Result<Completion> {
         let runner = &mut self.candidates[candidate.index()];
         runner.load(input)?;
-        // A tensor is copied, which is no stage worth a reading of the clock.
+        // A tensor is only copied. This counts as part of the compute stage, which saves a reading of the clock.
         if matches!(input, Input::Frame(_)) {
             watch.preprocessed();
         }
@@ -83,7 +83,7 @@ impl Backend for Host {
 
     fn settle(&mut self) -> Result<()> {
         if let Some(candidate) = self.under_way {
-            // What became of it concerns nobody any more.
+            // The result is not needed any more, so an error is ignored.
             while matches!(self.is_over(candidate), Ok(false)) {
                 std::hint::spin_loop();
             }

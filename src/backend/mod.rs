@@ -1,10 +1,11 @@
-//! Where candidates run: the one thing that a selector asks of networks.
+//! Backends: what runs the candidates of a selector.
 //!
 //! ```text
 //! begin(input) ─► poll_features ─► start(c) ─► poll(c, board) ─► … ─► settle
 //! ```
-//! `host` runs engines whose tensors lie in host memory; `gpu` runs TensorRT's networks in lanes of one CUDA stream. The state
-//! machine above them is the same for both, and never asks which of them it has.
+//! The module `host` runs engines whose tensors lie in host memory. The module `gpu` runs TensorRT's networks, each in its own
+//! lane of one CUDA stream. The selector's state machine uses both through the trait `Backend`, and never asks which of them it
+//! has.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -23,12 +24,12 @@ use crate::times::{DeviceTimes, Stopwatch};
 /// The values of all features, in the order of [`FEATURES`](crate::features::FEATURES).
 pub(crate) type FeatureValues = [f32; FEATURE_COUNT];
 
-/// The features that are wanted of an input.
+/// What a backend has to compute so that the features that are wanted of an input can be derived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
-    /// What a device can switch off.
+    /// The groups of accumulators. A device computes whole groups only.
     pub(crate) groups: Groups,
-    /// What the host can.
+    /// The accumulators one by one, which is how the host computes them.
     pub(crate) needs: Needs,
 }
 
@@ -36,7 +37,7 @@ impl Wanted {
     pub(crate) const NONE: Wanted = Wanted { groups: Groups::NONE, needs: Needs::NONE };
     pub(crate) const ALL: Wanted = Wanted { groups: Groups::ALL, needs: Needs::ALL };
 
-    /// What features of these numbers need.
+    /// What the features with these indices need.
     pub(crate) fn of_features(features: impl Iterator<Item = usize> + Clone) -> Wanted {
         Wanted { groups: Groups::of_features(features.clone()), needs: Needs::of_features(features) }
     }
@@ -50,58 +51,60 @@ impl Wanted {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SharedMemory {
-    /// Page-locked host memory: frames, the features' records.
+    /// Page-locked host memory, for frames and for the results of the feature kernels.
     pub pinned_bytes: u64,
-    /// Device memory: frames, the features' records.
+    /// Device memory, for frames and for the feature kernels.
     pub device_bytes: u64,
-    /// Device memory that the engine's library holds beside what the candidates are known to hold.
+    /// Device memory that the engine's library holds in addition to what the candidates are known to hold.
     pub library_bytes: u64,
 }
 
-/// What runs the candidates of a set. One input is under way at a time.
+/// Runs the candidates of a set. It works on one input at a time.
 pub(crate) trait Backend: std::fmt::Debug + Send {
-    /// Settles the input before, takes an input, and starts on the features wanted of it. Answers whether they are there already; then
-    /// they are written.
+    /// Waits for the work of the previous input, takes a new input, and starts computing the wanted features. Returns true if
+    /// they are there already; they are then in `features`.
     fn begin(&mut self, input: &Input<'_>, wanted: Wanted, features: &mut FeatureValues) -> Result<bool>;
 
-    /// Whether the features that [`Backend::begin`] was asked for have arrived; then they are written. Never blocks.
+    /// Returns true if the features that [`Backend::begin`] was asked for are there; they are then in `features`. Never blocks.
     fn poll_features(&mut self, features: &mut FeatureValues) -> Result<bool>;
 
-    /// Fills a candidate's input and starts it. [`ErrorKind::Input`] where the input does not fit, which is not the candidate's
-    /// failure. `watch` ends the stage of preprocessing.
+    /// Makes the candidate's input tensor from the input, and starts the candidate. Ends the stage of preprocessing on `watch`.
+    ///
+    /// An error of the kind [`ErrorKind::Input`] says that the input does not fit. Any other error is a failure of the candidate.
     fn start(&mut self, candidate: CandidateId, input: &Input<'_>, watch: &mut Stopwatch) -> Result<Completion>;
 
-    /// Whether a candidate that was started is done; then the board has taken its output. Never blocks.
+    /// Returns true if a candidate that was started is done; the board has then taken its output. Never blocks.
     ///
-    /// An error is the candidate's failure: of its run, or of an output that cannot be trusted.
+    /// An error is a failure of the candidate: its run failed, or its output cannot be used.
     fn poll(&mut self, candidate: CandidateId, board: &mut Board, times: &mut DeviceTimes) -> Result<bool>;
 
-    /// Waits for what is still under way. After it, the input's memory is not read any more.
+    /// Waits for all work that is under way. After this, nothing reads the input's memory any more.
     fn settle(&mut self) -> Result<()>;
 
-    /// Writes the times of the input's way to the features, by the device's clock, where there is one.
+    /// Writes how long the device worked on the upload and the features of the input. Without a device this writes nothing.
     fn begin_times(&self, times: &mut DeviceTimes);
 
     /// The name of what the networks run on.
     fn device(&self) -> String;
 
-    /// Whether that is a device with a memory and a clock of its own.
+    /// Whether the networks run on a device with its own memory and its own clock.
     fn is_device(&self) -> bool;
 
-    /// Memory that a candidate holds.
+    /// The memory that a candidate holds.
     fn memory(&self, candidate: CandidateId) -> Memory;
 
-    /// Memory that all candidates share.
+    /// The memory that belongs to no single candidate.
     fn shared_memory(&self) -> SharedMemory;
 
-    /// The GPU, where this is one.
+    /// This backend, if it is a GPU.
     #[cfg(feature = "tensorrt")]
     fn as_gpu(&self) -> Option<&gpu::Gpu> {
         None
     }
 }
 
+/// The failure of a candidate whose output cannot be used.
 pub(crate) const NOT_FINITE: Error = Error::from_static(
     ErrorKind::Engine,
-    "network output: expected finite numbers, or probabilities where it gives such, got others; check the model and `scores`",
+    "network output: expected finite logits, or probabilities if `scores` says so, got other numbers; check the model and `scores`",
 );

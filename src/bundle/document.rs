@@ -104,7 +104,7 @@ impl Document<'_> {
         Error::expected(ErrorKind::Bundle, format_args!("{}: {what}", self.at(span)), expected, got, remedy)
     }
 
-    /// An error of the TOML reader or of serde, as one of ours.
+    /// The error of the TOML reader or of serde as an error of this crate.
     fn refused(&self, mut error: toml::de::Error) -> Error {
         let message = error.message().to_owned();
         let mut object = match error.span() {

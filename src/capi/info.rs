@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use trt_select_engines::registry::{Choice, Kind};
+use trt_select_engines::registry::{Choice, EngineKind};
 
 use super::boundary::{NO_OUTPUT, wanted};
 use super::sized::Sized_;
@@ -78,7 +78,7 @@ unsafe impl Sized_ for trtsel_memory {
 
 /// What is told of a selector while another thread may be inside it.
 pub(super) struct Info {
-    pub(super) engine: Kind,
+    pub(super) engine: EngineKind,
     pub(super) reason: CString,
     pub(super) device: CString,
     pub(super) candidates: Vec<CString>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use trt_select_cuda::FrameMemory;
-use trt_select_engines::registry::Kind;
+use trt_select_engines::registry::EngineKind;
 
 use super::log::{Sink, TRTSEL_LOG_TRACE, TRTSEL_LOG_WARN, trtsel_log_callback};
 use super::sized::Sized_;
@@ -96,11 +96,11 @@ const fn invalid(line: &'static str) -> Fail {
 impl trtsel_options {
     pub(super) fn understand(&self) -> Result<Options, Fail> {
         let engine = match self.engine {
-            TRTSEL_ENGINE_AUTO => Kind::Auto,
-            TRTSEL_ENGINE_TENSORRT => Kind::Tensorrt,
-            TRTSEL_ENGINE_ORT => Kind::Ort,
-            TRTSEL_ENGINE_TRACT => Kind::Tract,
-            TRTSEL_ENGINE_NULL => Kind::Null,
+            TRTSEL_ENGINE_AUTO => EngineKind::Auto,
+            TRTSEL_ENGINE_TENSORRT => EngineKind::Tensorrt,
+            TRTSEL_ENGINE_ORT => EngineKind::Ort,
+            TRTSEL_ENGINE_TRACT => EngineKind::Tract,
+            TRTSEL_ENGINE_NULL => EngineKind::Null,
             _ => return Err(invalid("options: expected an engine of TRTSEL_ENGINE_, got another number; choose one")),
         };
         let frame_memory = match self.frame_memory {

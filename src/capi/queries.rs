@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use trt_select_engines::registry::Kind;
+use trt_select_engines::registry::EngineKind;
 use trt_select_premodel::CandidateId;
 
 use super::boundary::{NO_OUTPUT, wanted};
@@ -15,12 +15,12 @@ use super::sized::Output;
 use super::statistics::{trtsel_candidate_statistics, trtsel_statistics};
 use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK, trtsel_status};
 
-fn engine_number(kind: Kind) -> u32 {
+fn engine_number(kind: EngineKind) -> u32 {
     match kind {
-        Kind::Tensorrt => TRTSEL_ENGINE_TENSORRT,
-        Kind::Ort => TRTSEL_ENGINE_ORT,
-        Kind::Tract => TRTSEL_ENGINE_TRACT,
-        Kind::Null => TRTSEL_ENGINE_NULL,
+        EngineKind::Tensorrt => TRTSEL_ENGINE_TENSORRT,
+        EngineKind::Ort => TRTSEL_ENGINE_ORT,
+        EngineKind::Tract => TRTSEL_ENGINE_TRACT,
+        EngineKind::Null => TRTSEL_ENGINE_NULL,
         _ => TRTSEL_ENGINE_AUTO,
     }
 }

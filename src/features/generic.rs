@@ -16,8 +16,8 @@
 //!                            sum of chroma, counts of six sectors and of pixels without colour; the rest is the seventh
 //!         gather the taps of the band's cells, convert them to grey, average          while the rows are in the cache
 //!     on the grid, as far as needed:
-//!         corners:   with v[0..16] the circle, a corner's is brighter if the greatest of the least nine in a row is
-//!                    over centre + 20, darker if the least of the greatest nine is under centre − 20
+//!         corners:   of every nine neighbours on the circle of sixteen cells, take the least and the greatest; the cell is
+//!                    a corner if any of the leasts is over centre + 20, or any of the greatests is under centre − 20
 //!         Laplacian: sum, sum of squares
 //!         edges:     Sobel; maxima over the low threshold as one bitmap, those over the high one as another
 //!                    runs of bits, joined where they touch; a component with a bit of the second bitmap is an edge

@@ -30,10 +30,10 @@ pub const SIMD_VARIABLE: &str = "TRT_SELECT_SIMD";
 /// assert_eq!(Implementation::SCALAR.name(), "scalar");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Implementation(Kind);
+pub struct Implementation(InstructionSet);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum InstructionSet {
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
@@ -52,58 +52,58 @@ pub(super) enum Memory {
 
 impl Implementation {
     /// The scalar reference, which runs everywhere.
-    pub const SCALAR: Implementation = Implementation(Kind::Scalar);
+    pub const SCALAR: Implementation = Implementation(InstructionSet::Scalar);
 
     /// The implementations that this CPU can run, the slowest first.
     pub fn available() -> impl Iterator<Item = Implementation> {
         let vector = {
             #[cfg(target_arch = "x86_64")]
             {
-                Avx2::detect().map(Kind::Avx2)
+                Avx2::detect().map(InstructionSet::Avx2)
             }
             #[cfg(target_arch = "aarch64")]
             {
-                Neon::detect().map(Kind::Neon)
+                Neon::detect().map(InstructionSet::Neon)
             }
             #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
             {
                 None
             }
         };
-        [Some(Kind::Scalar), vector].into_iter().flatten().map(Implementation)
+        [Some(InstructionSet::Scalar), vector].into_iter().flatten().map(Implementation)
     }
 
     /// The fastest implementation that this CPU can run, or the one that [`SIMD_VARIABLE`] names. A process chooses once.
     pub fn chosen() -> Implementation {
         static CHOSEN: OnceLock<Implementation> = OnceLock::new();
-        *CHOSEN.get_or_init(|| choose(std::env::var(SIMD_VARIABLE).ok().as_deref()))
+        *CHOSEN.get_or_init(|| fastest_unless_named(std::env::var(SIMD_VARIABLE).ok().as_deref()))
     }
 
     /// The implementation's name: `scalar`, `avx2` or `neon`.
     pub fn name(self) -> &'static str {
         match self.0 {
-            Kind::Scalar => "scalar",
+            InstructionSet::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2(_) => "avx2",
+            InstructionSet::Avx2(_) => "avx2",
             #[cfg(target_arch = "aarch64")]
-            Kind::Neon(_) => "neon",
+            InstructionSet::Neon(_) => "neon",
         }
     }
 
     /// Allocates the memory that the implementation works in.
     pub(super) fn memory(self) -> Memory {
         match self.0 {
-            Kind::Scalar => Memory::Scalar(Buffers::new()),
+            InstructionSet::Scalar => Memory::Scalar(Buffers::new()),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2(v) => Memory::Avx2(v, Box::new(Scratch::new())),
+            InstructionSet::Avx2(v) => Memory::Avx2(v, Box::new(Scratch::new())),
             #[cfg(target_arch = "aarch64")]
-            Kind::Neon(v) => Memory::Neon(v, Box::new(Scratch::new())),
+            InstructionSet::Neon(v) => Memory::Neon(v, Box::new(Scratch::new())),
         }
     }
 }
 
 /// The fastest implementation, unless `wanted` names another one that this CPU can run.
-fn choose(wanted: Option<&str>) -> Implementation {
+fn fastest_unless_named(wanted: Option<&str>) -> Implementation {
     let best = Implementation::available().last().unwrap_or(Implementation::SCALAR);
     let Some(wanted) = wanted.filter(|name| !name.is_empty()) else { return best };
     Implementation::available().find(|i| i.name() == wanted).unwrap_or_else(|| {
@@ -117,11 +117,11 @@ impl Memory {
     /// The implementation that this memory belongs to.
     pub(super) fn implementation(&self) -> Implementation {
         Implementation(match self {
-            Memory::Scalar(_) => Kind::Scalar,
+            Memory::Scalar(_) => InstructionSet::Scalar,
             #[cfg(target_arch = "x86_64")]
-            Memory::Avx2(v, _) => Kind::Avx2(*v),
+            Memory::Avx2(v, _) => InstructionSet::Avx2(*v),
             #[cfg(target_arch = "aarch64")]
-            Memory::Neon(v, _) => Kind::Neon(*v),
+            Memory::Neon(v, _) => InstructionSet::Neon(*v),
         })
     }
 
@@ -161,12 +161,12 @@ mod tests {
     fn the_fastest_unless_another_is_named() {
         let best = Implementation::available().last().unwrap();
         assert_eq!(Implementation::available().next(), Some(Implementation::SCALAR));
-        assert_eq!(choose(None), best);
-        assert_eq!(choose(Some("")), best);
-        assert_eq!(choose(Some("scalar")), Implementation::SCALAR);
-        assert_eq!(choose(Some("altivec")), best);
+        assert_eq!(fastest_unless_named(None), best);
+        assert_eq!(fastest_unless_named(Some("")), best);
+        assert_eq!(fastest_unless_named(Some("scalar")), Implementation::SCALAR);
+        assert_eq!(fastest_unless_named(Some("altivec")), best);
         for i in Implementation::available() {
-            assert_eq!(choose(Some(i.name())), i);
+            assert_eq!(fastest_unless_named(Some(i.name())), i);
             assert_eq!(i.memory().implementation(), i);
         }
     }

@@ -8,7 +8,7 @@ use crate::error::Result;
 
 /// All rows of a table, in memory.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct TensorTable {
     path: PathBuf,
     /// Number of values in a row, at least 1.
     width: usize,
@@ -23,7 +23,7 @@ struct Row {
     byte: u64,
 }
 
-impl Table {
+impl TensorTable {
     /// Reads a table. Its first row is a header if one of the fields is `label` or if no field is a number. The column `label` holds class
     /// numbers; all other columns are values, in their order. Without a header all columns are values.
     pub(super) fn read(path: &Path) -> Result<Self> {
@@ -85,7 +85,7 @@ impl Table {
         if rows.is_empty() {
             return Err(data(path.display(), "at least 1 row of values", "none", "add a row for each sample"));
         }
-        Ok(Table { path: path.to_owned(), width, values, rows })
+        Ok(TensorTable { path: path.to_owned(), width, values, rows })
     }
 
     pub(super) fn path(&self) -> &Path {

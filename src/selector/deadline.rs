@@ -1,4 +1,4 @@
-//! An input's deadline: past it, what has run by then answers.
+//! The deadline of an input. Once it has passed, a candidate that has already run answers.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -15,21 +15,25 @@ const TOO_LATE: Error = Error::from_static(
 );
 
 impl Selector {
-    /// Sets how long an input may take from its submit on, from the next input on; `None`, as it is after open, sets no limit.
+    /// Sets how long an input may take, counted from its submit. This applies from the next input on. `None` means no limit,
+    /// which is also the default.
     ///
-    /// Past its deadline no further candidate is started and none that works on its own is waited for: of the candidates that
-    /// ran, the one that comes first in the premodel's fallback list answers, and [`Outcome::late`] tells. Where none ran,
-    /// the input fails with [`ErrorKind::Deadline`]. The clock is read between candidates and in each poll: a
-    /// network that runs on the caller's thread is not interrupted.
+    /// Once the deadline has passed, the selector starts no further candidate, and waits for none that works asynchronously. Of
+    /// the candidates that have run, the one that comes first in the premodel's fallback list answers, and [`Outcome::late`] is
+    /// set. If none has run, the input fails with [`ErrorKind::Deadline`]. The selector checks the deadline before it starts a
+    /// candidate, and in each poll that finds an engine still at work. It does not interrupt a network that runs on the caller's
+    /// thread.
     pub fn set_deadline(&mut self, deadline: Option<Duration>) {
         self.deadline = deadline;
     }
 
+    /// Whether the deadline has passed.
     pub(super) fn is_due(&self) -> bool {
         self.flight.due.is_some_and(|due| Instant::now() >= due)
     }
 
-    /// Answers with what has run, the candidate that was asked for or is under way left out.
+    /// Ends the input after its deadline: the most capable candidate that has run answers. `asked_for` is the candidate that is
+    /// at work or was about to be started. The walk already counts it as run, but it cannot answer.
     pub(super) fn cut_short(&mut self, asked_for: Option<CandidateId>) -> Result<Option<Outcome>> {
         let without = asked_for.map_or(Mask::EMPTY, Mask::of);
         let ran = self.flight.walk.ran().without(without);

@@ -1,4 +1,4 @@
-//! What became of an input.
+//! The outcome of an input.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -6,25 +6,25 @@ use trt_select_premodel::{Answer, Mask};
 
 use crate::times::StageTimes;
 
-/// What became of an input.
+/// The answer to an input, and how the selector came to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// Number of the class answered.
+    /// Index of the class that was answered.
     pub class: u32,
-    /// Its probability, by the candidate that answered or the average.
+    /// The probability that the candidate or the average that answered gives to this class.
     pub probability: f32,
-    /// Who answered.
+    /// The candidate that answered, or the candidates whose average answered.
     pub answer: Answer,
-    /// Candidates that ran.
+    /// The candidates that ran and did not fail.
     pub ran: Mask,
-    /// Candidates that failed: see [`Selector::failure`](super::Selector::failure).
+    /// The candidates that failed: see [`Selector::failure`](super::Selector::failure).
     pub failed: Mask,
-    /// The program's node that the walk ended on: [`Premodel::why`](trt_select_premodel::Premodel::why) puts it into words.
+    /// The program's node that the walk ended on. [`Premodel::why`](trt_select_premodel::Premodel::why) explains it in words.
     pub node: usize,
-    /// The deadline passed while the program still asked for a candidate, and the most capable one that had run by then
+    /// Whether the deadline passed before the program came to its answer. If so, the most capable candidate that had run by then
     /// answered: see [`Selector::set_deadline`](super::Selector::set_deadline).
     pub late: bool,
-    /// Where the time went.
+    /// The time that each stage took.
     pub times: StageTimes,
 }

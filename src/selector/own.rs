@@ -1,4 +1,4 @@
-//! The user's own signals, by slots that stay the same whichever premodel is in use.
+//! The user's own signals. Each has a slot that stays the same when another premodel is put to use.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -6,24 +6,26 @@ use trt_select_premodel::{Board, Premodel, Signal, SignalId};
 
 use super::Selector;
 
-/// Where a user's own signal is written. It means the same signal as long as the selector lives, also after a reload.
+/// The slot of one of the user's own signals. It stands for the same signal for as long as the selector lives, also after a
+/// reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SignalSlot(u16);
 
-/// One signal of the user's.
+/// One of the user's own signals.
 struct Own {
     name: String,
     value: f32,
-    /// Its place in the premodel in use, where that one knows it.
+    /// The signal's id in the premodel in use; `None` if that premodel does not have the signal.
     at: Option<SignalId>,
 }
 
-/// Every own signal that a premodel of this selector has ever named. A slot is a place in this list.
+/// All own signals that any premodel of this selector has named so far. A slot is an index into this list.
 #[derive(Default)]
 pub(super) struct OwnSignals(Vec<Own>);
 
 impl OwnSignals {
-    /// Finds the signals of a premodel that is put to use, and writes to its board what the user has set before.
+    /// Finds the own signals of a premodel that is being put to use, and writes the values that the user has already set to its
+    /// board.
     pub(super) fn use_with(&mut self, premodel: &Premodel, board: &mut Board) {
         self.0.iter_mut().for_each(|own| own.at = None);
         for (at, signal) in (0_u16..).zip(premodel.signals()) {
@@ -40,14 +42,15 @@ impl OwnSignals {
 }
 
 impl Selector {
-    /// The slot of a user's own signal (named without `signal.`), or `None` where the premodel has none of that name.
+    /// The slot of the user's own signal with this name, without the prefix `signal.`; `None` if the premodel has no such signal.
     pub fn signal_slot(&self, name: &str) -> Option<SignalSlot> {
         let at = self.own.0.iter().position(|own| own.name == name && own.at.is_some())?;
         Some(SignalSlot(at as u16))
     }
 
-    /// Sets a user's own signal. It stays until it is set again; before the first time it is NaN, which takes the else
-    /// branch of every test. A signal that the premodel in use does not know is kept for one that does: see [`Selector::reload`].
+    /// Sets the value of one of the user's own signals. The value stays until it is set again. A signal that was never set is
+    /// NaN, and every test of it takes the else branch. If the premodel in use does not have the signal, the value is kept for a
+    /// later premodel that has it: see [`Selector::reload`].
     pub fn set_signal(&mut self, slot: SignalSlot, value: f32) {
         let Some(own) = self.own.0.get_mut(usize::from(slot.0)) else { return };
         own.value = value;
@@ -56,13 +59,13 @@ impl Selector {
         }
     }
 
-    /// The names of all own signals that its premodels have named, in the order of their slots.
+    /// The names and slots of all own signals that any premodel of this selector has named, in the order of the slots.
     #[cfg(feature = "capi")]
     pub(crate) fn own_signals(&self) -> impl Iterator<Item = (&str, SignalSlot)> {
         (0_u16..).zip(&self.own.0).map(|(at, own)| (own.name.as_str(), SignalSlot(at)))
     }
 
-    /// The slot of a number that C holds.
+    /// The slot with this number, by which C programs name it; `None` if there is no such slot.
     #[cfg(feature = "capi")]
     pub(crate) fn slot_of_number(&self, number: u32) -> Option<SignalSlot> {
         let number = u16::try_from(number).ok()?;

@@ -1,4 +1,4 @@
-//! A premodel made ready for the candidates of a selector.
+//! A premodel that is prepared for the candidates of a selector.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
@@ -13,22 +13,24 @@ use crate::candidate::CandidateInfo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::feature_index;
 
-/// What never changes while a premodel is in use.
+/// A premodel, and what is computed from it once, when it is put to use.
 pub(super) struct Prepared {
     pub(super) premodel: Premodel,
-    /// Whether the premodel's tests are compiled in.
+    /// Whether the premodel's tests are those that were compiled into the library.
     pub(super) baked: bool,
-    /// Where each walk stands when its first question is put: past the first Run, where a program begins with one.
+    /// The walk that every input begins with. If the program begins with a Run, the walk already stands past it.
     pub(super) start: Walk,
-    /// That Run. It depends on no signal, so it is found once.
+    /// The request of that first Run, which depends on no signal; `None` if the program begins with a test.
     pub(super) first: Option<Request>,
-    /// The features that the program reads: signal, and number of the feature.
+    /// The features that the program reads: for each its signal, and its index in [`FEATURES`](crate::features::FEATURES).
     pub(super) features: Vec<(SignalId, usize)>,
+    /// What the backend has to compute for these features.
     pub(super) wanted: Wanted,
 }
 
 impl Prepared {
-    /// Looks that premodel and candidates fit each other. The board that comes with it is for its inputs.
+    /// Checks that a premodel and candidates fit each other, and prepares the premodel. Also returns the board that holds the
+    /// signals of each input.
     pub(super) fn new(premodel: Premodel, candidates: &[CandidateInfo]) -> Result<(Prepared, Board)> {
         check_candidates(&premodel, candidates.iter().map(CandidateInfo::name))?;
         let classes = candidates.first().map_or(0, CandidateInfo::classes);
@@ -73,7 +75,7 @@ impl Prepared {
         Ok((prepared, board))
     }
 
-    /// The candidate that the program runs before it tests anything.
+    /// The candidate that the program runs before it tests anything; `None` if it begins with a test.
     pub(super) fn first_run(&self) -> Option<CandidateId> {
         match self.first {
             Some(Request::Run(candidate)) => Some(candidate),
@@ -85,7 +87,7 @@ impl Prepared {
 /// The features that the program reads.
 ///
 /// # Errors
-/// Where it reads a feature that this version does not compute, or a signal that no selector can give.
+/// If it reads a feature that this version does not compute, or a signal that no selector can compute.
 fn features_read(premodel: &Premodel) -> Result<Vec<(SignalId, usize)>> {
     let mut features = Vec::new();
     for id in premodel.program().reads() {
@@ -103,7 +105,7 @@ fn features_read(premodel: &Premodel) -> Result<Vec<(SignalId, usize)>> {
             Signal::Candidate(_, CandidateSignal::Other(_)) => {
                 return fail("top1, margin, entropy or risk", "walk its program yourself with your signals");
             }
-            // A board computes them.
+            // The board computes all other signals.
             _ => {}
         }
     }

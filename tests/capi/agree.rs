@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use trt_select::bundle::Bundle;
-use trt_select::engines::registry::{self, Kind};
+use trt_select::engines::registry::{self, EngineKind};
 use trt_select::engines::{Engine, OpenOptions};
 use trt_select::premodel::{Answer, Board, Premodel, Request, Scores, Signal, SignalId};
 use trt_select::preprocess::Preprocess;
@@ -192,7 +192,8 @@ fn fashion_logits(bundle: &Bundle, samples: &Samples) -> Vec<Vec<Vec<f32>>> {
         .iter()
         .map(|spec| {
             let path = spec.onnx.as_ref().expect("an ONNX");
-            let engine = registry::open(Kind::Tract, path, &spec.name, &OpenOptions::default()).expect("a network");
+            let engine =
+                registry::open(EngineKind::Tract, path, &spec.name, &OpenOptions::default()).expect("a network");
             (engine, Preprocess::new(spec.image.clone().expect("an image")).expect("a size"))
         })
         .collect();
@@ -216,13 +217,13 @@ fn fashion_logits(bundle: &Bundle, samples: &Samples) -> Vec<Vec<Vec<f32>>> {
 /// The claim of the recommended start: a C program of forty lines that runs its own networks decides as the selector does.
 #[test]
 fn own_logits_of_ten_thousand_images_are_decided_as_by_the_selector() {
-    if registry::resolve_host(Kind::Tract).is_err() {
+    if registry::resolve_host(EngineKind::Tract).is_err() {
         return println!("skipped: built without the feature tract");
     }
     let folder = root().join("plans/fashion");
     let bundle = Bundle::read(&folder).expect("a bundle");
     let samples = Samples::of_bundle(&bundle).expect("test images");
-    let (mut selector, _) = Selector::open(&bundle, &OpenConfig::new(Kind::Tract)).expect("open");
+    let (mut selector, _) = Selector::open(&bundle, &OpenConfig::new(EngineKind::Tract)).expect("open");
     let premodel = selector.premodel().clone();
     let logits = fashion_logits(&bundle, &samples);
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use trt_select::bundle::Bundle;
-use trt_select::engines::registry::Kind;
+use trt_select::engines::registry::EngineKind;
 use trt_select::premodel::Answer;
 use trt_select::{OpenConfig, Selector};
 use trt_select_base::random::Rng;
@@ -41,7 +41,7 @@ fn write_frames(path: &Path, pictures: &[Picture]) {
 }
 
 /// The lines that the clients print, by the Rust API.
-fn in_rust(bundle: &Path, kind: Kind, pictures: &[Picture]) -> String {
+fn in_rust(bundle: &Path, kind: EngineKind, pictures: &[Picture]) -> String {
     let bundle = Bundle::read(bundle).expect("a bundle");
     let config = OpenConfig::new(kind);
     let (mut selector, _) = Selector::open(&bundle, &config).expect("open");
@@ -138,7 +138,7 @@ fn a_thousand_inputs_on_the_null_engine() {
     let pictures = pictures(1000);
     let frames = dir.path().join("frames");
     write_frames(&frames, &pictures);
-    let expected = in_rust(dir.path(), Kind::Null, &pictures);
+    let expected = in_rust(dir.path(), EngineKind::Null, &pictures);
     keep("null", dir.path(), &expected);
     let counter = counter();
     let variables: Vec<(&str, &str)> = counter.iter().map(|path| ("LD_PRELOAD", path.as_str())).collect();
@@ -152,7 +152,7 @@ fn a_thousand_inputs_on_the_double_of_tensorrt() {
         let pictures = pictures(1000);
         let frames = doubles.bundle.join("frames");
         write_frames(&frames, &pictures);
-        let expected = in_rust(&doubles.bundle, Kind::Tensorrt, &pictures);
+        let expected = in_rust(&doubles.bundle, EngineKind::Tensorrt, &pictures);
         keep("doubles", &doubles.bundle, &expected);
         let counter = counter();
         // This process was started with the doubles' paths; the clients inherit them.

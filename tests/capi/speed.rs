@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use trt_select::bundle::Bundle;
-use trt_select::engines::registry::Kind;
+use trt_select::engines::registry::EngineKind;
 use trt_select::premodel::{CandidateId, Node, Premodel, TrainedFor};
 use trt_select::{Input, OpenConfig, Selector};
 
@@ -33,7 +33,7 @@ fn write_bundle(dir: &Path) {
 
 fn in_rust(dir: &Path, batches: usize, size: usize) -> f64 {
     let bundle = Bundle::read(dir).expect("a bundle");
-    let config = OpenConfig::new(Kind::Null);
+    let config = OpenConfig::new(EngineKind::Null);
     let (mut selector, _) = Selector::open(&bundle, &config).expect("open");
     let tensor = [1.0_f32, 2.0, 3.0, 4.0];
     let mut best = f64::INFINITY;

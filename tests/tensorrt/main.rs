@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use trt_select::backend::gpu::GpuCandidate;
 use trt_select::bundle::{Bundle, Scores};
-use trt_select::engines::registry::Kind;
+use trt_select::engines::registry::EngineKind;
 use trt_select::{Candidate, ErrorGroup, ErrorKind, GpuConfig, OpenConfig, Outcome, Selector};
 use trt_select_base::random::Rng;
 
@@ -33,7 +33,7 @@ use frames::Picture;
 use toy::{OnCpu, toys};
 
 fn config() -> OpenConfig {
-    OpenConfig::new(Kind::Tensorrt)
+    OpenConfig::new(EngineKind::Tensorrt)
 }
 
 /// The selector's candidates on the GPU.
@@ -128,7 +128,7 @@ fn tract_answers_the_same() {
     with_doubles("tract_answers_the_same", &[], |doubles| {
         let pictures = pictures(24);
         let mut gpu = open(doubles).expect("open");
-        let tract = OpenConfig::new(Kind::Tract);
+        let tract = OpenConfig::new(EngineKind::Tract);
         let mut cpu = open_with(doubles, &tract).expect("open");
         for (i, picture) in pictures.iter().enumerate() {
             for candidate in 0..3 {

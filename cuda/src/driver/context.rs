@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::sys::{CUctx_st, CUdevice, CUdevice_attribute};
 
-use super::table::{Table, call, check};
+use super::table::{CallTable, call, check};
 use super::{Driver, Error, ErrorKind, Raw, Result};
 
 /// A device's properties.
@@ -216,20 +216,20 @@ impl Context {
     }
 
     #[inline]
-    pub(super) fn table(&self) -> &'static Table {
+    pub(super) fn table(&self) -> &'static CallTable {
         &self.inner.driver.table
     }
 
     /// Runs `work` while this context is current in the calling thread.
     #[inline]
-    pub(super) fn with<T>(&self, work: impl FnOnce(&'static Table) -> Result<T>) -> Result<T> {
+    pub(super) fn with<T>(&self, work: impl FnOnce(&'static CallTable) -> Result<T>) -> Result<T> {
         let _entered = self.enter()?;
         work(self.table())
     }
 
     /// Makes a call without which something would leak. If the context cannot be made current, that is tried once more, and the first
     /// error is kept for [`Context::take_error`]. Gives the call's result.
-    pub(super) fn insist(&self, name: &'static str, work: impl FnOnce(&'static Table) -> c_int) -> Result<()> {
+    pub(super) fn insist(&self, name: &'static str, work: impl FnOnce(&'static CallTable) -> c_int) -> Result<()> {
         let entered = self.enter().or_else(|error| {
             self.keep(error);
             self.enter()
@@ -242,7 +242,7 @@ impl Context {
     ///
     /// A call that destroys something is not tried again when it fails: it reports errors of earlier work and has destroyed the object
     /// all the same.
-    pub(super) fn release(&self, name: &'static str, work: impl FnOnce(&'static Table) -> c_int) {
+    pub(super) fn release(&self, name: &'static str, work: impl FnOnce(&'static CallTable) -> c_int) {
         if let Err(error) = self.insist(name, work) {
             self.keep(error);
         }
@@ -303,7 +303,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-fn describe(table: &Table, device: CUdevice, ordinal: u32) -> Result<DeviceInfo> {
+fn describe(table: &CallTable, device: CUdevice, ordinal: u32) -> Result<DeviceInfo> {
     let mut name = [0 as c_char; 256];
     // SAFETY: the call writes at most the given number of characters, the last one 0.
     unsafe { call!(table, cuDeviceGetName(name.as_mut_ptr(), name.len() as c_int, device)) }?;

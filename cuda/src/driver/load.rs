@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use libloading::Library;
 use trt_select_base::text::one_line;
 
-use super::table::{Table, call};
+use super::table::{CallTable, call};
 use super::{Error, ErrorKind, Result};
 
 /// The environment variable that names another driver library: a path, or a name for the system's loader.
@@ -14,7 +14,7 @@ pub const VARIABLE: &str = "TRT_SELECT_LIBCUDA";
 
 /// The driver, opened and initialised. There is one in a process.
 pub struct Driver {
-    pub(super) table: Table,
+    pub(super) table: CallTable,
     version: (i32, i32),
     path: String,
     error: Mutex<Option<Error>>,
@@ -44,7 +44,7 @@ impl Driver {
     fn open() -> Result<Driver> {
         let (library, name) = open_library()?;
         // SAFETY: the user or the system says that this is the driver; it is never closed (below).
-        let table = unsafe { Table::load(&library) };
+        let table = unsafe { CallTable::load(&library) };
         // The library is never closed: the driver's threads and destructors would still run code of it.
         std::mem::forget(library);
         let table = table.map_err(|symbol| {

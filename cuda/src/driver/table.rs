@@ -17,7 +17,7 @@ use super::{Error, Result};
 macro_rules! calls {
     (required { $($required:ident($($arg:ty),*);)* } optional { $($optional:ident($($optional_arg:ty),*);)* }) => {
         /// Pointers to the driver's calls. They stay valid because the library is never closed.
-        pub(super) struct Table {
+        pub(super) struct CallTable {
             $(pub(super) $required: unsafe extern "C" fn($($arg),*) -> c_int,)*
             $(pub(super) $optional: Option<unsafe extern "C" fn($($optional_arg),*) -> c_int>,)*
         }
@@ -28,13 +28,13 @@ macro_rules! calls {
         /// The calls that are used where the driver has them: graphs, and newer versions of required ones.
         pub const OPTIONAL_CALLS: &[&str] = &[$(stringify!($optional)),*];
 
-        impl Table {
+        impl CallTable {
             /// Looks all calls up; the error is the name of the first required one that is missing.
             ///
             /// # Safety
             /// The library is NVIDIA's driver (or a double with the same signatures) and is never closed.
-            pub(super) unsafe fn load(library: &Library) -> Result<Table, &'static str> {
-                Ok(Table {
+            pub(super) unsafe fn load(library: &Library) -> Result<CallTable, &'static str> {
+                Ok(CallTable {
                     $(
                         // SAFETY: the signature is that of the driver's header (the caller's promise).
                         $required: unsafe { find(library, concat!(stringify!($required), "\0")) }
@@ -122,7 +122,7 @@ unsafe fn find<F: Copy>(library: &Library, name: &str) -> Option<F> {
     unsafe { library.get::<F>(name.as_bytes()) }.ok().map(|symbol| *symbol)
 }
 
-impl Table {
+impl CallTable {
     /// Whether streams can be captured and graphs be made, launched and destroyed.
     pub(super) fn has_graphs(&self) -> bool {
         self.cuStreamBeginCapture_v2.is_some()

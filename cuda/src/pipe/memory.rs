@@ -73,8 +73,9 @@ impl FrameBuffers {
     }
 }
 
-/// Decides for [`FrameMemory::Auto`]: by the kind of device, and on integrated ones by measuring both ways.
-pub(super) fn choose(pipe: &mut Pipe, asked: FrameMemory) -> Result<(), Error> {
+/// Decides where frames go if [`FrameMemory::Auto`] was asked for. A device that is not integrated gets copies; on an integrated one,
+/// both ways are measured and the faster one is taken.
+pub(super) fn place_frames(pipe: &mut Pipe, asked: FrameMemory) -> Result<(), Error> {
     if asked != FrameMemory::Auto {
         return Ok(());
     }

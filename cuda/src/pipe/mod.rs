@@ -239,7 +239,7 @@ impl Pipe {
             dirty: false,
             patience: Patience::default(),
         };
-        memory::choose(&mut pipe, options.frame_memory)?;
+        memory::place_frames(&mut pipe, options.frame_memory)?;
         Ok(pipe)
     }
 

@@ -30,14 +30,15 @@ pub fn write(place: &Path, bytes: &[u8]) -> io::Result<()> {
 #[derive(Debug)]
 pub struct Draft {
     place: PathBuf,
-    file: Kind,
+    file: DraftFile,
 }
 
+/// The file that a draft's bytes are written to.
 #[derive(Debug)]
-enum Kind {
-    /// A file beside its place.
+enum DraftFile {
+    /// A file beside the place, which `persist` renames.
     Beside(NamedTempFile),
-    /// The place itself: a device or a pipe, which nothing can be put in the place of.
+    /// The place itself, if it is a device or a pipe: no file can replace it.
     Straight(File),
 }
 
@@ -53,7 +54,7 @@ impl Draft {
         match &found {
             Some(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Some(found) if !found.is_file() => {
-                let file = Kind::Straight(OpenOptions::new().write(true).open(&place)?);
+                let file = DraftFile::Straight(OpenOptions::new().write(true).open(&place)?);
                 return Ok(Draft { place, file });
             }
             _ => {}
@@ -70,7 +71,7 @@ impl Draft {
         if let Some(found) = found {
             let _ = beside.as_file().set_permissions(found.permissions());
         }
-        Ok(Draft { place, file: Kind::Beside(beside) })
+        Ok(Draft { place, file: DraftFile::Beside(beside) })
     }
 
     /// Where the file will be: the place that was asked for, without links.
@@ -80,7 +81,7 @@ impl Draft {
 
     /// Whether the place is a device or a pipe, so that what is written arrives at once.
     pub fn is_straight(&self) -> bool {
-        matches!(self.file, Kind::Straight(_))
+        matches!(self.file, DraftFile::Straight(_))
     }
 
     /// Adds bytes to the file, and waits until they are on the disk.
@@ -89,11 +90,11 @@ impl Draft {
     /// The system's.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.file {
-            Kind::Beside(file) => {
+            DraftFile::Beside(file) => {
                 file.write_all(bytes)?;
                 file.as_file().sync_all()
             }
-            Kind::Straight(file) => file.write_all(bytes).and_then(|()| file.flush()),
+            DraftFile::Straight(file) => file.write_all(bytes).and_then(|()| file.flush()),
         }
     }
 
@@ -102,7 +103,7 @@ impl Draft {
     /// # Errors
     /// The system's.
     pub fn persist(self) -> io::Result<()> {
-        let Kind::Beside(file) = self.file else { return Ok(()) };
+        let DraftFile::Beside(file) = self.file else { return Ok(()) };
         file.persist(&self.place).map_err(|refused| refused.error)?;
         // Folders are opened for reading, and are files to be flushed, on Unix alone. Some file systems cannot flush them: the file is
         // in its place all the same.

@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 
-use trt_select_engines::registry::{self, Kind};
+use trt_select_engines::registry::{self, EngineKind};
 use trt_select_engines::{Engine, Error, OpenOptions};
 
 /// The engines that run ONNX files here. Those that are not here are named, with the reason.
-pub(crate) fn onnx_engines() -> Vec<Kind> {
-    [Kind::Tract, Kind::Ort]
+pub(crate) fn onnx_engines() -> Vec<EngineKind> {
+    [EngineKind::Tract, EngineKind::Ort]
         .into_iter()
         .filter(|&kind| match registry::resolve_host(kind) {
             Ok(choice) => {
@@ -27,7 +27,7 @@ pub(crate) fn model(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name)
 }
 
-pub(crate) fn open(kind: Kind, name: &str) -> Result<Box<dyn Engine>, Error> {
+pub(crate) fn open(kind: EngineKind, name: &str) -> Result<Box<dyn Engine>, Error> {
     registry::open(kind, &model(name), "candidate", &OpenOptions::default())
 }
 

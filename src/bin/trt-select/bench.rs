@@ -1,8 +1,8 @@
 //! `bench`: every candidate and the adaptive selector on the same inputs, in one run.
 //!
-//! The inputs are walked in chunks; within a chunk each candidate, and the selector, runs over all its inputs before the
-//! next one does, in an order that rotates from chunk to chunk. So all of them see the same drifts of the machine, and
-//! ratios of their times can be trusted where the times themselves cannot.
+//! The inputs are divided into chunks. The candidates and the adaptive selector take turns: each of them runs over all inputs of
+//! a chunk, and the order of the turns rotates from chunk to chunk. If the machine becomes slower or faster meanwhile, that
+//! affects all of them alike. So ratios of their times can be trusted more than the times themselves.
 
 mod jitter;
 mod table;
@@ -18,7 +18,7 @@ use trt_select_premodel::CandidateId;
 use crate::common::{EngineArgs, Output, RealtimeArgs, SampleArgs, input, number, print, print_json, progress, say};
 use crate::remedies::{of_bundle, read_bundle};
 
-/// What help says of aliases: there are more of them than in other subcommands.
+/// The note on aliases at the end of the help text. `bench` has more aliases than the other subcommands.
 const SPELLINGS: &str = "GPU options, --warm-up, --idle-time and --export-times are also taken in trtexec's spelling: as one word, with a \
                          capital in place of each hyphen.";
 
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     samples: SampleArgs,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Inputs to measure; more than there are samples go round again [default: every sample once]
+    /// Number of inputs to measure; if there are fewer samples, they are used again [default: every sample once]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     iterations: Option<u32>,
     /// Go on for at least this many seconds
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Run for this many milliseconds before measuring
     #[arg(long, alias = "warmUp", value_name = "MS", default_value_t = 200.0, value_parser = number(0.0, 1e9))]
     warm_up: f64,
-    /// Wait for this many milliseconds before each input, as a camera would let it
+    /// Wait for this many milliseconds before each input, as a program does that waits for a camera
     #[arg(long, alias = "idleTime", value_name = "MS", default_value_t = 0.0, value_parser = number(0.0, 60_000.0))]
     idle_time: f64,
     /// Percentiles of the Latency line
@@ -50,8 +50,9 @@ pub(crate) struct Args {
     /// Write every measured time to this file as JSON
     #[arg(long, alias = "exportTimes", value_name = "FILE")]
     export_times: Option<PathBuf>,
-    /// Run the adaptive selector alone, 1,000,000 times unless --iterations says otherwise, and show how its time is spread, with
-    /// page faults and context switches. Engines other than null stop after 60 s, or --duration, unless --iterations is given
+    /// Run only the adaptive selector, 1,000,000 times unless --iterations says otherwise, and show the distribution of its
+    /// times, with page faults and context switches. With an engine other than null this ends after 60 s, or after --duration,
+    /// unless --iterations is given
     #[arg(long, conflicts_with_all = ["percentile", "export_times"])]
     jitter: bool,
     #[command(flatten)]
@@ -61,16 +62,16 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Inputs that one candidate runs over before the next does.
+/// Number of inputs in a chunk.
 const CHUNK: usize = 100;
 
 /// What was measured on each input, in the order of measuring.
 pub(crate) struct Measured {
-    /// Sample of each input.
+    /// Index of each input's sample.
     pub(crate) samples: Vec<usize>,
-    /// Per candidate, then input.
+    /// For each candidate, its run on each input.
     pub(crate) singles: Vec<Vec<Run>>,
-    /// Per input.
+    /// The selector's outcome on each input.
     pub(crate) adaptive: Vec<Outcome>,
     /// Wall time of the whole measurement.
     pub(crate) wall: Duration,
@@ -164,7 +165,7 @@ fn measure(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<Me
     Ok(measured)
 }
 
-/// All measured times, one object an input.
+/// All measured times as JSON, with one object for each input.
 fn export(measured: &Measured, selector: &Selector, samples: &Samples) -> String {
     let names = selector.premodel().candidates();
     let rows = measured.samples.iter().enumerate().map(|(i, &sample)| {

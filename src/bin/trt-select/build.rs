@@ -1,4 +1,4 @@
-//! `build`: serialized TensorRT engines (plans) from ONNX models, with their sidecars.
+//! `build`: builds serialized TensorRT engines (plans) from ONNX models, and writes them with their sidecars.
 
 #[cfg(feature = "tensorrt")]
 mod plans;
@@ -10,16 +10,17 @@ use trt_select::{Error, ErrorKind, Result};
 /// Arguments of `build`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// An ONNX model, or the folder of a bundle, whose candidates are then built into the places that it names
+    /// An ONNX model, or the folder of a bundle; the plans of a bundle's candidates are written to the files that the bundle
+    /// names
     #[arg(value_name = "MODEL|BUNDLE")]
     source: PathBuf,
-    /// The plan to write, of a model
+    /// The plan to write, if MODEL is given
     #[arg(short, long, value_name = "PLAN")]
     output: Option<PathBuf>,
     /// Let a model's plan compute in half precision (in a bundle, the candidate's `precision` says so)
     #[arg(long)]
     fp16: bool,
-    /// GPU to build for: `current`, or its compute capability, such as sm_80, where the library can build for another
+    /// GPU to build for: `current`, or a compute capability such as sm_80, if the library can build for another GPU
     #[arg(long, value_name = "GPU", default_value = "current", value_parser = target)]
     target: Target,
     /// Most device memory that TensorRT may use for one layer's scratch space [default: the library's own]
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     /// Build this candidate of a bundle only; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Build plans of a bundle that are up to date, too, and replace ones that trt-select did not build
+    /// In a bundle, also build plans that are up to date, and replace plans that trt-select did not build
     #[arg(long)]
     force: bool,
     /// Print one JSON object when done
@@ -40,9 +41,9 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "tensorrt"), allow(dead_code, reason = "read by the part that builds"))]
 enum Target {
-    /// The one of this machine.
+    /// The GPU of this machine.
     Current,
-    /// One of this compute capability.
+    /// A GPU with this compute capability: its major and its minor number.
     Capability(u32, u32),
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         }
         if args.fp16 {
             let remedy = "set the candidate's `precision = \"fp16\"` in bundle.toml";
-            return usage("build: --fp16".into(), "no such option with a bundle", "it", remedy);
+            return usage("build: --fp16".into(), "no such option with a bundle", "one", remedy);
         }
     } else {
         let Some(output) = &args.output else {

@@ -1,4 +1,4 @@
-//! What several subcommands share: engine choice, samples, output.
+//! What several subcommands share: options for the engine and the samples, and output.
 
 use std::fmt::Display;
 use std::io::{ErrorKind as Io, IsTerminal, Write};
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use trt_select::bundle::{Bundle, SampleSource};
 use trt_select::cuda::FrameMemory;
-use trt_select::engines::registry::Kind;
+use trt_select::engines::registry::EngineKind;
 use trt_select::samples::{Buffer, Sample, Samples};
 use trt_select::{Error, ErrorKind, Frame, GpuConfig, Input, OpenConfig, Result, realtime};
 use trt_select_base::file::Draft;
 
-/// What help says of aliases. (That an option's help shows one spelling only keeps it readable.)
+/// The note on aliases at the end of a help text. The options themselves show one spelling only, which keeps the help readable.
 const SPELLINGS: &str =
     "GPU options are also taken in trtexec's spelling: as one word, with a capital in place of each hyphen.";
 
@@ -21,37 +21,37 @@ const SPELLINGS: &str =
 #[command(after_help = SPELLINGS)]
 pub(crate) struct EngineArgs {
     /// Engine: auto, tensorrt, ort, tract, or null (runs no network: for measuring the selector itself)
-    #[arg(long, default_value = "tract", value_parser = |s: &str| s.parse::<Kind>().map_err(|e| e.to_string()))]
-    pub(crate) engine: Kind,
-    /// Threads that one inference uses, where the engine runs on the CPU
+    #[arg(long, default_value = "tract", value_parser = |s: &str| s.parse::<EngineKind>().map_err(|e| e.to_string()))]
+    pub(crate) engine: EngineKind,
+    /// Threads that one inference uses, if the engine runs on the CPU
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: u16,
-    /// Refuse a premodel that was trained for another engine, precision or device, instead of a warning
+    /// Refuse a premodel that was trained for another engine, precision or device, instead of warning about it
     #[arg(long)]
     pub(crate) strict: bool,
     #[command(flatten)]
     pub(crate) gpu: GpuArgs,
 }
 
-/// How engines on a GPU are used; the others do not read it.
+/// Options for engines on a GPU. Other engines ignore them.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct GpuArgs {
-    /// GPU, as CUDA counts them
+    /// Number of the GPU, as CUDA counts them
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "GPU")]
     device: u32,
     /// Replay each candidate's work as a CUDA graph (the default)
     #[arg(long, alias = "useCudaGraph", conflicts_with = "no_cuda_graph", help_heading = "GPU")]
     use_cuda_graph: bool,
-    /// Enqueue each candidate's work part by part
+    /// Enqueue each candidate's work part by part, without a CUDA graph
     #[arg(long, alias = "noCudaGraph", help_heading = "GPU")]
     no_cuda_graph: bool,
-    /// Where frames go: auto (measured on integrated devices), device, or mapped
+    /// Memory that frames go to: device, mapped, or auto (device, but on integrated GPUs the one that is measured to be faster)
     #[arg(long, alias = "frameMemory", value_name = "KIND", default_value = "auto", value_parser = str::parse::<FrameMemory>, help_heading = "GPU")]
     frame_memory: FrameMemory,
-    /// Most device memory that weights may take, in MiB; candidates that were not used for longest are evicted
+    /// Most device memory that weights may take, in MiB; to make room, candidates that were not used for longest are evicted
     #[arg(long, alias = "maxResident", value_name = "MiB", value_parser = clap::value_parser!(u32).range(1..), help_heading = "GPU")]
     max_resident: Option<u32>,
-    /// Keep plans in page-locked memory, so that an evicted candidate comes back without touching the disk
+    /// Keep plans in page-locked memory, so that an evicted candidate is loaded again without reading the disk
     #[arg(long, alias = "keepPlans", help_heading = "GPU")]
     keep_plans: bool,
 }
@@ -88,7 +88,7 @@ pub(crate) struct RealtimeArgs {
 }
 
 impl RealtimeArgs {
-    /// Does what was asked, for the calling thread.
+    /// Applies the options. Core and priority are those of the calling thread; the memory is locked for the whole process.
     pub(crate) fn apply(&self) -> Result<()> {
         if let Some(core) = self.core {
             realtime::pin_to_core(core)?;
@@ -103,26 +103,26 @@ impl RealtimeArgs {
     }
 }
 
-/// Samples other than the bundle's own.
+/// Options that name samples other than the bundle's own.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct SampleArgs {
     /// Images as an IDX file (plain or gzip), in place of the bundle's samples
     #[arg(long, value_name = "IDX", conflicts_with = "list")]
     images: Option<PathBuf>,
-    /// Their labels as an IDX file
+    /// Labels of the images as an IDX file
     #[arg(long, value_name = "IDX", requires = "images")]
     labels: Option<PathBuf>,
     /// A CSV list (image,label) of image files, or for tensor inputs a table of their values, in place of the bundle's
     /// samples
     #[arg(long, value_name = "CSV")]
     list: Option<PathBuf>,
-    /// Folder that the list's names are relative to [default: the list's own]
+    /// Folder that the list's names are relative to [default: the list's folder]
     #[arg(long, value_name = "DIR", requires = "list")]
     root: Option<PathBuf>,
 }
 
 impl SampleArgs {
-    /// The samples asked for, else the bundle's.
+    /// Opens the samples that the options name, or the bundle's samples if they name none.
     pub(crate) fn open(&self, bundle: &Bundle) -> Result<Samples> {
         if let Some(len) = bundle.input.tensor_len()
             && let Some(table) = &self.list
@@ -147,7 +147,7 @@ impl SampleArgs {
     }
 }
 
-/// A loaded sample as an input.
+/// The loaded sample as an input of a selector.
 pub(crate) fn input(buffer: &Buffer) -> Result<Input<'_>> {
     match buffer.sample() {
         Sample::Image { format, width_px, height_px, stride_bytes, bytes } => {
@@ -163,7 +163,7 @@ pub(crate) fn input(buffer: &Buffer) -> Result<Input<'_>> {
     }
 }
 
-/// Writes a result to stdout. A reader that has gone away is no failure of ours.
+/// Writes a result to stdout. It is no error if the reader has closed the pipe, as `head` does.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -174,12 +174,12 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// JSON as it is printed everywhere: indented, with a newline.
+/// Prints JSON, indented and with a newline at its end.
 pub(crate) fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}\n"))
 }
 
-/// A progress bar on stderr: shown where that is a terminal, and not otherwise.
+/// A progress bar on stderr, which is shown only if stderr is a terminal.
 pub(crate) fn progress(len: u64, what: &'static str) -> ProgressBar {
     let target =
         if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -188,14 +188,15 @@ pub(crate) fn progress(len: u64, what: &'static str) -> ProgressBar {
     ProgressBar::with_draw_target(Some(len), target).with_style(style).with_message(what)
 }
 
-/// A file to be written whole or not at all. Opened before long work, so that a place that cannot be written is found at once.
+/// A file that will be written whole or not at all. It is opened before long work begins, so that a path that cannot be written
+/// is reported at once.
 pub(crate) struct Output {
     draft: Draft,
     option: &'static str,
 }
 
 impl Output {
-    /// Opens the place that `option` names.
+    /// Opens a draft of the file at `path`, which the user gave with `option`.
     pub(crate) fn open(path: &Path, option: &'static str) -> Result<Output> {
         let draft = Draft::new(path).map_err(|e| unwritable(path, option, &e))?;
         Ok(Output { draft, option })
@@ -209,31 +210,32 @@ impl Output {
     }
 }
 
-/// What is said of a place that cannot be written.
+/// The error of a path that cannot be written. The user gave the path with `option`.
 pub(crate) fn unwritable(path: &Path, option: &str, e: &std::io::Error) -> Error {
     let remedy = format!("choose another with {option}, or make room");
     Error::expected(ErrorKind::Io, path.display(), "a file that can be written", e, remedy)
 }
 
-/// An error's line as the command line says it: with the command or option that helps, which the library does not know.
+/// The line that is printed for an error. The library does not know the command line, so the command or option that helps is
+/// added here.
 pub(crate) fn line_of(error: &Error) -> String {
     let remedy = match error.kind() {
         ErrorKind::PlanMissing => "trt-select build MODEL.onnx -o PLAN, or trt-select build BUNDLE",
         ErrorKind::PlanMismatch => "trt-select build BUNDLE builds for this machine, with --target for another GPU",
         ErrorKind::Plan => "trt-select build BUNDLE --force",
-        ErrorKind::DriverMissing | ErrorKind::DeviceMissing => "--engine tract needs none",
+        ErrorKind::DriverMissing | ErrorKind::DeviceMissing => "--engine tract needs no GPU",
         ErrorKind::DeviceMemory => "--max-resident keeps fewer weights on the GPU",
         _ => return error.to_string(),
     };
     format!("{error} ({remedy})")
 }
 
-/// Says something on stderr. Whether anyone hears it is no matter.
+/// Prints a line on stderr. If that fails, there is nowhere to report it, so the error is ignored.
 pub(crate) fn say(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// A finite number within bounds, for options.
+/// A parser for options that take a number from `low` to `high`.
 pub(crate) fn number(low: f64, high: f64) -> impl Fn(&str) -> std::result::Result<f64, String> + Clone + Send + Sync {
     move |text| {
         let number = text.parse().ok().filter(|x| (low..=high).contains(x));

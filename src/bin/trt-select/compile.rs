@@ -1,4 +1,4 @@
-//! `compile`: a premodel's program as Rust or C.
+//! `compile`: writes a premodel's program as Rust or C.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// one header). In C every name begins with NAME
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// branchless (look-ups and arithmetic: faster where inputs differ) or nested (one if a test: easier to read)
+    /// branchless (look-ups and arithmetic: faster where inputs differ) or nested (one `if` for each test: easier to read)
     #[arg(long, default_value = Style::default().name(), value_parser = |s: &str| s.parse::<Style>().map_err(|e| e.to_string()))]
     style: Style,
 }
@@ -30,7 +30,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         Some("c") => Target::C,
         Some("h") => Target::Header,
         _ => {
-            let remedy = "end the name with the one wanted";
+            let remedy = "choose the ending of the language that you want";
             let object = format!("--output {}", args.output.display());
             return Err(Error::expected(
                 ErrorKind::Usage,

@@ -1,12 +1,12 @@
-//! What candidates cost: the profile's own medians, or a file's.
+//! The costs of candidates: the medians of the profile, or the numbers in a file.
 
 use std::path::Path;
 
 use trt_select::{Error, ErrorKind, Result};
 use trt_select_train::{Costs, MAX_COST, Profile, Unit};
 
-/// Costs of the candidates and of the image features in nanoseconds: the profile's medians, or those of a CSV file
-/// `candidate,cost_ns`, in which `features` stands for the image features.
+/// Costs of the candidates and of the image features in nanoseconds: the medians of the profile, or the numbers in the CSV file
+/// `given`. That file has the columns `candidate,cost_ns`; its row `features`, if any, is the cost of the image features.
 pub(crate) fn costs(profile_path: &Path, profile: &Profile, given: Option<&Path>) -> Result<Costs> {
     let own = profile.median_costs(Unit::Time);
     let Some(path) = given else {

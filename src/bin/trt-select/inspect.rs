@@ -1,4 +1,4 @@
-//! `inspect`: what a bundle holds.
+//! `inspect`: shows what a bundle contains.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use trt_select_premodel::Premodel;
 
 use crate::common::{print, print_json};
 use crate::remedies::read_bundle;
-use crate::report::Table;
+use crate::report::TextTable;
 
 /// Arguments of `inspect`.
 #[derive(clap::Args)]
@@ -70,7 +70,7 @@ fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
         bundle.candidates.len(),
         bundle.labels.len()
     );
-    let mut table = Table::new(&["candidate", "input px", "precision", "cost ms", "onnx", "plan"]);
+    let mut table = TextTable::new(&["candidate", "input px", "precision", "cost ms", "onnx", "plan"]);
     for (i, c) in bundle.candidates.iter().enumerate() {
         let cost = premodel.map(|p| p.trained_for.costs_ns[i]).or(c.cost_ns);
         let file = |f: &Option<PathBuf>| {
@@ -125,7 +125,7 @@ fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
     text
 }
 
-/// Temperatures and weights that the premodel was given, a line each kind.
+/// The premodel's temperatures in one line, and one line for each average with its weights.
 fn calibration(p: &Premodel) -> Vec<String> {
     let mut lines = Vec::new();
     if !p.temperatures().is_empty() {

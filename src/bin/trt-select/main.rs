@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, results on stdout, all else on stderr.
+//! The command line. Each subcommand has a file of its own. Results go to stdout, and everything else goes to stderr.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -43,7 +43,7 @@ enum Command {
     Build(build::Args),
     /// Writes a premodel as Rust or freestanding C99 source code
     Compile(compile::Args),
-    /// Answers for images, with the candidate that answered, why, and the time
+    /// Classifies images, and shows which candidate answered, why, and in what time
     Run(run::Args),
     /// Prints the host, pinned and device memory that a bundle's candidates take
     Memory(memory::Args),
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         .init();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        // Help and version go to stdout as they are; a mistake is one line.
+        // Help and version go to stdout as clap writes them. An error is printed as one line on stderr.
         Err(e) if !e.use_stderr() => {
             return if common::print(&e.to_string()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }

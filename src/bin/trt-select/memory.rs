@@ -1,4 +1,4 @@
-//! `memory`: what a bundle's candidates take, on the host and on the device.
+//! `memory`: prints how much memory a bundle's candidates take, on the host and on the device.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use trt_select::premodel::CandidateId;
 use trt_select::{CandidateSet, Result};
 
 use crate::common::{EngineArgs, print, print_json};
-use crate::report::Table;
+use crate::report::TextTable;
 
 /// Arguments of `memory`.
 #[derive(clap::Args)]
@@ -28,7 +28,7 @@ struct Line {
     host: u64,
     pinned: u64,
     device: u64,
-    /// Needed while it runs; one block serves all.
+    /// Device memory that is needed only while the candidate runs. All candidates share one block for it.
     activation: u64,
 }
 
@@ -51,12 +51,14 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         })
         .collect();
     let shared = set.shared_memory();
-    let (shared_pinned, shared_device, other) = (shared.pinned_bytes, shared.device_bytes, shared.library_bytes);
     let activation = lines.iter().map(|(_, l)| l.activation).max().unwrap_or(0);
     let sum = Line {
         host: lines.iter().map(|(_, l)| l.host).sum(),
-        pinned: lines.iter().map(|(_, l)| l.pinned).sum::<u64>() + shared_pinned,
-        device: lines.iter().map(|(_, l)| l.device).sum::<u64>() + shared_device + other + activation,
+        pinned: lines.iter().map(|(_, l)| l.pinned).sum::<u64>() + shared.pinned_bytes,
+        device: lines.iter().map(|(_, l)| l.device).sum::<u64>()
+            + shared.device_bytes
+            + shared.library_bytes
+            + activation,
         activation,
     };
     if args.json {
@@ -71,31 +73,34 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             .collect();
         return print_json(&json!({
             "engine": choice.kind.name(), "device": set.device(), "candidates": candidates,
-            "shared": { "pinned_bytes": shared_pinned, "device_bytes": shared_device, "tensorrt_device_bytes": other, "activation_block_bytes": activation },
+            "shared": {
+                "pinned_bytes": shared.pinned_bytes, "device_bytes": shared.device_bytes,
+                "tensorrt_device_bytes": shared.library_bytes, "activation_block_bytes": activation,
+            },
             "sum": object(&sum), "left_out": LEFT_OUT,
         }));
     }
-    let mut table = Table::new(&["", "host KiB", "pinned KiB", "device KiB", "activation KiB"]);
+    let mut table = TextTable::new(&["", "host KiB", "pinned KiB", "device KiB", "activation KiB"]);
     let mut row = |name: &str, l: &Line| {
         table.row([name.to_owned(), kib(l.host), kib(l.pinned), kib(l.device), kib(l.activation)])
     };
     for (name, line) in &lines {
         row(name, line);
     }
-    row("frames, features", &Line { pinned: shared_pinned, device: shared_device, ..Line::default() });
-    row("TensorRT, at run time", &Line { device: other, ..Line::default() });
+    row("frames, features", &Line { pinned: shared.pinned_bytes, device: shared.device_bytes, ..Line::default() });
+    row("TensorRT, at run time", &Line { device: shared.library_bytes, ..Line::default() });
     row("activation block", &Line { device: activation, ..Line::default() });
     row("sum", &sum);
     print(&format!(
-        "Engine: {}\n\n{}\nThe activation block is one, of the largest candidate's size: only one runs at a time.\nLeft out: {LEFT_OUT}.\n",
+        "Engine: {}\n\n{}\nThe candidates share one activation block of the largest size needed: only one of them runs at a time.\nLeft out: {LEFT_OUT}.\n",
         choice.reason,
         table.render()
     ))
 }
 
-/// What the report cannot know.
+/// What the report leaves out.
 const LEFT_OUT: &str = "the driver's context and loaded code, the libraries' own host memory, the features' host workspace, and what \
-                        TensorRT takes past its allocator";
+                        TensorRT allocates without its allocator";
 
 fn kib(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / 1024.0)

@@ -1,4 +1,4 @@
-//! `profile`: every candidate on every sample, written as it goes.
+//! `profile`: runs every candidate on every sample, and writes a sample's row as soon as it is measured.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use trt_select::bundle::Bundle;
-use trt_select::engines::registry::{Choice, Kind};
+use trt_select::engines::registry::{Choice, EngineKind};
 use trt_select::features::FEATURES;
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{CandidateInfo, CandidateSet, Error, ErrorKind, Input, OpenConfig, Result};
@@ -27,7 +27,7 @@ mod topk;
 pub(crate) struct Args {
     /// The bundle's folder
     bundle: PathBuf,
-    /// The profile to write; one that is there already is gone on with
+    /// The profile to write; to one that exists, the rows that it lacks are added
     #[arg(short, long, value_name = "CSV", default_value = "profile.csv")]
     output: PathBuf,
     #[command(flatten)]
@@ -37,11 +37,11 @@ pub(crate) struct Args {
     /// Only samples i, i+n, i+2n, … (counted from 0); `cat` joins the files
     #[arg(long, value_name = "i/n", value_parser = parse_shard)]
     shard: Option<(usize, usize)>,
-    /// Samples worked on at once. More than 1 makes the measured costs those of a busy machine
+    /// Number of samples to work on at the same time. With more than 1, the measured costs are those of a busy machine
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
-    /// Classes kept a candidate in the side file (`profile.topk.csv` beside `profile.csv`), the most probable first; 0 writes
-    /// none. Averages are trained and judged from it
+    /// Number of classes that the side file (`profile.topk.csv` beside `profile.csv`) keeps for each candidate, the most probable
+    /// ones; 0 writes no side file. Averages are trained and judged from this file
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(0..=4096))]
     top_k: u16,
     /// Only the first N samples
@@ -61,19 +61,22 @@ fn parse_shard(text: &str) -> std::result::Result<(usize, usize), String> {
 struct Worker {
     set: CandidateSet,
     buffer: Buffer,
+    /// Whether the samples are images, which have features.
     images: bool,
-    /// Classes in a cell of the side file; 0: there is none.
+    /// Number of classes in a cell of the side file; 0 if there is no side file.
     top_k: usize,
+    /// Scratch memory for sorting classes.
     order: Vec<u32>,
 }
 
-/// A line of the profile and one of the side file, their newlines included.
+/// The lines of one sample in the profile and in the side file, each with its newline.
 struct Lines {
     row: Vec<u8>,
+    /// Empty if there is no side file.
     topk: Vec<u8>,
 }
 
-/// Profiles a bundle for another subcommand, as `profile BUNDLE -o OUTPUT` does but for its last words on stdout.
+/// Profiles a bundle for another subcommand. This does what `profile BUNDLE -o OUTPUT` does, but prints nothing on stdout.
 pub(crate) fn make(bundle: &Path, output: &Path, samples: &SampleArgs, engine: &EngineArgs) -> Result<()> {
     let args = Args {
         bundle: bundle.to_path_buf(),
@@ -97,7 +100,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     print(&format!("{}: {rows} rows, {new} of them new\n", args.output.display()))
 }
 
-/// Writes the rows that are not there yet. The number of rows there are now, and of those that are new.
+/// Writes the rows that the profile lacks. Returns how many rows it has now, and how many samples were run for it.
 fn profile(args: &Args) -> Result<(usize, usize)> {
     let bundle = Bundle::read_untrained(&args.bundle)?;
     let samples = args.samples.open(&bundle)?;
@@ -122,8 +125,8 @@ fn profile(args: &Args) -> Result<(usize, usize)> {
     write_rows(args, &bundle, &samples, &config, first, &todo, |sample, lines| {
         bar.inc(1);
         let name = samples.name(sample);
-        // One write a line, the side file's first: a kill leaves at most one line cut short, or one in the side file that the
-        // profile lacks. The next run takes either away.
+        // Each line is one write, and the side file's line is written first. So if the process is killed, at most one line is cut
+        // short, or the side file has one row more than the profile. The next run removes such a line.
         if let Some(side) = &mut side
             && !side.present.contains(&name)
         {
@@ -139,7 +142,8 @@ fn profile(args: &Args) -> Result<(usize, usize)> {
     Ok((rows, todo.len()))
 }
 
-/// Makes the rows of `todo` with as many workers as asked for, and hands them on in order.
+/// Makes the lines of the samples in `todo` with as many workers as `--jobs` says, and hands them to `write` in the order of
+/// `todo`.
 fn write_rows(
     args: &Args,
     bundle: &Bundle,
@@ -154,8 +158,9 @@ fn write_rows(
     for _ in 1..jobs {
         workers.push(Worker::open(bundle, samples, config, args.top_k.into())?.0);
     }
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    // A bounded channel: a writer on a slow disk holds the workers back instead of filling memory.
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    // The channel is bounded, so that workers wait for a slow disk instead of filling the memory with lines.
     let (sender, receiver) = mpsc::sync_channel(4 * jobs);
     std::thread::scope(|scope| {
         for mut worker in workers {
@@ -171,7 +176,9 @@ fn write_rows(
             });
         }
         drop(sender);
-        let (mut waiting, mut due) = (BTreeMap::new(), 0);
+        // Lines that came before it was their turn, and the index in `todo` of the sample whose turn it is.
+        let mut waiting = BTreeMap::new();
+        let mut due = 0;
         let mut result = Ok(());
         for (at, row) in receiver {
             waiting.insert(at, row);
@@ -197,7 +204,7 @@ impl Worker {
         if samples.is_empty() {
             return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));
         }
-        // Warm up: the first runs are slower, and a sample that does not fit is found before anything is written.
+        // Warm up, since the first runs are slower. This also finds out whether samples fit before anything is written.
         samples.load(0, &mut worker.buffer)?;
         worker.images = matches!(input(&worker.buffer)?, Input::Frame(_));
         for _ in 0..10 {
@@ -208,7 +215,7 @@ impl Worker {
         Ok((worker, choice))
     }
 
-    /// The lines of one sample.
+    /// Runs every candidate on one sample, and makes its lines.
     fn row(&mut self, samples: &Samples, sample: usize) -> Result<Lines> {
         samples.load(sample, &mut self.buffer)?;
         let input = input(&self.buffer)?;
@@ -219,7 +226,8 @@ impl Worker {
             fields.extend(features.values.iter().map(f32::to_string));
             fields.push(features.cost_ns.to_string());
         }
-        // Without a label, the reward is agreement with the last candidate, which a bundle lists as its most capable.
+        // If the sample has no label, the answer of the last candidate counts as right, since a bundle lists its most capable one
+        // last.
         let truth = label.unwrap_or_else(|| runs.last().map_or(0, |r| r.summary.class));
         for run in &runs {
             let s = run.summary;
@@ -240,12 +248,13 @@ impl Worker {
 struct Side {
     path: PathBuf,
     file: File,
+    /// The names of the samples that it has a row of.
     present: HashSet<String>,
 }
 
 impl Side {
-    /// Opens it, and takes from its end what the profile does not have: that came out right before a kill, and is made again
-    /// together with the profile's row.
+    /// Opens the side file; `None` if none is wanted. Removes rows at its end that the profile does not have: a run was killed
+    /// right after it had written them, and they are made again together with the profile's rows.
     fn open(args: &Args, worker: &Worker, head: &[u8], profile: &HashSet<String>) -> Result<Option<Side>> {
         let path = TopK::path_beside(&args.output);
         if worker.top_k == 0 {
@@ -270,9 +279,15 @@ impl Side {
     }
 }
 
-/// The comments and the header line, of the profile and of its side file. The comments say what the rows were made from, so that a profile is only gone on with
-/// from the same: bundle, networks, samples, labels, engine, device.
-fn headers(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &Samples) -> Result<(Vec<u8>, Vec<u8>)> {
+/// The comments and the header line of the profile, and those of its side file. The comments say what the rows are made from:
+/// engine, device, precision, networks, samples and labels. Rows are only added to a file that has the same comments.
+fn headers(
+    worker: &Worker,
+    kind: EngineKind,
+    args: &Args,
+    bundle: &Bundle,
+    samples: &Samples,
+) -> Result<(Vec<u8>, Vec<u8>)> {
     let labelled = samples.labelled();
     if labelled != 0 && labelled != samples.len() {
         return Err(Error::expected(
@@ -318,17 +333,18 @@ fn headers(worker: &Worker, kind: Kind, args: &Args, bundle: &Bundle, samples: &
     Ok((head, side))
 }
 
-/// Hash of the files that the engine runs: plans on TensorRT, whose models need not be here, and models on the others.
-fn networks(kind: Kind, bundle: &Bundle) -> Result<Sha256> {
+/// The hash of the files that the engine runs: TensorRT runs plans, whose models need not be on this machine; other engines run
+/// models.
+fn networks(kind: EngineKind, bundle: &Bundle) -> Result<Sha256> {
     let mut networks = Sha256::new();
     for spec in &bundle.candidates {
         let (path, key) = match (kind, &spec.onnx) {
-            (Kind::Tensorrt, _) => (spec.plan_path(bundle), "plan"),
+            (EngineKind::Tensorrt, _) => (spec.plan_path(bundle), "plan"),
             (_, Some(onnx)) if onnx.exists() => (onnx.clone(), "onnx"),
             // The null engine needs no file.
             _ => continue,
         };
-        // In pieces: a plan may be as large as the memory that is free.
+        // The file is hashed in pieces, since a plan may be larger than the free memory.
         let hashed = File::open(&path).and_then(|file| {
             let mut reader = BufReader::with_capacity(1 << 16, file);
             loop {
@@ -349,7 +365,7 @@ fn networks(kind: Kind, bundle: &Bundle) -> Result<Sha256> {
     Ok(networks)
 }
 
-/// Fields as a line of CSV, its newline included.
+/// The fields as a line of CSV, with its newline.
 fn line(fields: &[String]) -> Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).comment(Some(b'#')).from_writer(Vec::new());
     let written = writer.write_record(fields).map_err(|e| e.to_string());
@@ -359,21 +375,21 @@ fn line(fields: &[String]) -> Result<Vec<u8>> {
     })
 }
 
-/// Reads a profile's lines, or those of its side file: comments are left out.
+/// A reader of the rows of a profile or a side file, which skips comments.
 fn records(text: &[u8]) -> csv::Reader<&[u8]> {
     csv::ReaderBuilder::new().has_headers(false).flexible(true).comment(Some(b'#')).from_reader(text)
 }
 
-/// A row that a file has.
+/// A row that a file already has.
 struct Present {
-    /// Its input.
+    /// The name of its sample.
     name: String,
-    /// Where it begins in the file, in bytes.
+    /// The byte of the file at which it begins.
     start: u64,
 }
 
-/// Opens the profile, or its side file, for appending. One that is there is read for the inputs it has, in order; a last line
-/// that was cut short is taken away.
+/// Opens the profile or its side file for appending, and writes its head if it is new. Returns the rows that it already has, in
+/// their order. A last line that was cut short is removed.
 fn open_output(path: &Path, head: &[u8]) -> Result<(File, Vec<Present>)> {
     let fail = |e| unwritable(path, "-o", &e);
     let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(fail)?;
@@ -381,7 +397,7 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, Vec<Present>)> {
         return Err(Error::expected(
             ErrorKind::Usage,
             path.display(),
-            "a file that can be gone on with",
+            "a file that rows can be added to",
             "a device or a pipe",
             "choose a file with -o",
         ));
@@ -390,7 +406,7 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, Vec<Present>)> {
     file.read_to_end(&mut text).map_err(fail)?;
     let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
     let keep = &text[..whole];
-    // A kill may have come before the whole header was out.
+    // A run may have been killed before it had written the whole head.
     if text.len() < head.len() && head.starts_with(&text) {
         file.set_len(0).and_then(|()| file.write_all(head)).map_err(fail)?;
         return Ok((file, Vec::new()));
@@ -399,7 +415,7 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, Vec<Present>)> {
         return Err(Error::expected(
             ErrorKind::Data,
             path.display(),
-            "a profile of these networks, samples, engine and device to go on with",
+            "a profile of these networks, samples, engine and device",
             "another file",
             "remove it, or choose another with -o; another --top-k makes another side file",
         ));
@@ -407,7 +423,7 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, Vec<Present>)> {
     let mut present = Vec::new();
     let columns = records(head).records().next().and_then(std::result::Result::ok).unwrap_or_default();
     for record in records(&keep[head.len()..]).records() {
-        // Joined shards bring their headers along.
+        // If shards were joined, each of them has brought its header line.
         if record.as_ref().is_ok_and(|r| *r == columns) {
             continue;
         }

@@ -1,5 +1,5 @@
-//! Errors of the library, the trainer and the study as the command line words them: their remedies speak of subcommands and options.
-//! What only the kind of an error decides is `common::line_of`'s.
+//! Turns errors of the library and the trainer into errors of the command line, whose remedies name subcommands and options. A
+//! remedy that depends on nothing but the kind of an error is added by `common::line_of` instead.
 
 use std::path::Path;
 
@@ -19,7 +19,8 @@ pub(crate) fn read_bundle(dir: &Path) -> Result<Bundle> {
     })
 }
 
-/// Why a bundle or its selector could not be opened. Where the premodel is not there, the line ends with what makes one.
+/// The error of a bundle or a selector that could not be opened. If the premodel is missing, the commands that make one are
+/// added.
 pub(crate) fn of_bundle(error: Error, bundle: &Bundle) -> Error {
     let untrained = match &bundle.premodel {
         None => error.kind() == ErrorKind::Bundle,
@@ -32,20 +33,22 @@ pub(crate) fn of_bundle(error: Error, bundle: &Bundle) -> Error {
     Error::new(error.kind(), line).caused_by(error)
 }
 
-/// A profile or its side file that cannot be used.
+/// The error of a profile or a side file that cannot be used.
 pub(crate) fn of_profile(error: &ProfileError) -> Error {
     let remedy = match error.kind() {
         ProfileErrorKind::Unreadable | ProfileErrorKind::Empty => "make one with trt-select profile",
-        ProfileErrorKind::FieldCount => "remove the line, or run trt-select profile again: it goes on from there",
+        ProfileErrorKind::FieldCount => {
+            "remove the line, or run trt-select profile again: it continues where it stopped"
+        }
         ProfileErrorKind::SideColumn => "remove the file, or make it anew with trt-select profile",
-        ProfileErrorKind::SideRow => "remove the file, or run trt-select profile again: it goes on from there",
+        ProfileErrorKind::SideRow => "remove the file, or run trt-select profile again: it continues where it stopped",
         ProfileErrorKind::NotMeasured => "make it with trt-select profile",
         _ => return data(error.message()),
     };
     data(&error.message().clone().with_remedy(remedy))
 }
 
-/// Why nothing could be trained for a goal, which stands in the message as it is asked for.
+/// The error of a training. If no program meets the goal, the message names the goal as the user gave it.
 pub(crate) fn of_training(error: &TrainError, goal: Goal) -> Error {
     if error.kind() != TrainErrorKind::Goal {
         return data(error.message());

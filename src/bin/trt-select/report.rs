@@ -1,16 +1,16 @@
-//! Tables and summaries of times.
+//! Tables in plain text, and summaries of times.
 
 use serde_json::{Value, json};
 use trt_select_train::percentile;
 
-/// A table in plain text: first column to the left, all others to the right, but for a last column of words.
-pub(crate) struct Table {
+/// A table in plain text. Columns of numbers are aligned to the right, all others to the left. The first row is the head.
+pub(crate) struct TextTable {
     rows: Vec<Vec<String>>,
 }
 
-impl Table {
-    pub(crate) fn new(head: &[&str]) -> Table {
-        Table { rows: vec![head.iter().map(|h| (*h).to_owned()).collect()] }
+impl TextTable {
+    pub(crate) fn new(head: &[&str]) -> TextTable {
+        TextTable { rows: vec![head.iter().map(|h| (*h).to_owned()).collect()] }
     }
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
@@ -21,7 +21,7 @@ impl Table {
         let columns = self.rows[0].len();
         let cell = |row: &Vec<String>, c: usize| row.get(c).cloned().unwrap_or_default();
         let width = |c| self.rows.iter().map(|r| cell(r, c).chars().count()).max().unwrap_or(0);
-        // Words are read from the left; numbers line up at the right.
+        // A column holds numbers if every cell below its head is a number or a dash.
         let is_number = |s: &str| s == "-" || s.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c));
         let numeric = |c| self.rows[1..].iter().all(|r| is_number(&cell(r, c)));
         let mut text = String::new();
@@ -41,13 +41,13 @@ impl Table {
     }
 }
 
-/// Times of one stage or candidate, in milliseconds.
+/// The measured times of one stage or candidate, in milliseconds and sorted.
 #[derive(Clone, Debug)]
 pub(crate) struct Times {
     sorted: Vec<f64>,
 }
 
-/// The percentiles that are always given.
+/// The percentiles that the table of stages shows.
 pub(crate) const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
 
 impl Times {
@@ -87,7 +87,7 @@ impl Times {
         })
     }
 
-    /// trtexec's line.
+    /// The line that trtexec prints for a group of times.
     pub(crate) fn line(&self, what: &str, percentiles: &[f64]) -> String {
         let (min, max, mean, median) = (self.min(), self.max(), self.mean(), self.median());
         let mut text =
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn tables_line_up() {
-        let mut table = Table::new(&["name", "n", "words"]);
+        let mut table = TextTable::new(&["name", "n", "words"]);
         table.row(["a".into(), "1.5".into(), "left".into()]);
         table.row(["longer".into(), "10.5".into(), "x".into()]);
         assert_eq!(table.render(), "name       n  words\na        1.5  left\nlonger  10.5  x\n");

@@ -1,4 +1,4 @@
-//! `run`: answers for images.
+//! `run`: classifies images.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use trt_select_premodel::Answer;
 
 use crate::common::{EngineArgs, input, print, print_json, say};
 use crate::remedies::{of_bundle, read_bundle};
-use crate::report::Table;
+use crate::report::TextTable;
 
 /// Arguments of `run`.
 #[derive(clap::Args)]
@@ -38,7 +38,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     for (i, path) in args.images.iter().enumerate() {
         samples.load(i, &mut buffer)?;
         let frame = input(&buffer)?;
-        // The first run of a size takes memory; the time printed is that of the second.
+        // The first input of a size allocates memory. So every image runs twice, and the time of the second run is printed.
         selector.infer(frame)?;
         let outcome = selector.infer(frame)?;
         if let Some(failure) = selector.failure() {
@@ -71,7 +71,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             .collect();
         return print_json(&json!({ "engine": choice.kind.name(), "results": all }));
     }
-    let mut table = Table::new(&["image", "answer", "probability", "candidate", "total ms", "why"]);
+    let mut table = TextTable::new(&["image", "answer", "probability", "candidate", "total ms", "why"]);
     for (path, o) in &rows {
         table.row([
             path.display().to_string().escape_debug().to_string(),

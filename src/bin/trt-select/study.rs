@@ -1,4 +1,4 @@
-//! `study`: the papers' baselines, tables and plots of a profile.
+//! `study`: writes the papers' baselines, tables and plots of a profile.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -13,12 +13,12 @@ use crate::common::{EngineArgs, Output, SampleArgs, number, print, print_json, p
 use crate::costs::costs;
 use crate::profile;
 use crate::remedies::of_profile;
-use crate::report::Table;
+use crate::report::TextTable;
 
 /// Arguments of `study`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A profile table, or a bundle's folder: its profile.csv is taken where it is there, else it is profiled first
+    /// A profile table, or a bundle's folder: its profile.csv is used if it exists, else the bundle is profiled first
     source: PathBuf,
     /// The folder to write to: study.md, and the CSV and SVG files that it links
     #[arg(short, long, value_name = "DIR")]
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Folds of the cross-validation
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..))]
     folds: u16,
-    /// Seed of the folds: the same seed gives the same tables, but for measured times
+    /// Seed of the folds: the same seed gives the same tables, except for measured times
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Algorithm 1 stops where the gain in union accuracy is below this (0.005 is half a point)
@@ -79,7 +79,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     if args.json {
         return print_json(&to_json(&found, &path, &args.output));
     }
-    let mut table = Table::new(&["selector", "top-1 %", "less best", "mix %", "selector %", "mean ms", "times faster"]);
+    let mut table =
+        TextTable::new(&["selector", "top-1 %", "over best", "mix %", "selector %", "mean ms", "times faster"]);
     let (singles, rest): (Vec<&Summary>, Vec<&Summary>) =
         found.selectors.iter().partition(|s| matches!(s.group, Group::Single | Group::Oracle));
     for s in singles.into_iter().chain(best_of(&rest)) {
@@ -97,7 +98,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     print(&format!("{}\nAll selectors, tables and plots: {}\n", table.render(), page.display()))
 }
 
-/// The best of each group of selectors by accuracy, and every one with a goal of its own.
+/// The most accurate chain, the most accurate classifier, and every selector with the goal to be as good as the best single one.
 fn best_of<'a>(rest: &[&'a Summary]) -> Vec<&'a Summary> {
     let mut shown: Vec<&Summary> = Vec::new();
     for group in [Group::Chain, Group::Classifier] {
@@ -115,7 +116,7 @@ fn profile_of(args: &Args) -> Result<PathBuf> {
     }
     let own = args.source.join("profile.csv");
     if own.is_file() {
-        say(format_args!("{}: taken as it is", own.display()));
+        say(format_args!("{}: used as it is", own.display()));
         return Ok(own);
     }
     let new = args.output.join("profile.csv");

@@ -1,4 +1,4 @@
-//! `train`: from a profile table to a premodel.
+//! `train`: trains a premodel from a profile table.
 
 use std::path::{Path, PathBuf};
 
@@ -23,43 +23,44 @@ pub(crate) struct Args {
     /// The premodel to write [default: premodel.json beside the profile]
     #[arg(short, long, value_name = "JSON")]
     output: Option<PathBuf>,
-    /// The cheapest program of at least this mean reward (0 to 1), or of that of the best single candidate, which is the default
+    /// Choose the cheapest program whose mean reward is at least this (0 to 1), or that of the best single candidate, which is
+    /// the default
     #[arg(long, value_name = "best-single|REWARD", value_parser = parse_at_least)]
     at_least: Option<AtLeast>,
-    /// With --at-least best-single: how much better than it, in reward. By default a tenth of a point less passes, since
-    /// smaller differences cannot be told from luck
+    /// With --at-least best-single: by how much the reward must exceed that of the best single candidate. By default the reward
+    /// may be a tenth of a point lower, since smaller differences cannot be told from luck
     #[arg(long, value_name = "REWARD", default_value_t = -0.001, allow_negative_numbers = true, value_parser = number(-1.0, 1.0))]
     margin: f64,
-    /// The best program of at most this mean cost
+    /// Choose the program with the largest reward whose mean cost is at most this many milliseconds
     #[arg(long, value_name = "MS", conflicts_with_all = ["at_least", "margin"], value_parser = number(0.0, 1e12))]
     at_most_ms: Option<f64>,
-    /// No path of the program may cost more than this many milliseconds, the worst one included. Alone it asks for the largest
-    /// reward
+    /// Every path of the program must cost at most this many milliseconds. Without another goal, the program with the largest
+    /// reward is chosen
     #[arg(long, value_name = "MS", value_parser = number(0.0, 1e12))]
     at_most_worst_ms: Option<f64>,
-    /// The program of this price, in reward per millisecond
+    /// Choose the program that is best at this price, in reward per millisecond
     #[arg(long, value_name = "PRICE", conflicts_with_all = ["at_least", "margin", "at_most_ms"], value_parser = number(0.0, 1e12))]
     lambda: Option<f64>,
-    /// Costs in place of the profile's: a CSV file with the columns candidate,cost_ns; a row `features` is that of the image
-    /// features
+    /// Costs in place of the profile's: a CSV file with the columns candidate,cost_ns; its row `features` is the cost
+    /// of the image features
     #[arg(long, value_name = "CSV")]
     costs: Option<PathBuf>,
-    /// Price energy in place of time: the medians of the columns CANDIDATE.energy_mj are the costs. The output is in millijoules;
-    /// what the premodel calls nanoseconds are nanojoules
+    /// Take energy as the cost in place of time: the medians of the columns CANDIDATE.energy_mj. The output is then in
+    /// millijoules, and what the premodel calls nanoseconds are nanojoules
     #[arg(long, conflicts_with = "costs")]
     energy: bool,
-    /// Learn without labels: the answer of a teacher stands for the truth. `average` is that of all candidates, each
-    /// weighing as much as it costs; `best` that of the dearest one, which no other can then beat
+    /// Train without labels: the answer of a teacher counts as right. The teacher `average` is the average of all candidates,
+    /// each weighted by its cost; `best` is the most expensive candidate, which no other can then beat
     #[arg(long, value_name = "average|best", num_args = 0..=1, default_missing_value = "average")]
     label_free: Option<TeacherKind>,
-    /// Judge the whole of training, the choice of the point included, on folds that none of it saw: N trainings more
+    /// Also judge the training itself, with its choice of a program, on N folds that it has not seen. This trains N more times
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
     nested: Option<u16>,
     /// Keep only the candidates that Algorithm 1 keeps with this threshold on the gain in union accuracy (0.005 is half a
     /// point)
     #[arg(long, value_name = "GAIN", value_parser = number(0.0, 1.0))]
     theta: Option<f64>,
-    /// Judge the premodel on this further profile, which training does not see
+    /// Also judge the premodel on this other profile, which is not used for training
     #[arg(long, value_name = "CSV")]
     judge: Option<PathBuf>,
     /// Most candidates that run for one input
@@ -68,7 +69,7 @@ pub(crate) struct Args {
     /// Most tests in a row between two runs
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=8))]
     tests: u8,
-    /// A test of anything but a confidence must gain this many standard errors of its gain, and more where many were tried
+    /// A test of a signal that is no confidence is used only if its gain is this many standard errors, or more if many were tried
     #[arg(long, value_name = "Z", default_value_t = 2.0, value_parser = number(0.0, 1e6))]
     significance: f64,
     /// Fewest rows on either side of a test [default: a two-hundredth of the rows, 20 at least]
@@ -77,7 +78,7 @@ pub(crate) struct Args {
     /// Folds of the cross-validation
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]
     folds: u16,
-    /// How often the cross-validation is done, with other folds each time; 0 is three times, or once from 10,000 rows on
+    /// How often to do the cross-validation, with other folds each time; 0 means three times, or once from 10,000 rows on
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     repeats: u8,
     /// Seed of the folds: the same seed gives the same premodel
@@ -137,7 +138,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let judged = unseen.as_ref().map(|unseen| {
         judge(&premodel, unseen).ok_or_else(|| {
             data(format!(
-                "{}: expected the candidates and signals that the premodel reads (of averages: the .topk.csv beside it), got others; profile the same bundle",
+                "{}: expected the candidates and signals that the premodel reads (for averages, also the .topk.csv beside it), got others; profile the same bundle",
                 args.judge.as_deref().unwrap_or(Path::new("")).display()
             ))
         })
@@ -163,7 +164,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     if args.json { print_json(&report.to_json()) } else { print(&report.to_text(&kept_names(&kept, args, &front))) }
 }
 
-/// Where the premodel goes: not onto a file that is read.
+/// The path to write the premodel to, which must be none of the files that are read.
 fn output(args: &Args) -> Result<PathBuf> {
     let output = args.output.clone().unwrap_or_else(|| args.profile.with_file_name("premodel.json"));
     for read in [Some(&args.profile), args.costs.as_ref(), args.judge.as_ref()].into_iter().flatten() {
@@ -177,7 +178,7 @@ fn output(args: &Args) -> Result<PathBuf> {
     Ok(output)
 }
 
-/// The further profile to judge on, which must not be the one that is trained on.
+/// The profile that `--judge` names, which must not be the one that is trained on; `None` without the option.
 fn unseen(args: &Args, profile: &Profile) -> Result<Option<Profile>> {
     let Some(path) = args.judge.as_deref() else { return Ok(None) };
     let unseen = Profile::read(path).map_err(|e| of_profile(&e))?;
@@ -189,7 +190,7 @@ fn unseen(args: &Args, profile: &Profile) -> Result<Option<Profile>> {
     Ok(Some(unseen))
 }
 
-/// What the options ask of the front.
+/// The goal that the options state.
 fn goal(args: &Args) -> Goal {
     match (args.at_most_ms, args.lambda, args.at_most_worst_ms, args.at_least) {
         (Some(ms), ..) => Goal::AtMost(ms),
@@ -215,7 +216,7 @@ fn settings(args: &Args) -> Settings {
         .seed(args.seed)
 }
 
-/// Does some work with a progress bar, which is gone afterwards.
+/// Shows a progress bar while `work` runs, and removes it afterwards.
 fn with_bar<T>(what: &'static str, work: impl FnOnce(trt_select_train::Progress<'_>) -> T) -> T {
     let bar = progress(0, what);
     let done = work(&|done, of| {
@@ -237,7 +238,8 @@ fn teacher(kind: TeacherKind, costs: &Costs) -> Teacher {
     }
 }
 
-/// Costs of the candidates and of the image features: the profile's medians, or those of `--costs`.
+/// Costs of the candidates and of the image features: the medians of the profile, or the numbers in the file that `--costs`
+/// names.
 fn costs(args: &Args, profile: &Profile) -> Result<Costs> {
     if !args.energy {
         return crate::costs::costs(&args.profile, profile, args.costs.as_deref());
@@ -248,7 +250,7 @@ fn costs(args: &Args, profile: &Profile) -> Result<Costs> {
     })
 }
 
-/// Algorithm 1's result in words.
+/// A line about the candidates that Algorithm 1 keeps.
 fn kept_names(kept: &[Kept], args: &Args, front: &Front) -> String {
     let names = front.candidates();
     if args.theta.is_some() {

@@ -1,8 +1,9 @@
-//! `--version`: the release, and what this build has in it.
+//! `--version`: the release, and what this build contains.
 
 use std::sync::LazyLock;
 
-/// What `--version` prints after the program's name: the release, the engines, and the versions of TensorRT that it speaks to.
+/// What `--version` prints after the program's name: the release, the engines, the versions of TensorRT that this build supports,
+/// and the baked premodel.
 pub(crate) fn long() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(text);
     &TEXT
@@ -23,8 +24,8 @@ fn text() -> String {
 fn tensorrt() -> String {
     let lines = trt_select::engines::tensorrt::lines();
     if lines.is_empty() {
-        return "\nTensorRT: none: no headers were found when it was built; bring some (engines/get-tensorrt.sh, or set \
-                TENSORRT_INCLUDE_DIR) and build again"
+        return "\nTensorRT: none: no headers were found at build time; get some (engines/get-tensorrt.sh, or set \
+                TENSORRT_INCLUDE_DIR), and build again"
             .to_owned();
     }
     lines.iter().map(|line| format!("\nTensorRT: {line}")).collect()

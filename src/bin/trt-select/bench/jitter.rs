@@ -1,5 +1,5 @@
-//! `bench --jitter`: how the time from frame to answer is spread, to its last thousandths, and what the operating system did
-//! meanwhile. The loop allocates nothing: samples are loaded before it, and what is measured goes into a histogram.
+//! `bench --jitter`: measures the distribution of the time from frame to answer, with its rare long times, and what the operating
+//! system did meanwhile. The measuring loop allocates nothing: samples are loaded before it, and times go into a histogram.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::json;
 use trt_select::clock::Clock;
-use trt_select::engines::registry::Kind;
+use trt_select::engines::registry::EngineKind;
 use trt_select::realtime::{self, Usage};
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{Error, ErrorKind, Input, Result, Selector};
@@ -15,21 +15,22 @@ use trt_select::{Error, ErrorKind, Input, Result, Selector};
 use super::Args;
 use crate::common::{input, print, print_json, say};
 
-/// Runs, where nothing else is said.
+/// Number of runs without `--iterations`.
 const RUNS: u64 = 1_000_000;
-/// Seconds after which a real engine stops, where nothing else is said.
+/// Number of seconds after which the measurement ends without `--iterations` and `--duration`. The null engine has no such limit.
 const REAL_SECONDS: f64 = 60.0;
-/// Samples held in memory at most; they come round again.
+/// The largest number of samples that are held in memory. Further runs use them again.
 const SAMPLES: usize = 1_000;
-/// Significant decimal digits that the histogram keeps of a time, and what that comes to: up to 2,047 ns a time is known to the nanosecond,
-/// and a longer one within this part of itself.
+/// Number of significant decimal digits that the histogram keeps of a time.
 const DIGITS: u8 = 3;
+/// How exact this is: a time up to 2,047 ns is known to the nanosecond, and a longer one to this fraction of itself (one in
+/// `WITHIN`).
 const WITHIN: u64 = 1_024;
-/// Characters of the longest bar.
+/// Number of characters of the longest bar.
 const BAR: f64 = 50.0;
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
 
-/// Times in nanoseconds: how many there were of which length. The least and the greatest one are known to the nanosecond.
+/// A histogram of times in nanoseconds. Of the shortest and the longest time the exact values are kept, too.
 struct Times {
     counts: Histogram<u64>,
     min: u64,
@@ -38,12 +39,13 @@ struct Times {
 
 impl Times {
     fn new() -> Result<Times> {
-        // Every `u64` has its place, so that nothing is allocated later.
+        // The histogram has a bucket for every `u64`, so it allocates nothing later.
         let mut counts = Histogram::new_with_bounds(1, u64::MAX, DIGITS).map_err(|e| {
             Error::expected(ErrorKind::Usage, "jitter", "a histogram that can be made", e, "report this as a bug")
         })?;
-        // Zeros are written over the zeros that are there, so that the pages are the process's own before the first run. The
-        // compiler must not see that these are the same.
+        // The operating system gives a process its memory pages only when they are first written to. So zeros are written to all
+        // buckets now, which keeps page faults out of the measurement. `black_box` hides from the compiler that the buckets are
+        // zero already.
         std::hint::black_box(&mut counts).reset();
         Ok(Times { counts, min: u64::MAX, max: 0 })
     }
@@ -58,18 +60,18 @@ impl Times {
         self.counts.len()
     }
 
-    /// The time that a share of the runs did not exceed: the longest that the histogram does not tell from it, and never over the
-    /// greatest.
+    /// The time that this share of the runs did not exceed. The histogram knows only the bucket of that time, so this is the
+    /// longest time in the bucket, but never more than the longest time measured.
     fn quantile(&self, share: f64) -> u64 {
         let longest = self.counts.value_at_quantile(share);
         if self.counts.equivalent(longest, self.max) { self.max } else { longest }
     }
 
-    /// Rows to show: from, to (exclusive), count. Each power of two is divided into as many as keep them to about forty, and the
-    /// empty ones are left out.
+    /// The rows to print: from, to (exclusive), count. Each power of two is divided into eight, four, two or one rows, the most
+    /// that make no more than forty rows in all. Empty rows are left out.
     fn rows(&self) -> Vec<(u64, u64, u64)> {
         let octaves = self.max.max(1).ilog2() - self.min.clamp(1, self.max.max(1)).ilog2() + 1;
-        // As a power of two: eight parts, four, two, or one.
+        // The number of rows in each power of two is 8, 4, 2 or 1; this is its binary logarithm.
         let parts_log2 = (0..=3).rev().find(|&parts| octaves << parts <= 40).unwrap_or(0);
         let mut rows: Vec<(u64, u64, u64)> = Vec::new();
         for step in self.counts.iter_recorded() {
@@ -95,7 +97,7 @@ struct Measured {
 fn measure(selector: &mut Selector, inputs: &[Input<'_>], runs: u64, most_ns: u64, idle: Duration) -> Result<Measured> {
     let clock = Clock::chosen();
     let (mut times, mut failures) = (Times::new()?, 0);
-    // Every input once, so that no size comes for the first time.
+    // Every input runs once before the measurement, so that all memory that depends on an input's size is allocated.
     for &input in inputs {
         selector.infer(input)?;
     }
@@ -121,13 +123,13 @@ fn measure(selector: &mut Selector, inputs: &[Input<'_>], runs: u64, most_ns: u6
 }
 
 pub(super) fn main(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<()> {
-    let null = args.engine.engine == Kind::Null;
+    let null = args.engine.engine == EngineKind::Null;
     let seconds = if args.duration > 0.0 { args.duration } else { REAL_SECONDS };
     let bounded = !null && args.iterations.is_none();
     let most_ns = if bounded { (seconds * 1e9) as u64 } else { u64::MAX };
     let runs = args.iterations.map_or(RUNS, u64::from);
     if bounded {
-        say(format_args!("jitter: {runs} runs, or {seconds} s, whichever is first; --iterations lifts the bound"));
+        say(format_args!("jitter: at most {runs} runs and {seconds} s; with --iterations there is no limit of time"));
     }
     let mut buffers = Vec::new();
     for i in 0..samples.len().min(SAMPLES) {
@@ -199,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_hold_their_times() {
+    fn buckets_hold_their_times() {
         let mut times = Times::new().unwrap();
         for ns in (0..5_000).chain((0..64).flat_map(|s| [(1_u64 << s) - 1, 1 << s, (1 << s) + 1])).chain([u64::MAX]) {
             let (least, most) = (times.counts.lowest_equivalent(ns), times.counts.highest_equivalent(ns));

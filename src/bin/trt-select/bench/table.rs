@@ -1,4 +1,4 @@
-//! What the measured times and answers amount to.
+//! Computes and prints the results of `bench` from the measured times and answers.
 
 use std::fmt::Write;
 
@@ -9,19 +9,21 @@ use trt_select_premodel::{CandidateId, Expected, Interval};
 use trt_select_train::{Worth, bootstrap_mean, bootstrap_ratio, random_mix};
 
 use super::Measured;
-use crate::report::{PERCENTILES, Table, Times};
+use crate::report::{PERCENTILES, TextTable, Times};
 
-/// How much top-1 a cheaper network may lack to still stand for the best one: a tenth of a point.
+/// By how much the top-1 of the reference single may be lower than that of the best single: a tenth of a point.
 const REFERENCE_SLACK: f64 = 0.001;
+/// The seed of the bootstrap.
 const SEED: u64 = 2018;
 
 struct Single {
     name: String,
     top1: f64,
     times: Times,
-    /// Share of inputs that the selector let it answer (in an average, each its part).
+    /// Share of the inputs that this candidate answered under the selector. An input that an average of n candidates answered
+    /// counts as 1/n for each of them.
     share: f64,
-    /// Share of inputs on which the selector ran it.
+    /// Share of the inputs on which the selector ran this candidate.
     runs: f64,
 }
 
@@ -33,7 +35,7 @@ struct DeviceStages {
     enqueue: Times,
     /// Features, preprocessing, networks and signals, by the device's clock.
     compute: Times,
-    /// Copies back: none, since the last kernel writes to host memory.
+    /// Copies back to the host. They take no time, since the last kernel writes its results to host memory.
     d2h: Times,
     /// H2D, compute and D2H.
     latency: Times,
@@ -46,37 +48,40 @@ pub(super) struct Results {
     inputs: usize,
     wall_s: f64,
     singles: Vec<Single>,
+    /// Index of the best single: see [`best_and_reference`].
     best: usize,
+    /// Index of the reference single: see [`best_and_reference`].
     reference: usize,
     adaptive_top1: f64,
     adaptive: Times,
     stages: Vec<(&'static str, Times)>,
-    /// The device's own stages, where the engine is on one.
+    /// The stages on the device; `None` if the networks run on the host.
     device_stages: Option<DeviceStages>,
-    /// Adaptive's top-1 less the best single's.
+    /// Top-1 of the adaptive selector minus that of the best single.
     over_best: Interval,
-    /// The reference's mean latency over adaptive's.
+    /// Mean latency of the reference single divided by that of the adaptive selector.
     speedup: Interval,
-    /// Top-1 of the random mix of adaptive's mean latency, where there is one.
+    /// Top-1 of the random mix that has the adaptive selector's mean latency; `None` if there is no such mix.
     mix: Option<f64>,
-    /// Top-1 and mean latency.
+    /// Top-1 and mean latency of the oracle.
     oracle: (f64, f64),
     expected: Option<Expected>,
-    /// The reference's cost when the premodel was trained, for the forecast speed-up.
+    /// The reference single's cost that the premodel was trained with. The forecast of the speed-up is based on it.
     expected_reference_ns: f64,
     reason: String,
 }
 
-/// The measured inputs, with what is right on each.
+/// The measured inputs, with the answer that counts as right for each.
 struct Inputs<'a> {
     measured: &'a Measured,
     truth: Vec<u32>,
-    /// Who says what is right, in words.
+    /// What decides which answer is right, in words.
     by: String,
 }
 
 impl<'a> Inputs<'a> {
-    /// By the samples' labels. Where some have none, an answer is right where it agrees with the last candidate, as in `profile`.
+    /// An answer is right if it is the sample's label. If any sample has no label, an answer is right if it is that of the last
+    /// candidate, as in `profile`.
     fn new(measured: &'a Measured, samples: &Samples, names: &[String]) -> Inputs<'a> {
         let labels: Option<Vec<u32>> = measured.samples.iter().map(|&s| samples.label(s)).collect();
         let last = names.len() - 1;
@@ -90,7 +95,7 @@ impl<'a> Inputs<'a> {
         (0..self.truth.len()).map(of).sum::<f64>() / self.truth.len() as f64
     }
 
-    /// The mean of a number over the inputs that were one sample, for each sample that was measured.
+    /// For each sample that was measured, the mean of a number over the inputs that were this sample.
     fn per_sample(&self, of: impl Fn(usize) -> f64) -> Vec<f64> {
         let samples = &self.measured.samples;
         let seen = samples.iter().max().map_or(0, |m| m + 1);
@@ -134,7 +139,8 @@ impl<'a> Inputs<'a> {
         names.iter().enumerate().map(single).collect()
     }
 
-    /// Top-1 and mean latency in hindsight: of the cheapest candidate that is right; where none is, of the cheapest.
+    /// Top-1 and mean latency of the oracle, which takes for each input the cheapest candidate that is right, or the cheapest one
+    /// if none is right.
     fn oracle(&self, worths: &[Worth]) -> (f64, f64) {
         let mut by_cost: Vec<usize> = (0..worths.len()).collect();
         by_cost.sort_by(|&a, &b| worths[a].cost.total_cmp(&worths[b].cost));
@@ -180,7 +186,7 @@ impl Results {
         let (best, reference) = best_and_reference(&singles);
         let worths: Vec<Worth> = singles.iter().map(|s| Worth { reward: s.top1, cost: s.times.mean() }).collect();
         let adaptive = Times::of_ns(measured.adaptive.iter().map(|o| o.times.total_ns));
-        // One number a sample: a sample that was measured again is no further evidence.
+        // The bootstrap gets one number for each sample, since measuring a sample again gives no further evidence.
         let differences = inputs.per_sample(|i| inputs.adaptive_right(i) - inputs.right(best, i));
         let reference_ns = inputs.per_sample(|i| inputs.latency_ns(reference, i) as f64);
         let adaptive_ns = inputs.per_sample(|i| measured.adaptive[i].times.total_ns as f64);
@@ -271,7 +277,7 @@ impl Results {
         let named: Vec<String> = PERCENTILES[1..].iter().map(|p| format!("p{p}")).collect();
         head.extend(named.iter().map(String::as_str));
         head.push("max");
-        let mut table = Table::new(&head);
+        let mut table = TextTable::new(&head);
         for (name, t) in &self.stages {
             let mut cells = vec![(*name).to_owned(), f4(t.min()), f4(t.mean())];
             cells.extend(PERCENTILES.iter().map(|&p| f4(t.percentile(p))));
@@ -281,7 +287,7 @@ impl Results {
         table.render()
     }
 
-    /// trtexec's lines: throughput, latency and its parts, wall time.
+    /// Writes the lines that trtexec prints, too: throughput, latency and its parts, wall time.
     fn summarize(&self, percentiles: &[f64], text: &mut String) {
         let _ = writeln!(text, "Throughput: {:.6} qps", 1e3 / self.adaptive.mean());
         if let Some(d) = &self.device_stages {
@@ -291,7 +297,7 @@ impl Results {
             *text += &d.compute.line("GPU Compute Time", percentiles);
             *text += &d.d2h.line("D2H Latency", percentiles);
             *text += &self.adaptive.line("Total", percentiles);
-            *text += "(Latency is H2D + GPU compute + D2H, as trtexec has it; the last kernel writes results to host memory, so that nothing is \
+            *text += "(Latency is H2D + GPU compute + D2H, as trtexec defines it; the last kernel writes results to host memory, so that nothing is \
                       copied back. Total is the host's time from submit to outcome.)\n";
             if d.enqueue.mean() > 0.8 * d.compute.mean() {
                 *text += "Warning: enqueueing takes more than 0.8 of the compute time: the GPU waits for the host; keep CUDA graphs on.\n";
@@ -306,13 +312,13 @@ impl Results {
         let _ = writeln!(text, "Total Host Walltime: {:.6} s", self.wall_s);
     }
 
-    /// The candidates, adaptive, random mix and oracle, a row each.
+    /// The table with one row for each candidate, the adaptive selector, the random mix and the oracle.
     fn side_by_side(&self) -> String {
         let reference = self.singles[self.reference].times.mean();
         let speedup = |mean: f64| format!("{:.2}x", reference / mean);
         let dash = || "-".to_owned();
         let mut table =
-            Table::new(&["", "top-1 %", "mean ms", "median ms", "p99 ms", "speed-up", "answers %", "runs %", ""]);
+            TextTable::new(&["", "top-1 %", "mean ms", "median ms", "p99 ms", "speed-up", "answers %", "runs %", ""]);
         let mut row = |name: &str, top1: f64, t: &Times, answers: String, runs: String, notes: String| {
             let times = [f4(t.mean()), f4(t.median()), f4(t.percentile(99.0)), speedup(t.mean())];
             table.row([name.to_owned(), percent(top1)].into_iter().chain(times).chain([answers, runs, notes]));
@@ -333,21 +339,23 @@ impl Results {
         table.render()
     }
 
-    /// Adaptive beside the singles and the random mix, and what the premodel's training expected.
+    /// Writes how the adaptive selector compares with the singles and the random mix, and what the training of the premodel
+    /// expected.
     fn compare(&self, text: &mut String) {
-        let (o, s) = (&self.over_best, &self.speedup);
+        let over = &self.over_best;
+        let speedup = &self.speedup;
         let _ = write!(
             text,
             "Adaptive top-1 less best single's ({}): {:+.2} points [{:+.2}, {:+.2}]\n\
              Adaptive speed-up over reference single ({}): {:.2}x [{:.2}, {:.2}]\n",
             self.singles[self.best].name,
-            100.0 * o.mean,
-            100.0 * o.low,
-            100.0 * o.high,
+            100.0 * over.mean,
+            100.0 * over.low,
+            100.0 * over.high,
             self.singles[self.reference].name,
-            s.mean,
-            s.low,
-            s.high
+            speedup.mean,
+            speedup.low,
+            speedup.high
         );
         if let Some(mix) = self.mix {
             let _ =
@@ -373,13 +381,14 @@ impl Results {
     }
 }
 
-/// The candidate of the largest top-1 (of equals the cheaper), and the cheapest one that is as good but for the slack.
+/// The indices of the best single, which has the largest top-1 (of several, the cheapest), and of the reference single, which is
+/// the cheapest whose top-1 is lower by at most [`REFERENCE_SLACK`].
 fn best_and_reference(singles: &[Single]) -> (usize, usize) {
     let cheaper = |a: usize, b: usize| singles[b].times.mean().total_cmp(&singles[a].times.mean());
     let best = (0..singles.len())
         .max_by(|&a, &b| singles[a].top1.total_cmp(&singles[b].top1).then(cheaper(a, b)))
         .unwrap_or(0);
-    // Rounded, because shares such as 0.934 − 0.001 and 0.933 must compare as they read.
+    // Shares are rounded before they are compared, since 0.934 − 0.001 and 0.933 are different floating-point numbers.
     let points = |x: f64| (x * 1e9).round();
     let near = (0..singles.len()).filter(|&k| points(singles[k].top1) >= points(singles[best].top1 - REFERENCE_SLACK));
     (best, near.max_by(|&a, &b| cheaper(a, b)).unwrap_or(best))

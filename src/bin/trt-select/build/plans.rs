@@ -1,4 +1,4 @@
-//! Building plans, one after the other.
+//! Builds plans, one after the other.
 
 mod places;
 
@@ -24,36 +24,35 @@ use crate::common::{line_of, print, print_json, progress, say};
 
 /// One plan to build.
 struct Job {
-    /// What it is called in lines and in JSON: the candidate, or the model's file.
+    /// The name in the output: the candidate's, or that of the model's file.
     name: String,
     onnx: PathBuf,
     plan: PathBuf,
     precision: Precision,
 }
 
-/// What is to be done for it.
+/// What has to be done for a job.
 enum Todo {
-    /// Nothing: the plan is somebody else's.
+    /// Nothing, since trt-select did not build the plan that is there and may not replace it.
     Keep,
-    /// Nothing: building again would give the like.
+    /// Nothing, since the plan that is there is up to date. This is its sidecar.
     UpToDate(Sidecar),
-    Build {
-        options: BuildOptions,
-        onnx_sha256: String,
-    },
+    /// The plan has to be built.
+    Build { options: BuildOptions, onnx_sha256: String },
 }
 
-/// What became of it.
+/// What was done for a job.
 struct Done {
+    /// The word that the output has for it.
     state: &'static str,
     sidecar: Option<Sidecar>,
 }
 
 pub(super) fn build(args: &Args) -> Result<()> {
     let jobs = if args.source.is_dir() { jobs_of_bundle(args)? } else { vec![job_of_model(args)?] };
-    // All that can be found is found for all of them first: before minutes of building, and before anything is replaced. What
-    // needs no library comes first.
-    let half = jobs.iter().map(|job| look(args, job)).collect::<Result<Vec<Option<bool>>>>()?;
+    // Building takes minutes and replaces files, so all jobs are checked before the first one is built. The checks that need no
+    // library come first.
+    let half_weights = jobs.iter().map(|job| look(args, job)).collect::<Result<Vec<Option<bool>>>>()?;
     let library = Library::open()?;
     if library.is_runtime_only() {
         return Err(Error::expected(
@@ -69,13 +68,16 @@ pub(super) fn build(args: &Args) -> Result<()> {
         Target::Current => current_capability(&library)?,
         Target::Capability(major, minor) => (major, minor),
     };
-    let todo = |(job, half): (&Job, Option<bool>)| match half {
-        Some(half) => prepare(args, &library, gpu, job, half),
-        None => Ok(Todo::Keep),
-    };
-    let todos = jobs.iter().zip(half).map(todo).collect::<Result<Vec<Todo>>>()?;
+    let mut todos = Vec::with_capacity(jobs.len());
+    for (job, half) in jobs.iter().zip(half_weights) {
+        todos.push(match half {
+            Some(half) => prepare(args, &library, gpu, job, half)?,
+            None => Todo::Keep,
+        });
+    }
 
-    let (mut report, mut failed) = (Vec::with_capacity(jobs.len()), Vec::new());
+    let mut report = Vec::with_capacity(jobs.len());
+    let mut failed = Vec::new();
     for (job, todo) in jobs.iter().zip(todos) {
         let done = match todo {
             Todo::Keep => Ok(Done { state: "kept", sidecar: None }),
@@ -127,7 +129,7 @@ pub(super) fn build(args: &Args) -> Result<()> {
 fn job_of_model(args: &Args) -> Result<Job> {
     let onnx = args.source.clone();
     let precision = if args.fp16 { Precision::Fp16 } else { Precision::Fp32 };
-    // `main` has seen that -o is there.
+    // `main` has checked that -o was given.
     let plan = args.output.clone().unwrap_or_default();
     let job = Job { name: file_name(&onnx), onnx, plan, precision };
     places::apart_from_model(&job)?;
@@ -158,9 +160,10 @@ fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
             Some(onnx) if onnx.is_file() => {
                 jobs.push(Job { name: spec.name.clone(), onnx: onnx.clone(), plan, precision: spec.precision });
             }
-            // A plan without its model runs, and cannot be built: the bundle was read, so one of the two is there.
+            // The candidate's model is not here, so its plan cannot be built. The plan itself is here, since reading the bundle
+            // has checked that one of the two exists.
             _ if args.only.is_empty() => {
-                say(format_args!("{}: {} stays: its ONNX is not here", object(), plan.display()))
+                say(format_args!("{}: {} is kept: its ONNX model is not here", object(), plan.display()))
             }
             _ => {
                 let remedy = "bring its ONNX here, or leave out --only";
@@ -172,12 +175,13 @@ fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
     Ok(jobs)
 }
 
-/// Looks at the files of a job: whether its weights are half precision, or `None` where the plan is to stay as it is.
+/// Checks the files of a job. Returns whether the model's weights are half precision; `None` if the plan that is there must be
+/// kept.
 fn look(args: &Args, job: &Job) -> Result<Option<bool>> {
-    // Somebody else's plan is replaced where that was said.
+    // A plan that trt-select did not build is replaced only if the user has named that file or has given --force.
     if places::look(&job.plan)? == Place::Foreign && args.source.is_dir() && !args.force {
         let plan = job.plan.display();
-        say(format_args!("{plan}: stays: without a sidecar it is not trt-select's; --force replaces it"));
+        say(format_args!("{plan}: kept: it has no sidecar, so trt-select did not build it; --force replaces it"));
         return Ok(None);
     }
     if job.precision == Precision::Int8 {
@@ -202,7 +206,8 @@ fn look(args: &Args, job: &Job) -> Result<Option<bool>> {
     Ok(Some(half))
 }
 
-/// Looks whether the plan is up to date, else whether this library can build it and whether it can be written.
+/// Decides what has to be done for a job. If its plan has to be built, checks that this library can build it and that it can be
+/// written.
 fn prepare(args: &Args, library: &Library, gpu: (u32, u32), job: &Job, half: bool) -> Result<Todo> {
     let onnx_sha256 = sha256_of_file(&job.onnx)?;
     if args.source.is_dir()
@@ -211,10 +216,11 @@ fn prepare(args: &Args, library: &Library, gpu: (u32, u32), job: &Job, half: boo
     {
         return Ok(Todo::UpToDate(sidecar));
     }
-    // By itself TensorRT builds for this machine's GPU, and some versions for no other.
+    // Without a target TensorRT builds for this machine's GPU. A target is given only for another GPU, since some versions take
+    // none.
     let target = (args.target != Target::Current).then_some(gpu);
-    // A builder without a switch for half precision takes the types from the model: one that is half precision is built as it
-    // is, and any other is refused.
+    // A builder without a flag for half precision takes the precision from the model's weights. So a model with weights in half
+    // precision is built as it is, and any other model is refused.
     let fp16 = job.precision == Precision::Fp16 && (library.line().has_fp16 || !half);
     if fp16 && !library.line().has_fp16 {
         return Err(Error::expected(
@@ -233,6 +239,7 @@ fn prepare(args: &Args, library: &Library, gpu: (u32, u32), job: &Job, half: boo
     Ok(Todo::Build { options, onnx_sha256 })
 }
 
+/// Builds the plan of a job, and puts it and its sidecar into their places.
 fn build_one(
     library: &Arc<Library>,
     gpu: (u32, u32),
@@ -260,7 +267,7 @@ fn build_one(
         took: start.elapsed(),
     };
     let sidecar = Sidecar::new(&plan, &about)?;
-    // Something may have been put there in these minutes.
+    // Another program may have put a file there during the minutes of building.
     places::look(&job.plan)?;
     sidecar::write(&job.plan, &plan, &sidecar)?;
     Ok(Done { state: "built", sidecar: Some(sidecar) })
@@ -271,7 +278,7 @@ fn utc(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Compute capability of the GPU that TensorRT builds for by itself: the first one, as everywhere in trt-select.
+/// The compute capability of GPU 0, which is the GPU that TensorRT builds for without a target.
 fn current_capability(library: &Library) -> Result<(u32, u32)> {
     match Context::primary(0) {
         Ok(context) => Ok(context.device().compute_capability),
@@ -286,11 +293,11 @@ fn current_capability(library: &Library) -> Result<(u32, u32)> {
     }
 }
 
-/// How far a build is, where that is shown.
+/// The progress bar of one build.
 struct Bar<'a> {
     name: &'a str,
     bar: ProgressBar,
-    /// The outermost phase under way, whose steps are counted.
+    /// The outermost phase that is under way. The bar counts its steps.
     phase: Option<String>,
 }
 
@@ -322,10 +329,10 @@ impl<'a> Bar<'a> {
     }
 }
 
-/// The sidecar of the plan that is there, if building it again would give the like: from the same model, by the same library,
-/// for the same GPU and precision, and undamaged.
+/// The sidecar of the plan that is there, if this plan is up to date: built from the same model by the same library, for the same
+/// GPU and precision, and not damaged.
 fn up_to_date(library: &Library, gpu: (u32, u32), job: &Job, onnx_sha256: &str) -> Option<Sidecar> {
-    // Whatever is wrong with them, building again is the remedy.
+    // If one of the two files cannot be used, the plan is built again. So the error does not matter.
     let sidecar = Sidecar::read(&job.plan).ok()??;
     let plan = PlanFile::open(&job.plan).ok()?;
     let fits = sidecar.onnx_sha256 == onnx_sha256
@@ -394,7 +401,7 @@ mod tests {
             (1_795_257_043, "2026-11-21T10:30:43Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
-            // What is less than a second is cut off.
+            // The fraction of a second is cut off.
             for nanosecond in [0, 999_999_999] {
                 assert_eq!(utc(Timestamp::new(seconds, nanosecond).unwrap()), text);
             }

@@ -10,7 +10,7 @@ use super::line;
 /// Probabilities below this are left out.
 const LEAST: f32 = 1e-6;
 
-/// The comments and the header line: those of the profile, and `k`.
+/// The comments and the header line of the side file. Its comments are those of the profile, and `k`.
 pub(super) fn header(comments: &[String], candidates: &[CandidateInfo], k: usize) -> Result<Vec<u8>> {
     let comments: String = comments.iter().flat_map(|c| [c, "\n"]).collect();
     let mut text = format!("# trt-select most probable classes\n{comments}# k: {k}\n").into_bytes();
@@ -19,7 +19,7 @@ pub(super) fn header(comments: &[String], candidates: &[CandidateInfo], k: usize
     Ok(text)
 }
 
-/// One line of the file, its newline included: what the candidates' last runs said. `order` is memory to work in.
+/// The line of one sample, with its newline: the most probable classes of every candidate's last run. `order` is scratch memory.
 pub(super) fn row(name: String, set: &CandidateSet, k: usize, order: &mut Vec<u32>) -> Result<Vec<u8>> {
     let mut fields = vec![name];
     for candidate in (0_u8..).map(CandidateId).take(set.as_slice().len()) {
@@ -28,7 +28,8 @@ pub(super) fn row(name: String, set: &CandidateSet, k: usize, order: &mut Vec<u3
     line(&fields)
 }
 
-/// `class:probability` pairs, the most probable first; of equals, the lower class.
+/// The `k` most probable classes as `class:probability` pairs, the most probable one first. Of classes with the same probability,
+/// the lower number comes first.
 fn cell(probabilities: &[f32], k: usize, order: &mut Vec<u32>) -> Result<String> {
     order.clear();
     order.extend((0..).zip(probabilities).filter(|&(_, &p)| p >= LEAST).map(|(class, _): (u32, _)| class));
@@ -55,7 +56,7 @@ fn cell(probabilities: &[f32], k: usize, order: &mut Vec<u32>) -> Result<String>
     Ok(text)
 }
 
-/// To six significant digits, and to no more than 1.
+/// The probability rounded to six significant digits, but at most 1; `None` if it is not finite.
 fn rounded(p: f32) -> Option<f32> {
     format!("{p:.5e}").parse().ok().filter(|p: &f32| p.is_finite()).map(|p| p.min(1.0))
 }

@@ -7,33 +7,35 @@ use serde_json::{Value, json};
 use trt_select_premodel::{Interval, Premodel};
 use trt_select_train::{Costs, Front, Judged, Point, Profile, Single, Unit, Worth, oracle, random_mix};
 
-use crate::report::Table;
+use crate::report::TextTable;
 
-/// Where the chosen program may lose more reward than this to the best single candidate, the report says so.
+/// If the chosen program may have a reward that is lower than the best single candidate's by more than this, the report has a
+/// note.
 const NOTED_LOSS: f64 = 0.005;
 
 /// The results of a training.
 pub(super) struct Report<'a> {
-    /// The table that judged.
+    /// The profile with the true rewards, on which programs were judged.
     pub(super) profile: &'a Profile,
     pub(super) costs: &'a Costs,
     pub(super) front: &'a Front,
     /// The point that was chosen.
     pub(super) point: &'a Point,
     pub(super) premodel: &'a Premodel,
-    /// What the premodel is worth on the further profile.
+    /// The premodel's reward and cost on the profile that `--judge` names; `None` without the option.
     pub(super) judged: Option<Worth>,
     pub(super) nested: Option<&'a Judged>,
     /// Where the premodel was written.
     pub(super) output: &'a Path,
 }
 
-/// A cost in the unit that people read.
+/// A cost in the unit of the output: milliseconds or millijoules.
 fn shown(cost: f64) -> f64 {
     cost / Unit::SHOWN
 }
 
 impl Report<'_> {
+    /// The reward of the random mix of single candidates that has this mean cost.
     fn mix(&self, cost: f64) -> Option<f64> {
         let singles: Vec<Worth> = self.front.singles.iter().map(Single::worth).collect();
         random_mix(&singles, cost)
@@ -43,7 +45,8 @@ impl Report<'_> {
         &self.front.singles[self.front.best_single.index()]
     }
 
-    /// Reward over the best single candidate's, and how many times cheaper: means and 95 % intervals over pairs of rows.
+    /// The reward minus that of the best single candidate, and how many times cheaper the rows are than with it. Both are means
+    /// with 95 % intervals from a bootstrap over rows.
     fn nested_intervals(&self, nested: &Judged) -> (Interval, Interval) {
         let best = self.front.best_single.index();
         (nested.over(&self.profile.rewards[best], 1), nested.times_cheaper(self.costs.candidates[best], 1))
@@ -83,7 +86,7 @@ impl Report<'_> {
         })
     }
 
-    /// As text; `kept` is what Algorithm 1 has to say.
+    /// The report as text. `kept` is the line about Algorithm 1.
     pub(super) fn to_text(&self, kept: &str) -> String {
         let unit = self.costs.unit.shown();
         let (best, oracle) = (self.best_single(), oracle(self.profile, &self.costs.candidates));
@@ -115,7 +118,7 @@ impl Report<'_> {
         }
         if let Some(worth) = self.judged {
             let (reward, cost) = (100.0 * worth.reward, shown(worth.cost));
-            let _ = writeln!(text, "Judged on the further profile: reward {reward:.2} %, mean cost {cost:.4} {unit}");
+            let _ = writeln!(text, "Judged on the other profile: reward {reward:.2} %, mean cost {cost:.4} {unit}");
         }
         text += "\nProgram:\n";
         for line in self.premodel.tree().lines() {
@@ -127,7 +130,7 @@ impl Report<'_> {
 
     fn front_table(&self) -> String {
         let unit = self.costs.unit.shown();
-        let mut table = Table::new(&[
+        let mut table = TextTable::new(&[
             &format!("price /{unit}"),
             "reward %",
             "over best single",
@@ -154,7 +157,8 @@ impl Report<'_> {
         table.render()
     }
 
-    /// What cross-validation expects of the program, and what it cannot tell.
+    /// Writes what cross-validation expects of the program, and a note if the program may be worse than the best single
+    /// candidate.
     fn forecast(&self, text: &mut String) {
         let unit = self.costs.unit.shown();
         if let Some(e) = &self.premodel.expected {

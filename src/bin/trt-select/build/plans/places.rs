@@ -1,5 +1,5 @@
-//! Where plans go, and that nothing of somebody else's is lost there: a plan and its sidecar replace what TensorRT and
-//! trt-select wrote, and nothing else.
+//! Checks the places that plans are written to, so that no other file is lost: a plan and its sidecar may only replace files that
+//! TensorRT or trt-select wrote.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind as Io, Read};
@@ -13,28 +13,28 @@ use super::super::Args;
 use super::{Job, file_name};
 use crate::common::unwritable;
 
-/// What stands where a plan goes.
+/// What is in the place that a plan is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Nothing, or what trt-select built.
+    /// Nothing, or a plan that trt-select built.
     Ours,
-    /// A plan without a sidecar: somebody else's.
+    /// A plan without a sidecar, which trt-select did not build.
     Foreign,
 }
 
-/// Looks at both files that would be replaced.
+/// Looks at the plan and the sidecar that would be replaced.
 ///
 /// # Errors
-/// Where one of them is not what it would be replaced with.
+/// If there is a file in the plan's place that is no plan, or a file in the sidecar's place that is no sidecar.
 pub(super) fn look(plan: &Path) -> Result<Place> {
     let beside = sidecar::path_of(plan);
-    // A sidecar that was damaged is still known by its keys; building again is its remedy.
+    // A damaged sidecar is still recognised by its keys, since the remedy for it is to build the plan again.
     let has_sidecar = match start(&beside, 1 << 16)? {
         Some(bytes) if bytes.is_empty() || sidecar::resembles(&bytes) => !bytes.is_empty(),
         Some(_) => return Err(foreign(&beside, "a plan's sidecar, or nothing", "another file")),
         None => false,
     };
-    // Likewise a plan that was cut short is one.
+    // In the same way, a plan that was cut short is recognised by its first bytes.
     match start(plan, 4)? {
         Some(bytes) if bytes.is_empty() => Ok(Place::Ours),
         Some(bytes) if plan::MAGICS.iter().any(|magic| bytes == *magic) => {
@@ -50,7 +50,7 @@ fn foreign(path: &Path, expected: &str, got: &str) -> Error {
     Error::expected(ErrorKind::Io, path.display(), expected, got, remedy)
 }
 
-/// The first bytes of a file; `None` where nothing is there.
+/// The first bytes of a file, at most `most` of them; `None` if there is no file.
 fn start(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
     let unreadable = |e| {
         let remedy = "check that file and its permissions, or choose another place for the plan";
@@ -70,10 +70,10 @@ fn start(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Looks that a model is not what its own plan or sidecar would replace.
+/// Checks that a job's plan and sidecar would not replace its model.
 ///
 /// # Errors
-/// Where it is.
+/// If one of them would.
 pub(super) fn apart_from_model(job: &Job) -> Result<()> {
     let model = resolved(&job.onnx);
     match [job.plan.clone(), sidecar::path_of(&job.plan)].into_iter().find(|path| resolved(path) == model) {
@@ -88,11 +88,11 @@ pub(super) fn apart_from_model(job: &Job) -> Result<()> {
     }
 }
 
-/// Looks that what the jobs write is nothing that the bundle names for another purpose, there or not, and that no two
-/// candidates' plans and sidecars are one file. (A candidate whose model is not here may share another's plan.)
+/// Checks that the jobs write no file that the bundle names for another purpose, whether it exists or not, and that no two
+/// candidates have the same file as plan or sidecar. (A candidate whose model is not here may share another candidate's plan.)
 ///
 /// # Errors
-/// Where it is.
+/// If a file would have two purposes.
 pub(super) fn apart_in_bundle(bundle: &Bundle, jobs: &[Job]) -> Result<()> {
     let clash = |name: &str, expected: &str, path: &Path, what: &str| {
         let (object, got) = (format!("candidate {name}"), format!("{}, {what}", path.display()));
@@ -113,7 +113,7 @@ pub(super) fn apart_in_bundle(bundle: &Bundle, jobs: &[Job]) -> Result<()> {
         .map(|spec| {
             let plan = spec.plan_path(bundle);
             let files = [resolved(&plan), resolved(&sidecar::path_of(&plan))];
-            // One that has no model here runs what is there, and may share it.
+            // The last element says whether the plan can be built here. One that cannot is only run, so it may be shared.
             (spec.name.as_str(), plan, files, spec.onnx.as_ref().is_some_and(|onnx| onnx.is_file()))
         })
         .collect();
@@ -137,7 +137,7 @@ pub(super) fn apart_in_bundle(bundle: &Bundle, jobs: &[Job]) -> Result<()> {
     Ok(())
 }
 
-/// The files that a bundle names and that are no plans, each with what it is.
+/// All files that a bundle names except plans. Each comes with a description for people to read.
 fn named(bundle: &Bundle) -> Vec<(PathBuf, String)> {
     let mut named = vec![(bundle.dir.join(FILE_NAME), "the bundle's own text".to_owned())];
     let mut add = |path: &Path, what: &str| named.push((path.to_path_buf(), what.to_owned()));
@@ -167,7 +167,7 @@ fn named(bundle: &Bundle) -> Vec<(PathBuf, String)> {
     named.into_iter().map(|(path, what)| (resolved(&path), what)).collect()
 }
 
-/// One name for each file, whatever links and dots lead to it, and also for one that is not there yet.
+/// A path that is the same for all links and dots that lead to a file, also for a file that does not exist yet.
 fn resolved(path: &Path) -> PathBuf {
     let in_folder = || Some(folder(path).canonicalize().ok()?.join(path.file_name()?));
     path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_path_buf())
@@ -177,13 +177,13 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Looks whether a plan and its sidecar can be written, before minutes of building.
+/// Checks that a plan and its sidecar can be written, since building takes minutes.
 ///
 /// # Errors
-/// Where they cannot.
+/// If one of them cannot be written.
 pub(super) fn writable(args: &Args, plan: &Path) -> Result<()> {
     let option = if args.source.is_dir() { "`plan` in bundle.toml" } else { "-o" };
-    // Both replace what links lead to.
+    // If a place is a link, the file that it leads to will be replaced.
     for place in [resolved(plan), resolved(&sidecar::path_of(plan))] {
         let probe = folder(&place).join(format!(".{}.{}.probe", file_name(&place), std::process::id()));
         let opened = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&probe);
