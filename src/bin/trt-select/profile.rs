@@ -100,7 +100,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     print(&format!("{}: {rows} rows, {new} of them new\n", args.output.display()))
 }
 
-/// Writes the rows that the profile lacks. Returns how many rows it has now, and how many samples were run for it.
+/// Writes the rows that the profile and its side file lack. Returns how many rows the profile has now, and how many of them are new.
 fn profile(args: &Args) -> Result<(usize, usize)> {
     let bundle = Bundle::read_untrained(&args.bundle)?;
     let samples = args.samples.open(&bundle)?;
@@ -139,7 +139,7 @@ fn profile(args: &Args) -> Result<(usize, usize)> {
         file.write_all(&lines.row).map_err(|e| unwritable(&args.output, "-o", &e))
     })?;
     bar.finish_and_clear();
-    Ok((rows, todo.len()))
+    Ok((rows, rows - present.len()))
 }
 
 /// Makes the lines of the samples in `todo` with as many workers as `--jobs` says, and hands them to `write` in the order of

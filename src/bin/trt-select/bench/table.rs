@@ -334,7 +334,7 @@ impl Results {
             let top1 = top1.map_or_else(dash, percent);
             table.row([name.into(), top1, f4(mean), dash(), dash(), speedup(mean), dash(), dash(), note.into()]);
         };
-        bare("random mix", self.mix, self.adaptive.mean(), "best blend of two singles of adaptive's mean");
+        bare("random mix", self.mix, self.adaptive.mean(), "best mix of two singles with adaptive's mean");
         bare("oracle", Some(self.oracle.0), self.oracle.1, "cheapest right, in hindsight");
         table.render()
     }
