@@ -149,9 +149,9 @@ impl<T> Guarded<T> {
 
 /// Something that C holds by a pointer.
 pub(super) trait Handle: Sized {
-    type Inside;
+    type State;
 
-    fn guarded(&self) -> &Guarded<Self::Inside>;
+    fn guarded(&self) -> &Guarded<Self::State>;
 }
 
 /// Gives a handle to the caller.

@@ -92,7 +92,7 @@ unsafe impl Sized_ for trtsel_answer {
 
 /// A premodel without networks. One input at a time.
 pub struct trtsel_decider {
-    guarded: Guarded<Inside>,
+    guarded: Guarded<DeciderState>,
     pub(super) premodel: Premodel,
     pub(super) candidates: Vec<CString>,
     pub(super) signals: Vec<CString>,
@@ -101,7 +101,7 @@ pub struct trtsel_decider {
 }
 
 /// What one caller at a time may change.
-pub(super) struct Inside {
+pub(super) struct DeciderState {
     board: Board,
     walk: Option<Walk>,
     /// What was asked for last.
@@ -111,9 +111,9 @@ pub(super) struct Inside {
 }
 
 impl Handle for trtsel_decider {
-    type Inside = Inside;
+    type State = DeciderState;
 
-    fn guarded(&self) -> &Guarded<Inside> {
+    fn guarded(&self) -> &Guarded<DeciderState> {
         &self.guarded
     }
 }
@@ -153,7 +153,7 @@ impl trtsel_decider {
             candidates: names.iter().map(|name| c_text(name)).collect(),
             signals: premodel.signals().iter().map(|s| c_text(&s.name(names))).collect(),
             features: (0_u16..).zip(premodel.signals()).filter_map(feature).collect(),
-            guarded: Guarded::new(Inside { board, walk: None, last: None, next: None }),
+            guarded: Guarded::new(DeciderState { board, walk: None, last: None, next: None }),
             premodel,
         }
     }
@@ -164,22 +164,22 @@ impl trtsel_decider {
     }
 
     /// The candidate, where it is the one asked for last.
-    fn asked_for(&self, inside: &Inside, number: u32) -> Result<CandidateId, Fail> {
+    fn asked_for(&self, state: &DeciderState, number: u32) -> Result<CandidateId, Fail> {
         let candidate = self.candidate(number)?;
-        if inside.last == Some(Request::Run(candidate)) { Ok(candidate) } else { Err(NOT_ASKED) }
+        if state.last == Some(Request::Run(candidate)) { Ok(candidate) } else { Err(NOT_ASKED) }
     }
 
-    fn next(&self, inside: &mut Inside) -> Result<trtsel_decision, Fail> {
-        let walk = inside.walk.as_mut().ok_or(NOT_BEGUN)?;
-        let request = match (inside.next.take(), inside.last) {
+    fn next(&self, state: &mut DeciderState) -> Result<trtsel_decision, Fail> {
+        let walk = state.walk.as_mut().ok_or(NOT_BEGUN)?;
+        let request = match (state.next.take(), state.last) {
             (Some(request), _) => request,
             // An end stays one.
             (None, Some(end @ (Request::Answer(_) | Request::NoneWorks))) => end,
             // A test of an average that nobody computed would go astray in silence.
-            _ if inside.board.lacks(walk.ran()).is_some() => return Err(UNHEARD),
-            _ => self.premodel.program().step(walk, inside.board.values()),
+            _ if state.board.lacks(walk.ran()).is_some() => return Err(UNHEARD),
+            _ => self.premodel.program().step(walk, state.board.values()),
         };
-        inside.last = Some(request);
+        state.last = Some(request);
         let (kind, candidate, mask) = match request {
             Request::Run(c) => (TRTSEL_DECIDE_RUN, u32::from(c.0), 0),
             Request::Answer(answer) => {
@@ -200,8 +200,8 @@ impl trtsel_decider {
         })
     }
 
-    fn set_scores(&self, inside: &mut Inside, number: u32, kind: u32, scores: &[f32]) -> Called {
-        let (candidate, kind) = (self.asked_for(inside, number)?, scores_kind(kind)?);
+    fn set_scores(&self, state: &mut DeciderState, number: u32, kind: u32, scores: &[f32]) -> Called {
+        let (candidate, kind) = (self.asked_for(state, number)?, scores_kind(kind)?);
         let (classes, count) = (self.premodel.classes() as usize, scores.len());
         if count == 0 || (classes != 0 && classes != count) {
             return Err(Fail::new(
@@ -209,7 +209,7 @@ impl trtsel_decider {
                 "scores: expected one per class of the premodel, got another number",
             ));
         }
-        let board = &mut inside.board;
+        let board = &mut state.board;
         if board.classes(candidate) != count {
             board.resize(candidate, count);
         }
@@ -224,9 +224,9 @@ impl trtsel_decider {
         Ok(TRTSEL_OK)
     }
 
-    fn answer(&self, inside: &mut Inside) -> Result<(trtsel_answer, Answer), Fail> {
-        let Some(Request::Answer(answer)) = inside.last else { return Err(NO_ANSWER) };
-        let top = inside.board.answer(answer).ok_or(UNHEARD)?;
+    fn answer(&self, state: &mut DeciderState) -> Result<(trtsel_answer, Answer), Fail> {
+        let Some(Request::Answer(answer)) = state.last else { return Err(NO_ANSWER) };
+        let top = state.board.answer(answer).ok_or(UNHEARD)?;
         let said = trtsel_answer { struct_size: 0, class_index: top.class, probability: top.top1, margin: top.margin };
         Ok((said, answer))
     }
@@ -235,12 +235,12 @@ impl trtsel_decider {
     /// `decider` is NULL or open.
     pub(super) unsafe fn enter(
         decider: *mut trtsel_decider,
-        work: impl FnOnce(&trtsel_decider, &mut Inside) -> Called,
+        work: impl FnOnce(&trtsel_decider, &mut DeciderState) -> Called,
     ) -> trtsel_status {
         // SAFETY: the caller's promise. A shared reference: other threads may look at the same time.
         match unsafe { decider.as_ref() } {
             None => TRTSEL_NULL_POINTER,
-            Some(decider) => decider.guarded.enter(None, |inside| work(decider, inside)),
+            Some(decider) => decider.guarded.enter(None, |state| work(decider, state)),
         }
     }
 
@@ -350,9 +350,9 @@ pub unsafe extern "C" fn trtsel_decider_set_signal(
     slot: u32,
     value: f32,
 ) -> trtsel_status {
-    let work = |_: &trtsel_decider, inside: &mut Inside| {
+    let work = |_: &trtsel_decider, state: &mut DeciderState| {
         let signal = SignalId(u16::try_from(slot).map_err(|_| NO_SLOT)?);
-        if inside.board.set(signal, value) { Ok(TRTSEL_OK) } else { Err(NO_SLOT) }
+        if state.board.set(signal, value) { Ok(TRTSEL_OK) } else { Err(NO_SLOT) }
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_decider::enter(decider, work) }
@@ -369,9 +369,9 @@ pub unsafe extern "C" fn trtsel_decider_get_signal(
     slot: u32,
     value: *mut f32,
 ) -> trtsel_status {
-    let work = |_: &trtsel_decider, inside: &mut Inside| {
+    let work = |_: &trtsel_decider, state: &mut DeciderState| {
         let to = wanted(value, NO_OUTPUT)?;
-        let value = *inside.board.values().get(slot as usize).ok_or(NO_SLOT)?;
+        let value = *state.board.values().get(slot as usize).ok_or(NO_SLOT)?;
         // SAFETY: the caller's promise; NULL was refused.
         unsafe { to.write(value) };
         Ok(TRTSEL_OK)
@@ -387,10 +387,10 @@ pub unsafe extern "C" fn trtsel_decider_get_signal(
 /// `decider` is NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_begin(decider: *mut trtsel_decider) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
-        inside.board.begin();
-        inside.walk = Some(this.premodel.program().start());
-        (inside.last, inside.next) = (None, None);
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
+        state.board.begin();
+        state.walk = Some(this.premodel.program().start());
+        (state.last, state.next) = (None, None);
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
@@ -408,7 +408,7 @@ pub unsafe extern "C" fn trtsel_decider_set_features(
     values: *const f32,
     count: usize,
 ) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
         // SAFETY: the caller's promise.
         let values = unsafe { floats(values, count)? };
         if count < FEATURE_COUNT {
@@ -418,7 +418,7 @@ pub unsafe extern "C" fn trtsel_decider_set_features(
             ));
         }
         for &(signal, feature) in &this.features {
-            inside.board.set(signal, values[feature]);
+            state.board.set(signal, values[feature]);
         }
         Ok(TRTSEL_OK)
     };
@@ -437,10 +437,10 @@ pub unsafe extern "C" fn trtsel_decider_next(
     decider: *mut trtsel_decider,
     decision: *mut trtsel_decision,
 ) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(decision)? };
-        output.write(&this.next(inside)?);
+        output.write(&this.next(state)?);
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
@@ -462,10 +462,10 @@ pub unsafe extern "C" fn trtsel_decider_set_scores(
     scores: *const f32,
     count: usize,
 ) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
         // SAFETY: the caller's promise.
         let scores = unsafe { floats(scores, count)? };
-        this.set_scores(inside, candidate, kind, scores)
+        this.set_scores(state, candidate, kind, scores)
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_decider::enter(decider, work) }
@@ -486,12 +486,12 @@ pub unsafe extern "C" fn trtsel_decider_answer(
     probabilities: *mut f32,
     capacity: usize,
 ) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(answer)? };
-        let (said, answer) = this.answer(inside)?;
+        let (said, answer) = this.answer(state)?;
         if !probabilities.is_null() {
-            let from = inside.board.probabilities(answer);
+            let from = state.board.probabilities(answer);
             if from.len() > capacity {
                 return Err(Fail::new(
                     TRTSEL_BUFFER_TOO_SMALL,
@@ -515,11 +515,11 @@ pub unsafe extern "C" fn trtsel_decider_answer(
 /// `decider` is NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_failed(decider: *mut trtsel_decider, candidate: u32) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
-        let candidate = this.asked_for(inside, candidate)?;
-        let walk = inside.walk.as_mut().ok_or(NOT_BEGUN)?;
-        inside.next = Some(this.premodel.program().failed(walk, candidate));
-        inside.last = None;
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
+        let candidate = this.asked_for(state, candidate)?;
+        let walk = state.walk.as_mut().ok_or(NOT_BEGUN)?;
+        state.next = Some(this.premodel.program().failed(walk, candidate));
+        state.last = None;
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.

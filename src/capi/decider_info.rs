@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use trt_select_premodel::Mask;
 
 use super::boundary::{NO_OUTPUT, wanted};
-use super::decider::{Inside, NO_SLOT, NO_SUCH_CANDIDATE, trtsel_decider};
+use super::decider::{DeciderState, NO_SLOT, NO_SUCH_CANDIDATE, trtsel_decider};
 use super::info::give_name;
 use super::options::name;
 use super::outcome::give_text;
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn trtsel_decider_why(
     text_bytes: usize,
     needed_bytes: *mut usize,
 ) -> trtsel_status {
-    let work = |this: &trtsel_decider, _: &mut Inside| {
+    let work = |this: &trtsel_decider, _: &mut DeciderState| {
         if node as usize >= this.premodel.program().nodes().len() {
             return Err(Fail::new(TRTSEL_NOT_FOUND, "node: expected one of the program's, got another number"));
         }

@@ -16,18 +16,18 @@ use crate::features::{self, FEATURE_COUNT, FEATURES, Features, Needs, Workspace,
 
 /// Memory to compute features in, about 500 KB. One per thread.
 pub struct trtsel_features {
-    guarded: Guarded<Inside>,
+    guarded: Guarded<FeaturesState>,
 }
 
-pub(super) struct Inside {
+pub(super) struct FeaturesState {
     workspace: Workspace,
     derived: [f32; FEATURE_COUNT],
 }
 
 impl Handle for trtsel_features {
-    type Inside = Inside;
+    type State = FeaturesState;
 
-    fn guarded(&self) -> &Guarded<Inside> {
+    fn guarded(&self) -> &Guarded<FeaturesState> {
         &self.guarded
     }
 }
@@ -77,9 +77,9 @@ pub unsafe extern "C" fn trtsel_feature_number(feature: *const c_char, number: *
 pub unsafe extern "C" fn trtsel_features_open(features: *mut *mut trtsel_features) -> trtsel_status {
     boundary::plain(|| {
         let to = wanted(features, NO_OUTPUT)?;
-        let inside = Inside { workspace: Workspace::new(), derived: [0.0; FEATURE_COUNT] };
+        let state = FeaturesState { workspace: Workspace::new(), derived: [0.0; FEATURE_COUNT] };
         // SAFETY: the caller's promise; NULL was refused.
-        unsafe { to.write(boundary::give(trtsel_features { guarded: Guarded::new(inside) })) };
+        unsafe { to.write(boundary::give(trtsel_features { guarded: Guarded::new(state) })) };
         Ok(TRTSEL_OK)
     })
 }
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn trtsel_features_compute(
     values: *mut f32,
     count: usize,
 ) -> trtsel_status {
-    let work = |inside: &mut Inside| {
+    let work = |state: &mut FeaturesState| {
         let values = wanted(values, NO_OUTPUT)?;
         // SAFETY: the caller's promise.
         let frame = unsafe { host(frame)? };
@@ -137,15 +137,15 @@ pub unsafe extern "C" fn trtsel_features_compute(
             Some(unsafe { self::numbers(numbers, count)? })
         };
         let needs = numbers.map_or(Needs::ALL, |n| Needs::of_features(n.iter().map(|&f| f as usize)));
-        let sums = Features::compute(&frame, needs, &mut inside.workspace);
-        features::derive(&sums, &mut inside.derived);
+        let sums = Features::compute(&frame, needs, &mut state.workspace);
+        features::derive(&sums, &mut state.derived);
         let put = |at: usize, value: f32| {
             // SAFETY: `at` is less than `count`, of which the caller's array is.
             unsafe { values.add(at).write(value) }
         };
         match numbers {
-            None => inside.derived.iter().enumerate().for_each(|(at, v)| put(at, *v)),
-            Some(numbers) => numbers.iter().enumerate().for_each(|(at, &f)| put(at, inside.derived[f as usize])),
+            None => state.derived.iter().enumerate().for_each(|(at, v)| put(at, *v)),
+            Some(numbers) => numbers.iter().enumerate().for_each(|(at, &f)| put(at, state.derived[f as usize])),
         }
         Ok(TRTSEL_OK)
     };

@@ -6,7 +6,7 @@ use trt_select_premodel::CandidateId;
 
 use super::boundary::wanted;
 use super::result::trtsel_summary;
-use super::selector::{Inside, NO_OUTPUT, trtsel_selector};
+use super::selector::{NO_OUTPUT, SelectorState, trtsel_selector};
 use super::sized::Output;
 use super::status::{
     Fail, TRTSEL_BUFFER_TOO_SMALL, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_OK, TRTSEL_WRONG_STATE,
@@ -26,10 +26,10 @@ pub unsafe extern "C" fn trtsel_selector_probabilities(
     probabilities: *mut *const f32,
     count: *mut usize,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
         let (to, count) = (wanted(probabilities, NO_OUTPUT)?, wanted(count, NO_OUTPUT)?);
-        inside.last()?;
-        let probabilities = inside.selector.probabilities();
+        state.last()?;
+        let probabilities = state.selector.probabilities();
         // SAFETY: the caller's promise; NULL was refused.
         unsafe {
             to.write(probabilities.as_ptr());
@@ -52,10 +52,10 @@ pub unsafe extern "C" fn trtsel_selector_copy_probabilities(
     probabilities: *mut f32,
     capacity: usize,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
         let to = wanted(probabilities, NO_OUTPUT)?;
-        inside.last()?;
-        let from = inside.selector.probabilities();
+        state.last()?;
+        let from = state.selector.probabilities();
         if from.len() > capacity {
             return Err(Fail::new(
                 TRTSEL_BUFFER_TOO_SMALL,
@@ -81,12 +81,12 @@ pub unsafe extern "C" fn trtsel_selector_summary(
     candidate: u32,
     summary: *mut trtsel_summary,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(summary)? };
-        let ran = inside.last()?.ran;
+        let ran = state.last()?.ran;
         let id = CandidateId(u8::try_from(candidate).unwrap_or(u8::MAX));
-        let Some(summary) = inside.selector.summary(id).filter(|_| ran.has(id)) else {
+        let Some(summary) = state.selector.summary(id).filter(|_| ran.has(id)) else {
             return Err(Fail::new(TRTSEL_NOT_FOUND, "candidate: expected one that ran on the last input, got another"));
         };
         output.write(&summary.into());
@@ -108,8 +108,8 @@ pub unsafe extern "C" fn trtsel_selector_why(
     text_bytes: usize,
     needed_bytes: *mut usize,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
-        let premodel = inside.selector.premodel();
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
+        let premodel = state.selector.premodel();
         if node as usize >= premodel.program().nodes().len() {
             return Err(Fail::new(TRTSEL_NOT_FOUND, "node: expected one of the program's, got another number"));
         }
@@ -133,8 +133,8 @@ pub unsafe extern "C" fn trtsel_selector_failure(
     text_bytes: usize,
     needed_bytes: *mut usize,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
-        let line = inside.selector.failure().map_or("", Error::message);
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
+        let line = state.selector.failure().map_or("", Error::message);
         // SAFETY: the caller's promise.
         unsafe { give_text(line, text, text_bytes, needed_bytes) };
         Ok(TRTSEL_OK)
@@ -165,15 +165,15 @@ pub(super) unsafe fn give_text(line: &str, text: *mut c_char, text_bytes: usize,
 /// `selector` is NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_feedback(selector: *mut trtsel_selector, true_class: u32) -> trtsel_status {
-    let work = |this: &trtsel_selector, inside: &mut Inside| {
+    let work = |this: &trtsel_selector, state: &mut SelectorState| {
         if true_class as usize >= this.info.classes {
             return Err(Fail::new(
                 TRTSEL_INVALID_ARGUMENT,
                 "feedback: expected a class of the networks', got another number",
             ));
         }
-        let selector = &inside.selector;
-        match &mut inside.last {
+        let selector = &state.selector;
+        match &mut state.last {
             Some((outcome, fed @ false)) => {
                 *fed = true;
                 this.statistics

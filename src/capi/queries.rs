@@ -10,7 +10,7 @@ use super::info::{NO_SUCH, TRTSEL_MEMORY_SHARED, TRTSEL_MEMORY_SUM, give_name, t
 use super::options::{
     TRTSEL_ENGINE_AUTO, TRTSEL_ENGINE_NULL, TRTSEL_ENGINE_ORT, TRTSEL_ENGINE_TENSORRT, TRTSEL_ENGINE_TRACT, name,
 };
-use super::selector::{Inside, trtsel_selector};
+use super::selector::{SelectorState, trtsel_selector};
 use super::sized::Output;
 use super::statistics::{trtsel_candidate_statistics, trtsel_statistics};
 use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK, trtsel_status};
@@ -139,10 +139,10 @@ pub unsafe extern "C" fn trtsel_selector_memory(
     candidate: u32,
     memory: *mut trtsel_memory,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(memory)? };
-        let set = inside.selector.set();
+        let set = state.selector.set();
         let of = |at: usize| {
             let m = set.memory(CandidateId(at as u8));
             trtsel_memory {

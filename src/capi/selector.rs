@@ -22,7 +22,7 @@ use crate::selector::{Outcome, Selector, read_premodel};
 
 /// A bundle's candidates and premodel, open. One input is in flight at a time.
 pub struct trtsel_selector {
-    guarded: Guarded<Inside>,
+    guarded: Guarded<SelectorState>,
     pub(super) info: Info,
     pub(super) statistics: Statistics,
     sink: Option<Sink>,
@@ -30,7 +30,7 @@ pub struct trtsel_selector {
 }
 
 /// What one caller at a time may change.
-pub(super) struct Inside {
+pub(super) struct SelectorState {
     pub(super) selector: Selector,
     /// The input in flight. It borrows the caller's memory, which he keeps as long as the documentation of submit says.
     flight: Option<Input<'static>>,
@@ -41,9 +41,9 @@ pub(super) struct Inside {
 }
 
 impl Handle for trtsel_selector {
-    type Inside = Inside;
+    type State = SelectorState;
 
-    fn guarded(&self) -> &Guarded<Inside> {
+    fn guarded(&self) -> &Guarded<SelectorState> {
         &self.guarded
     }
 }
@@ -67,11 +67,11 @@ impl trtsel_selector {
     /// `selector` is NULL or open.
     pub(super) unsafe fn enter(
         selector: *mut trtsel_selector,
-        work: impl FnOnce(&trtsel_selector, &mut Inside) -> Called,
+        work: impl FnOnce(&trtsel_selector, &mut SelectorState) -> Called,
     ) -> trtsel_status {
         // SAFETY: the caller's promise. A shared reference: other threads may look at the same time.
         let Some(selector) = (unsafe { selector.as_ref() }) else { return NULL.status };
-        selector.guarded.enter(selector.sink, |inside| work(selector, inside))
+        selector.guarded.enter(selector.sink, |state| work(selector, state))
     }
 
     /// A call that changes nothing.
@@ -87,45 +87,50 @@ impl trtsel_selector {
         selector.guarded.look(|| work(selector))
     }
 
-    fn begun(&self, inside: &mut Inside) -> Result<(), Fail> {
-        if inside.flight.is_some() {
+    fn begun(&self, state: &mut SelectorState) -> Result<(), Fail> {
+        if state.flight.is_some() {
             return Err(IN_FLIGHT);
         }
-        inside.last = None;
+        state.last = None;
         Ok(())
     }
 
-    fn submit(&self, inside: &mut Inside, input: Input<'static>) -> Called {
-        self.begun(inside)?;
-        inside.selector.begin(&input)?;
+    fn submit(&self, state: &mut SelectorState, input: Input<'static>) -> Called {
+        self.begun(state)?;
+        state.selector.begin(&input)?;
         self.statistics.inputs.count();
-        inside.flight = Some(input);
+        state.flight = Some(input);
         Ok(TRTSEL_OK)
     }
 
-    fn infer(&self, inside: &mut Inside, input: &Input<'_>, output: Output<trtsel_result>) -> Called {
-        self.begun(inside)?;
+    fn infer(&self, state: &mut SelectorState, input: &Input<'_>, output: Output<trtsel_result>) -> Called {
+        self.begun(state)?;
         self.statistics.inputs.count();
-        let outcome = inside.selector.infer_input(input);
-        self.done(inside, outcome, output)
+        let outcome = state.selector.infer_input(input);
+        self.done(state, outcome, output)
     }
 
-    fn poll(&self, inside: &mut Inside, output: Output<trtsel_result>) -> Called {
-        let Some(input) = &inside.flight else { return Err(NOTHING) };
-        match inside.selector.poll_input(input).transpose() {
+    fn poll(&self, state: &mut SelectorState, output: Output<trtsel_result>) -> Called {
+        let Some(input) = &state.flight else { return Err(NOTHING) };
+        match state.selector.poll_input(input).transpose() {
             None => Ok(TRTSEL_PENDING),
             Some(outcome) => {
-                inside.flight = None;
-                self.done(inside, outcome, output)
+                state.flight = None;
+                self.done(state, outcome, output)
             }
         }
     }
 
-    fn done(&self, inside: &mut Inside, outcome: Result<Outcome, Error>, output: Output<trtsel_result>) -> Called {
+    fn done(
+        &self,
+        state: &mut SelectorState,
+        outcome: Result<Outcome, Error>,
+        output: Output<trtsel_result>,
+    ) -> Called {
         match outcome {
             Ok(outcome) => {
-                self.statistics.outcome(&outcome, inside.deadline_ns);
-                inside.last = Some((outcome, false));
+                self.statistics.outcome(&outcome, state.deadline_ns);
+                state.last = Some((outcome, false));
                 output.write(&trtsel_result::from(&outcome));
                 Ok(TRTSEL_OK)
             }
@@ -139,27 +144,27 @@ impl trtsel_selector {
         }
     }
 
-    fn reload(&self, inside: &mut Inside, reload: impl FnOnce(&mut Selector) -> Result<(), Error>) -> Called {
-        if inside.flight.is_some() {
+    fn reload(&self, state: &mut SelectorState, reload: impl FnOnce(&mut Selector) -> Result<(), Error>) -> Called {
+        if state.flight.is_some() {
             return Err(IN_FLIGHT);
         }
-        reload(&mut inside.selector)?;
+        reload(&mut state.selector)?;
         // Its probabilities and its node were those of the premodel before.
-        inside.last = None;
-        self.info.update(&inside.selector);
+        state.last = None;
+        self.info.update(&state.selector);
         Ok(TRTSEL_OK)
     }
 
-    fn cancel(&self, inside: &mut Inside) -> Result<(), Fail> {
-        let waited = inside.selector.settle();
-        if inside.flight.take().is_some() {
+    fn cancel(&self, state: &mut SelectorState) -> Result<(), Fail> {
+        let waited = state.selector.settle();
+        if state.flight.take().is_some() {
             self.statistics.cancelled.count();
         }
         Ok(waited?)
     }
 }
 
-impl Inside {
+impl SelectorState {
     pub(super) fn last(&self) -> Result<&Outcome, Fail> {
         self.last.as_ref().map(|(outcome, _)| outcome).ok_or(NO_RESULT)
     }
@@ -201,7 +206,7 @@ pub unsafe extern "C" fn trtsel_selector_open(
             opened.set_deadline(options.deadline);
             let info = Info::new(&bundle, &opened, &choice);
             Ok(trtsel_selector {
-                guarded: Guarded::new(Inside {
+                guarded: Guarded::new(SelectorState {
                     selector: opened,
                     flight: None,
                     last: None,
@@ -263,10 +268,10 @@ pub unsafe extern "C" fn trtsel_selector_warm_up(
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::enter(selector, |this, inside| {
+        trtsel_selector::enter(selector, |this, state| {
             let input = input(frame, this.stream)?;
-            this.begun(inside)?;
-            inside.selector.warm_up(input)?;
+            this.begun(state)?;
+            state.selector.warm_up(input)?;
             Ok(TRTSEL_OK)
         })
     }
@@ -286,7 +291,7 @@ pub unsafe extern "C" fn trtsel_selector_submit(
     frame: *const trtsel_frame,
 ) -> trtsel_status {
     // SAFETY: the caller's promise; he keeps the planes until the input is done.
-    unsafe { trtsel_selector::enter(selector, |this, inside| this.submit(inside, input(frame, this.stream)?)) }
+    unsafe { trtsel_selector::enter(selector, |this, state| this.submit(state, input(frame, this.stream)?)) }
 }
 
 /// `trtsel_selector_submit` for a bundle whose input is a tensor: its elements in the network's order. `TRTSEL_INPUT` where the premodel
@@ -301,7 +306,7 @@ pub unsafe extern "C" fn trtsel_selector_submit_tensor(
     count: usize,
 ) -> trtsel_status {
     // SAFETY: the caller's promise; he keeps the floats until the input is done.
-    unsafe { trtsel_selector::enter(selector, |this, inside| this.submit(inside, tensor(values, count)?)) }
+    unsafe { trtsel_selector::enter(selector, |this, state| this.submit(state, tensor(values, count)?)) }
 }
 
 /// Takes the next decisions whose signals are there, and starts what they ask for. `TRTSEL_OK`: the result is written, and nothing is in
@@ -319,7 +324,7 @@ pub unsafe extern "C" fn trtsel_selector_poll(
     result: *mut trtsel_result,
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, |this, inside| this.poll(inside, Output::new(result)?)) }
+    unsafe { trtsel_selector::enter(selector, |this, state| this.poll(state, Output::new(result)?)) }
 }
 
 /// Polls until the result is there or `timeout_ns` nanoseconds are over: then `TRTSEL_PENDING`, and the input stays in flight. It polls
@@ -333,12 +338,12 @@ pub unsafe extern "C" fn trtsel_selector_wait(
     timeout_ns: u64,
     result: *mut trtsel_result,
 ) -> trtsel_status {
-    let work = |this: &trtsel_selector, inside: &mut Inside| {
+    let work = |this: &trtsel_selector, state: &mut SelectorState| {
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(result)? };
         let started = Instant::now();
         loop {
-            match this.poll(inside, output)? {
+            match this.poll(state, output)? {
                 TRTSEL_PENDING if started.elapsed() < Duration::from_nanos(timeout_ns) => std::hint::spin_loop(),
                 status => return Ok(status),
             }
@@ -360,8 +365,8 @@ pub unsafe extern "C" fn trtsel_selector_infer(
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::enter(selector, |this, inside| {
-            this.infer(inside, &input(frame, this.stream)?, Output::new(result)?)
+        trtsel_selector::enter(selector, |this, state| {
+            this.infer(state, &input(frame, this.stream)?, Output::new(result)?)
         })
     }
 }
@@ -379,9 +384,7 @@ pub unsafe extern "C" fn trtsel_selector_infer_tensor(
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::enter(selector, |this, inside| {
-            this.infer(inside, &tensor(values, count)?, Output::new(result)?)
-        })
+        trtsel_selector::enter(selector, |this, state| this.infer(state, &tensor(values, count)?, Output::new(result)?))
     }
 }
 
@@ -393,7 +396,7 @@ pub unsafe extern "C" fn trtsel_selector_infer_tensor(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_cancel(selector: *mut trtsel_selector) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, |this, inside| this.cancel(inside).map(|()| TRTSEL_OK)) }
+    unsafe { trtsel_selector::enter(selector, |this, state| this.cancel(state).map(|()| TRTSEL_OK)) }
 }
 
 /// Back to how it was after open: `trtsel_selector_cancel`, no last result, own signals not set, all counts 0. The deadline stays. One call
@@ -403,12 +406,12 @@ pub unsafe extern "C" fn trtsel_selector_cancel(selector: *mut trtsel_selector) 
 /// `selector` is NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_reset(selector: *mut trtsel_selector) -> trtsel_status {
-    let work = |this: &trtsel_selector, inside: &mut Inside| {
-        let waited = this.cancel(inside);
-        inside.last = None;
+    let work = |this: &trtsel_selector, state: &mut SelectorState| {
+        let waited = this.cancel(state);
+        state.last = None;
         let mut number = 0;
-        while let Some(slot) = inside.selector.slot_of_number(number) {
-            inside.selector.set_signal(slot, f32::NAN);
+        while let Some(slot) = state.selector.slot_of_number(number) {
+            state.selector.set_signal(slot, f32::NAN);
             number += 1;
         }
         this.statistics.reset();
@@ -431,10 +434,10 @@ pub unsafe extern "C" fn trtsel_selector_set_deadline(
     selector: *mut trtsel_selector,
     deadline_ns: u64,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
         let deadline = deadline(deadline_ns);
-        inside.selector.set_deadline(deadline);
-        inside.deadline_ns = deadline_or_none(deadline);
+        state.selector.set_deadline(deadline);
+        state.deadline_ns = deadline_or_none(deadline);
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
@@ -453,11 +456,11 @@ pub unsafe extern "C" fn trtsel_selector_set_signal(
     slot: u32,
     value: f32,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
-        let Some(slot) = inside.selector.slot_of_number(slot) else {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
+        let Some(slot) = state.selector.slot_of_number(slot) else {
             return Err(Fail::new(TRTSEL_NOT_FOUND, "signal: expected a slot of the premodel's, got another number"));
         };
-        inside.selector.set_signal(slot, value);
+        state.selector.set_signal(slot, value);
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
@@ -476,10 +479,10 @@ pub unsafe extern "C" fn trtsel_selector_reload(
     selector: *mut trtsel_selector,
     premodel_file: *const c_char,
 ) -> trtsel_status {
-    let work = |this: &trtsel_selector, inside: &mut Inside| {
+    let work = |this: &trtsel_selector, state: &mut SelectorState| {
         // SAFETY: the caller's promise.
         let file = unsafe { path(premodel_file)? };
-        this.reload(inside, |selector| selector.reload(read_premodel(&file)?))
+        this.reload(state, |selector| selector.reload(read_premodel(&file)?))
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_selector::enter(selector, work) }
@@ -495,10 +498,10 @@ pub unsafe extern "C" fn trtsel_selector_reload_bundle(
     selector: *mut trtsel_selector,
     bundle_folder: *const c_char,
 ) -> trtsel_status {
-    let work = |this: &trtsel_selector, inside: &mut Inside| {
+    let work = |this: &trtsel_selector, state: &mut SelectorState| {
         // SAFETY: the caller's promise.
         let folder = unsafe { path(bundle_folder)? };
-        this.reload(inside, |selector| selector.reload_bundle(&Bundle::read(&folder)?))
+        this.reload(state, |selector| selector.reload_bundle(&Bundle::read(&folder)?))
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_selector::enter(selector, work) }
