@@ -1,4 +1,4 @@
-//! What is asked of a selector after a result: probabilities, reasons; and the true answer.
+//! Calls on a selector that has given a result: they read its probabilities and the reasons for it, or tell the true class.
 
 use std::ffi::c_char;
 
@@ -15,8 +15,10 @@ use super::status::{
 use super::text::write_text;
 use crate::error::Error;
 
-/// The class probabilities behind the last result, borrowed: valid until the next submit, infer, warm-up, reset or close.
-/// `TRTSEL_WRONG_STATE` before the first result and while an input is in flight. One call at a time; allocates nothing.
+/// Writes the address and number of the class probabilities behind the last result. They belong to the selector, and are valid
+/// until the next submit, infer, warm-up, reset, reload or close. `TRTSEL_WRONG_STATE` where there is no last result: before the
+/// first one, and after a submit, infer, warm-up, reset or reload, each of which discards it. One call at a time; does not
+/// allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open; the outputs NULL or writable.
@@ -41,11 +43,11 @@ pub unsafe extern "C" fn trtsel_selector_probabilities(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Copies the class probabilities behind the last result to an array of `capacity` floats: `TRTSEL_BUFFER_TOO_SMALL` where they are
-/// more (`class_count` of `trtsel_info` says how many). Else as `trtsel_selector_probabilities`.
+/// Copies the class probabilities behind the last result to an array of `capacity` floats. `TRTSEL_BUFFER_TOO_SMALL` where there
+/// are more classes than that (`class_count` of `trtsel_info`). In all else like `trtsel_selector_probabilities`.
 ///
 /// # Safety
-/// `selector` is NULL or open; `probabilities` NULL or of `capacity` floats.
+/// `selector` is NULL or open; `probabilities` NULL or an array of `capacity` floats.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_copy_probabilities(
     selector: *mut trtsel_selector,
@@ -62,7 +64,7 @@ pub unsafe extern "C" fn trtsel_selector_copy_probabilities(
                 "probabilities: expected room for all classes, got less; give class_count floats",
             ));
         }
-        // SAFETY: the caller's array has `capacity` floats, at least as many as are copied.
+        // SAFETY: the caller's array has room for `capacity` floats, at least as many as are copied.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
         Ok(TRTSEL_OK)
     };
@@ -70,8 +72,8 @@ pub unsafe extern "C" fn trtsel_selector_copy_probabilities(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// What one candidate said on the input of the last result. `TRTSEL_NOT_FOUND` where it did not run. One call at a time; allocates
-/// nothing.
+/// Writes the summary of one candidate's output for the input of the last result. `TRTSEL_NOT_FOUND` where that candidate did not
+/// run; `TRTSEL_WRONG_STATE` where there is no last result. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open, `summary` NULL or a struct of its `struct_size`.
@@ -96,10 +98,11 @@ pub unsafe extern "C" fn trtsel_selector_summary(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Why the program came to a node (`node` of a result), in words. One call at a time; allocates.
+/// Writes in words which tests and runs lead the program to a node (`node` of a result). `TRTSEL_NOT_FOUND` where the program has
+/// no such node. One call at a time; allocates.
 ///
 /// # Safety
-/// `selector` is NULL or open; `text` NULL or of `text_bytes`; `needed_bytes` NULL or writable.
+/// `selector` is NULL or open; `text` NULL or a buffer of `text_bytes` bytes; `needed_bytes` NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_why(
     selector: *mut trtsel_selector,
@@ -121,11 +124,11 @@ pub unsafe extern "C" fn trtsel_selector_why(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Why a candidate failed on the last input (`failed_mask` of its result), in a line; empty where none did. One call at a time; allocates
-/// nothing.
+/// Writes in one line why a candidate failed on the last input (`failed_mask` of its result); the text is empty where none
+/// failed. One call at a time; does not allocate.
 ///
 /// # Safety
-/// As `trtsel_selector_why`.
+/// As for `trtsel_selector_why`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_failure(
     selector: *mut trtsel_selector,
@@ -143,10 +146,10 @@ pub unsafe extern "C" fn trtsel_selector_failure(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Writes a text and how many bytes all of it takes.
+/// Writes a text, cut to the caller's buffer, and the size of the whole text with its NUL.
 ///
 /// # Safety
-/// `text` is NULL or of `text_bytes`; `needed` NULL or writable.
+/// `text` is NULL or a buffer of `text_bytes` bytes; `needed` NULL or writable.
 pub(super) unsafe fn give_text(line: &str, text: *mut c_char, text_bytes: usize, needed: *mut usize) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -157,9 +160,9 @@ pub(super) unsafe fn give_text(line: &str, text: *mut c_char, text_bytes: usize,
     }
 }
 
-/// Tells the true class of the input of the last result. Every candidate that ran on it counts as right or wrong in the statistics.
-/// Once per result: `TRTSEL_WRONG_STATE` the second time and where there is no result; `TRTSEL_INVALID_ARGUMENT` for a class that the networks
-/// do not have. One call at a time; allocates nothing.
+/// Tells the selector the true class of the input of the last result. The statistics then count the result, and every candidate
+/// that ran on the input, as right or wrong. Allowed once per result: `TRTSEL_WRONG_STATE` the second time and where there is no
+/// last result; `TRTSEL_INVALID_ARGUMENT` for a class that the networks do not have. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open.
@@ -174,15 +177,15 @@ pub unsafe extern "C" fn trtsel_selector_feedback(selector: *mut trtsel_selector
         }
         let selector = &state.selector;
         match &mut state.last {
-            Some((outcome, fed @ false)) => {
-                *fed = true;
+            Some((outcome, was_fed_back @ false)) => {
+                *was_fed_back = true;
                 this.statistics
                     .feedback(outcome, true_class, |c| selector.summary(c).map_or(u32::MAX, |said| said.class));
                 Ok(TRTSEL_OK)
             }
             _ => Err(Fail::new(
                 TRTSEL_WRONG_STATE,
-                "feedback: expected a result that had none yet, got none; give it once after each result",
+                "feedback: expected a result without feedback, got none; call this once after each result",
             )),
         }
     };
