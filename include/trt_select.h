@@ -2,36 +2,42 @@
  * trt_select.h: runs each input on the cheapest DNN that will be right. The C ABI of trt-select.
  * Made by src/capi/make-header from src/capi; do not edit it.
  *
- * The C ABI: the functions that `include/trt_select.h` declares, for C, C++ and whatever else speaks C.
+ * The C ABI: the functions that `include/trt_select.h` declares, for C, C++ and every other language that can call C.
  *
- * This page and the header say the same; the header is made from these sources by `src/capi/make-header`. A short guide with
- * build lines is `docs/c-api.md`; `examples/c` and `examples/cpp` are programs.
+ * This page and the header say the same, because `src/capi/make-header` makes the header from these sources. `docs/c-api.md` is
+ * a short guide with build lines; `examples/c` and `examples/cpp` hold example programs.
  *
  * # Rules
- * **Handles** are opaque. `_open` gives one, `_close` frees it and takes NULL. A handle may be used on any thread. Calls that take
- * it as `const` may be made at any time on any thread. Of the others one at a time may be under way: a second one gets
- * `TRTSEL_BUSY` and does nothing. Close is the last call on a handle; nothing is defined after it. Different handles
- * have nothing to do with each other.
+ * **Handles** are opaque. A function named `_open` creates a handle, and the one named `_close` frees it; closing NULL does
+ * nothing. A handle may be used on any thread. Functions that take it as `const` may be called at any time on any thread. Of the
+ * other functions only one call at a time may run on a handle: a second one returns `TRTSEL_BUSY` and does nothing. Unless it
+ * returns `TRTSEL_BUSY`, `_close` is the last call on a handle, and any later use of the handle is undefined behaviour. Different
+ * handles are independent of each other.
  *
- * **Statuses.** Every call that can fail answers a `trtsel_status`. Outputs are written with
- * `TRTSEL_OK` only. The text of a handle's last failure is `trtsel_selector_error` and its like; `_open` takes a buffer for
- * it, which may be NULL.
+ * **Statuses.** Every call that can fail returns a `trtsel_status`. Each function names the failures
+ * that are its own; those that follow from the rules on this page apply to all. Outputs are written only when the call returns
+ * `TRTSEL_OK`. `trtsel_selector_error` and the like functions of the other handles give the text of the last failure on a
+ * handle; `_open`, which has no handle yet, writes that text to a buffer of the caller's, which may be NULL.
  *
- * **Pointers.** Where nothing else is said, a pointer must not be NULL (`TRTSEL_NULL_POINTER`), and what it points to is used during
- * the call only. Texts end with a NUL and are UTF-8. Text outputs are cut to the buffer, between characters, and always end with a
- * NUL; `needed_bytes`, which may be NULL, gets what the whole text takes, its NUL included.
+ * **Pointers.** Unless its function says otherwise, a pointer must not be NULL (`TRTSEL_NULL_POINTER`), and the library uses
+ * what it points to only during the call. Texts are UTF-8 and end with a NUL. A text output is cut between two characters to
+ * what fits into the buffer, and always ends with a NUL; `needed_bytes`, which may be NULL, receives the size of the whole text
+ * with its NUL.
  *
- * **Structs** begin with `struct_size`, which the caller sets to `sizeof` before every call, inputs and outputs alike. A shorter
- * struct of an earlier version is taken, the rest being zeros; so zero means "the default" everywhere. A longer one is taken
- * where what this version does not know is zero; in outputs it is set to zero.
+ * **Structs** begin with `struct_size`, which the caller sets to the struct's `sizeof` before every call, for inputs and outputs
+ * alike. The library accepts a shorter struct of an earlier version and reads the missing fields as zeros; that is why zero
+ * means "the default" everywhere. It accepts a longer input struct of a later version if the fields that it does not know are
+ * zero, and sets such fields of an output struct to zero.
  *
- * **Panics** do not cross: the call answers `TRTSEL_PANIC`, the handle is poisoned, and everything but `_error` and `_close`
- * answers `TRTSEL_POISONED`. (Memory that cannot be had ends the process, as it does in all of Rust.)
+ * **Panics** of the library never reach the caller's code: the call returns `TRTSEL_PANIC` and the handle is poisoned. From then
+ * on every call on it except `_error` and `_close` returns `TRTSEL_POISONED`. (Running out of memory aborts the process, as in
+ * every Rust program.)
  *
- * **Memory.** Calls that allocate say so. After warm-up, infer, submit, poll and wait allocate nothing of their own. (The text of a
- * failure may be made on the heap; that of a wrong argument, a wrong state or a deadline is not.)
+ * **Memory.** Each function says whether it allocates. After warm-up the library's own code allocates nothing in infer, submit,
+ * poll and wait, except that it may allocate the text of a failure; the texts for a wrong argument, a wrong state and a missed
+ * deadline are not allocated.
  *
- * Times are in nanoseconds by the monotonic clock, sizes in bytes, sides in pixels, as the names say.
+ * Times are in nanoseconds of the monotonic clock, sizes in bytes and sides in pixels, as the names of the fields say.
  */
 #ifndef TRT_SELECT_H
 #define TRT_SELECT_H
@@ -60,7 +66,7 @@
 #define TRTSEL_HAS_TENSORRT 1
 
 /**
- * The library has ONNX Runtime (whose library is looked for at run time).
+ * The library has ONNX Runtime, whose own library is looked for at run time.
  */
 #define TRTSEL_HAS_ORT 2
 
@@ -80,17 +86,17 @@
 #define TRTSEL_LOG_OFF 0
 
 /**
- * What keeps something from working.
+ * Errors: something does not work.
  */
 #define TRTSEL_LOG_ERROR 1
 
 /**
- * What works otherwise than one would think, for example a CUDA graph that was refused.
+ * Warnings: something works, but not in the expected way; for example, a candidate runs without a CUDA graph.
  */
 #define TRTSEL_LOG_WARN 2
 
 /**
- * What was chosen.
+ * Information, for example which engine was chosen.
  */
 #define TRTSEL_LOG_INFO 3
 
@@ -105,7 +111,7 @@
 #define TRTSEL_LOG_TRACE 5
 
 /**
- * TensorRT where every candidate has a plan that opens, else ONNX Runtime where build and machine have it, else tract.
+ * TensorRT if every candidate has a plan that opens; else ONNX Runtime if this build and this machine have it; else tract.
  */
 #define TRTSEL_ENGINE_AUTO 0
 
@@ -125,12 +131,13 @@
 #define TRTSEL_ENGINE_TRACT 3
 
 /**
- * No networks: every output is zeros. For trying and measuring what is around the networks.
+ * The null engine, which runs no networks: every output is zeros. It serves to try and to measure everything but the networks.
  */
 #define TRTSEL_ENGINE_NULL 4
 
 /**
- * Flag of the options: refuse a premodel that was trained for another engine, precision or device; without it a warning is logged.
+ * Flag of the options: refuse a premodel that was trained for another engine, precision or device. Without this flag such a
+ * premodel is used, and a warning is logged.
  */
 #define TRTSEL_STRICT 1
 
@@ -140,17 +147,17 @@
 #define TRTSEL_NO_GRAPHS 2
 
 /**
- * Flag of the options: measure by CUDA events what the device does; results then have device times.
+ * Flag of the options: measure the device's work with CUDA events, so that results have device times.
  */
 #define TRTSEL_DEVICE_TIMES 4
 
 /**
- * Flag of the options: keep plans in page-locked memory, so that an evicted candidate comes back without the disk.
+ * Flag of the options: keep plans in page-locked memory, so that an evicted candidate is loaded again without reading the disk.
  */
 #define TRTSEL_KEEP_PLANS 8
 
 /**
- * Device memory; on integrated devices whichever measures faster.
+ * Device memory; on an integrated GPU, device memory or mapped memory, whichever a measurement finds faster.
  */
 #define TRTSEL_FRAME_MEMORY_AUTO 0
 
@@ -160,7 +167,7 @@
 #define TRTSEL_FRAME_MEMORY_DEVICE 1
 
 /**
- * Frames from the host lie in mapped memory that the device reads.
+ * Frames from the host are copied to mapped host memory, which the device reads.
  */
 #define TRTSEL_FRAME_MEMORY_MAPPED 2
 
@@ -185,7 +192,7 @@
 #define TRTSEL_FORMAT_GRAY8 3
 
 /**
- * A plane of 8-bit luma, then one of interleaved Cb, Cr of half the size, rounded up (4:2:0).
+ * Two planes: 8-bit luma, and interleaved Cb, Cr of half its width and height, rounded up (4:2:0).
  */
 #define TRTSEL_FORMAT_NV12 4
 
@@ -210,7 +217,7 @@
 #define TRTSEL_RANGE_LIMITED 0
 
 /**
- * 0 to 255.
+ * Luma and chroma 0 to 255.
  */
 #define TRTSEL_RANGE_FULL 1
 
@@ -220,8 +227,8 @@
 #define TRTSEL_PLACE_HOST 0
 
 /**
- * The planes lie in memory that the GPU reads: device memory, or mapped or managed host memory, in the device's primary context.
- * For TensorRT.
+ * The planes lie in memory that the GPU can read: device memory, or mapped or managed host memory, in the device's primary
+ * context. Only TensorRT takes such frames.
  */
 #define TRTSEL_PLACE_DEVICE 1
 
@@ -231,39 +238,39 @@
 #define TRTSEL_AVERAGE 1
 
 /**
- * Flag of a result: the deadline passed while the program still asked for a candidate, and the most capable one that had run
- * answered.
+ * Flag of a result: the deadline passed while the program still asked for a candidate, so the most capable candidate that had
+ * run answered.
  */
 #define TRTSEL_LATE 2
 
 /**
- * `candidate` where no single candidate is meant.
+ * The value of `candidate` where no single candidate is meant.
  */
 #define TRTSEL_NO_CANDIDATE 4294967295
 
 /**
- * Instead of a candidate's number in `trtsel_selector_memory`: what all candidates share, that is frames, features' records, what
- * TensorRT took at run time, and the one activation block.
+ * In place of a candidate's number in `trtsel_selector_memory`: the memory that all candidates share. It holds frames, the
+ * records of the features, what TensorRT allocated at run time, and the one activation block.
  */
 #define TRTSEL_MEMORY_SHARED 4294967294
 
 /**
- * Instead of a candidate's number in `trtsel_selector_memory`: all of it.
+ * In place of a candidate's number in `trtsel_selector_memory`: the sum of the shared memory and that of every candidate.
  */
 #define TRTSEL_MEMORY_SUM 4294967295
 
 /**
- * Buckets of the histogram of latencies.
+ * The number of buckets of the histogram of latencies.
  */
 #define TRTSEL_LATENCY_BUCKETS 40
 
 /**
- * Scores are any real numbers; softmax makes them probabilities.
+ * The scores are logits, that is any real numbers, which softmax turns into probabilities.
  */
 #define TRTSEL_LOGITS 0
 
 /**
- * Scores are probabilities already.
+ * The scores are probabilities.
  */
 #define TRTSEL_PROBABILITIES 1
 
@@ -273,7 +280,7 @@
 #define TRTSEL_DECIDE_RUN 1
 
 /**
- * Kind of a decision: answer with `candidate`, or the average of `answer_mask`.
+ * Kind of a decision: answer with `candidate`, or with the average of the candidates in `answer_mask`.
  */
 #define TRTSEL_DECIDE_ANSWER 2
 
@@ -283,33 +290,33 @@
 #define TRTSEL_DECIDE_NONE_WORKS 3
 
 /**
- * A premodel without networks. One input at a time.
+ * A decider: a premodel without networks. It decides on one input at a time.
  */
 typedef struct trtsel_decider trtsel_decider;
 
 /**
- * Memory to compute features in, about 500 KB. One per thread.
+ * The memory that features are computed in, about 500 KB. Threads that compute features at the same time need one each.
  */
 typedef struct trtsel_features trtsel_features;
 
 /**
- * A bundle's candidates and premodel, open. One input is in flight at a time.
+ * A selector: the candidates and the premodel of a bundle that was opened. At most one input is in flight at a time.
  */
 typedef struct trtsel_selector trtsel_selector;
 
 /**
- * What a call answers: 0 for success, `TRTSEL_PENDING` for "not yet", else what went wrong. Numbers are only ever added; code
- * must take one that it does not know for a failure.
+ * What a call returns: 0 for success, `TRTSEL_PENDING` for "not yet", and any other number for a failure. Later versions may add
+ * numbers, and a program must treat a number that it does not know as a failure.
  */
 typedef int32_t trtsel_status;
 
 /**
- * Who can do something about a status: a `TRTSEL_GROUP_` number. Numbers are only ever added.
+ * Who can do something about a status: a `TRTSEL_GROUP_` number. Later versions may add numbers.
  */
 typedef int32_t trtsel_group;
 
 /**
- * What a selector is made of. The texts live until the selector is closed.
+ * A description of a selector. Its texts live until the selector is closed.
  */
 typedef struct trtsel_info {
     /**
@@ -317,7 +324,7 @@ typedef struct trtsel_info {
      */
     uint32_t struct_size;
     /**
-     * The engine that was chosen: a `TRTSEL_ENGINE_` number.
+     * The engine that the selector uses: a `TRTSEL_ENGINE_` number.
      */
     uint32_t engine;
     /**
@@ -329,12 +336,12 @@ typedef struct trtsel_info {
      */
     uint32_t class_count;
     /**
-     * Number of class labels: `class_count`, or 0 where the bundle names none.
+     * Number of class labels: `class_count`, or 0 where the bundle has no labels.
      */
     uint32_t label_count;
     /**
-     * Number of the caller's own signals that premodels of this selector have named: slots are 0 to this less 1. A reload may add
-     * some; it takes none away, and a slot keeps its meaning.
+     * Number of the caller's own signals that premodels of this selector have named so far; their slots are numbered from 0. A
+     * reload may add signals. It removes none, and a slot always stands for the same signal.
      */
     uint32_t signal_count;
     /**
@@ -346,21 +353,22 @@ typedef struct trtsel_info {
      */
     uint32_t is_baked;
     /**
-     * Which engine, and why: a line.
+     * One line of text that says which engine was chosen, and why.
      */
     const char *engine_reason;
     /**
-     * What the networks run on.
+     * The device that the networks run on, as a text.
      */
     const char *device;
     /**
-     * The dearest path's cost by the measurements of the premodel in use, in nanoseconds.
+     * The cost of the most expensive path through the program of the premodel in use, in nanoseconds, by the costs that the
+     * premodel states.
      */
     double worst_case_ns;
 } trtsel_info;
 
 /**
- * Memory in bytes.
+ * Memory that a candidate, or all of a selector, holds, in bytes.
  */
 typedef struct trtsel_memory {
     /**
@@ -368,7 +376,7 @@ typedef struct trtsel_memory {
      */
     uint32_t struct_size;
     /**
-     * 0.
+     * Reserved; 0.
      */
     uint32_t reserved;
     /**
@@ -384,14 +392,14 @@ typedef struct trtsel_memory {
      */
     uint64_t device_bytes;
     /**
-     * Device memory needed only while it runs. One block of the largest candidate's size serves all: it is in `device_bytes` of
-     * `TRTSEL_MEMORY_SHARED`, not in the candidates'.
+     * Device memory that a candidate needs only while it runs. All candidates share one block, as large as the largest of them
+     * needs; `device_bytes` of `TRTSEL_MEMORY_SHARED` includes that block, and `device_bytes` of a candidate does not.
      */
     uint64_t activation_bytes;
 } trtsel_memory;
 
 /**
- * Counts since open or `trtsel_selector_reset_statistics`. Sums of times are in nanoseconds.
+ * Counts since the selector was opened or its counts were reset. Sums of times are in nanoseconds.
  */
 typedef struct trtsel_statistics {
     /**
@@ -399,7 +407,7 @@ typedef struct trtsel_statistics {
      */
     uint32_t struct_size;
     /**
-     * 0.
+     * Reserved; 0.
      */
     uint32_t reserved;
     /**
@@ -419,7 +427,7 @@ typedef struct trtsel_statistics {
      */
     uint64_t cancelled;
     /**
-     * Results of an average.
+     * Results in which an average answered.
      */
     uint64_t averages;
     /**
@@ -427,47 +435,49 @@ typedef struct trtsel_statistics {
      */
     uint64_t late;
     /**
-     * Inputs that were not done by their deadline: results that took longer, and `TRTSEL_DEADLINE`.
+     * Inputs that were not done by their deadline: those with a result that has `TRTSEL_LATE` or took longer, and those that
+     * ended with `TRTSEL_DEADLINE`.
      */
     uint64_t deadline_misses;
     /**
-     * Results whose true answer was fed back.
+     * Results whose true class was told by `trtsel_selector_feedback`.
      */
     uint64_t fed_back;
     /**
-     * Of these, results that were right.
+     * The results among `fed_back` that were right.
      */
     uint64_t right;
     /**
-     * Latency, from submit to the result: sum.
+     * The sum of the latencies. A latency is the time from submit to the result.
      */
     uint64_t latency_sum_ns;
     /**
-     * Smallest; 0 before the first result.
+     * The smallest latency; 0 before the first result.
      */
     uint64_t latency_min_ns;
     /**
-     * Largest.
+     * The largest latency.
      */
     uint64_t latency_max_ns;
     /**
-     * Sum of the features' times.
+     * The sum of `features_ns` of all results.
      */
     uint64_t features_sum_ns;
     /**
-     * Sum of the decisions' times.
+     * The sum of `decide_ns` of all results.
      */
     uint64_t decide_sum_ns;
     /**
-     * Sum of the preprocessing's times.
+     * The sum of `preprocess_ns` of all results.
      */
     uint64_t preprocess_sum_ns;
     /**
-     * Sum of the networks' times.
+     * The sum of `compute_ns` of all results.
      */
     uint64_t compute_sum_ns;
     /**
-     * Bucket k counts latencies of 2^k to 2^(k+1) - 1 ns, bucket 0 also 0, the last one also all above.
+     * Bucket k counts the latencies from 2^k to 2^(k+1) - 1 ns. Bucket 0 also counts a latency of 0, and the last bucket all
+     * larger ones.
      */
     uint64_t latency_histogram[TRTSEL_LATENCY_BUCKETS];
 } trtsel_statistics;
@@ -481,40 +491,43 @@ typedef struct trtsel_candidate_statistics {
      */
     uint32_t struct_size;
     /**
-     * 0.
+     * Reserved; 0.
      */
     uint32_t reserved;
     /**
-     * Inputs that it ran on and did not fail on.
+     * Inputs on which the candidate ran without failing.
      */
     uint64_t runs;
     /**
-     * Inputs that it failed on.
+     * Inputs on which the candidate failed.
      */
     uint64_t failures;
     /**
-     * Inputs that it answered alone.
+     * Inputs that the candidate answered alone.
      */
     uint64_t answers;
     /**
-     * Runs on inputs whose true answer was fed back.
+     * Runs on inputs whose true class was told by `trtsel_selector_feedback`.
      */
     uint64_t fed_back;
     /**
-     * Of these, runs that were right, whether it answered or not.
+     * The runs among `fed_back` in which the candidate's most probable class was the true one, whether or not the candidate
+     * answered.
      */
     uint64_t right;
 } trtsel_candidate_statistics;
 
 /**
- * Takes one line: `user` as in the options, a `TRTSEL_LOG_` level, a text that is valid during the call only. It runs on the
- * thread that is in a call of the library, must return normally (no exception, no longjmp), and gets `TRTSEL_BUSY` from calls
- * on the handle that logs.
+ * A function of the caller's that receives one log line: `user` is `log_user` of the options, `level` a `TRTSEL_LOG_` number,
+ * and `line` a text that is valid only during the call. The library calls it on the thread that called the library. It must
+ * return normally (no exception, no longjmp). Calls that it makes on the handle that logs, other than those with a `const`
+ * handle, return `TRTSEL_BUSY`.
  */
 typedef void (*trtsel_log_callback)(void *user, uint32_t level, const char *line);
 
 /**
- * How to open a bundle. All zeros but `struct_size` are the defaults: `trtsel_options o = {.struct_size = sizeof o};`.
+ * The options with which a bundle is opened. A zero in any field but `struct_size` means the default, so
+ * `trtsel_options o = {.struct_size = sizeof o};` sets all defaults.
  */
 typedef struct trtsel_options {
     /**
@@ -526,11 +539,11 @@ typedef struct trtsel_options {
      */
     uint32_t engine;
     /**
-     * Which GPU, as CUDA counts them.
+     * The number of the GPU to use, as CUDA counts them.
      */
     uint32_t device;
     /**
-     * Threads per inference of an engine on the CPU; 0 is 1.
+     * Threads that an engine on the CPU uses for one inference; 0 means 1.
      */
     uint32_t threads;
     /**
@@ -538,52 +551,56 @@ typedef struct trtsel_options {
      */
     uint32_t flags;
     /**
-     * A `TRTSEL_FRAME_MEMORY_` number; for TensorRT.
+     * A `TRTSEL_FRAME_MEMORY_` number; only TensorRT uses it.
      */
     uint32_t frame_memory;
     /**
-     * Room for one frame that is taken at open, in bytes, its rows rounded up to 64; 0 is that of 1920x1080 RGBA. For TensorRT.
+     * The size of the frame that memory is allocated for at open, in bytes, with each row rounded up to 64 bytes; 0 means
+     * 1920x1080 pixels of RGBA. Only TensorRT uses it.
      */
     uint64_t frame_bytes;
     /**
-     * Most device bytes that the candidates' weights may take together; 0 is no limit. Past it the least recently used
-     * candidate is evicted, and the poll that asks for it again loads it: that one blocks, allocates and may log.
+     * The limit, in bytes, of the device memory that the weights of all candidates may take together; 0 sets no limit. Beyond
+     * the limit the least recently used candidate is evicted, and the poll that needs it again loads it: that poll blocks,
+     * allocates and may log.
      */
     uint64_t max_resident_bytes;
     /**
-     * How long an input may take from its submit on, in nanoseconds; 0 is no limit. See `trtsel_selector_set_deadline`.
+     * How long an input may take from its submit on, in nanoseconds; 0 sets no limit. See `trtsel_selector_set_deadline`.
      */
     uint64_t deadline_ns;
     /**
-     * A `CUstream` or `cudaStream_t` of the device's primary context: a frame in device memory that names no stream of its own is
-     * complete when the work enqueued there before its submit is done. NULL: such a frame is complete before its submit.
-     * (The legacy default stream is `CU_STREAM_LEGACY`, not NULL.) It lives as long as the selector.
+     * The stream of device frames that name none of their own: a `CUstream` or `cudaStream_t` of the device's primary context,
+     * which lives as long as the selector. Such a frame is complete once the work that was enqueued there before its submit is
+     * done. NULL says that such frames are complete before their submit. (The legacy default stream is `CU_STREAM_LEGACY`, not
+     * NULL.)
      */
     void *stream;
     /**
-     * Gets the lines that calls on this selector log, on the thread of the call; NULL: none.
+     * Receives the lines that calls on this selector log, on the thread of the call. With NULL nothing is logged.
      */
     trtsel_log_callback log;
     /**
-     * Given to `log`.
+     * Passed to `log` as its `user`.
      */
     void *log_user;
     /**
-     * Most that is logged, a `TRTSEL_LOG_` number; 0 is `TRTSEL_LOG_WARN`.
+     * The most detailed level that is logged, a `TRTSEL_LOG_` number; 0 means `TRTSEL_LOG_WARN`.
      */
     uint32_t log_level;
     /**
-     * 0.
+     * Reserved; must be 0.
      */
     uint32_t reserved;
 } trtsel_options;
 
 /**
- * One frame, borrowed. All zeros but sizes and planes are the defaults.
+ * One frame; the library borrows its planes. A zero in any field but the sizes and the planes means the default.
  *
- * A frame must stay readable and unchanged until the input has its result, or was cancelled: host frames because networks
- * on the CPU read them when they are asked for (with TensorRT the submit has copied a host frame when it returns, and it may go).
- * A device frame that got `TRTSEL_LATE` or `TRTSEL_DEADLINE` may still be read until the selector's next submit, infer, cancel or close returns.
+ * The planes must stay readable and unchanged until the input has its result or was cancelled, because networks on the CPU read
+ * a host frame only when the program asks for them. (With TensorRT the submit copies a host frame, which may be freed once the
+ * submit has returned.) After `TRTSEL_LATE` or `TRTSEL_DEADLINE` the GPU may go on reading a device frame until the selector's
+ * next submit, infer, cancel or close returns.
  */
 typedef struct trtsel_frame {
     /**
@@ -599,15 +616,15 @@ typedef struct trtsel_frame {
      */
     uint32_t width_px;
     /**
-     * Height in pixels, likewise.
+     * Height in pixels, with the limits of the width.
      */
     uint32_t height_px;
     /**
-     * A `TRTSEL_MATRIX_` number; for NV12 and YUYV.
+     * A `TRTSEL_MATRIX_` number; only NV12 and YUYV use it.
      */
     uint32_t matrix;
     /**
-     * A `TRTSEL_RANGE_` number; for NV12 and YUYV.
+     * A `TRTSEL_RANGE_` number; only NV12 and YUYV use it.
      */
     uint32_t range;
     /**
@@ -615,76 +632,77 @@ typedef struct trtsel_frame {
      */
     uint32_t place;
     /**
-     * 0.
+     * Reserved; must be 0.
      */
     uint32_t reserved;
     /**
-     * The pixels, or the luma of NV12: the first byte of the first row.
+     * The first byte of the first row of the pixels, for NV12 of its luma.
      */
     const void *plane0;
     /**
-     * The chroma of NV12; else NULL.
+     * The first byte of the chroma of NV12; NULL for all other formats.
      */
     const void *plane1;
     /**
-     * Bytes from one row of plane 0 to the next; 0: rows without gaps. The last row may end with its last pixel.
+     * Bytes from one row of plane 0 to the next; 0 for rows without gaps. The last row need not have bytes after its last pixel.
      */
     uint64_t stride0_bytes;
     /**
-     * Bytes from one row of plane 1 to the next; 0: rows without gaps.
+     * Bytes from one row of plane 1 to the next; 0 for rows without gaps.
      */
     uint64_t stride1_bytes;
     /**
-     * For a device frame: the CUDA stream whose work, as enqueued before the submit, completes it; NULL: the options' stream.
+     * For a device frame: the CUDA stream that writes it. The frame is complete once the work that was enqueued on this stream
+     * before the submit is done. NULL stands for the stream of the options.
      */
     void *stream;
 } trtsel_frame;
 
 /**
- * Time per stage in nanoseconds. Stages that happened more than once are summed.
+ * The time of each stage in nanoseconds. A stage that happened more than once has the sum of its times.
  */
 typedef struct trtsel_times {
     /**
-     * Image features.
+     * Computing the image features.
      */
     uint64_t features_ns;
     /**
-     * Walking the program. A program that runs a network before it tests anything is not timed on the way there.
+     * Walking the program. Where the program begins with a Run, the way to that Run is not timed.
      */
     uint64_t decide_ns;
     /**
-     * From frame to the networks' tensors.
+     * Converting the frame to the networks' input tensors.
      */
     uint64_t preprocess_ns;
     /**
-     * The networks and their signals; copying an input that is a tensor already.
+     * Running the networks and computing their signals; where the input is a tensor, also copying it.
      */
     uint64_t compute_ns;
     /**
-     * From submit to the result, the caller's own time between polls included.
+     * From submit to the result. This includes the time that the caller spends between polls.
      */
     uint64_t total_ns;
     /**
-     * By the device's clock: copy of the frame. These are 0 without TensorRT, and all but `device_enqueue_ns` without
-     * `TRTSEL_DEVICE_TIMES`.
+     * Copying the frame, by the device's clock. The times whose names begin with `device_` are 0 without TensorRT; those by the
+     * device's clock are also 0 without `TRTSEL_DEVICE_TIMES`.
      */
     uint64_t device_upload_ns;
     /**
-     * By the device's clock: feature kernels.
+     * Running the feature kernels, by the device's clock.
      */
     uint64_t device_features_ns;
     /**
-     * Host time to enqueue the candidates' work.
+     * Enqueueing the candidates' work, by the host's clock.
      */
     uint64_t device_enqueue_ns;
     /**
-     * By the device's clock: preprocessing, network, signals.
+     * Preprocessing, networks and their signals, by the device's clock.
      */
     uint64_t device_compute_ns;
 } trtsel_times;
 
 /**
- * What became of an input.
+ * The result of an input.
  */
 typedef struct trtsel_result {
     /**
@@ -692,49 +710,49 @@ typedef struct trtsel_result {
      */
     uint32_t struct_size;
     /**
-     * `TRTSEL_AVERAGE`, `TRTSEL_LATE`, added up.
+     * The sum of the flags that apply: `TRTSEL_AVERAGE`, `TRTSEL_LATE`.
      */
     uint32_t flags;
     /**
-     * Number of the class answered, from 0.
+     * The number of the class in the answer, counted from 0.
      */
     uint32_t class_index;
     /**
-     * Its probability, 0 to 1, by the candidate that answered or the average.
+     * The probability of that class, 0 to 1, by the candidate or the average that answered.
      */
     float probability;
     /**
-     * Who answered; `TRTSEL_NO_CANDIDATE` for an average.
+     * The candidate that answered; `TRTSEL_NO_CANDIDATE` for an average.
      */
     uint32_t candidate;
     /**
-     * The candidates behind the answer: bit k is candidate k.
+     * The candidates behind the answer: bit k is set for candidate k.
      */
     uint32_t answer_mask;
     /**
-     * The candidates that ran.
+     * The candidates that ran, by the same bits.
      */
     uint32_t ran_mask;
     /**
-     * The candidates that failed; `trtsel_selector_failure` says why.
+     * The candidates that failed, by the same bits; `trtsel_selector_failure` says why.
      */
     uint32_t failed_mask;
     /**
-     * The program's node that the walk ended on: `trtsel_selector_why` puts it into words.
+     * The node of the program at which the walk ended: `trtsel_selector_why` puts it into words.
      */
     uint32_t node;
     /**
-     * 0.
+     * Reserved; 0.
      */
     uint32_t reserved;
     /**
-     * Where the time went.
+     * The time of each stage.
      */
     struct trtsel_times times;
 } trtsel_result;
 
 /**
- * What one candidate said.
+ * The summary of one candidate's output.
  */
 typedef struct trtsel_summary {
     /**
@@ -742,29 +760,29 @@ typedef struct trtsel_summary {
      */
     uint32_t struct_size;
     /**
-     * The class of the largest probability; of equals, the first.
+     * The class with the largest probability; if several have it, the first of them.
      */
     uint32_t class_index;
     /**
-     * Its probability, 0 to 1.
+     * The probability of that class, 0 to 1.
      */
     float top1;
     /**
-     * Its probability less that of the next class, 0 to 1; with one class, its probability.
+     * `top1` less the probability of the second most probable class, 0 to 1; `top1` itself where there is only one class.
      */
     float margin;
     /**
-     * Entropy of the probabilities over the logarithm of the number of classes, 0 to 1.
+     * The entropy of the probabilities, divided by the logarithm of the number of classes, 0 to 1.
      */
     float entropy;
     /**
-     * 0.
+     * Reserved; 0.
      */
     uint32_t reserved;
 } trtsel_summary;
 
 /**
- * What to do next.
+ * A decision: what the caller has to do next.
  */
 typedef struct trtsel_decision {
     /**
@@ -776,33 +794,33 @@ typedef struct trtsel_decision {
      */
     uint32_t kind;
     /**
-     * Which candidate; `TRTSEL_NO_CANDIDATE` for an average and where none works.
+     * The candidate to run or to answer with; `TRTSEL_NO_CANDIDATE` for an average, and where no candidate works.
      */
     uint32_t candidate;
     /**
-     * The candidates behind an answer: bit k is candidate k; else 0.
+     * For an answer the candidates behind it, bit k for candidate k; else 0.
      */
     uint32_t answer_mask;
     /**
-     * The candidates that were asked for so far and did not fail.
+     * The candidates that were asked for so far and did not fail, by the same bits.
      */
     uint32_t ran_mask;
     /**
-     * The candidates that failed.
+     * The candidates that failed, by the same bits.
      */
     uint32_t failed_mask;
     /**
-     * The program's node: `trtsel_decider_why` puts it into words.
+     * The node of the program at which the walk stands: `trtsel_decider_why` puts it into words.
      */
     uint32_t node;
     /**
-     * 0.
+     * Reserved; 0.
      */
     uint32_t reserved;
 } trtsel_decision;
 
 /**
- * What an answer says.
+ * The class and the probability of an answer.
  */
 typedef struct trtsel_answer {
     /**
@@ -810,26 +828,26 @@ typedef struct trtsel_answer {
      */
     uint32_t struct_size;
     /**
-     * Number of the class.
+     * The number of the most probable class, counted from 0.
      */
     uint32_t class_index;
     /**
-     * Its probability, 0 to 1: the candidate's own, or that of the average.
+     * The probability of that class, 0 to 1, by the candidate or the average that answers.
      */
     float probability;
     /**
-     * Its probability less that of the next class; with one class, its probability.
+     * `probability` less the probability of the second most probable class; `probability` itself where there is only one class.
      */
     float margin;
 } trtsel_answer;
 
 /**
- * Done. Outputs are written with this status only.
+ * The call succeeded. Outputs are written with this status only.
  */
 #define TRTSEL_OK 0
 
 /**
- * The input is still under way: poll or wait again. No error.
+ * The input is still in flight: poll or wait again. This is not an error.
  */
 #define TRTSEL_PENDING 1
 
@@ -849,7 +867,7 @@ typedef struct trtsel_answer {
 #define TRTSEL_INVALID_ARGUMENT 4
 
 /**
- * A `struct_size` is too small, or asks for fields that this version does not have.
+ * A `struct_size` is too small or too large, or a field that this version does not know is not zero.
  */
 #define TRTSEL_STRUCT_SIZE 5
 
@@ -859,12 +877,13 @@ typedef struct trtsel_answer {
 #define TRTSEL_BUFFER_TOO_SMALL 6
 
 /**
- * Another thread, or the log callback's own caller, is inside a call on this handle. Nothing was done.
+ * Another call on this handle is running: on another thread, or on this one, when the log callback makes a call. Nothing was
+ * done.
  */
 #define TRTSEL_BUSY 7
 
 /**
- * The library panicked in this call: a defect of it. The handle is poisoned from here on.
+ * The library panicked in this call, which is a defect of the library. The handle is poisoned from now on.
  */
 #define TRTSEL_PANIC 8
 
@@ -889,12 +908,12 @@ typedef struct trtsel_answer {
 #define TRTSEL_IO 12
 
 /**
- * A `bundle.toml`, or a file that it names, does not say what it must.
+ * The contents of a `bundle.toml`, or of a file that it names, are not valid.
  */
 #define TRTSEL_BUNDLE 13
 
 /**
- * A premodel could not be understood, or does not fit.
+ * A premodel could not be understood, or does not fit the candidates.
  */
 #define TRTSEL_PREMODEL 14
 
@@ -904,7 +923,7 @@ typedef struct trtsel_answer {
 #define TRTSEL_ENGINE 15
 
 /**
- * A frame or tensor cannot be taken.
+ * A frame, a tensor or a network's scores cannot be used.
  */
 #define TRTSEL_INPUT 16
 
@@ -914,12 +933,12 @@ typedef struct trtsel_answer {
 #define TRTSEL_UNSUPPORTED 17
 
 /**
- * An error of a kind that has no number of its own.
+ * An error of a kind that has no status of its own.
  */
 #define TRTSEL_ERROR 18
 
 /**
- * TensorRT or ONNX Runtime is not on this machine, or not of a version that will do.
+ * TensorRT or ONNX Runtime is not on this machine, or not in a version that this library can use.
  */
 #define TRTSEL_LIBRARY_MISSING 19
 
@@ -929,32 +948,32 @@ typedef struct trtsel_answer {
 #define TRTSEL_DRIVER_MISSING 20
 
 /**
- * There is an NVIDIA driver, but no such GPU.
+ * There is an NVIDIA driver, but not the GPU that was asked for.
  */
 #define TRTSEL_DEVICE_MISSING 21
 
 /**
- * The GPU faulted. Only a new process can use it again.
+ * The GPU faulted; only a new process can use it again.
  */
 #define TRTSEL_DEVICE_LOST 22
 
 /**
- * The GPU has no more memory for what was asked for.
+ * The GPU does not have enough free memory.
  */
 #define TRTSEL_DEVICE_MEMORY 23
 
 /**
- * The host has no more memory, or none that can be page-locked.
+ * The host does not have enough free memory, or not enough that can be page-locked.
  */
 #define TRTSEL_HOST_MEMORY 24
 
 /**
- * A limit that the caller set (`max_resident_bytes`) leaves no room for what was asked for.
+ * A limit that the caller set (`max_resident_bytes`) is too low for what was asked for.
  */
 #define TRTSEL_LIMIT 25
 
 /**
- * The operating system does not let this process do what was asked for.
+ * The operating system does not allow this process to do what was asked for.
  */
 #define TRTSEL_DENIED 26
 
@@ -964,7 +983,7 @@ typedef struct trtsel_answer {
 #define TRTSEL_PLAN_MISSING 27
 
 /**
- * A plan was made for another TensorRT or another GPU, or from another model than the one beside it.
+ * A plan was made for another TensorRT or another GPU, or from another model than the one in the bundle.
  */
 #define TRTSEL_PLAN_MISMATCH 28
 
@@ -974,7 +993,7 @@ typedef struct trtsel_answer {
 #define TRTSEL_PLAN 29
 
 /**
- * A model could not be understood, or its tensors are not what they must be.
+ * A model could not be understood, or its tensors are not those that the bundle describes.
  */
 #define TRTSEL_MODEL 30
 
@@ -994,7 +1013,7 @@ typedef struct trtsel_answer {
 #define TRTSEL_GROUP_CALLER 2
 
 /**
- * Something on the machine is missing, broken or forbidden: a file, a library, a driver, a GPU, a right.
+ * Something on the machine is missing, broken or forbidden: a file, a library, a driver, a GPU or a permission.
  */
 #define TRTSEL_GROUP_ENVIRONMENT 3
 
@@ -1008,7 +1027,7 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * The library's version as text, for example "0.1.0". A static text. Any thread; does not allocate.
+ * The library's version as a static text, for example "0.1.0". Any thread; does not allocate.
  */
 const char *trtsel_version_text(void);
 
@@ -1018,30 +1037,31 @@ const char *trtsel_version_text(void);
 uint32_t trtsel_version(void);
 
 /**
- * What was built in: `TRTSEL_HAS_` flags. The null engine always is. Any thread; does not allocate.
+ * What was built into the library: the sum of the `TRTSEL_HAS_` flags that apply. The null engine is always built in. Any
+ * thread; does not allocate.
  */
 uint32_t trtsel_built_in(void);
 
 /**
- * The constant's name, for example "TRTSEL_OK"; "TRTSEL_UNKNOWN" for a number that is none. A static text. Any thread; does not
- * allocate.
+ * The name of the status's constant as a static text, for example "TRTSEL_OK"; "TRTSEL_UNKNOWN" for a number that is no status.
+ * Any thread; does not allocate.
  */
 const char *trtsel_status_name(trtsel_status status);
 
 /**
- * What the status means, in a few words. A static text. Any thread; does not allocate. The whole story of a failure is in
- * `trtsel_selector_error` and its like.
+ * What the status means, in a few words, as a static text. The text that `trtsel_selector_error` and the like functions give
+ * says more about a failure. Any thread; does not allocate.
  */
 const char *trtsel_status_message(trtsel_status status);
 
 /**
- * Who can do something about a status: a `TRTSEL_GROUP_` number. A number that is no status is the caller's mistake. Any thread; does not
- * allocate.
+ * Who can do something about a status: a `TRTSEL_GROUP_` number. It is `TRTSEL_GROUP_CALLER` for a number that is no status. Any
+ * thread; does not allocate.
  */
 trtsel_group trtsel_status_group(trtsel_status status);
 
 /**
- * Writes what the selector is made of. Any thread, at any time; does not allocate.
+ * Writes a description of the selector. Any thread, at any time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open, `info` NULL or a struct of its `struct_size`.
@@ -1049,8 +1069,8 @@ trtsel_group trtsel_status_group(trtsel_status status);
 trtsel_status trtsel_selector_info(const trtsel_selector *selector, trtsel_info *info);
 
 /**
- * The name of a candidate; `TRTSEL_NOT_FOUND` past the last. It lives until the selector is closed. Any thread, at any time; does not
- * allocate.
+ * Writes the address of a candidate's name, which lives until the selector is closed; `TRTSEL_NOT_FOUND` where there is no
+ * candidate of this number. Any thread, at any time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open, `name` NULL or writable.
@@ -1060,8 +1080,8 @@ trtsel_status trtsel_selector_candidate_name(const trtsel_selector *selector,
                                              const char **name);
 
 /**
- * The label of a class; `TRTSEL_NOT_FOUND` past the last, and where the bundle has no labels. It lives until the selector is closed. Any
- * thread, at any time; does not allocate.
+ * Writes the address of a class's label, which lives until the selector is closed; `TRTSEL_NOT_FOUND` where there is no class of
+ * this number, and where the bundle has no labels. Any thread, at any time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open, `label` NULL or writable.
@@ -1071,8 +1091,8 @@ trtsel_status trtsel_selector_label(const trtsel_selector *selector,
                                     const char **label);
 
 /**
- * The name of one of the caller's own signals, by its slot; `TRTSEL_NOT_FOUND` past the last. It lives until the selector is closed. Any
- * thread, at any time; does not allocate.
+ * Writes the address of the name of one of the caller's own signals, without `signal.`. It lives until the selector is closed;
+ * `TRTSEL_NOT_FOUND` where there is no such slot. Any thread, at any time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open, `name` NULL or writable.
@@ -1082,8 +1102,8 @@ trtsel_status trtsel_selector_signal_name(const trtsel_selector *selector,
                                           const char **name);
 
 /**
- * The slot of one of the caller's own signals, by its name without `signal.`; `TRTSEL_NOT_FOUND` where the premodel has none of
- * that name. Any thread, at any time; does not allocate.
+ * Writes the slot of the caller's own signal with this name, without `signal.`; `TRTSEL_NOT_FOUND` where the premodel in use has
+ * no such signal. Any thread, at any time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open, `signal` NULL or a text, `slot` NULL or writable.
@@ -1093,9 +1113,10 @@ trtsel_status trtsel_selector_signal_slot(const trtsel_selector *selector,
                                           uint32_t *slot);
 
 /**
- * Bytes that one candidate holds, or `TRTSEL_MEMORY_SHARED`, or `TRTSEL_MEMORY_SUM`. `TRTSEL_NOT_FOUND` for other numbers. What is not counted:
- * the driver's context and loaded code, the libraries' own host memory, the features' host workspace, what TensorRT takes past its
- * allocator. One call at a time; allocates nothing.
+ * Writes how many bytes of memory the candidate with this number holds; for `TRTSEL_MEMORY_SHARED` what all candidates share,
+ * for `TRTSEL_MEMORY_SUM` the sum of all. `TRTSEL_NOT_FOUND` for other numbers. It does not count the driver's context and
+ * loaded code, the host memory of the engines' libraries, the workspace that features are computed in on the host, and what
+ * TensorRT allocates without its allocator. One call at a time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open, `memory` NULL or a struct of its `struct_size`.
@@ -1105,8 +1126,8 @@ trtsel_status trtsel_selector_memory(trtsel_selector *selector,
                                      trtsel_memory *memory);
 
 /**
- * Writes what the selector has done so far. Each number is whole; while another thread infers, they may be of one input
- * more or less than each other. Any thread, at any time; does not allocate.
+ * Writes the counts of what the selector has done so far. While another thread infers, some counts may already include an input
+ * that others do not yet include. Any thread, at any time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open, `statistics` NULL or a struct of its `struct_size`.
@@ -1115,18 +1136,18 @@ trtsel_status trtsel_selector_statistics(const trtsel_selector *selector,
                                          trtsel_statistics *statistics);
 
 /**
- * Writes what one candidate has done so far, as `trtsel_selector_statistics`; `TRTSEL_NOT_FOUND` where there is none of that number.
- * Any thread, at any time; does not allocate.
+ * Like `trtsel_selector_statistics`, for one candidate; `TRTSEL_NOT_FOUND` where there is no candidate of this number. Any
+ * thread, at any time; does not allocate.
  *
  * The caller promises:
- * As `trtsel_selector_statistics`.
+ * As for `trtsel_selector_statistics`.
  */
 trtsel_status trtsel_selector_candidate_statistics(const trtsel_selector *selector,
                                                    uint32_t candidate,
                                                    trtsel_candidate_statistics *statistics);
 
 /**
- * Sets all counts to 0. One call at a time; does not allocate.
+ * Sets all counts of the selector and its candidates to 0. One call at a time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open.
@@ -1134,15 +1155,16 @@ trtsel_status trtsel_selector_candidate_statistics(const trtsel_selector *select
 trtsel_status trtsel_selector_reset_statistics(trtsel_selector *selector);
 
 /**
- * Opens a bundle: its engines, networks and premodel. `options` may be NULL: the defaults. On success `*selector` is the new
- * handle; else a line about why not is written to `error_text` (cut to `error_bytes`, with a NUL; NULL: nowhere).
+ * Opens a bundle: its engine, networks and premodel. NULL for `options` means the defaults. On success `*selector` is the new
+ * handle. On failure one line that says why is written to `error_text`, a buffer of `error_bytes` bytes, which may be NULL.
  *
- * `TRTSEL_IO`, `TRTSEL_BUNDLE`, `TRTSEL_PREMODEL`, `TRTSEL_ENGINE`, `TRTSEL_INVALID_ARGUMENT`, `TRTSEL_STRUCT_SIZE`. Any thread; allocates,
- * reads files, and may take seconds.
+ * Errors: `TRTSEL_IO`, `TRTSEL_BUNDLE`, `TRTSEL_PREMODEL`, `TRTSEL_INVALID_ARGUMENT`, `TRTSEL_STRUCT_SIZE`,
+ * `TRTSEL_UNSUPPORTED`, `TRTSEL_ENGINE`, and the statuses from `TRTSEL_LIBRARY_MISSING` on, which say what is wrong with the
+ * engine's library, the driver, the device, a plan or a model. Any thread; allocates, reads files, and may take seconds.
  *
  * The caller promises:
  * `bundle_folder` is NULL or a text; `options` NULL or a struct of its `struct_size`; `selector` NULL or writable; `error_text`
- * NULL or of `error_bytes`.
+ * NULL or a buffer of `error_bytes` bytes.
  */
 trtsel_status trtsel_selector_open(const char *bundle_folder,
                                    const trtsel_options *options,
@@ -1151,8 +1173,9 @@ trtsel_status trtsel_selector_open(const char *bundle_folder,
                                    size_t error_bytes);
 
 /**
- * Closes a selector: waits for what is under way and frees everything. NULL is taken. `TRTSEL_BUSY` where a call is inside:
- * then nothing is freed. After `TRTSEL_OK` the handle is gone.
+ * Closes a selector: waits until the device has finished its work, and frees everything; NULL does nothing. Returns
+ * `TRTSEL_BUSY`, and frees nothing, while another call on the selector is running. After `TRTSEL_OK` the handle no longer
+ * exists.
  *
  * The caller promises:
  * `selector` is NULL or open, and no other thread will use it.
@@ -1160,8 +1183,8 @@ trtsel_status trtsel_selector_open(const char *bundle_folder,
 trtsel_status trtsel_selector_close(trtsel_selector *selector);
 
 /**
- * The text of the last failure of a call that takes the selector without `const`; empty before the first. Never NULL. Valid
- * until the next such call. One call at a time, but also on a poisoned selector; does not allocate.
+ * The text of the last failure of a call that takes the selector without `const`; empty before the first one, and never NULL. It
+ * is valid until the next such call. One call at a time; works on a poisoned selector too; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open.
@@ -1169,8 +1192,9 @@ trtsel_status trtsel_selector_close(trtsel_selector *selector);
 const char *trtsel_selector_error(trtsel_selector *selector);
 
 /**
- * Runs the features and every candidate once on a frame, so that all memory that depends on its size is taken. No result, and
- * nothing is counted. One call at a time; allocates.
+ * Computes the features and runs every candidate once on a frame, so that all memory that depends on the frame's size is
+ * allocated. There is no result, the last one is discarded, and the statistics do not count the frame. Errors as for
+ * `trtsel_selector_submit`. One call at a time; allocates.
  *
  * The caller promises:
  * `selector` is NULL or open, `frame` NULL or a frame as `trtsel_frame` says.
@@ -1179,36 +1203,39 @@ trtsel_status trtsel_selector_warm_up(trtsel_selector *selector,
                                       const trtsel_frame *frame);
 
 /**
- * Starts on a frame: computes the features that the premodel reads (with TensorRT: enqueues them), runs no network. The frame
- * stays as it is until the result is there or the input is cancelled: see `trtsel_frame`.
+ * Begins an input that is a frame: computes the features that the premodel reads (with TensorRT: enqueues their computation). No
+ * network runs yet. The frame must stay unchanged until the result is there or the input is cancelled: see `trtsel_frame`.
  *
- * `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_INPUT`, `TRTSEL_INVALID_ARGUMENT`, `TRTSEL_UNSUPPORTED`, `TRTSEL_ENGINE`. One call
- * at a time. Allocates nothing, unless the frame is larger than any before.
+ * Errors: `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_INPUT`, `TRTSEL_INVALID_ARGUMENT`, `TRTSEL_UNSUPPORTED`,
+ * `TRTSEL_ENGINE` or another status of the engine. One call at a time; allocates only where the frame is larger than every frame
+ * before.
  *
  * The caller promises:
- * As `trtsel_selector_warm_up`; the frame's planes live as said.
+ * As for `trtsel_selector_warm_up`; the frame's planes live as long as `trtsel_frame` says.
  */
 trtsel_status trtsel_selector_submit(trtsel_selector *selector,
                                      const trtsel_frame *frame);
 
 /**
- * `trtsel_selector_submit` for a bundle whose input is a tensor: its elements in the network's order. `TRTSEL_INPUT` where the premodel
- * reads image features. (A wrong `count` shows in the poll.)
+ * Like `trtsel_selector_submit`, for a bundle whose input is a tensor: `values` holds its elements in the network's order, and
+ * must stay unchanged until the result is there or the input is cancelled. `TRTSEL_INPUT` where the premodel reads image
+ * features. (A wrong `count` is found only by the poll, which then fails.)
  *
  * The caller promises:
- * `selector` is NULL or open; `values` NULL or `count` floats that live as said.
+ * `selector` is NULL or open; `values` NULL or an array of `count` floats that lives until the input is done.
  */
 trtsel_status trtsel_selector_submit_tensor(trtsel_selector *selector,
                                             const float *values,
                                             size_t count);
 
 /**
- * Takes the next decisions whose signals are there, and starts what they ask for. `TRTSEL_OK`: the result is written, and nothing is in
- * flight. `TRTSEL_PENDING`: something is at work on the device; nothing was waited for. (Engines on the CPU run inside this call.)
+ * Walks the program as far as it can without waiting for the device, and starts the candidates that the program asks for.
+ * (Engines on the CPU run their networks within this call.) `TRTSEL_OK` says that the result is written and no input is in
+ * flight any more; `TRTSEL_PENDING` says that the device is still at work.
  *
- * A candidate that fails does not fail the input: the most capable one that works answers. `TRTSEL_ENGINE` where none does,
- * `TRTSEL_DEADLINE`, `TRTSEL_INPUT`; then nothing is in flight either. `TRTSEL_WRONG_STATE` where nothing was. One call at a time;
- * allocates nothing.
+ * A candidate that fails does not make the input fail, since the most capable candidate that works answers in its place. Errors:
+ * `TRTSEL_ENGINE` or another status of the engine where no candidate works, `TRTSEL_DEADLINE`, `TRTSEL_INPUT`; after these no
+ * input is in flight either. `TRTSEL_WRONG_STATE` where no input was in flight. One call at a time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open, `result` NULL or a struct of its `struct_size`.
@@ -1217,31 +1244,32 @@ trtsel_status trtsel_selector_poll(trtsel_selector *selector,
                                    trtsel_result *result);
 
 /**
- * Polls until the result is there or `timeout_ns` nanoseconds are over: then `TRTSEL_PENDING`, and the input stays in flight. It polls
- * without sleeping. Else as `trtsel_selector_poll`.
+ * Polls without sleeping until the result is there, or until `timeout_ns` nanoseconds have passed; then it returns
+ * `TRTSEL_PENDING`, and the input stays in flight. In all else like `trtsel_selector_poll`.
  *
  * The caller promises:
- * As `trtsel_selector_poll`.
+ * As for `trtsel_selector_poll`.
  */
 trtsel_status trtsel_selector_wait(trtsel_selector *selector,
                                    uint64_t timeout_ns,
                                    trtsel_result *result);
 
 /**
- * Submits a frame and waits. Errors and memory as `trtsel_selector_submit` and `trtsel_selector_poll`. One call at a time.
+ * Submits a frame and waits for its result. Errors and allocations are those of `trtsel_selector_submit` and
+ * `trtsel_selector_poll`. One call at a time.
  *
  * The caller promises:
- * As `trtsel_selector_submit` and `trtsel_selector_poll`.
+ * As for `trtsel_selector_submit` and `trtsel_selector_poll`.
  */
 trtsel_status trtsel_selector_infer(trtsel_selector *selector,
                                     const trtsel_frame *frame,
                                     trtsel_result *result);
 
 /**
- * `trtsel_selector_infer` for a bundle whose input is a tensor.
+ * Like `trtsel_selector_infer`, for a bundle whose input is a tensor.
  *
  * The caller promises:
- * As `trtsel_selector_submit_tensor` and `trtsel_selector_poll`.
+ * As for `trtsel_selector_submit_tensor` and `trtsel_selector_poll`.
  */
 trtsel_status trtsel_selector_infer_tensor(trtsel_selector *selector,
                                            const float *values,
@@ -1249,8 +1277,8 @@ trtsel_status trtsel_selector_infer_tensor(trtsel_selector *selector,
                                            trtsel_result *result);
 
 /**
- * Gives up the input in flight, if there is one, and waits until nothing reads its frame any more. One call at a time; allocates
- * nothing.
+ * Gives up the input in flight, if there is one, and waits until nothing reads its frame any more. One call at a time; does not
+ * allocate.
  *
  * The caller promises:
  * `selector` is NULL or open.
@@ -1258,8 +1286,9 @@ trtsel_status trtsel_selector_infer_tensor(trtsel_selector *selector,
 trtsel_status trtsel_selector_cancel(trtsel_selector *selector);
 
 /**
- * Back to how it was after open: `trtsel_selector_cancel`, no last result, own signals not set, all counts 0. The deadline stays. One call
- * at a time; allocates nothing.
+ * Puts the selector back into the state that it had after open: cancels the input in flight, discards the last result, unsets
+ * the caller's own signals, and sets all counts to 0. The deadline and the premodel in use stay. One call at a time; does not
+ * allocate.
  *
  * The caller promises:
  * `selector` is NULL or open.
@@ -1267,11 +1296,13 @@ trtsel_status trtsel_selector_cancel(trtsel_selector *selector);
 trtsel_status trtsel_selector_reset(trtsel_selector *selector);
 
 /**
- * Sets how long an input may take from its submit on, in nanoseconds, from the next input on; 0: no limit.
+ * Sets how long an input may take from its submit on, in nanoseconds; 0 sets no limit. The new limit applies from the next input
+ * on.
  *
- * Past its deadline no further candidate is started, and none that works on a device is waited for: of the candidates that ran the most
- * capable one answers, and the result has `TRTSEL_LATE`. Where none ran, the input ends with `TRTSEL_DEADLINE`. The clock is read
- * between candidates and in each poll: a network that runs on the CPU is not interrupted. One call at a time; allocates nothing.
+ * Once an input's deadline has passed, no further candidate is started, and no candidate that is running on a device is waited
+ * for. The most capable candidate that has run answers, and the result has `TRTSEL_LATE`; where none has run, the input ends
+ * with `TRTSEL_DEADLINE`. The deadline is checked between candidates and in each poll, so a network that runs on the CPU is not
+ * interrupted. One call at a time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open.
@@ -1280,9 +1311,9 @@ trtsel_status trtsel_selector_set_deadline(trtsel_selector *selector,
                                            uint64_t deadline_ns);
 
 /**
- * Sets one of the caller's own signals, by the slot that `trtsel_selector_signal_slot` gave. It stays until it is set again; before the
- * first time it is NaN, which takes the else branch of every test. `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time;
- * allocates nothing.
+ * Sets one of the caller's own signals, by the slot that `trtsel_selector_signal_slot` gives. The value stays until it is set
+ * again or the selector is reset. A signal that is not set is NaN, for which every test takes its else branch.
+ * `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open.
@@ -1292,10 +1323,12 @@ trtsel_status trtsel_selector_set_signal(trtsel_selector *selector,
                                          float value);
 
 /**
- * Takes another premodel of the same candidates, from a `premodel.json`, without a restart: networks, their memory, the deadline, own
- * signals with their slots and values, and all counts stay. There is no last result after it. On a failure nothing has changed.
+ * Replaces the premodel by that of a `premodel.json` for the same candidates, while the selector stays open: the networks, their
+ * memory, the deadline, the caller's own signals with their slots and values, and all counts stay. The last result is discarded.
+ * If the call fails, nothing has changed.
  *
- * `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_IO`, `TRTSEL_PREMODEL`. One call at a time; allocates and reads the file.
+ * Errors: `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_IO`, `TRTSEL_PREMODEL`. One call at a time; allocates, and
+ * reads the file.
  *
  * The caller promises:
  * `selector` is NULL or open, `premodel_file` NULL or a text.
@@ -1304,8 +1337,8 @@ trtsel_status trtsel_selector_reload(trtsel_selector *selector,
                                      const char *premodel_file);
 
 /**
- * `trtsel_selector_reload` with the premodel of a bundle that is read again. `TRTSEL_BUNDLE` where it names other networks than were
- * opened, or their files were changed since; labels are not read anew.
+ * Like `trtsel_selector_reload`, with the premodel that a bundle names. `TRTSEL_BUNDLE` where the bundle names other networks
+ * than those that were opened, or where the networks' files were changed since. Labels stay those that were read at open.
  *
  * The caller promises:
  * `selector` is NULL or open, `bundle_folder` NULL or a text.
@@ -1314,8 +1347,10 @@ trtsel_status trtsel_selector_reload_bundle(trtsel_selector *selector,
                                             const char *bundle_folder);
 
 /**
- * The class probabilities behind the last result, borrowed: valid until the next submit, infer, warm-up, reset or close.
- * `TRTSEL_WRONG_STATE` before the first result and while an input is in flight. One call at a time; allocates nothing.
+ * Writes the address and number of the class probabilities behind the last result. They belong to the selector, and are valid
+ * until the next submit, infer, warm-up, reset, reload or close. `TRTSEL_WRONG_STATE` where there is no last result: before the
+ * first one, and after a submit, infer, warm-up, reset or reload, each of which discards it. One call at a time; does not
+ * allocate.
  *
  * The caller promises:
  * `selector` is NULL or open; the outputs NULL or writable.
@@ -1325,19 +1360,19 @@ trtsel_status trtsel_selector_probabilities(trtsel_selector *selector,
                                             size_t *count);
 
 /**
- * Copies the class probabilities behind the last result to an array of `capacity` floats: `TRTSEL_BUFFER_TOO_SMALL` where they are
- * more (`class_count` of `trtsel_info` says how many). Else as `trtsel_selector_probabilities`.
+ * Copies the class probabilities behind the last result to an array of `capacity` floats. `TRTSEL_BUFFER_TOO_SMALL` where there
+ * are more classes than that (`class_count` of `trtsel_info`). In all else like `trtsel_selector_probabilities`.
  *
  * The caller promises:
- * `selector` is NULL or open; `probabilities` NULL or of `capacity` floats.
+ * `selector` is NULL or open; `probabilities` NULL or an array of `capacity` floats.
  */
 trtsel_status trtsel_selector_copy_probabilities(trtsel_selector *selector,
                                                  float *probabilities,
                                                  size_t capacity);
 
 /**
- * What one candidate said on the input of the last result. `TRTSEL_NOT_FOUND` where it did not run. One call at a time; allocates
- * nothing.
+ * Writes the summary of one candidate's output for the input of the last result. `TRTSEL_NOT_FOUND` where that candidate did not
+ * run; `TRTSEL_WRONG_STATE` where there is no last result. One call at a time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open, `summary` NULL or a struct of its `struct_size`.
@@ -1347,10 +1382,11 @@ trtsel_status trtsel_selector_summary(trtsel_selector *selector,
                                       trtsel_summary *summary);
 
 /**
- * Why the program came to a node (`node` of a result), in words. One call at a time; allocates.
+ * Writes in words which tests and runs lead the program to a node (`node` of a result). `TRTSEL_NOT_FOUND` where the program has
+ * no such node. One call at a time; allocates.
  *
  * The caller promises:
- * `selector` is NULL or open; `text` NULL or of `text_bytes`; `needed_bytes` NULL or writable.
+ * `selector` is NULL or open; `text` NULL or a buffer of `text_bytes` bytes; `needed_bytes` NULL or writable.
  */
 trtsel_status trtsel_selector_why(trtsel_selector *selector,
                                   uint32_t node,
@@ -1359,11 +1395,11 @@ trtsel_status trtsel_selector_why(trtsel_selector *selector,
                                   size_t *needed_bytes);
 
 /**
- * Why a candidate failed on the last input (`failed_mask` of its result), in a line; empty where none did. One call at a time; allocates
- * nothing.
+ * Writes in one line why a candidate failed on the last input (`failed_mask` of its result); the text is empty where none
+ * failed. One call at a time; does not allocate.
  *
  * The caller promises:
- * As `trtsel_selector_why`.
+ * As for `trtsel_selector_why`.
  */
 trtsel_status trtsel_selector_failure(trtsel_selector *selector,
                                       char *text,
@@ -1371,9 +1407,9 @@ trtsel_status trtsel_selector_failure(trtsel_selector *selector,
                                       size_t *needed_bytes);
 
 /**
- * Tells the true class of the input of the last result. Every candidate that ran on it counts as right or wrong in the statistics.
- * Once per result: `TRTSEL_WRONG_STATE` the second time and where there is no result; `TRTSEL_INVALID_ARGUMENT` for a class that the networks
- * do not have. One call at a time; allocates nothing.
+ * Tells the selector the true class of the input of the last result. The statistics then count the result, and every candidate
+ * that ran on the input, as right or wrong. Allowed once per result: `TRTSEL_WRONG_STATE` the second time and where there is no
+ * last result; `TRTSEL_INVALID_ARGUMENT` for a class that the networks do not have. One call at a time; does not allocate.
  *
  * The caller promises:
  * `selector` is NULL or open.
@@ -1382,18 +1418,18 @@ trtsel_status trtsel_selector_feedback(trtsel_selector *selector,
                                        uint32_t true_class);
 
 /**
- * Number of features. Their numbers are 0 to this less 1, and never change. Any thread; does not allocate.
+ * The number of features. They are numbered from 0, and the number of a feature never changes. Any thread; does not allocate.
  */
 uint32_t trtsel_feature_count(void);
 
 /**
- * The name of a feature, for example "brightness_average"; NULL for a number that is none. A static text. Any thread; the first call
- * allocates.
+ * The name of a feature, for example "brightness_average", as a static text; NULL where no feature has this number. Any thread;
+ * the first call allocates.
  */
 const char *trtsel_feature_name(uint32_t feature);
 
 /**
- * The number of a feature, by its name; `TRTSEL_NOT_FOUND` where there is none of that name. Any thread; does not allocate.
+ * Writes the number of the feature with this name; `TRTSEL_NOT_FOUND` where no feature has it. Any thread; does not allocate.
  *
  * The caller promises:
  * `feature` is NULL or a text, `number` NULL or writable.
@@ -1402,7 +1438,7 @@ trtsel_status trtsel_feature_number(const char *feature,
                                     uint32_t *number);
 
 /**
- * Takes the memory. Any thread; allocates.
+ * Allocates the memory to compute features in. Any thread; allocates.
  *
  * The caller promises:
  * `features` is NULL or writable.
@@ -1410,7 +1446,7 @@ trtsel_status trtsel_feature_number(const char *feature,
 trtsel_status trtsel_features_open(trtsel_features **features);
 
 /**
- * Frees the memory. NULL is taken. `TRTSEL_BUSY` where a call is inside: then nothing is freed.
+ * Frees the memory; NULL does nothing. Returns `TRTSEL_BUSY`, and frees nothing, while another call on the handle is running.
  *
  * The caller promises:
  * `features` is NULL or open, and no other thread will use it.
@@ -1418,7 +1454,8 @@ trtsel_status trtsel_features_open(trtsel_features **features);
 trtsel_status trtsel_features_close(trtsel_features *features);
 
 /**
- * The text of the last failure; empty before the first. Never NULL. Valid until the next call on the handle. One call at a time.
+ * The text of the last failure; empty before the first one, and never NULL. It is valid until the next call on the handle. One
+ * call at a time; does not allocate.
  *
  * The caller promises:
  * `features` is NULL or open.
@@ -1426,14 +1463,16 @@ trtsel_status trtsel_features_close(trtsel_features *features);
 const char *trtsel_features_error(trtsel_features *features);
 
 /**
- * Computes features of a frame in host memory: those with the `count` numbers in `numbers`, in that order, into `values`; with NULL
- * for `numbers` all of them, for which `values` has room for `count`, at least `trtsel_feature_count()`. Only what the features asked for need is computed.
+ * Computes the features whose numbers stand in `numbers`, of a frame in host memory, and writes them to `values` in the same
+ * order. Both arrays have `count` elements. With NULL for `numbers` it computes all features, and `count`, the room in `values`,
+ * must be at least `trtsel_feature_count()`. Parts of the computation that none of the wanted features needs are left out.
  *
- * `TRTSEL_INPUT`, `TRTSEL_INVALID_ARGUMENT` (a number that is none; a frame on a device), `TRTSEL_BUFFER_TOO_SMALL`. One call at a time;
- * allocates nothing.
+ * Errors: `TRTSEL_INPUT` for a frame that does not fit its description; `TRTSEL_INVALID_ARGUMENT` for a number that no feature
+ * has and for a frame in device memory; `TRTSEL_BUFFER_TOO_SMALL`. One call at a time; does not allocate.
  *
  * The caller promises:
- * `features` is NULL or open; `frame` NULL or a frame as `trtsel_frame` says; `numbers` NULL or of `count`; `values` NULL or of `count`.
+ * `features` is NULL or open; `frame` NULL or a frame as `trtsel_frame` says; `numbers` NULL or an array of `count` numbers;
+ * `values` NULL or an array of `count` floats.
  */
 trtsel_status trtsel_features_compute(trtsel_features *features,
                                       const trtsel_frame *frame,
@@ -1442,11 +1481,12 @@ trtsel_status trtsel_features_compute(trtsel_features *features,
                                       size_t count);
 
 /**
- * Opens a `premodel.json`. On success `*decider` is the new handle; else a line about why not is written to `error_text` (cut to
- * `error_bytes`, with a NUL; NULL: nowhere). `TRTSEL_IO`, `TRTSEL_PREMODEL`. Any thread; allocates and reads the file.
+ * Opens the premodel of a `premodel.json`. On success `*decider` is the new handle. On failure one line that says why is written
+ * to `error_text`, a buffer of `error_bytes` bytes, which may be NULL. Errors: `TRTSEL_IO`, `TRTSEL_PREMODEL`. Any thread;
+ * allocates, and reads the file.
  *
  * The caller promises:
- * `premodel_file` is NULL or a text; `decider` NULL or writable; `error_text` NULL or of `error_bytes`.
+ * `premodel_file` is NULL or a text; `decider` NULL or writable; `error_text` NULL or a buffer of `error_bytes` bytes.
  */
 trtsel_status trtsel_decider_open(const char *premodel_file,
                                   trtsel_decider **decider,
@@ -1454,10 +1494,11 @@ trtsel_status trtsel_decider_open(const char *premodel_file,
                                   size_t error_bytes);
 
 /**
- * `trtsel_decider_open` for a premodel in memory: `json_bytes` bytes of JSON, which are not needed after the call.
+ * Like `trtsel_decider_open`, for a premodel in memory: `json` points to `json_bytes` bytes of JSON, which may be freed after
+ * the call.
  *
  * The caller promises:
- * `json` is NULL or of `json_bytes`; else as `trtsel_decider_open`.
+ * `json` is NULL or an array of `json_bytes` bytes; the rest as for `trtsel_decider_open`.
  */
 trtsel_status trtsel_decider_open_memory(const char *json,
                                          size_t json_bytes,
@@ -1466,7 +1507,7 @@ trtsel_status trtsel_decider_open_memory(const char *json,
                                          size_t error_bytes);
 
 /**
- * Closes a decider. NULL is taken. `TRTSEL_BUSY` where a call is inside: then nothing is freed.
+ * Closes a decider; NULL does nothing. Returns `TRTSEL_BUSY`, and frees nothing, while another call on the decider is running.
  *
  * The caller promises:
  * `decider` is NULL or open, and no other thread will use it.
@@ -1474,8 +1515,8 @@ trtsel_status trtsel_decider_open_memory(const char *json,
 trtsel_status trtsel_decider_close(trtsel_decider *decider);
 
 /**
- * The text of the last failure of a call that takes the decider without `const`; empty before the first. Never NULL. Valid until the
- * next such call. One call at a time, but also on a poisoned decider; does not allocate.
+ * The text of the last failure of a call that takes the decider without `const`; empty before the first one, and never NULL. It
+ * is valid until the next such call. One call at a time; works on a poisoned decider too; does not allocate.
  *
  * The caller promises:
  * `decider` is NULL or open.
@@ -1483,8 +1524,9 @@ trtsel_status trtsel_decider_close(trtsel_decider *decider);
 const char *trtsel_decider_error(trtsel_decider *decider);
 
 /**
- * Sets a signal by its slot. Own signals (`signal.X`) stay until they are set again; all others are unset (NaN, which takes the else
- * branch of every test) by the next begin. `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time; allocates nothing.
+ * Sets the signal in a slot. The caller's own signals (`signal.X`) keep their value until they are set again; begin unsets all
+ * others, that is, sets them to NaN, for which every test takes its else branch. `TRTSEL_NOT_FOUND` where there is no such slot.
+ * One call at a time; does not allocate.
  *
  * The caller promises:
  * `decider` is NULL or open.
@@ -1494,8 +1536,8 @@ trtsel_status trtsel_decider_set_signal(trtsel_decider *decider,
                                         float value);
 
 /**
- * Reads a signal by its slot: NaN where it is unset. Of the signals that are computed, those that no test reads are not.
- * `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time; allocates nothing.
+ * Writes the value of the signal in a slot; NaN where it is unset. `trtsel_decider_set_scores` computes only signals that a test
+ * reads, so the others are NaN. `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time; does not allocate.
  *
  * The caller promises:
  * `decider` is NULL or open, `value` NULL or writable.
@@ -1505,8 +1547,8 @@ trtsel_status trtsel_decider_get_signal(trtsel_decider *decider,
                                         float *value);
 
 /**
- * Begins an input: a walk at the program's first node. What the last one left is forgotten, own signals are not. One call at a time;
- * allocates nothing.
+ * Begins an input, at the first node of the program. All signals of the input before are unset, except the caller's own. One
+ * call at a time; does not allocate.
  *
  * The caller promises:
  * `decider` is NULL or open.
@@ -1514,20 +1556,25 @@ trtsel_status trtsel_decider_get_signal(trtsel_decider *decider,
 trtsel_status trtsel_decider_begin(trtsel_decider *decider);
 
 /**
- * Sets the signals of all image features that the premodel knows, from the values that `trtsel_features_compute` gives for NULL numbers:
- * `count` is at least `trtsel_feature_count()`, else `TRTSEL_INVALID_ARGUMENT`. After begin. One call at a time; allocates nothing.
+ * Sets the signals of all image features that the premodel knows. `values` holds the values of all features, as
+ * `trtsel_features_compute` writes them where its `numbers` are NULL. `TRTSEL_INVALID_ARGUMENT` where `count` is less than
+ * `trtsel_feature_count()`. To be called after begin, which unsets these signals. One call at a time; does not allocate.
  *
  * The caller promises:
- * `decider` is NULL or open, `values` NULL or of `count`.
+ * `decider` is NULL or open, `values` NULL or an array of `count` floats.
  */
 trtsel_status trtsel_decider_set_features(trtsel_decider *decider,
                                           const float *values,
                                           size_t count);
 
 /**
- * What to do next. After `TRTSEL_DECIDE_RUN`: run that candidate, then `trtsel_decider_set_scores` or `trtsel_decider_set_signal` for its
- * signals, or `trtsel_decider_failed`; then ask again. The other kinds are the end, and stay so until the next begin.
- * `TRTSEL_WRONG_STATE` before the first begin. One call at a time; allocates nothing.
+ * Decides what to do next. After `TRTSEL_DECIDE_RUN` the caller runs that candidate and sets its signals by
+ * `trtsel_decider_set_scores` or `trtsel_decider_set_signal`, or reports by `trtsel_decider_failed` that it failed, and then
+ * calls this function again. A decision of any other kind is the last one for the input: further calls return it again until the
+ * next begin.
+ *
+ * `TRTSEL_WRONG_STATE` before the first begin, and where a test reads an average although the scores of a candidate in it were
+ * not set. One call at a time; does not allocate.
  *
  * The caller promises:
  * `decider` is NULL or open, `decision` NULL or a struct of its `struct_size`.
@@ -1536,13 +1583,17 @@ trtsel_status trtsel_decider_next(trtsel_decider *decider,
                                   trtsel_decision *decision);
 
 /**
- * Sets a candidate's signals (top-1, margin, entropy, risk, agreement with those set before, averages) from its class scores. `kind` is
- * `TRTSEL_LOGITS` or `TRTSEL_PROBABILITIES`. `TRTSEL_WRONG_STATE` where it is not the candidate asked for last; `TRTSEL_INVALID_ARGUMENT` where
- * `count` is not the premodel's number of classes; `TRTSEL_INPUT` where a score is no number. One call at a time; allocates nothing, but
- * for the first call where the premodel does not say its number of classes.
+ * Computes and sets a candidate's signals from its class scores: top-1, margin, entropy, risk, the agreement with candidates
+ * whose scores were set before, and averages. `kind` is `TRTSEL_LOGITS` or `TRTSEL_PROBABILITIES`.
+ *
+ * Errors: `TRTSEL_WRONG_STATE` where the last decision did not ask for this candidate; `TRTSEL_INVALID_ARGUMENT` for an unknown
+ * `kind`, and where `count` is not the premodel's number of classes, or, if the premodel does not state it, not that of the
+ * other candidates of an average; `TRTSEL_INPUT` where the scores are not finite numbers, or not probabilities, although `kind`
+ * says so. One call at a time; allocates only where the premodel does not state its number of classes and `count` is not that of
+ * the candidate's call before.
  *
  * The caller promises:
- * `decider` is NULL or open, `scores` NULL or of `count`.
+ * `decider` is NULL or open, `scores` NULL or an array of `count` floats.
  */
 trtsel_status trtsel_decider_set_scores(trtsel_decider *decider,
                                         uint32_t candidate,
@@ -1551,14 +1602,15 @@ trtsel_status trtsel_decider_set_scores(trtsel_decider *decider,
                                         size_t count);
 
 /**
- * What the answer says, after a decision of `TRTSEL_DECIDE_ANSWER`: its class and probability. An average is the weighted mean of its
- * candidates' probabilities at their temperatures, made from the scores that were set. Where `probabilities` is not NULL, the
- * probabilities of all classes are copied to it: `TRTSEL_BUFFER_TOO_SMALL` where they are more than `capacity`.
- * `TRTSEL_WRONG_STATE` where the last decision was no answer, and where the scores of a candidate behind it were not set. One call at a
- * time; allocates nothing.
+ * Writes the class and the probability of the answer, after a decision of `TRTSEL_DECIDE_ANSWER`. An average is computed from
+ * the scores that were set: it is the weighted mean of its candidates' probabilities at their temperatures. Where
+ * `probabilities` is not NULL, the probabilities of all classes are copied to it; `TRTSEL_BUFFER_TOO_SMALL` where there are more
+ * classes than `capacity`. `TRTSEL_WRONG_STATE` where the last decision was not an answer, and where the scores of a candidate
+ * behind the answer were not set. One call at a time; does not allocate.
  *
  * The caller promises:
- * `decider` is NULL or open, `answer` NULL or a struct of its `struct_size`, `probabilities` NULL or of `capacity` floats.
+ * `decider` is NULL or open, `answer` NULL or a struct of its `struct_size`, `probabilities` NULL or an array of `capacity`
+ * floats.
  */
 trtsel_status trtsel_decider_answer(trtsel_decider *decider,
                                     trtsel_answer *answer,
@@ -1566,8 +1618,9 @@ trtsel_status trtsel_decider_answer(trtsel_decider *decider,
                                     size_t capacity);
 
 /**
- * Tells that the candidate asked for last failed. From here on the most capable candidate that works answers; ask what is next.
- * `TRTSEL_WRONG_STATE` where it was not asked for. One call at a time; allocates nothing.
+ * Reports that the candidate that the last decision asked for has failed. The most capable candidate that works will answer in
+ * its place; `trtsel_decider_next` says what to do next. `TRTSEL_WRONG_STATE` where the last decision did not ask for this
+ * candidate. One call at a time; does not allocate.
  *
  * The caller promises:
  * `decider` is NULL or open.
@@ -1576,11 +1629,13 @@ trtsel_status trtsel_decider_failed(trtsel_decider *decider,
                                     uint32_t candidate);
 
 /**
- * Sums up class scores, without a decider: writes `count` probabilities and what they say. `TRTSEL_INPUT` where a score is no number,
- * then the probabilities are unspecified; `TRTSEL_INVALID_ARGUMENT` where there is none, or for an unknown `kind`. Any thread; does not allocate.
+ * Summarises class scores without a decider: writes `count` probabilities and their summary. `TRTSEL_INPUT` where the scores are
+ * not finite numbers, or not probabilities, although `kind` says so; then the contents of `probabilities` are unspecified.
+ * `TRTSEL_INVALID_ARGUMENT` where `count` is 0, and for an unknown `kind`. Any thread; does not allocate.
  *
  * The caller promises:
- * `scores` and `probabilities` are NULL or of `count`, and do not overlap; `summary` NULL or a struct of its `struct_size`.
+ * `scores` and `probabilities` are NULL or arrays of `count` floats that do not overlap; `summary` NULL or a struct of its
+ * `struct_size`.
  */
 trtsel_status trtsel_summarise(uint32_t kind,
                                const float *scores,
@@ -1589,8 +1644,8 @@ trtsel_status trtsel_summarise(uint32_t kind,
                                trtsel_summary *summary);
 
 /**
- * The name of a candidate; `TRTSEL_NOT_FOUND` past the last. It lives until the decider is closed. Any thread, at any time; does not
- * allocate.
+ * Writes the address of a candidate's name, which lives until the decider is closed; `TRTSEL_NOT_FOUND` where there is no
+ * candidate of this number. Any thread, at any time; does not allocate.
  *
  * The caller promises:
  * `decider` is NULL or open, `name` NULL or writable.
@@ -1600,8 +1655,9 @@ trtsel_status trtsel_decider_candidate_name(const trtsel_decider *decider,
                                             const char **name);
 
 /**
- * The name of a signal that the premodel knows, by its slot: `feature.X`, `signal.X`, `CANDIDATE.top1`, `agree.A.B`, …;
- * `TRTSEL_NOT_FOUND` past the last. It lives until the decider is closed. Any thread, at any time; does not allocate.
+ * Writes the address of the name of the premodel's signal in this slot: `feature.X`, `signal.X`, `CANDIDATE.top1`, `agree.A.B`,
+ * …. It lives until the decider is closed; `TRTSEL_NOT_FOUND` where there is no such slot. Any thread, at any time; does not
+ * allocate.
  *
  * The caller promises:
  * `decider` is NULL or open, `name` NULL or writable.
@@ -1611,8 +1667,8 @@ trtsel_status trtsel_decider_signal_name(const trtsel_decider *decider,
                                          const char **name);
 
 /**
- * The slot of a signal, by its whole name (see `trtsel_decider_signal_name`); `TRTSEL_NOT_FOUND` where the premodel has none of that name.
- * Any thread, at any time; does not allocate.
+ * Writes the slot of the signal with this whole name (see `trtsel_decider_signal_name`); `TRTSEL_NOT_FOUND` where the premodel
+ * has no such signal. Any thread, at any time; does not allocate.
  *
  * The caller promises:
  * `decider` is NULL or open, `signal` NULL or a text, `slot` NULL or writable.
@@ -1622,8 +1678,9 @@ trtsel_status trtsel_decider_signal_slot(const trtsel_decider *decider,
                                          uint32_t *slot);
 
 /**
- * The temperature at which a candidate's probabilities go into averages: 1 where the premodel has none. `TRTSEL_NOT_FOUND` past the last
- * candidate. Any thread, at any time; does not allocate.
+ * Writes the temperature that the premodel applies to a candidate's probabilities before it averages them; 1 where the premodel
+ * has no temperatures. `TRTSEL_NOT_FOUND` where there is no candidate of this number. Any thread, at any time; does not
+ * allocate.
  *
  * The caller promises:
  * `decider` is NULL or open, `temperature` NULL or writable.
@@ -1633,8 +1690,9 @@ trtsel_status trtsel_decider_temperature(const trtsel_decider *decider,
                                          float *temperature);
 
 /**
- * The weight of a candidate in the average of the candidates of `mask` (bit k is candidate k). `TRTSEL_NOT_FOUND` where the candidate is
- * not in it, or the premodel has no such candidates. Any thread, at any time; does not allocate.
+ * Writes the weight of a candidate in the average of the candidates in `mask` (bit k stands for candidate k). `TRTSEL_NOT_FOUND`
+ * where the candidate is not in `mask`, or `mask` has a candidate that the premodel does not have. Any thread, at any time; does
+ * not allocate.
  *
  * The caller promises:
  * `decider` is NULL or open, `weight` NULL or writable.
@@ -1645,10 +1703,11 @@ trtsel_status trtsel_decider_weight(const trtsel_decider *decider,
                                     float *weight);
 
 /**
- * Why the program came to a node (`node` of a decision), in words. One call at a time; allocates.
+ * Writes in words which tests and runs lead the program to a node (`node` of a decision). `TRTSEL_NOT_FOUND` where the program
+ * has no such node. One call at a time; allocates.
  *
  * The caller promises:
- * `decider` is NULL or open; `text` NULL or of `text_bytes`; `needed_bytes` NULL or writable.
+ * `decider` is NULL or open; `text` NULL or a buffer of `text_bytes` bytes; `needed_bytes` NULL or writable.
  */
 trtsel_status trtsel_decider_why(trtsel_decider *decider,
                                  uint32_t node,

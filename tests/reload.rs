@@ -1,4 +1,5 @@
-//! Another premodel between two inputs: a thousand times, with inputs in between, with no memory more than before.
+//! The premodel of a selector is replaced a thousand times, with inputs in between, and the process holds no more memory than
+//! before.
 
 mod common;
 
@@ -10,14 +11,14 @@ use trt_select::cuda::Format;
 use trt_select::premodel::{CandidateId, Mask, Node, Premodel, Signal, SignalId};
 use trt_select::{ErrorKind, Frame, Outcome, Selector};
 
-/// Counts bytes and blocks that are held.
+/// An allocator that counts the bytes and blocks that the process holds, and the calls that allocate.
 struct Counting;
 
 static BYTES: AtomicI64 = AtomicI64::new(0);
 static BLOCKS: AtomicI64 = AtomicI64::new(0);
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is passed on to the system's allocator as it came.
+// SAFETY: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         BYTES.fetch_add(layout.size() as i64, Ordering::Relaxed);
@@ -38,11 +39,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// The bytes and the blocks that the process holds.
 fn held() -> (i64, i64) {
     (BYTES.load(Ordering::Relaxed), BLOCKS.load(Ordering::Relaxed))
 }
 
-/// A premodel that asks the user's own signal which candidate answers.
+/// A premodel in which one signal of the user's own decides which candidate answers: the small one up to 0.5, else the large one.
 fn by_own_signal(name: &str) -> Premodel {
     let nodes = vec![
         Node::test(SignalId(0), 0.5, 1, 3),
@@ -54,19 +56,21 @@ fn by_own_signal(name: &str) -> Premodel {
     premodel(vec![Signal::User(name.into())], nodes)
 }
 
-/// What tells one answer from another.
+/// The parts of an outcome by which the answers of different premodels can be told apart.
 fn said(o: &Outcome) -> (u32, u32, trt_select::premodel::Answer, Mask, usize) {
     (o.class, o.probability.to_bits(), o.answer, o.ran, o.node)
 }
 
-/// The tests of this file count what the whole process holds: one at a time.
+/// This is the only test of the file, and it calls the other checks itself, because the counters count for the whole process and
+/// tests would run at the same time.
 #[test]
 fn a_thousand_reloads_between_inputs() {
     let pixels = [9_u8; 16];
     let frame = Frame::packed(Format::Gray8, 4, 4, 4, &pixels).unwrap();
     for polls in [0, 2] {
         let candidates = || null_candidates(polls, |_| [0.1, 0.0]).0;
-        // Of cheap and dear, with features and without, with averages and without: each has another answer or another way.
+        // One premodel reads a feature, one answers with averages, and two read a signal of the user's own. They differ in their
+        // answers or in the candidates that they run.
         let models =
             [cascade(true), averaging(0.5, 2.0, Some([0.25, 0.75])), by_own_signal("night"), by_own_signal("day")];
         let alone: Vec<_> = models
@@ -87,21 +91,26 @@ fn a_thousand_reloads_between_inputs() {
         let night = selector.signal_slot("night").expect("its own signal");
         selector.set_signal(night, 0.25);
         selector.warm_up(frame.into()).unwrap();
-        // Every premodel once, so that every name of a signal is known and every feature's memory is there.
-        let turn = |selector: &mut Selector, n: usize| {
+        let reload_and_infer = |selector: &mut Selector, n: usize| {
             let at = n % models.len();
             selector.reload(models[at].clone()).unwrap();
             for _ in 0..10 {
                 assert_eq!(said(&selector.infer(frame).unwrap()), alone[at], "reload {n}");
             }
-            // One that is given up in flight harms nobody.
+            // An input that is given up in flight must not disturb the next reload.
             let mut flight = selector.submit(frame).unwrap();
             let _ = flight.poll();
         };
-        (0..models.len()).for_each(|n| turn(&mut selector, n));
+        // Each premodel is used once before memory is measured: its first use adds the names of its own signals to the selector,
+        // and allocates what computing its features needs.
+        for n in 0..models.len() {
+            reload_and_infer(&mut selector, n);
+        }
         let before = held();
         let calls = CALLS.load(Ordering::Relaxed);
-        (0..1_000).for_each(|n| turn(&mut selector, n));
+        for n in 0..1_000 {
+            reload_and_infer(&mut selector, n);
+        }
         assert_eq!(held(), before, "bytes and blocks held after 1,000 reloads ({polls} polls)");
         assert!(CALLS.load(Ordering::Relaxed) > calls + 1_000, "the counter sees reloads");
         println!("1,000 reloads, 10,000 inputs, {polls} polls: {} bytes held, as before", before.0);
@@ -111,7 +120,8 @@ fn a_thousand_reloads_between_inputs() {
     refused_reloads_change_nothing();
 }
 
-/// Its slot stays a signal's own, whichever premodel is in use, and a premodel that does not fit is refused in whole.
+/// A slot stands for the same signal whichever premodel is in use. A premodel that does not fit is refused, and the selector
+/// stays as it was.
 fn refused_reloads_change_nothing() {
     let pixels = [9_u8; 16];
     let frame = Frame::packed(Format::Gray8, 4, 4, 4, &pixels).unwrap();
@@ -121,7 +131,7 @@ fn refused_reloads_change_nothing() {
     selector.set_signal(night, 0.0);
     assert_eq!(selector.infer(frame).unwrap().ran, Mask::of(SMALL));
     selector.reload(by_own_signal("day")).unwrap();
-    // `day` has never been set: NaN takes the else branch, whatever `night` says.
+    // `day` has never been set, so it is NaN and its test takes the else branch, whatever the value of `night` is.
     assert_eq!(selector.infer(frame).unwrap().ran, Mask::of(LARGE));
     selector.set_signal(night, 0.75);
     let day = selector.signal_slot("day").unwrap();

@@ -83,9 +83,12 @@ fn a_side_file_has_the_most_probable_classes() {
     assert!(!TopK::path_beside(&none).exists() && Profile::read(&none).unwrap().topk.is_none());
     // A profile that was made before there were side files gets one, and keeps its rows.
     let before = fs::read(&none).unwrap();
-    ok(&none, &["--limit", "3"]);
+    let out = ok(&none, &["--limit", "3"]);
     assert_eq!(fs::read(&none).unwrap(), before);
     agree(&none, 3);
+    // The samples ran again for the side file, but the profile has no new row.
+    let stdout = String::from_utf8_lossy(&out.stdout);
+    assert!(stdout.ends_with("3 rows, 0 of them new\n"), "{stdout}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-/* A camera loop with a deadline: frames come as raw NV12 on stdin (from a camera or a file), each gets an answer in time, and
- * statistics per stage are printed at the end.
+/* A camera loop with a deadline: it reads frames as raw NV12 from stdin, prints an answer to each in time, and prints the
+ * statistics of each stage at the end.
  *
  *   cargo rustc --release --lib --crate-type staticlib --no-default-features --features capi,tract
  *   cc -std=c99 -D_POSIX_C_SOURCE=200809L -Iinclude examples/c/camera.c target/release/libtrt_select.a -lpthread -ldl -lm -o camera
@@ -9,7 +9,7 @@
 
 #include "pnm.h"
 
-/* The library's lines: to stderr here; in a robot to its own log. */
+/* Receives the library's log lines. It prints them to stderr; a robot would pass them to its own log. */
 static void on_log(void* user, uint32_t level, const char* line) {
     (void)user;
     fprintf(stderr, "trt-select, level %u: %s\n", level, line);
@@ -43,13 +43,13 @@ int main(int argc, char** argv) {
                                 .height_px = height,
                                 .plane0 = bytes,
                                 .plane1 = bytes + luma};
-    /* All memory that depends on the frame's size is taken here, not in the loop. */
+    /* The warm-up allocates all memory that depends on the frame's size, so that the loop does not. */
     int failed = trtsel_selector_warm_up(selector, &frame) != TRTSEL_OK;
     if (failed) fprintf(stderr, "%s\n", trtsel_selector_error(selector));
     while (!failed && fread(bytes, 1, luma + chroma, stdin) == luma + chroma) {
         trtsel_result result = {.struct_size = sizeof result};
         trtsel_status status = trtsel_selector_submit(selector, &frame);
-        /* Between submit and the result the loop may do its own work: a poll never waits for the GPU. */
+        /* Between two polls the loop may do its own work, since a poll never waits for the GPU. */
         while (status == TRTSEL_OK && (status = trtsel_selector_poll(selector, &result)) == TRTSEL_PENDING) status = TRTSEL_OK;
         if (status == TRTSEL_DEADLINE) {
             puts("no answer in time");

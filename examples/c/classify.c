@@ -1,4 +1,4 @@
-/* Classifies one image: the smallest program there is.
+/* Classifies one image, with as little code as possible.
  *
  *   cargo rustc --release --lib --crate-type staticlib --no-default-features --features capi,tract
  *   cc -std=c99 -Iinclude examples/c/classify.c target/release/libtrt_select.a -lpthread -ldl -lm -o classify

@@ -1,4 +1,5 @@
-/* Decide only: the program runs its networks itself, and asks a premodel which one and when to stop. No engine is in the library.
+/* A program that runs its networks itself, and asks a premodel which one to run next, and when to answer. The library that it
+ * links needs no engine.
  *
  *   cargo rustc --release --lib --crate-type staticlib --no-default-features --features capi
  *   cc -std=c99 -Iinclude examples/c/own_inference.c target/release/libtrt_select.a -lpthread -ldl -lm -o own_inference
@@ -8,7 +9,7 @@
 
 #define CLASSES 10
 
-/* Stands for the program's own inference: candidate k's class scores for the frame. */
+/* Stands for the program's own inference: it writes a candidate's class scores for the frame. */
 static void my_network(uint32_t candidate, const trtsel_frame* frame, float logits[CLASSES]) {
     const unsigned char* pixels = (const unsigned char*)frame->plane0;
     const size_t count = (size_t)frame->width_px * frame->height_px;

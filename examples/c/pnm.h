@@ -1,14 +1,15 @@
-/* Binary PGM (P5) and PPM (P6) of 8 bits a sample, for the examples. */
+/* Reads binary PGM (P5) and PPM (P6) images with 8 bits per sample, for the examples. */
 #ifndef EXAMPLES_PNM_H
 #define EXAMPLES_PNM_H
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "trt_select.h"
 
-/* The next number of a header, comments skipped; 0 where there is none. */
+/* Reads the next number of a header, and skips comments before it; returns 0 where there is no number. */
 static inline unsigned pnm_number(FILE* file) {
     int c = fgetc(file);
     unsigned number = 0;
@@ -23,10 +24,10 @@ static inline unsigned pnm_number(FILE* file) {
         number = 10 * number + (unsigned)(c - '0');
         c = fgetc(file);
     }
-    return number; /* with the one space behind it */
+    return number; /* The one space behind the number has been read too. */
 }
 
-/* Reads an image into a frame whose plane0 is to be freed; 0, with a line on stderr, where it cannot. */
+/* Reads an image into a frame, whose plane0 the caller frees. Returns 0, and prints a line to stderr, where that fails. */
 static inline int pnm_read(const char* path, trtsel_frame* frame) {
     FILE* file = fopen(path, "rb");
     int kind = 0;
@@ -58,14 +59,13 @@ static inline int pnm_read(const char* path, trtsel_frame* frame) {
     return 1;
 }
 
-/* An engine by its name; TRTSEL_ENGINE_AUTO for others. */
+/* The engine with this name; TRTSEL_ENGINE_AUTO for any other name. */
 static inline uint32_t engine_of(const char* name) {
-    switch (name[0] == '\0' ? '\0' : name[1]) {
-        case 'e': return TRTSEL_ENGINE_TENSORRT; /* tensorrt */
-        case 'r': return name[0] == 'o' ? TRTSEL_ENGINE_ORT : TRTSEL_ENGINE_TRACT;
-        case 'u': return name[0] == 'n' ? TRTSEL_ENGINE_NULL : TRTSEL_ENGINE_AUTO;
-        default: return TRTSEL_ENGINE_AUTO;
-    }
+    if (strcmp(name, "tensorrt") == 0) return TRTSEL_ENGINE_TENSORRT;
+    if (strcmp(name, "ort") == 0) return TRTSEL_ENGINE_ORT;
+    if (strcmp(name, "tract") == 0) return TRTSEL_ENGINE_TRACT;
+    if (strcmp(name, "null") == 0) return TRTSEL_ENGINE_NULL;
+    return TRTSEL_ENGINE_AUTO;
 }
 
 #endif

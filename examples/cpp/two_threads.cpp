@@ -1,4 +1,4 @@
-// Two selectors in two threads, and a third thread that watches their statistics; with exceptions.
+// Two selectors in two threads, while a third thread reads the statistics of one of them. Uses exceptions.
 //
 //   cargo rustc --release --lib --crate-type staticlib --no-default-features --features capi,tract
 //   c++ -std=c++17 -Iinclude examples/cpp/two_threads.cpp target/release/libtrt_select.a -lpthread -ldl -lm -o two_threads
@@ -15,7 +15,7 @@
 
 namespace {
 
-// Each thread has a selector of its own: they share nothing.
+// Runs inputs on a selector. Each thread has a selector of its own, and the selectors share nothing.
 void work(trtsel::selector& selector, int inputs, unsigned seed) {
     std::array<unsigned char, 28 * 28> pixels{};
     const auto frame = trtsel::frame::packed(TRTSEL_FORMAT_GRAY8, 28, 28, pixels.data());

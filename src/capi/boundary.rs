@@ -1,4 +1,5 @@
-//! What stands between C and the crate: no panic crosses, one caller is inside a handle at a time, errors leave a text.
+//! The wrapper around every exported function: it stops panics from reaching C, lets one call at a time into a handle, and keeps
+//! the text of the last failure.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -10,10 +11,10 @@ use super::log;
 use super::status::{Fail, TRTSEL_BUSY, TRTSEL_NULL_POINTER, TRTSEL_PANIC, TRTSEL_POISONED, trtsel_status};
 use super::text::{Text, write_text};
 
-/// What a call on a handle gives: a status that is no failure, or the failure.
+/// The result of a call: a status that is not a failure (`TRTSEL_OK` or `TRTSEL_PENDING`), or the failure.
 pub(super) type Called = Result<trtsel_status, Fail>;
 
-/// What a panic said.
+/// The text to report for a panic with this payload.
 fn panic_text(payload: Box<dyn Any + Send>) -> String {
     let said = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let line = format!(
@@ -24,17 +25,18 @@ fn panic_text(payload: Box<dyn Any + Send>) -> String {
     line
 }
 
-/// Drops a panic's payload, which might panic in turn; a second payload is left where it is.
+/// Drops a panic's payload. If the drop panics in turn, the payload of that second panic is leaked, since its drop might panic
+/// too.
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
 }
 
-/// Runs a call that has no handle yet. The text of a failure goes to the caller's buffer.
+/// Runs a call that has no handle, such as one that opens a handle. Writes the text of a failure to the caller's buffer.
 ///
 /// # Safety
-/// `error` is NULL, or `error_bytes` bytes may be written there.
+/// `error` is NULL, or points to `error_bytes` writable bytes.
 pub(super) unsafe fn open(error: *mut c_char, error_bytes: usize, work: impl FnOnce() -> Called) -> trtsel_status {
     let fail = match catch_unwind(AssertUnwindSafe(|| {
         test_panic();
@@ -49,13 +51,13 @@ pub(super) unsafe fn open(error: *mut c_char, error_bytes: usize, work: impl FnO
     fail.status
 }
 
-/// Runs a call that has no handle and no text.
+/// Runs a call that has no handle and no buffer for the text of a failure.
 pub(super) fn plain(work: impl FnOnce() -> Called) -> trtsel_status {
-    // SAFETY: no buffer.
+    // SAFETY: NULL is allowed.
     unsafe { open(std::ptr::null_mut(), 0, work) }
 }
 
-/// The inside of a handle, which one caller at a time may change.
+/// The state of a handle, which one call at a time may change, with the text of the last failure.
 pub(super) struct Guarded<T> {
     busy: AtomicBool,
     poisoned: AtomicBool,
@@ -63,8 +65,9 @@ pub(super) struct Guarded<T> {
     text: UnsafeCell<Text>,
 }
 
-// SAFETY: `inner` and `text` are only touched by whoever has set `busy`, which orders one after the other; so several threads
-// may hold the handle if its inside may move between them.
+// SAFETY: a thread accesses `inner` and `text` only after it has set `busy`, so accesses never overlap, and the ordering of
+// `busy` makes each thread see the writes of the one before. Several threads may therefore share the handle if its state is
+// `Send`.
 unsafe impl<T: Send> Sync for Guarded<T> {}
 
 const BUSY: &str = "handle: expected one call at a time, got a second one; let one thread at a time use it\0";
@@ -79,7 +82,7 @@ impl<T> Guarded<T> {
         }
     }
 
-    /// Runs a call that may change the inside. What it logs goes to `sink`.
+    /// Runs a call that may change the handle's state. The lines that it logs go to `sink`.
     pub(super) fn enter(&self, sink: Option<log::Sink>, work: impl FnOnce(&mut T) -> Called) -> trtsel_status {
         if self.poisoned.load(Ordering::Relaxed) {
             return TRTSEL_POISONED;
@@ -87,7 +90,7 @@ impl<T> Guarded<T> {
         if self.busy.swap(true, Ordering::Acquire) {
             return TRTSEL_BUSY;
         }
-        // SAFETY: `busy` was not set and is now ours: nobody else is inside until it is cleared below.
+        // SAFETY: this call has just set `busy`, so no other call accesses the state and the text until `busy` is cleared below.
         let (inner, text) = unsafe { (&mut *self.inner.get(), &mut *self.text.get()) };
         let result = catch_unwind(AssertUnwindSafe(|| {
             test_panic();
@@ -112,7 +115,8 @@ impl<T> Guarded<T> {
         status
     }
 
-    /// Runs a call that reads only what never changes, or is made of atomics: any thread, at any time.
+    /// Runs a call that may be made on any thread at any time, because it does not access the guarded state: it reads only fields
+    /// beside it that never change, that are atomics, or that have a lock of their own.
     pub(super) fn look(&self, work: impl FnOnce() -> Called) -> trtsel_status {
         if self.poisoned.load(Ordering::Relaxed) {
             return TRTSEL_POISONED;
@@ -131,12 +135,12 @@ impl<T> Guarded<T> {
         }
     }
 
-    /// The text of the last failure; empty before the first.
+    /// The text of the last failure; empty before the first one.
     pub(super) fn text(&self) -> *const c_char {
         if self.busy.swap(true, Ordering::Acquire) {
             return BUSY.as_ptr().cast();
         }
-        // SAFETY: `busy` is ours.
+        // SAFETY: this call has just set `busy`, so no other call writes the text.
         let text = unsafe { &*self.text.get() }.as_ptr();
         self.busy.store(false, Ordering::Release);
         text
@@ -147,22 +151,22 @@ impl<T> Guarded<T> {
     }
 }
 
-/// Something that C holds by a pointer.
+/// A type that C programs hold by an opaque pointer.
 pub(super) trait Handle: Sized {
-    type Inside;
+    type State;
 
-    fn guarded(&self) -> &Guarded<Self::Inside>;
+    fn guarded(&self) -> &Guarded<Self::State>;
 }
 
-/// Gives a handle to the caller.
+/// Moves a handle to the heap and gives the caller its address.
 pub(super) fn give<H: Handle>(handle: H) -> *mut H {
     Box::into_raw(Box::new(handle))
 }
 
-/// Frees a handle. A panic on the way leaves what was not freed yet.
+/// Frees a handle. If that panics, what was not freed yet is leaked.
 ///
 /// # Safety
-/// `handle` is NULL, or was given by [`give`] and not closed yet.
+/// `handle` is NULL, or comes from [`give`] and was not closed yet.
 pub(super) unsafe fn close<H: Handle>(handle: *mut H) -> trtsel_status {
     if handle.is_null() {
         return super::status::TRTSEL_OK;
@@ -172,7 +176,7 @@ pub(super) unsafe fn close<H: Handle>(handle: *mut H) -> trtsel_status {
         return TRTSEL_BUSY;
     }
     plain(|| {
-        // SAFETY: `give` made it of a box, and nobody is inside.
+        // SAFETY: `give` made the pointer from a box, no call is running on the handle, and the caller makes no further one.
         drop(unsafe { Box::from_raw(handle) });
         Ok(super::status::TRTSEL_OK)
     })
@@ -192,10 +196,10 @@ pub(super) unsafe fn error<H: Handle>(handle: *const H) -> *const c_char {
     }
 }
 
-/// The line of an output that has nowhere to go.
+/// The message for an output whose address is NULL.
 pub(super) const NO_OUTPUT: &str = "output: expected an address, got NULL; give it";
 
-/// Looks that outputs have somewhere to go.
+/// Refuses an output whose address is NULL, with the message `line`.
 pub(super) fn wanted<T>(output: *mut T, line: &'static str) -> Result<*mut T, Fail> {
     if output.is_null() { Err(Fail::new(TRTSEL_NULL_POINTER, line)) } else { Ok(output) }
 }
@@ -214,8 +218,8 @@ fn test_panic() {
     }
 }
 
-/// Makes the `calls`-th call from now on panic (of those that can: static texts cannot); 0 calls it off. A test's: no header
-/// declares it.
+/// Makes the `calls`-th call from now on panic, counting only calls that can panic; 0 cancels that. It exists for the tests of
+/// this tree, and no header declares it.
 #[cfg(feature = "capi-test-panic")]
 #[allow(unreachable_pub, reason = "C reaches it")]
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! Decide only: a premodel for programs that run their networks themselves.
+//! The decider: a premodel for programs that run their networks themselves and only ask which one to run, and when to answer.
 //!
 //! ```c
 //! trtsel_decider_begin(d);
@@ -32,19 +32,19 @@ use super::status::{
 use crate::features::{FEATURE_COUNT, feature_index};
 use crate::selector::read_premodel;
 
-/// Scores are any real numbers; softmax makes them probabilities.
+/// The scores are logits, that is any real numbers, which softmax turns into probabilities.
 pub const TRTSEL_LOGITS: u32 = 0;
-/// Scores are probabilities already.
+/// The scores are probabilities.
 pub const TRTSEL_PROBABILITIES: u32 = 1;
 
 /// Kind of a decision: run `candidate`, set its signals, and ask again.
 pub const TRTSEL_DECIDE_RUN: u32 = 1;
-/// Kind of a decision: answer with `candidate`, or the average of `answer_mask`.
+/// Kind of a decision: answer with `candidate`, or with the average of the candidates in `answer_mask`.
 pub const TRTSEL_DECIDE_ANSWER: u32 = 2;
 /// Kind of a decision: every candidate that could answer has failed.
 pub const TRTSEL_DECIDE_NONE_WORKS: u32 = 3;
 
-/// What to do next.
+/// A decision: what the caller has to do next.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub struct trtsel_decision {
@@ -52,17 +52,17 @@ pub struct trtsel_decision {
     pub struct_size: u32,
     /// A `TRTSEL_DECIDE_` number.
     pub kind: u32,
-    /// Which candidate; `TRTSEL_NO_CANDIDATE` for an average and where none works.
+    /// The candidate to run or to answer with; `TRTSEL_NO_CANDIDATE` for an average, and where no candidate works.
     pub candidate: u32,
-    /// The candidates behind an answer: bit k is candidate k; else 0.
+    /// For an answer the candidates behind it, bit k for candidate k; else 0.
     pub answer_mask: u32,
-    /// The candidates that were asked for so far and did not fail.
+    /// The candidates that were asked for so far and did not fail, by the same bits.
     pub ran_mask: u32,
-    /// The candidates that failed.
+    /// The candidates that failed, by the same bits.
     pub failed_mask: u32,
-    /// The program's node: `trtsel_decider_why` puts it into words.
+    /// The node of the program at which the walk stands: `trtsel_decider_why` puts it into words.
     pub node: u32,
-    /// 0.
+    /// Reserved; 0.
     pub reserved: u32,
 }
 
@@ -71,17 +71,17 @@ unsafe impl Sized_ for trtsel_decision {
     const FIRST: usize = 32;
 }
 
-/// What an answer says.
+/// The class and the probability of an answer.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub struct trtsel_answer {
     /// `sizeof(trtsel_answer)`; set it before the call.
     pub struct_size: u32,
-    /// Number of the class.
+    /// The number of the most probable class, counted from 0.
     pub class_index: u32,
-    /// Its probability, 0 to 1: the candidate's own, or that of the average.
+    /// The probability of that class, 0 to 1, by the candidate or the average that answers.
     pub probability: f32,
-    /// Its probability less that of the next class; with one class, its probability.
+    /// `probability` less the probability of the second most probable class; `probability` itself where there is only one class.
     pub margin: f32,
 }
 
@@ -90,30 +90,31 @@ unsafe impl Sized_ for trtsel_answer {
     const FIRST: usize = 16;
 }
 
-/// A premodel without networks. One input at a time.
+/// A decider: a premodel without networks. It decides on one input at a time.
 pub struct trtsel_decider {
-    guarded: Guarded<Inside>,
+    guarded: Guarded<DeciderState>,
     pub(super) premodel: Premodel,
     pub(super) candidates: Vec<CString>,
     pub(super) signals: Vec<CString>,
-    /// (signal, feature) pairs.
+    /// Every signal that is an image feature, with the number of that feature.
     features: Vec<(SignalId, usize)>,
 }
 
-/// What one caller at a time may change.
-pub(super) struct Inside {
+/// What one call at a time may change.
+pub(super) struct DeciderState {
     board: Board,
+    /// The walk of the current input; `None` before the first one.
     walk: Option<Walk>,
-    /// What was asked for last.
+    /// The request that `trtsel_decider_next` returned last; `None` before the first one and after a failure was reported.
     last: Option<Request>,
-    /// A failure's consequence, which the next call gives.
-    next: Option<Request>,
+    /// The request that follows from a reported failure, which the next `trtsel_decider_next` returns.
+    after_failure: Option<Request>,
 }
 
 impl Handle for trtsel_decider {
-    type Inside = Inside;
+    type State = DeciderState;
 
-    fn guarded(&self) -> &Guarded<Inside> {
+    fn guarded(&self) -> &Guarded<DeciderState> {
         &self.guarded
     }
 }
@@ -134,7 +135,8 @@ const UNTRUSTED: Fail = Fail::new(
 
 const UNHEARD: Fail = Fail::new(
     TRTSEL_WRONG_STATE,
-    "decider: expected the scores of every candidate of an average, got none of one; call trtsel_decider_set_scores after each run",
+    "decider: expected the scores of every candidate of an average, got those of some only; call trtsel_decider_set_scores \
+     after each run",
 );
 const NO_ANSWER: Fail = Fail::new(
     TRTSEL_WRONG_STATE,
@@ -144,42 +146,50 @@ const NO_ANSWER: Fail = Fail::new(
 impl trtsel_decider {
     fn new(premodel: Premodel) -> trtsel_decider {
         let names = premodel.candidates();
-        let feature = |(at, signal): (u16, &Signal)| match signal {
-            Signal::Feature(name) => Some((SignalId(at), feature_index(name)?)),
-            _ => None,
-        };
+        let mut features = Vec::new();
+        for (at, signal) in (0_u16..).zip(premodel.signals()) {
+            if let Signal::Feature(name) = signal
+                && let Some(feature) = feature_index(name)
+            {
+                features.push((SignalId(at), feature));
+            }
+        }
         let board = Board::new(&premodel, premodel.classes() as usize);
         trtsel_decider {
             candidates: names.iter().map(|name| c_text(name)).collect(),
             signals: premodel.signals().iter().map(|s| c_text(&s.name(names))).collect(),
-            features: (0_u16..).zip(premodel.signals()).filter_map(feature).collect(),
-            guarded: Guarded::new(Inside { board, walk: None, last: None, next: None }),
+            features,
+            guarded: Guarded::new(DeciderState { board, walk: None, last: None, after_failure: None }),
             premodel,
         }
     }
 
+    /// The candidate with this number.
     pub(super) fn candidate(&self, number: u32) -> Result<CandidateId, Fail> {
         let fits = (number as usize) < self.candidates.len();
         if fits { Ok(CandidateId(number as u8)) } else { Err(NO_SUCH_CANDIDATE) }
     }
 
-    /// The candidate, where it is the one asked for last.
-    fn asked_for(&self, inside: &Inside, number: u32) -> Result<CandidateId, Fail> {
+    /// The candidate with this number, if it is the one that the last decision asked for.
+    fn asked_for(&self, state: &DeciderState, number: u32) -> Result<CandidateId, Fail> {
         let candidate = self.candidate(number)?;
-        if inside.last == Some(Request::Run(candidate)) { Ok(candidate) } else { Err(NOT_ASKED) }
+        if state.last == Some(Request::Run(candidate)) { Ok(candidate) } else { Err(NOT_ASKED) }
     }
 
-    fn next(&self, inside: &mut Inside) -> Result<trtsel_decision, Fail> {
-        let walk = inside.walk.as_mut().ok_or(NOT_BEGUN)?;
-        let request = match (inside.next.take(), inside.last) {
-            (Some(request), _) => request,
-            // An end stays one.
-            (None, Some(end @ (Request::Answer(_) | Request::NoneWorks))) => end,
-            // A test of an average that nobody computed would go astray in silence.
-            _ if inside.board.lacks(walk.ran()).is_some() => return Err(UNHEARD),
-            _ => self.premodel.program().step(walk, inside.board.values()),
+    fn next(&self, state: &mut DeciderState) -> Result<trtsel_decision, Fail> {
+        let walk = state.walk.as_mut().ok_or(NOT_BEGUN)?;
+        let request = if let Some(request) = state.after_failure.take() {
+            request
+        } else if let Some(end @ (Request::Answer(_) | Request::NoneWorks)) = state.last {
+            // Once the walk has ended, every further call returns the same decision.
+            end
+        } else if state.board.lacks(walk.ran()).is_some() {
+            // A test that reads an average which was never computed would silently take its else branch.
+            return Err(UNHEARD);
+        } else {
+            self.premodel.program().step(walk, state.board.values())
         };
-        inside.last = Some(request);
+        state.last = Some(request);
         let (kind, candidate, mask) = match request {
             Request::Run(c) => (TRTSEL_DECIDE_RUN, u32::from(c.0), 0),
             Request::Answer(answer) => {
@@ -200,19 +210,23 @@ impl trtsel_decider {
         })
     }
 
-    fn set_scores(&self, inside: &mut Inside, number: u32, kind: u32, scores: &[f32]) -> Called {
-        let (candidate, kind) = (self.asked_for(inside, number)?, scores_kind(kind)?);
-        let (classes, count) = (self.premodel.classes() as usize, scores.len());
+    fn set_scores(&self, state: &mut DeciderState, number: u32, kind: u32, scores: &[f32]) -> Called {
+        let candidate = self.asked_for(state, number)?;
+        let kind = scores_kind(kind)?;
+        let classes = self.premodel.classes() as usize;
+        let count = scores.len();
+        // A premodel that does not state its number of classes has 0.
         if count == 0 || (classes != 0 && classes != count) {
             return Err(Fail::new(
                 TRTSEL_INVALID_ARGUMENT,
                 "scores: expected one per class of the premodel, got another number",
             ));
         }
-        let board = &mut inside.board;
+        let board = &mut state.board;
         if board.classes(candidate) != count {
             board.resize(candidate, count);
         }
+        // The candidates that are in an average together with this one must have as many classes.
         let others = board.averages().filter(|of| of.has(candidate)).fold(Mask::EMPTY, Mask::union);
         if others.iter().any(|other| board.reported().has(other) && board.classes(other) != count) {
             return Err(Fail::new(
@@ -224,26 +238,30 @@ impl trtsel_decider {
         Ok(TRTSEL_OK)
     }
 
-    fn answer(&self, inside: &mut Inside) -> Result<(trtsel_answer, Answer), Fail> {
-        let Some(Request::Answer(answer)) = inside.last else { return Err(NO_ANSWER) };
-        let top = inside.board.answer(answer).ok_or(UNHEARD)?;
+    fn answer(&self, state: &mut DeciderState) -> Result<(trtsel_answer, Answer), Fail> {
+        let Some(Request::Answer(answer)) = state.last else { return Err(NO_ANSWER) };
+        let top = state.board.answer(answer).ok_or(UNHEARD)?;
         let said = trtsel_answer { struct_size: 0, class_index: top.class, probability: top.top1, margin: top.margin };
         Ok((said, answer))
     }
 
+    /// Runs a call that may change the decider.
+    ///
     /// # Safety
     /// `decider` is NULL or open.
     pub(super) unsafe fn enter(
         decider: *mut trtsel_decider,
-        work: impl FnOnce(&trtsel_decider, &mut Inside) -> Called,
+        work: impl FnOnce(&trtsel_decider, &mut DeciderState) -> Called,
     ) -> trtsel_status {
-        // SAFETY: the caller's promise. A shared reference: other threads may look at the same time.
+        // SAFETY: the caller's promise. The reference is shared, because other threads may call `look` at the same time.
         match unsafe { decider.as_ref() } {
             None => TRTSEL_NULL_POINTER,
-            Some(decider) => decider.guarded.enter(None, |inside| work(decider, inside)),
+            Some(decider) => decider.guarded.enter(None, |state| work(decider, state)),
         }
     }
 
+    /// Runs a call that changes nothing.
+    ///
     /// # Safety
     /// `decider` is NULL or open.
     pub(super) unsafe fn look(
@@ -258,11 +276,12 @@ impl trtsel_decider {
     }
 }
 
-/// Opens a `premodel.json`. On success `*decider` is the new handle; else a line about why not is written to `error_text` (cut to
-/// `error_bytes`, with a NUL; NULL: nowhere). `TRTSEL_IO`, `TRTSEL_PREMODEL`. Any thread; allocates and reads the file.
+/// Opens the premodel of a `premodel.json`. On success `*decider` is the new handle. On failure one line that says why is written
+/// to `error_text`, a buffer of `error_bytes` bytes, which may be NULL. Errors: `TRTSEL_IO`, `TRTSEL_PREMODEL`. Any thread;
+/// allocates, and reads the file.
 ///
 /// # Safety
-/// `premodel_file` is NULL or a text; `decider` NULL or writable; `error_text` NULL or of `error_bytes`.
+/// `premodel_file` is NULL or a text; `decider` NULL or writable; `error_text` NULL or a buffer of `error_bytes` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_open(
     premodel_file: *const c_char,
@@ -282,10 +301,11 @@ pub unsafe extern "C" fn trtsel_decider_open(
     unsafe { boundary::open(error_text, error_bytes, work) }
 }
 
-/// `trtsel_decider_open` for a premodel in memory: `json_bytes` bytes of JSON, which are not needed after the call.
+/// Like `trtsel_decider_open`, for a premodel in memory: `json` points to `json_bytes` bytes of JSON, which may be freed after
+/// the call.
 ///
 /// # Safety
-/// `json` is NULL or of `json_bytes`; else as `trtsel_decider_open`.
+/// `json` is NULL or an array of `json_bytes` bytes; the rest as for `trtsel_decider_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_open_memory(
     json: *const c_char,
@@ -305,7 +325,7 @@ pub unsafe extern "C" fn trtsel_decider_open_memory(
                 "premodel: expected a size in bytes, got more than memory holds",
             ));
         }
-        // SAFETY: not NULL, in the address space; the rest is the caller's promise.
+        // SAFETY: the array is not NULL and fits the address space; the rest is the caller's promise.
         let bytes = unsafe { slice::from_raw_parts(json.cast::<u8>(), json_bytes) };
         let text = std::str::from_utf8(bytes)
             .map_err(|e| Fail::text(TRTSEL_PREMODEL, format!("premodel: expected UTF-8, got other bytes: {e}")))?;
@@ -318,7 +338,7 @@ pub unsafe extern "C" fn trtsel_decider_open_memory(
     unsafe { boundary::open(error_text, error_bytes, work) }
 }
 
-/// Closes a decider. NULL is taken. `TRTSEL_BUSY` where a call is inside: then nothing is freed.
+/// Closes a decider; NULL does nothing. Returns `TRTSEL_BUSY`, and frees nothing, while another call on the decider is running.
 ///
 /// # Safety
 /// `decider` is NULL or open, and no other thread will use it.
@@ -328,8 +348,8 @@ pub unsafe extern "C" fn trtsel_decider_close(decider: *mut trtsel_decider) -> t
     unsafe { boundary::close(decider) }
 }
 
-/// The text of the last failure of a call that takes the decider without `const`; empty before the first. Never NULL. Valid until the
-/// next such call. One call at a time, but also on a poisoned decider; does not allocate.
+/// The text of the last failure of a call that takes the decider without `const`; empty before the first one, and never NULL. It
+/// is valid until the next such call. One call at a time; works on a poisoned decider too; does not allocate.
 ///
 /// # Safety
 /// `decider` is NULL or open.
@@ -339,8 +359,9 @@ pub unsafe extern "C" fn trtsel_decider_error(decider: *mut trtsel_decider) -> *
     unsafe { boundary::error(decider) }
 }
 
-/// Sets a signal by its slot. Own signals (`signal.X`) stay until they are set again; all others are unset (NaN, which takes the else
-/// branch of every test) by the next begin. `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time; allocates nothing.
+/// Sets the signal in a slot. The caller's own signals (`signal.X`) keep their value until they are set again; begin unsets all
+/// others, that is, sets them to NaN, for which every test takes its else branch. `TRTSEL_NOT_FOUND` where there is no such slot.
+/// One call at a time; does not allocate.
 ///
 /// # Safety
 /// `decider` is NULL or open.
@@ -350,16 +371,16 @@ pub unsafe extern "C" fn trtsel_decider_set_signal(
     slot: u32,
     value: f32,
 ) -> trtsel_status {
-    let work = |_: &trtsel_decider, inside: &mut Inside| {
+    let work = |_: &trtsel_decider, state: &mut DeciderState| {
         let signal = SignalId(u16::try_from(slot).map_err(|_| NO_SLOT)?);
-        if inside.board.set(signal, value) { Ok(TRTSEL_OK) } else { Err(NO_SLOT) }
+        if state.board.set(signal, value) { Ok(TRTSEL_OK) } else { Err(NO_SLOT) }
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_decider::enter(decider, work) }
 }
 
-/// Reads a signal by its slot: NaN where it is unset. Of the signals that are computed, those that no test reads are not.
-/// `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time; allocates nothing.
+/// Writes the value of the signal in a slot; NaN where it is unset. `trtsel_decider_set_scores` computes only signals that a test
+/// reads, so the others are NaN. `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `decider` is NULL or open, `value` NULL or writable.
@@ -369,9 +390,9 @@ pub unsafe extern "C" fn trtsel_decider_get_signal(
     slot: u32,
     value: *mut f32,
 ) -> trtsel_status {
-    let work = |_: &trtsel_decider, inside: &mut Inside| {
+    let work = |_: &trtsel_decider, state: &mut DeciderState| {
         let to = wanted(value, NO_OUTPUT)?;
-        let value = *inside.board.values().get(slot as usize).ok_or(NO_SLOT)?;
+        let value = *state.board.values().get(slot as usize).ok_or(NO_SLOT)?;
         // SAFETY: the caller's promise; NULL was refused.
         unsafe { to.write(value) };
         Ok(TRTSEL_OK)
@@ -380,35 +401,37 @@ pub unsafe extern "C" fn trtsel_decider_get_signal(
     unsafe { trtsel_decider::enter(decider, work) }
 }
 
-/// Begins an input: a walk at the program's first node. What the last one left is forgotten, own signals are not. One call at a time;
-/// allocates nothing.
+/// Begins an input, at the first node of the program. All signals of the input before are unset, except the caller's own. One
+/// call at a time; does not allocate.
 ///
 /// # Safety
 /// `decider` is NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_begin(decider: *mut trtsel_decider) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
-        inside.board.begin();
-        inside.walk = Some(this.premodel.program().start());
-        (inside.last, inside.next) = (None, None);
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
+        state.board.begin();
+        state.walk = Some(this.premodel.program().start());
+        state.last = None;
+        state.after_failure = None;
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_decider::enter(decider, work) }
 }
 
-/// Sets the signals of all image features that the premodel knows, from the values that `trtsel_features_compute` gives for NULL numbers:
-/// `count` is at least `trtsel_feature_count()`, else `TRTSEL_INVALID_ARGUMENT`. After begin. One call at a time; allocates nothing.
+/// Sets the signals of all image features that the premodel knows. `values` holds the values of all features, as
+/// `trtsel_features_compute` writes them where its `numbers` are NULL. `TRTSEL_INVALID_ARGUMENT` where `count` is less than
+/// `trtsel_feature_count()`. To be called after begin, which unsets these signals. One call at a time; does not allocate.
 ///
 /// # Safety
-/// `decider` is NULL or open, `values` NULL or of `count`.
+/// `decider` is NULL or open, `values` NULL or an array of `count` floats.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_set_features(
     decider: *mut trtsel_decider,
     values: *const f32,
     count: usize,
 ) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
         // SAFETY: the caller's promise.
         let values = unsafe { floats(values, count)? };
         if count < FEATURE_COUNT {
@@ -418,7 +441,7 @@ pub unsafe extern "C" fn trtsel_decider_set_features(
             ));
         }
         for &(signal, feature) in &this.features {
-            inside.board.set(signal, values[feature]);
+            state.board.set(signal, values[feature]);
         }
         Ok(TRTSEL_OK)
     };
@@ -426,9 +449,13 @@ pub unsafe extern "C" fn trtsel_decider_set_features(
     unsafe { trtsel_decider::enter(decider, work) }
 }
 
-/// What to do next. After `TRTSEL_DECIDE_RUN`: run that candidate, then `trtsel_decider_set_scores` or `trtsel_decider_set_signal` for its
-/// signals, or `trtsel_decider_failed`; then ask again. The other kinds are the end, and stay so until the next begin.
-/// `TRTSEL_WRONG_STATE` before the first begin. One call at a time; allocates nothing.
+/// Decides what to do next. After `TRTSEL_DECIDE_RUN` the caller runs that candidate and sets its signals by
+/// `trtsel_decider_set_scores` or `trtsel_decider_set_signal`, or reports by `trtsel_decider_failed` that it failed, and then
+/// calls this function again. A decision of any other kind is the last one for the input: further calls return it again until the
+/// next begin.
+///
+/// `TRTSEL_WRONG_STATE` before the first begin, and where a test reads an average although the scores of a candidate in it were
+/// not set. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `decider` is NULL or open, `decision` NULL or a struct of its `struct_size`.
@@ -437,23 +464,27 @@ pub unsafe extern "C" fn trtsel_decider_next(
     decider: *mut trtsel_decider,
     decision: *mut trtsel_decision,
 ) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(decision)? };
-        output.write(&this.next(inside)?);
+        output.write(&this.next(state)?);
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_decider::enter(decider, work) }
 }
 
-/// Sets a candidate's signals (top-1, margin, entropy, risk, agreement with those set before, averages) from its class scores. `kind` is
-/// `TRTSEL_LOGITS` or `TRTSEL_PROBABILITIES`. `TRTSEL_WRONG_STATE` where it is not the candidate asked for last; `TRTSEL_INVALID_ARGUMENT` where
-/// `count` is not the premodel's number of classes; `TRTSEL_INPUT` where a score is no number. One call at a time; allocates nothing, but
-/// for the first call where the premodel does not say its number of classes.
+/// Computes and sets a candidate's signals from its class scores: top-1, margin, entropy, risk, the agreement with candidates
+/// whose scores were set before, and averages. `kind` is `TRTSEL_LOGITS` or `TRTSEL_PROBABILITIES`.
+///
+/// Errors: `TRTSEL_WRONG_STATE` where the last decision did not ask for this candidate; `TRTSEL_INVALID_ARGUMENT` for an unknown
+/// `kind`, and where `count` is not the premodel's number of classes, or, if the premodel does not state it, not that of the
+/// other candidates of an average; `TRTSEL_INPUT` where the scores are not finite numbers, or not probabilities, although `kind`
+/// says so. One call at a time; allocates only where the premodel does not state its number of classes and `count` is not that of
+/// the candidate's call before.
 ///
 /// # Safety
-/// `decider` is NULL or open, `scores` NULL or of `count`.
+/// `decider` is NULL or open, `scores` NULL or an array of `count` floats.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_set_scores(
     decider: *mut trtsel_decider,
@@ -462,23 +493,24 @@ pub unsafe extern "C" fn trtsel_decider_set_scores(
     scores: *const f32,
     count: usize,
 ) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
         // SAFETY: the caller's promise.
         let scores = unsafe { floats(scores, count)? };
-        this.set_scores(inside, candidate, kind, scores)
+        this.set_scores(state, candidate, kind, scores)
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_decider::enter(decider, work) }
 }
 
-/// What the answer says, after a decision of `TRTSEL_DECIDE_ANSWER`: its class and probability. An average is the weighted mean of its
-/// candidates' probabilities at their temperatures, made from the scores that were set. Where `probabilities` is not NULL, the
-/// probabilities of all classes are copied to it: `TRTSEL_BUFFER_TOO_SMALL` where they are more than `capacity`.
-/// `TRTSEL_WRONG_STATE` where the last decision was no answer, and where the scores of a candidate behind it were not set. One call at a
-/// time; allocates nothing.
+/// Writes the class and the probability of the answer, after a decision of `TRTSEL_DECIDE_ANSWER`. An average is computed from
+/// the scores that were set: it is the weighted mean of its candidates' probabilities at their temperatures. Where
+/// `probabilities` is not NULL, the probabilities of all classes are copied to it; `TRTSEL_BUFFER_TOO_SMALL` where there are more
+/// classes than `capacity`. `TRTSEL_WRONG_STATE` where the last decision was not an answer, and where the scores of a candidate
+/// behind the answer were not set. One call at a time; does not allocate.
 ///
 /// # Safety
-/// `decider` is NULL or open, `answer` NULL or a struct of its `struct_size`, `probabilities` NULL or of `capacity` floats.
+/// `decider` is NULL or open, `answer` NULL or a struct of its `struct_size`, `probabilities` NULL or an array of `capacity`
+/// floats.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_answer(
     decider: *mut trtsel_decider,
@@ -486,19 +518,19 @@ pub unsafe extern "C" fn trtsel_decider_answer(
     probabilities: *mut f32,
     capacity: usize,
 ) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(answer)? };
-        let (said, answer) = this.answer(inside)?;
+        let (said, answer) = this.answer(state)?;
         if !probabilities.is_null() {
-            let from = inside.board.probabilities(answer);
+            let from = state.board.probabilities(answer);
             if from.len() > capacity {
                 return Err(Fail::new(
                     TRTSEL_BUFFER_TOO_SMALL,
                     "probabilities: expected room for all classes, got less; give as many floats as there are classes",
                 ));
             }
-            // SAFETY: the caller's array has `capacity` floats, at least as many as are copied.
+            // SAFETY: the caller's array has room for `capacity` floats, at least as many as are copied.
             unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), probabilities, from.len()) };
         }
         output.write(&said);
@@ -508,18 +540,19 @@ pub unsafe extern "C" fn trtsel_decider_answer(
     unsafe { trtsel_decider::enter(decider, work) }
 }
 
-/// Tells that the candidate asked for last failed. From here on the most capable candidate that works answers; ask what is next.
-/// `TRTSEL_WRONG_STATE` where it was not asked for. One call at a time; allocates nothing.
+/// Reports that the candidate that the last decision asked for has failed. The most capable candidate that works will answer in
+/// its place; `trtsel_decider_next` says what to do next. `TRTSEL_WRONG_STATE` where the last decision did not ask for this
+/// candidate. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `decider` is NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_failed(decider: *mut trtsel_decider, candidate: u32) -> trtsel_status {
-    let work = |this: &trtsel_decider, inside: &mut Inside| {
-        let candidate = this.asked_for(inside, candidate)?;
-        let walk = inside.walk.as_mut().ok_or(NOT_BEGUN)?;
-        inside.next = Some(this.premodel.program().failed(walk, candidate));
-        inside.last = None;
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
+        let candidate = this.asked_for(state, candidate)?;
+        let walk = state.walk.as_mut().ok_or(NOT_BEGUN)?;
+        state.after_failure = Some(this.premodel.program().failed(walk, candidate));
+        state.last = None;
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
@@ -537,11 +570,13 @@ fn scores_kind(kind: u32) -> Result<Scores, Fail> {
     }
 }
 
-/// Sums up class scores, without a decider: writes `count` probabilities and what they say. `TRTSEL_INPUT` where a score is no number,
-/// then the probabilities are unspecified; `TRTSEL_INVALID_ARGUMENT` where there is none, or for an unknown `kind`. Any thread; does not allocate.
+/// Summarises class scores without a decider: writes `count` probabilities and their summary. `TRTSEL_INPUT` where the scores are
+/// not finite numbers, or not probabilities, although `kind` says so; then the contents of `probabilities` are unspecified.
+/// `TRTSEL_INVALID_ARGUMENT` where `count` is 0, and for an unknown `kind`. Any thread; does not allocate.
 ///
 /// # Safety
-/// `scores` and `probabilities` are NULL or of `count`, and do not overlap; `summary` NULL or a struct of its `struct_size`.
+/// `scores` and `probabilities` are NULL or arrays of `count` floats that do not overlap; `summary` NULL or a struct of its
+/// `struct_size`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_summarise(
     kind: u32,
@@ -552,13 +587,16 @@ pub unsafe extern "C" fn trtsel_summarise(
 ) -> trtsel_status {
     boundary::plain(|| {
         // SAFETY: the caller's promise.
-        let (output, scores) = unsafe { (Output::new(summary)?, floats(scores, count)?) };
-        let (to, kind) = (wanted(probabilities, NO_OUTPUT)?, scores_kind(kind)?);
+        let output = unsafe { Output::new(summary)? };
+        // SAFETY: the caller's promise.
+        let scores = unsafe { floats(scores, count)? };
+        let to = wanted(probabilities, NO_OUTPUT)?;
+        let kind = scores_kind(kind)?;
         if count == 0 || !to.is_aligned() {
             return Err(Fail::new(TRTSEL_INVALID_ARGUMENT, "scores: expected at least one, got none"));
         }
-        // SAFETY: not NULL, aligned, as long as the scores, which it does not overlap: the caller's promise. His array may hold
-        // anything, but floats have no invalid values.
+        // SAFETY: the array is not NULL and aligned; the caller promises that it has `count` floats and does not overlap the
+        // scores. It may hold any bytes, since floats have no invalid values.
         let probabilities = unsafe { slice::from_raw_parts_mut(to, count) };
         output.write(&summarise(scores, kind, probabilities).ok_or(UNTRUSTED)?.into());
         Ok(TRTSEL_OK)

@@ -1,18 +1,18 @@
-//! What a decider's premodel is made of: the calls that ask it.
+//! Calls that ask a decider what its premodel is made of.
 
 use std::ffi::c_char;
 
 use trt_select_premodel::Mask;
 
 use super::boundary::{NO_OUTPUT, wanted};
-use super::decider::{Inside, NO_SLOT, NO_SUCH_CANDIDATE, trtsel_decider};
+use super::decider::{DeciderState, NO_SLOT, NO_SUCH_CANDIDATE, trtsel_decider};
 use super::info::give_name;
 use super::options::name;
 use super::outcome::give_text;
 use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK, trtsel_status};
 
-/// The name of a candidate; `TRTSEL_NOT_FOUND` past the last. It lives until the decider is closed. Any thread, at any time; does not
-/// allocate.
+/// Writes the address of a candidate's name, which lives until the decider is closed; `TRTSEL_NOT_FOUND` where there is no
+/// candidate of this number. Any thread, at any time; does not allocate.
 ///
 /// # Safety
 /// `decider` is NULL or open, `name` NULL or writable.
@@ -26,8 +26,9 @@ pub unsafe extern "C" fn trtsel_decider_candidate_name(
     unsafe { trtsel_decider::look(decider, |d| give_name(d.candidates.get(candidate as usize), name)) }
 }
 
-/// The name of a signal that the premodel knows, by its slot: `feature.X`, `signal.X`, `CANDIDATE.top1`, `agree.A.B`, …;
-/// `TRTSEL_NOT_FOUND` past the last. It lives until the decider is closed. Any thread, at any time; does not allocate.
+/// Writes the address of the name of the premodel's signal in this slot: `feature.X`, `signal.X`, `CANDIDATE.top1`, `agree.A.B`,
+/// …. It lives until the decider is closed; `TRTSEL_NOT_FOUND` where there is no such slot. Any thread, at any time; does not
+/// allocate.
 ///
 /// # Safety
 /// `decider` is NULL or open, `name` NULL or writable.
@@ -41,8 +42,8 @@ pub unsafe extern "C" fn trtsel_decider_signal_name(
     unsafe { trtsel_decider::look(decider, |d| give_name(d.signals.get(slot as usize), name)) }
 }
 
-/// The slot of a signal, by its whole name (see `trtsel_decider_signal_name`); `TRTSEL_NOT_FOUND` where the premodel has none of that name.
-/// Any thread, at any time; does not allocate.
+/// Writes the slot of the signal with this whole name (see `trtsel_decider_signal_name`); `TRTSEL_NOT_FOUND` where the premodel
+/// has no such signal. Any thread, at any time; does not allocate.
 ///
 /// # Safety
 /// `decider` is NULL or open, `signal` NULL or a text, `slot` NULL or writable.
@@ -65,8 +66,9 @@ pub unsafe extern "C" fn trtsel_decider_signal_slot(
     unsafe { trtsel_decider::look(decider, work) }
 }
 
-/// The temperature at which a candidate's probabilities go into averages: 1 where the premodel has none. `TRTSEL_NOT_FOUND` past the last
-/// candidate. Any thread, at any time; does not allocate.
+/// Writes the temperature that the premodel applies to a candidate's probabilities before it averages them; 1 where the premodel
+/// has no temperatures. `TRTSEL_NOT_FOUND` where there is no candidate of this number. Any thread, at any time; does not
+/// allocate.
 ///
 /// # Safety
 /// `decider` is NULL or open, `temperature` NULL or writable.
@@ -87,8 +89,9 @@ pub unsafe extern "C" fn trtsel_decider_temperature(
     unsafe { trtsel_decider::look(decider, work) }
 }
 
-/// The weight of a candidate in the average of the candidates of `mask` (bit k is candidate k). `TRTSEL_NOT_FOUND` where the candidate is
-/// not in it, or the premodel has no such candidates. Any thread, at any time; does not allocate.
+/// Writes the weight of a candidate in the average of the candidates in `mask` (bit k stands for candidate k). `TRTSEL_NOT_FOUND`
+/// where the candidate is not in `mask`, or `mask` has a candidate that the premodel does not have. Any thread, at any time; does
+/// not allocate.
 ///
 /// # Safety
 /// `decider` is NULL or open, `weight` NULL or writable.
@@ -115,10 +118,11 @@ pub unsafe extern "C" fn trtsel_decider_weight(
     unsafe { trtsel_decider::look(decider, work) }
 }
 
-/// Why the program came to a node (`node` of a decision), in words. One call at a time; allocates.
+/// Writes in words which tests and runs lead the program to a node (`node` of a decision). `TRTSEL_NOT_FOUND` where the program
+/// has no such node. One call at a time; allocates.
 ///
 /// # Safety
-/// `decider` is NULL or open; `text` NULL or of `text_bytes`; `needed_bytes` NULL or writable.
+/// `decider` is NULL or open; `text` NULL or a buffer of `text_bytes` bytes; `needed_bytes` NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_why(
     decider: *mut trtsel_decider,
@@ -127,7 +131,7 @@ pub unsafe extern "C" fn trtsel_decider_why(
     text_bytes: usize,
     needed_bytes: *mut usize,
 ) -> trtsel_status {
-    let work = |this: &trtsel_decider, _: &mut Inside| {
+    let work = |this: &trtsel_decider, _: &mut DeciderState| {
         if node as usize >= this.premodel.program().nodes().len() {
             return Err(Fail::new(TRTSEL_NOT_FOUND, "node: expected one of the program's, got another number"));
         }

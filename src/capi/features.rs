@@ -1,4 +1,4 @@
-//! Image features of a frame in host memory, without a selector.
+//! Image features of a frame in host memory, computed without a selector.
 
 use std::ffi::c_char;
 use std::sync::LazyLock;
@@ -14,32 +14,33 @@ use super::status::{
 };
 use crate::features::{self, FEATURE_COUNT, FEATURES, Features, Needs, Workspace, feature_index};
 
-/// Memory to compute features in, about 500 KB. One per thread.
+/// The memory that features are computed in, about 500 KB. Threads that compute features at the same time need one each.
 pub struct trtsel_features {
-    guarded: Guarded<Inside>,
+    guarded: Guarded<FeaturesState>,
 }
 
-pub(super) struct Inside {
+/// What one call at a time may change.
+pub(super) struct FeaturesState {
     workspace: Workspace,
     derived: [f32; FEATURE_COUNT],
 }
 
 impl Handle for trtsel_features {
-    type Inside = Inside;
+    type State = FeaturesState;
 
-    fn guarded(&self) -> &Guarded<Inside> {
+    fn guarded(&self) -> &Guarded<FeaturesState> {
         &self.guarded
     }
 }
 
-/// Number of features. Their numbers are 0 to this less 1, and never change. Any thread; does not allocate.
+/// The number of features. They are numbered from 0, and the number of a feature never changes. Any thread; does not allocate.
 #[unsafe(no_mangle)]
 pub extern "C" fn trtsel_feature_count() -> u32 {
     FEATURE_COUNT as u32
 }
 
-/// The name of a feature, for example "brightness_average"; NULL for a number that is none. A static text. Any thread; the first call
-/// allocates.
+/// The name of a feature, for example "brightness_average", as a static text; NULL where no feature has this number. Any thread;
+/// the first call allocates.
 #[unsafe(no_mangle)]
 pub extern "C" fn trtsel_feature_name(feature: u32) -> *const c_char {
     static NAMES: LazyLock<Vec<std::ffi::CString>> =
@@ -52,7 +53,7 @@ pub extern "C" fn trtsel_feature_name(feature: u32) -> *const c_char {
     found
 }
 
-/// The number of a feature, by its name; `TRTSEL_NOT_FOUND` where there is none of that name. Any thread; does not allocate.
+/// Writes the number of the feature with this name; `TRTSEL_NOT_FOUND` where no feature has it. Any thread; does not allocate.
 ///
 /// # Safety
 /// `feature` is NULL or a text, `number` NULL or writable.
@@ -62,14 +63,14 @@ pub unsafe extern "C" fn trtsel_feature_number(feature: *const c_char, number: *
         let number = wanted(number, NO_OUTPUT)?;
         // SAFETY: the caller's promise.
         let at = feature_index(unsafe { name(feature)? });
-        let at = at.ok_or(Fail::new(TRTSEL_NOT_FOUND, "feature: expected a name of one, got another"))?;
+        let at = at.ok_or(Fail::new(TRTSEL_NOT_FOUND, "feature: expected the name of a feature, got another text"))?;
         // SAFETY: the caller's promise; NULL was refused.
         unsafe { number.write(at as u32) };
         Ok(TRTSEL_OK)
     })
 }
 
-/// Takes the memory. Any thread; allocates.
+/// Allocates the memory to compute features in. Any thread; allocates.
 ///
 /// # Safety
 /// `features` is NULL or writable.
@@ -77,14 +78,14 @@ pub unsafe extern "C" fn trtsel_feature_number(feature: *const c_char, number: *
 pub unsafe extern "C" fn trtsel_features_open(features: *mut *mut trtsel_features) -> trtsel_status {
     boundary::plain(|| {
         let to = wanted(features, NO_OUTPUT)?;
-        let inside = Inside { workspace: Workspace::new(), derived: [0.0; FEATURE_COUNT] };
+        let state = FeaturesState { workspace: Workspace::new(), derived: [0.0; FEATURE_COUNT] };
         // SAFETY: the caller's promise; NULL was refused.
-        unsafe { to.write(boundary::give(trtsel_features { guarded: Guarded::new(inside) })) };
+        unsafe { to.write(boundary::give(trtsel_features { guarded: Guarded::new(state) })) };
         Ok(TRTSEL_OK)
     })
 }
 
-/// Frees the memory. NULL is taken. `TRTSEL_BUSY` where a call is inside: then nothing is freed.
+/// Frees the memory; NULL does nothing. Returns `TRTSEL_BUSY`, and frees nothing, while another call on the handle is running.
 ///
 /// # Safety
 /// `features` is NULL or open, and no other thread will use it.
@@ -94,7 +95,8 @@ pub unsafe extern "C" fn trtsel_features_close(features: *mut trtsel_features) -
     unsafe { boundary::close(features) }
 }
 
-/// The text of the last failure; empty before the first. Never NULL. Valid until the next call on the handle. One call at a time.
+/// The text of the last failure; empty before the first one, and never NULL. It is valid until the next call on the handle. One
+/// call at a time; does not allocate.
 ///
 /// # Safety
 /// `features` is NULL or open.
@@ -104,14 +106,16 @@ pub unsafe extern "C" fn trtsel_features_error(features: *mut trtsel_features) -
     unsafe { boundary::error(features) }
 }
 
-/// Computes features of a frame in host memory: those with the `count` numbers in `numbers`, in that order, into `values`; with NULL
-/// for `numbers` all of them, for which `values` has room for `count`, at least `trtsel_feature_count()`. Only what the features asked for need is computed.
+/// Computes the features whose numbers stand in `numbers`, of a frame in host memory, and writes them to `values` in the same
+/// order. Both arrays have `count` elements. With NULL for `numbers` it computes all features, and `count`, the room in `values`,
+/// must be at least `trtsel_feature_count()`. Parts of the computation that none of the wanted features needs are left out.
 ///
-/// `TRTSEL_INPUT`, `TRTSEL_INVALID_ARGUMENT` (a number that is none; a frame on a device), `TRTSEL_BUFFER_TOO_SMALL`. One call at a time;
-/// allocates nothing.
+/// Errors: `TRTSEL_INPUT` for a frame that does not fit its description; `TRTSEL_INVALID_ARGUMENT` for a number that no feature
+/// has and for a frame in device memory; `TRTSEL_BUFFER_TOO_SMALL`. One call at a time; does not allocate.
 ///
 /// # Safety
-/// `features` is NULL or open; `frame` NULL or a frame as `trtsel_frame` says; `numbers` NULL or of `count`; `values` NULL or of `count`.
+/// `features` is NULL or open; `frame` NULL or a frame as `trtsel_frame` says; `numbers` NULL or an array of `count` numbers;
+/// `values` NULL or an array of `count` floats.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_features_compute(
     features: *mut trtsel_features,
@@ -120,7 +124,7 @@ pub unsafe extern "C" fn trtsel_features_compute(
     values: *mut f32,
     count: usize,
 ) -> trtsel_status {
-    let work = |inside: &mut Inside| {
+    let work = |state: &mut FeaturesState| {
         let values = wanted(values, NO_OUTPUT)?;
         // SAFETY: the caller's promise.
         let frame = unsafe { host(frame)? };
@@ -137,15 +141,18 @@ pub unsafe extern "C" fn trtsel_features_compute(
             Some(unsafe { self::numbers(numbers, count)? })
         };
         let needs = numbers.map_or(Needs::ALL, |n| Needs::of_features(n.iter().map(|&f| f as usize)));
-        let sums = Features::compute(&frame, needs, &mut inside.workspace);
-        features::derive(&sums, &mut inside.derived);
-        let put = |at: usize, value: f32| {
-            // SAFETY: `at` is less than `count`, of which the caller's array is.
-            unsafe { values.add(at).write(value) }
-        };
+        let sums = Features::compute(&frame, needs, &mut state.workspace);
+        features::derive(&sums, &mut state.derived);
         match numbers {
-            None => inside.derived.iter().enumerate().for_each(|(at, v)| put(at, *v)),
-            Some(numbers) => numbers.iter().enumerate().for_each(|(at, &f)| put(at, inside.derived[f as usize])),
+            // SAFETY: the caller's array has room for `count` floats, and `count` was found to be at least the number of
+            // features.
+            None => unsafe { std::ptr::copy_nonoverlapping(state.derived.as_ptr(), values, FEATURE_COUNT) },
+            Some(numbers) => {
+                for (at, &feature) in numbers.iter().enumerate() {
+                    // SAFETY: `at` is less than `count`, the length of the caller's array.
+                    unsafe { values.add(at).write(state.derived[feature as usize]) };
+                }
+            }
         }
         Ok(TRTSEL_OK)
     };
@@ -156,15 +163,15 @@ pub unsafe extern "C" fn trtsel_features_compute(
     }
 }
 
-/// Numbers of features from the caller.
+/// The caller's array of feature numbers, each of which is checked.
 ///
 /// # Safety
-/// `numbers` is not NULL and of `count`, and stays as it is while the answer lives.
+/// `numbers` is not NULL, points to `count` numbers, and stays unchanged as long as the returned slice lives.
 unsafe fn numbers<'a>(numbers: *const u32, count: usize) -> Result<&'a [u32], Fail> {
     if !numbers.is_aligned() || count > isize::MAX as usize / size_of::<u32>() {
         return Err(Fail::new(TRTSEL_INVALID_ARGUMENT, "numbers: expected an array of uint32_t, got none; give one"));
     }
-    // SAFETY: aligned, in the address space; the rest is the caller's promise.
+    // SAFETY: the array is aligned and fits the address space; the rest is the caller's promise.
     let numbers = unsafe { std::slice::from_raw_parts(numbers, count) };
     if numbers.iter().any(|&f| f as usize >= FEATURE_COUNT) {
         return Err(Fail::new(TRTSEL_INVALID_ARGUMENT, "numbers: expected numbers of features, got another"));

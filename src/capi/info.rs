@@ -1,4 +1,4 @@
-//! What a selector is made of: names, numbers, memory.
+//! Structs that describe a selector, and what the selector keeps to fill them in: names, counts, and the memory that it holds.
 
 use std::ffi::{CString, c_char};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
@@ -12,38 +12,39 @@ use crate::bundle::Bundle;
 use crate::candidate::CandidateInfo;
 use crate::selector::Selector;
 
-/// Instead of a candidate's number in `trtsel_selector_memory`: what all candidates share, that is frames, features' records, what
-/// TensorRT took at run time, and the one activation block.
+/// In place of a candidate's number in `trtsel_selector_memory`: the memory that all candidates share. It holds frames, the
+/// records of the features, what TensorRT allocated at run time, and the one activation block.
 pub const TRTSEL_MEMORY_SHARED: u32 = 0xffff_fffe;
-/// Instead of a candidate's number in `trtsel_selector_memory`: all of it.
+/// In place of a candidate's number in `trtsel_selector_memory`: the sum of the shared memory and that of every candidate.
 pub const TRTSEL_MEMORY_SUM: u32 = 0xffff_ffff;
 
-/// What a selector is made of. The texts live until the selector is closed.
+/// A description of a selector. Its texts live until the selector is closed.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct trtsel_info {
     /// `sizeof(trtsel_info)`; set it before the call.
     pub struct_size: u32,
-    /// The engine that was chosen: a `TRTSEL_ENGINE_` number.
+    /// The engine that the selector uses: a `TRTSEL_ENGINE_` number.
     pub engine: u32,
     /// Number of candidates, 1 to 16.
     pub candidate_count: u32,
     /// Number of classes.
     pub class_count: u32,
-    /// Number of class labels: `class_count`, or 0 where the bundle names none.
+    /// Number of class labels: `class_count`, or 0 where the bundle has no labels.
     pub label_count: u32,
-    /// Number of the caller's own signals that premodels of this selector have named: slots are 0 to this less 1. A reload may add
-    /// some; it takes none away, and a slot keeps its meaning.
+    /// Number of the caller's own signals that premodels of this selector have named so far; their slots are numbered from 0. A
+    /// reload may add signals. It removes none, and a slot always stands for the same signal.
     pub signal_count: u32,
     /// 1 where the premodel in use reads image features, else 0.
     pub reads_features: u32,
     /// 1 where the premodel was compiled into the library, else 0.
     pub is_baked: u32,
-    /// Which engine, and why: a line.
+    /// One line of text that says which engine was chosen, and why.
     pub engine_reason: *const c_char,
-    /// What the networks run on.
+    /// The device that the networks run on, as a text.
     pub device: *const c_char,
-    /// The dearest path's cost by the measurements of the premodel in use, in nanoseconds.
+    /// The cost of the most expensive path through the program of the premodel in use, in nanoseconds, by the costs that the
+    /// premodel states.
     pub worst_case_ns: f64,
 }
 
@@ -52,13 +53,13 @@ unsafe impl Sized_ for trtsel_info {
     const FIRST: usize = 56;
 }
 
-/// Memory in bytes.
+/// Memory that a candidate, or all of a selector, holds, in bytes.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub struct trtsel_memory {
     /// `sizeof(trtsel_memory)`; set it before the call.
     pub struct_size: u32,
-    /// 0.
+    /// Reserved; 0.
     pub reserved: u32,
     /// Host memory: weights and IO buffers.
     pub host_bytes: u64,
@@ -66,8 +67,8 @@ pub struct trtsel_memory {
     pub pinned_bytes: u64,
     /// Device memory: weights and IO tensors.
     pub device_bytes: u64,
-    /// Device memory needed only while it runs. One block of the largest candidate's size serves all: it is in `device_bytes` of
-    /// `TRTSEL_MEMORY_SHARED`, not in the candidates'.
+    /// Device memory that a candidate needs only while it runs. All candidates share one block, as large as the largest of them
+    /// needs; `device_bytes` of `TRTSEL_MEMORY_SHARED` includes that block, and `device_bytes` of a candidate does not.
     pub activation_bytes: u64,
 }
 
@@ -76,7 +77,7 @@ unsafe impl Sized_ for trtsel_memory {
     const FIRST: usize = 40;
 }
 
-/// What is told of a selector while another thread may be inside it.
+/// What calls on a `const` selector read, while another thread may be running a call that changes the selector.
 pub(super) struct Info {
     pub(super) engine: EngineKind,
     pub(super) reason: CString,
@@ -84,21 +85,23 @@ pub(super) struct Info {
     pub(super) candidates: Vec<CString>,
     pub(super) labels: Vec<CString>,
     pub(super) classes: usize,
-    /// What a reload changes. Inputs never look at it, so that nobody who infers waits for this lock.
+    /// The part that a reload changes. Calls that handle an input never take this lock, so no inference waits for it.
     of_premodel: RwLock<OfPremodel>,
 }
 
+/// What [`trtsel_info`] and the names of signals say of the premodels of a selector.
 pub(super) struct OfPremodel {
-    /// Names of own signals by their slots. Only ever added to: texts that were given away stay where they are.
+    /// The names of the caller's own signals, by their slots. Names are only ever added, because the caller may hold their
+    /// addresses.
     pub(super) signals: Vec<CString>,
-    /// Whether the premodel in use knows the signal.
+    /// For each slot, whether the premodel in use knows the signal.
     pub(super) is_known: Vec<bool>,
     pub(super) reads_features: bool,
     pub(super) is_baked: bool,
     pub(super) worst_case_ns: f64,
 }
 
-/// A text for C; a NUL inside would end it early and is left out.
+/// A text for C. NULs within it are left out, since the first one would end the text.
 pub(super) fn c_text(text: &str) -> CString {
     CString::new(text.replace('\0', "")).unwrap_or_default()
 }
@@ -125,7 +128,7 @@ impl Info {
         info
     }
 
-    /// Takes over what the premodel in use says.
+    /// Takes over what the premodel that the selector now uses says of itself.
     pub(super) fn update(&self, selector: &Selector) {
         let premodel = selector.premodel();
         let mut of = self.of_premodel.write().unwrap_or_else(PoisonError::into_inner);
@@ -149,7 +152,7 @@ impl Info {
 pub(super) const NO_SUCH: Fail =
     Fail::new(TRTSEL_NOT_FOUND, "name: expected a number of the bundle's, got another; see trtsel_info");
 
-/// Gives a text that lives as long as its handle.
+/// Writes the address of a text that lives as long as its handle. `from` is `None` where the caller's number names nothing.
 ///
 /// # Safety
 /// `to` is NULL or writable.

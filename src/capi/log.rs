@@ -1,5 +1,5 @@
-//! Log lines to the caller's function. A line goes to the function of the handle whose call is under way on this thread, so that
-//! two selectors in one program keep their lines apart.
+//! Sends log lines to the caller's function. A line goes to the function of the handle whose call is running on this thread, so
+//! the lines of two selectors in one program stay apart.
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
@@ -10,23 +10,24 @@ use super::text::Text;
 
 /// Nothing is logged.
 pub const TRTSEL_LOG_OFF: u32 = 0;
-/// What keeps something from working.
+/// Errors: something does not work.
 pub const TRTSEL_LOG_ERROR: u32 = 1;
-/// What works otherwise than one would think, for example a CUDA graph that was refused.
+/// Warnings: something works, but not in the expected way; for example, a candidate runs without a CUDA graph.
 pub const TRTSEL_LOG_WARN: u32 = 2;
-/// What was chosen.
+/// Information, for example which engine was chosen.
 pub const TRTSEL_LOG_INFO: u32 = 3;
 /// Details.
 pub const TRTSEL_LOG_DEBUG: u32 = 4;
 /// More details.
 pub const TRTSEL_LOG_TRACE: u32 = 5;
 
-/// Takes one line: `user` as in the options, a `TRTSEL_LOG_` level, a text that is valid during the call only. It runs on the
-/// thread that is in a call of the library, must return normally (no exception, no longjmp), and gets `TRTSEL_BUSY` from calls
-/// on the handle that logs.
+/// A function of the caller's that receives one log line: `user` is `log_user` of the options, `level` a `TRTSEL_LOG_` number,
+/// and `line` a text that is valid only during the call. The library calls it on the thread that called the library. It must
+/// return normally (no exception, no longjmp). Calls that it makes on the handle that logs, other than those with a `const`
+/// handle, return `TRTSEL_BUSY`.
 pub type trtsel_log_callback = Option<unsafe extern "C" fn(user: *mut c_void, level: u32, line: *const c_char)>;
 
-/// Where lines go.
+/// The caller's function and the level up to which it wants lines.
 #[derive(Clone, Copy)]
 pub(super) struct Sink {
     pub(super) function: unsafe extern "C" fn(*mut c_void, u32, *const c_char),
@@ -36,28 +37,28 @@ pub(super) struct Sink {
 
 // SAFETY: the options' documentation says that function and user pointer are used on whichever thread calls the library.
 unsafe impl Send for Sink {}
-// SAFETY: as above; a sink is only ever copied.
+// SAFETY: as above; a shared sink is only copied.
 unsafe impl Sync for Sink {}
 
 thread_local! {
     static CURRENT: Cell<Option<Sink>> = const { Cell::new(None) };
 }
 
-/// Sends what `work` logs on this thread to `sink`.
+/// Runs `work`, and sends the lines that it logs on this thread to `sink`.
 pub(super) fn with<R>(sink: Sink, work: impl FnOnce() -> R) -> R {
-    /// Puts back what was there, also when a panic comes through.
-    struct Back(Option<Sink>);
-    impl Drop for Back {
+    /// Puts back the sink of the call around this one, if there is one, also when `work` panics.
+    struct Restore(Option<Sink>);
+    impl Drop for Restore {
         fn drop(&mut self) {
             CURRENT.set(self.0);
         }
     }
     install();
-    let _back = Back(CURRENT.replace(Some(sink)));
+    let _restore = Restore(CURRENT.replace(Some(sink)));
     work()
 }
 
-/// Sets the process's logger. In a Rust program that has one of its own, that one stays, and callbacks get nothing.
+/// Sets the process's logger. If a Rust program has set one already, that one stays, and the callbacks receive nothing.
 fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -67,6 +68,7 @@ fn install() {
     });
 }
 
+/// The process's logger, which passes each line to the sink of the call that is running on the thread.
 struct Callbacks;
 
 impl ::log::Log for Callbacks {
@@ -78,7 +80,8 @@ impl ::log::Log for Callbacks {
         let Some(sink) = CURRENT.get().filter(|sink| record.level() as u32 <= sink.level) else { return };
         let mut text = Text::new();
         if write!(text, "{}", record.args()).is_ok() {
-            // SAFETY: the options' documentation says what the function must bear with; the text ends with a NUL.
+            // SAFETY: the caller promised a function as the documentation of `trtsel_log_callback` says; the text ends with a
+            // NUL.
             unsafe { (sink.function)(sink.user, record.level() as u32, text.as_ptr()) };
         }
     }

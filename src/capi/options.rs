@@ -1,4 +1,4 @@
-//! How to open a bundle.
+//! The options with which a bundle is opened.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::sized::Sized_;
 use super::status::{Fail, TRTSEL_INVALID_ARGUMENT, TRTSEL_NULL_POINTER};
 use crate::config::{GpuConfig, OpenConfig};
 
-/// TensorRT where every candidate has a plan that opens, else ONNX Runtime where build and machine have it, else tract.
+/// TensorRT if every candidate has a plan that opens; else ONNX Runtime if this build and this machine have it; else tract.
 pub const TRTSEL_ENGINE_AUTO: u32 = 0;
 /// TensorRT on an NVIDIA GPU.
 pub const TRTSEL_ENGINE_TENSORRT: u32 = 1;
@@ -20,26 +20,28 @@ pub const TRTSEL_ENGINE_TENSORRT: u32 = 1;
 pub const TRTSEL_ENGINE_ORT: u32 = 2;
 /// tract, on the CPU.
 pub const TRTSEL_ENGINE_TRACT: u32 = 3;
-/// No networks: every output is zeros. For trying and measuring what is around the networks.
+/// The null engine, which runs no networks: every output is zeros. It serves to try and to measure everything but the networks.
 pub const TRTSEL_ENGINE_NULL: u32 = 4;
 
-/// Flag of the options: refuse a premodel that was trained for another engine, precision or device; without it a warning is logged.
+/// Flag of the options: refuse a premodel that was trained for another engine, precision or device. Without this flag such a
+/// premodel is used, and a warning is logged.
 pub const TRTSEL_STRICT: u32 = 1;
 /// Flag of the options: do not capture CUDA graphs.
 pub const TRTSEL_NO_GRAPHS: u32 = 2;
-/// Flag of the options: measure by CUDA events what the device does; results then have device times.
+/// Flag of the options: measure the device's work with CUDA events, so that results have device times.
 pub const TRTSEL_DEVICE_TIMES: u32 = 4;
-/// Flag of the options: keep plans in page-locked memory, so that an evicted candidate comes back without the disk.
+/// Flag of the options: keep plans in page-locked memory, so that an evicted candidate is loaded again without reading the disk.
 pub const TRTSEL_KEEP_PLANS: u32 = 8;
 
-/// Device memory; on integrated devices whichever measures faster.
+/// Device memory; on an integrated GPU, device memory or mapped memory, whichever a measurement finds faster.
 pub const TRTSEL_FRAME_MEMORY_AUTO: u32 = 0;
 /// Frames from the host are copied to device memory.
 pub const TRTSEL_FRAME_MEMORY_DEVICE: u32 = 1;
-/// Frames from the host lie in mapped memory that the device reads.
+/// Frames from the host are copied to mapped host memory, which the device reads.
 pub const TRTSEL_FRAME_MEMORY_MAPPED: u32 = 2;
 
-/// How to open a bundle. All zeros but `struct_size` are the defaults: `trtsel_options o = {.struct_size = sizeof o};`.
+/// The options with which a bundle is opened. A zero in any field but `struct_size` means the default, so
+/// `trtsel_options o = {.struct_size = sizeof o};` sets all defaults.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct trtsel_options {
@@ -47,41 +49,45 @@ pub struct trtsel_options {
     pub struct_size: u32,
     /// A `TRTSEL_ENGINE_` number.
     pub engine: u32,
-    /// Which GPU, as CUDA counts them.
+    /// The number of the GPU to use, as CUDA counts them.
     pub device: u32,
-    /// Threads per inference of an engine on the CPU; 0 is 1.
+    /// Threads that an engine on the CPU uses for one inference; 0 means 1.
     pub threads: u32,
     /// `TRTSEL_STRICT` and the other flags, added up.
     pub flags: u32,
-    /// A `TRTSEL_FRAME_MEMORY_` number; for TensorRT.
+    /// A `TRTSEL_FRAME_MEMORY_` number; only TensorRT uses it.
     pub frame_memory: u32,
-    /// Room for one frame that is taken at open, in bytes, its rows rounded up to 64; 0 is that of 1920x1080 RGBA. For TensorRT.
+    /// The size of the frame that memory is allocated for at open, in bytes, with each row rounded up to 64 bytes; 0 means
+    /// 1920x1080 pixels of RGBA. Only TensorRT uses it.
     pub frame_bytes: u64,
-    /// Most device bytes that the candidates' weights may take together; 0 is no limit. Past it the least recently used
-    /// candidate is evicted, and the poll that asks for it again loads it: that one blocks, allocates and may log.
+    /// The limit, in bytes, of the device memory that the weights of all candidates may take together; 0 sets no limit. Beyond
+    /// the limit the least recently used candidate is evicted, and the poll that needs it again loads it: that poll blocks,
+    /// allocates and may log.
     pub max_resident_bytes: u64,
-    /// How long an input may take from its submit on, in nanoseconds; 0 is no limit. See `trtsel_selector_set_deadline`.
+    /// How long an input may take from its submit on, in nanoseconds; 0 sets no limit. See `trtsel_selector_set_deadline`.
     pub deadline_ns: u64,
-    /// A `CUstream` or `cudaStream_t` of the device's primary context: a frame in device memory that names no stream of its own is
-    /// complete when the work enqueued there before its submit is done. NULL: such a frame is complete before its submit.
-    /// (The legacy default stream is `CU_STREAM_LEGACY`, not NULL.) It lives as long as the selector.
+    /// The stream of device frames that name none of their own: a `CUstream` or `cudaStream_t` of the device's primary context,
+    /// which lives as long as the selector. Such a frame is complete once the work that was enqueued there before its submit is
+    /// done. NULL says that such frames are complete before their submit. (The legacy default stream is `CU_STREAM_LEGACY`, not
+    /// NULL.)
     pub stream: *mut c_void,
-    /// Gets the lines that calls on this selector log, on the thread of the call; NULL: none.
+    /// Receives the lines that calls on this selector log, on the thread of the call. With NULL nothing is logged.
     pub log: trtsel_log_callback,
-    /// Given to `log`.
+    /// Passed to `log` as its `user`.
     pub log_user: *mut c_void,
-    /// Most that is logged, a `TRTSEL_LOG_` number; 0 is `TRTSEL_LOG_WARN`.
+    /// The most detailed level that is logged, a `TRTSEL_LOG_` number; 0 means `TRTSEL_LOG_WARN`.
     pub log_level: u32,
-    /// 0.
+    /// Reserved; must be 0.
     pub reserved: u32,
 }
 
-// SAFETY: `repr(C)`, no padding; zeros and all other bytes are values (a function pointer that is not NULL is the caller's word).
+// SAFETY: `repr(C)`, no padding; zeros and all other bytes are values (that `log`, where it is not NULL, is a function, the
+// caller promises).
 unsafe impl Sized_ for trtsel_options {
     const FIRST: usize = 8;
 }
 
-/// The options, understood.
+/// The caller's options, checked and converted to those of the Rust API.
 pub(super) struct Options {
     pub(super) config: OpenConfig,
     pub(super) deadline: Option<Duration>,
@@ -94,6 +100,7 @@ const fn invalid(line: &'static str) -> Fail {
 }
 
 impl trtsel_options {
+    /// Checks and converts the options; fails with `TRTSEL_INVALID_ARGUMENT`.
     pub(super) fn understand(&self) -> Result<Options, Fail> {
         let engine = match self.engine {
             TRTSEL_ENGINE_AUTO => EngineKind::Auto,
@@ -144,11 +151,12 @@ impl trtsel_options {
     }
 }
 
+/// The deadline of the Rust API for one in nanoseconds, of which 0 means none.
 pub(super) fn deadline(ns: u64) -> Option<Duration> {
     (ns > 0).then(|| Duration::from_nanos(ns))
 }
 
-/// A path from the caller: bytes as the system takes them.
+/// The caller's path. On Unix it may be any bytes; it need not be UTF-8.
 ///
 /// # Safety
 /// `path` is NULL, or a text that ends with a NUL.
@@ -164,10 +172,10 @@ pub(super) unsafe fn path(path: *const c_char) -> Result<PathBuf, Fail> {
     Ok(PathBuf::from(String::from_utf8_lossy(bytes).into_owned()))
 }
 
-/// A name from the caller.
+/// The caller's name of a feature or signal, which must be UTF-8.
 ///
 /// # Safety
-/// `name` is NULL, or a text that ends with a NUL and stays as it is during the call.
+/// `name` is NULL, or a text that ends with a NUL and stays unchanged during the call.
 pub(super) unsafe fn name<'a>(name: *const c_char) -> Result<&'a str, Fail> {
     if name.is_null() {
         return Err(Fail::new(TRTSEL_NULL_POINTER, "name: expected a text, got NULL; give the name"));

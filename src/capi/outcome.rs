@@ -1,4 +1,4 @@
-//! What is asked of a selector after a result: probabilities, reasons; and the true answer.
+//! Calls on a selector that has given a result: they read its probabilities and the reasons for it, or tell the true class.
 
 use std::ffi::c_char;
 
@@ -6,7 +6,7 @@ use trt_select_premodel::CandidateId;
 
 use super::boundary::wanted;
 use super::result::trtsel_summary;
-use super::selector::{Inside, NO_OUTPUT, trtsel_selector};
+use super::selector::{NO_OUTPUT, SelectorState, trtsel_selector};
 use super::sized::Output;
 use super::status::{
     Fail, TRTSEL_BUFFER_TOO_SMALL, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_OK, TRTSEL_WRONG_STATE,
@@ -15,8 +15,10 @@ use super::status::{
 use super::text::write_text;
 use crate::error::Error;
 
-/// The class probabilities behind the last result, borrowed: valid until the next submit, infer, warm-up, reset or close.
-/// `TRTSEL_WRONG_STATE` before the first result and while an input is in flight. One call at a time; allocates nothing.
+/// Writes the address and number of the class probabilities behind the last result. They belong to the selector, and are valid
+/// until the next submit, infer, warm-up, reset, reload or close. `TRTSEL_WRONG_STATE` where there is no last result: before the
+/// first one, and after a submit, infer, warm-up, reset or reload, each of which discards it. One call at a time; does not
+/// allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open; the outputs NULL or writable.
@@ -26,10 +28,10 @@ pub unsafe extern "C" fn trtsel_selector_probabilities(
     probabilities: *mut *const f32,
     count: *mut usize,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
         let (to, count) = (wanted(probabilities, NO_OUTPUT)?, wanted(count, NO_OUTPUT)?);
-        inside.last()?;
-        let probabilities = inside.selector.probabilities();
+        state.last()?;
+        let probabilities = state.selector.probabilities();
         // SAFETY: the caller's promise; NULL was refused.
         unsafe {
             to.write(probabilities.as_ptr());
@@ -41,28 +43,28 @@ pub unsafe extern "C" fn trtsel_selector_probabilities(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Copies the class probabilities behind the last result to an array of `capacity` floats: `TRTSEL_BUFFER_TOO_SMALL` where they are
-/// more (`class_count` of `trtsel_info` says how many). Else as `trtsel_selector_probabilities`.
+/// Copies the class probabilities behind the last result to an array of `capacity` floats. `TRTSEL_BUFFER_TOO_SMALL` where there
+/// are more classes than that (`class_count` of `trtsel_info`). In all else like `trtsel_selector_probabilities`.
 ///
 /// # Safety
-/// `selector` is NULL or open; `probabilities` NULL or of `capacity` floats.
+/// `selector` is NULL or open; `probabilities` NULL or an array of `capacity` floats.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_copy_probabilities(
     selector: *mut trtsel_selector,
     probabilities: *mut f32,
     capacity: usize,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
         let to = wanted(probabilities, NO_OUTPUT)?;
-        inside.last()?;
-        let from = inside.selector.probabilities();
+        state.last()?;
+        let from = state.selector.probabilities();
         if from.len() > capacity {
             return Err(Fail::new(
                 TRTSEL_BUFFER_TOO_SMALL,
                 "probabilities: expected room for all classes, got less; give class_count floats",
             ));
         }
-        // SAFETY: the caller's array has `capacity` floats, at least as many as are copied.
+        // SAFETY: the caller's array has room for `capacity` floats, at least as many as are copied.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
         Ok(TRTSEL_OK)
     };
@@ -70,8 +72,8 @@ pub unsafe extern "C" fn trtsel_selector_copy_probabilities(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// What one candidate said on the input of the last result. `TRTSEL_NOT_FOUND` where it did not run. One call at a time; allocates
-/// nothing.
+/// Writes the summary of one candidate's output for the input of the last result. `TRTSEL_NOT_FOUND` where that candidate did not
+/// run; `TRTSEL_WRONG_STATE` where there is no last result. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open, `summary` NULL or a struct of its `struct_size`.
@@ -81,12 +83,12 @@ pub unsafe extern "C" fn trtsel_selector_summary(
     candidate: u32,
     summary: *mut trtsel_summary,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(summary)? };
-        let ran = inside.last()?.ran;
+        let ran = state.last()?.ran;
         let id = CandidateId(u8::try_from(candidate).unwrap_or(u8::MAX));
-        let Some(summary) = inside.selector.summary(id).filter(|_| ran.has(id)) else {
+        let Some(summary) = state.selector.summary(id).filter(|_| ran.has(id)) else {
             return Err(Fail::new(TRTSEL_NOT_FOUND, "candidate: expected one that ran on the last input, got another"));
         };
         output.write(&summary.into());
@@ -96,10 +98,11 @@ pub unsafe extern "C" fn trtsel_selector_summary(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Why the program came to a node (`node` of a result), in words. One call at a time; allocates.
+/// Writes in words which tests and runs lead the program to a node (`node` of a result). `TRTSEL_NOT_FOUND` where the program has
+/// no such node. One call at a time; allocates.
 ///
 /// # Safety
-/// `selector` is NULL or open; `text` NULL or of `text_bytes`; `needed_bytes` NULL or writable.
+/// `selector` is NULL or open; `text` NULL or a buffer of `text_bytes` bytes; `needed_bytes` NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_why(
     selector: *mut trtsel_selector,
@@ -108,8 +111,8 @@ pub unsafe extern "C" fn trtsel_selector_why(
     text_bytes: usize,
     needed_bytes: *mut usize,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
-        let premodel = inside.selector.premodel();
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
+        let premodel = state.selector.premodel();
         if node as usize >= premodel.program().nodes().len() {
             return Err(Fail::new(TRTSEL_NOT_FOUND, "node: expected one of the program's, got another number"));
         }
@@ -121,11 +124,11 @@ pub unsafe extern "C" fn trtsel_selector_why(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Why a candidate failed on the last input (`failed_mask` of its result), in a line; empty where none did. One call at a time; allocates
-/// nothing.
+/// Writes in one line why a candidate failed on the last input (`failed_mask` of its result); the text is empty where none
+/// failed. One call at a time; does not allocate.
 ///
 /// # Safety
-/// As `trtsel_selector_why`.
+/// As for `trtsel_selector_why`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_failure(
     selector: *mut trtsel_selector,
@@ -133,8 +136,8 @@ pub unsafe extern "C" fn trtsel_selector_failure(
     text_bytes: usize,
     needed_bytes: *mut usize,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
-        let line = inside.selector.failure().map_or("", Error::message);
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
+        let line = state.selector.failure().map_or("", Error::message);
         // SAFETY: the caller's promise.
         unsafe { give_text(line, text, text_bytes, needed_bytes) };
         Ok(TRTSEL_OK)
@@ -143,10 +146,10 @@ pub unsafe extern "C" fn trtsel_selector_failure(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Writes a text and how many bytes all of it takes.
+/// Writes a text, cut to the caller's buffer, and the size of the whole text with its NUL.
 ///
 /// # Safety
-/// `text` is NULL or of `text_bytes`; `needed` NULL or writable.
+/// `text` is NULL or a buffer of `text_bytes` bytes; `needed` NULL or writable.
 pub(super) unsafe fn give_text(line: &str, text: *mut c_char, text_bytes: usize, needed: *mut usize) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -157,32 +160,32 @@ pub(super) unsafe fn give_text(line: &str, text: *mut c_char, text_bytes: usize,
     }
 }
 
-/// Tells the true class of the input of the last result. Every candidate that ran on it counts as right or wrong in the statistics.
-/// Once per result: `TRTSEL_WRONG_STATE` the second time and where there is no result; `TRTSEL_INVALID_ARGUMENT` for a class that the networks
-/// do not have. One call at a time; allocates nothing.
+/// Tells the selector the true class of the input of the last result. The statistics then count the result, and every candidate
+/// that ran on the input, as right or wrong. Allowed once per result: `TRTSEL_WRONG_STATE` the second time and where there is no
+/// last result; `TRTSEL_INVALID_ARGUMENT` for a class that the networks do not have. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_feedback(selector: *mut trtsel_selector, true_class: u32) -> trtsel_status {
-    let work = |this: &trtsel_selector, inside: &mut Inside| {
+    let work = |this: &trtsel_selector, state: &mut SelectorState| {
         if true_class as usize >= this.info.classes {
             return Err(Fail::new(
                 TRTSEL_INVALID_ARGUMENT,
                 "feedback: expected a class of the networks', got another number",
             ));
         }
-        let selector = &inside.selector;
-        match &mut inside.last {
-            Some((outcome, fed @ false)) => {
-                *fed = true;
+        let selector = &state.selector;
+        match &mut state.last {
+            Some((outcome, was_fed_back @ false)) => {
+                *was_fed_back = true;
                 this.statistics
                     .feedback(outcome, true_class, |c| selector.summary(c).map_or(u32::MAX, |said| said.class));
                 Ok(TRTSEL_OK)
             }
             _ => Err(Fail::new(
                 TRTSEL_WRONG_STATE,
-                "feedback: expected a result that had none yet, got none; give it once after each result",
+                "feedback: expected a result without feedback, got none; call this once after each result",
             )),
         }
     };

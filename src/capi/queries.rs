@@ -1,4 +1,4 @@
-//! What a selector is made of and what it has done: the calls that ask it.
+//! Calls that ask a selector what it is made of, and what it has done so far.
 
 use std::ffi::c_char;
 
@@ -10,10 +10,11 @@ use super::info::{NO_SUCH, TRTSEL_MEMORY_SHARED, TRTSEL_MEMORY_SUM, give_name, t
 use super::options::{
     TRTSEL_ENGINE_AUTO, TRTSEL_ENGINE_NULL, TRTSEL_ENGINE_ORT, TRTSEL_ENGINE_TENSORRT, TRTSEL_ENGINE_TRACT, name,
 };
-use super::selector::{Inside, trtsel_selector};
+use super::selector::{SelectorState, trtsel_selector};
 use super::sized::Output;
 use super::statistics::{trtsel_candidate_statistics, trtsel_statistics};
 use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK, trtsel_status};
+use crate::candidates::CandidateSet;
 
 fn engine_number(kind: EngineKind) -> u32 {
     match kind {
@@ -25,7 +26,7 @@ fn engine_number(kind: EngineKind) -> u32 {
     }
 }
 
-/// Writes what the selector is made of. Any thread, at any time; does not allocate.
+/// Writes a description of the selector. Any thread, at any time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open, `info` NULL or a struct of its `struct_size`.
@@ -37,27 +38,28 @@ pub unsafe extern "C" fn trtsel_selector_info(
     // SAFETY: the caller's promise.
     unsafe {
         trtsel_selector::look(selector, |selector| {
-            let (from, of) = (&selector.info, selector.info.of_premodel());
+            let known = &selector.info;
+            let premodel = known.of_premodel();
             Output::new(info)?.write(&trtsel_info {
                 struct_size: 0,
-                engine: engine_number(from.engine),
-                candidate_count: from.candidates.len() as u32,
-                class_count: from.classes as u32,
-                label_count: from.labels.len() as u32,
-                signal_count: of.signals.len() as u32,
-                reads_features: of.reads_features.into(),
-                is_baked: of.is_baked.into(),
-                engine_reason: from.reason.as_ptr(),
-                device: from.device.as_ptr(),
-                worst_case_ns: of.worst_case_ns,
+                engine: engine_number(known.engine),
+                candidate_count: known.candidates.len() as u32,
+                class_count: known.classes as u32,
+                label_count: known.labels.len() as u32,
+                signal_count: premodel.signals.len() as u32,
+                reads_features: premodel.reads_features.into(),
+                is_baked: premodel.is_baked.into(),
+                engine_reason: known.reason.as_ptr(),
+                device: known.device.as_ptr(),
+                worst_case_ns: premodel.worst_case_ns,
             });
             Ok(TRTSEL_OK)
         })
     }
 }
 
-/// The name of a candidate; `TRTSEL_NOT_FOUND` past the last. It lives until the selector is closed. Any thread, at any time; does not
-/// allocate.
+/// Writes the address of a candidate's name, which lives until the selector is closed; `TRTSEL_NOT_FOUND` where there is no
+/// candidate of this number. Any thread, at any time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open, `name` NULL or writable.
@@ -71,8 +73,8 @@ pub unsafe extern "C" fn trtsel_selector_candidate_name(
     unsafe { trtsel_selector::look(selector, |s| give_name(s.info.candidates.get(candidate as usize), name)) }
 }
 
-/// The label of a class; `TRTSEL_NOT_FOUND` past the last, and where the bundle has no labels. It lives until the selector is closed. Any
-/// thread, at any time; does not allocate.
+/// Writes the address of a class's label, which lives until the selector is closed; `TRTSEL_NOT_FOUND` where there is no class of
+/// this number, and where the bundle has no labels. Any thread, at any time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open, `label` NULL or writable.
@@ -86,8 +88,8 @@ pub unsafe extern "C" fn trtsel_selector_label(
     unsafe { trtsel_selector::look(selector, |s| give_name(s.info.labels.get(class_index as usize), label)) }
 }
 
-/// The name of one of the caller's own signals, by its slot; `TRTSEL_NOT_FOUND` past the last. It lives until the selector is closed. Any
-/// thread, at any time; does not allocate.
+/// Writes the address of the name of one of the caller's own signals, without `signal.`. It lives until the selector is closed;
+/// `TRTSEL_NOT_FOUND` where there is no such slot. Any thread, at any time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open, `name` NULL or writable.
@@ -101,8 +103,8 @@ pub unsafe extern "C" fn trtsel_selector_signal_name(
     unsafe { trtsel_selector::look(selector, |s| give_name(s.info.of_premodel().signals.get(slot as usize), name)) }
 }
 
-/// The slot of one of the caller's own signals, by its name without `signal.`; `TRTSEL_NOT_FOUND` where the premodel has none of
-/// that name. Any thread, at any time; does not allocate.
+/// Writes the slot of the caller's own signal with this name, without `signal.`; `TRTSEL_NOT_FOUND` where the premodel in use has
+/// no such signal. Any thread, at any time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open, `signal` NULL or a text, `slot` NULL or writable.
@@ -116,20 +118,59 @@ pub unsafe extern "C" fn trtsel_selector_signal_slot(
         let slot = wanted(slot, NO_OUTPUT)?;
         // SAFETY: the caller's promise.
         let wanted = unsafe { name(signal)? };
-        let of = selector.info.of_premodel();
-        let mut known = of.signals.iter().zip(&of.is_known);
-        let at = known.position(|(name, is_known)| *is_known && name.as_bytes() == wanted.as_bytes());
+        let premodel = selector.info.of_premodel();
+        let mut signals = premodel.signals.iter().zip(&premodel.is_known);
+        let at =
+            signals.position(|(name, is_known)| *is_known && name.as_bytes() == wanted.as_bytes()).ok_or(NO_SUCH)?;
         // SAFETY: the caller's promise; NULL was refused.
-        unsafe { slot.write(at.ok_or(NO_SUCH)? as u32) };
+        unsafe { slot.write(at as u32) };
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_selector::look(selector, work) }
 }
 
-/// Bytes that one candidate holds, or `TRTSEL_MEMORY_SHARED`, or `TRTSEL_MEMORY_SUM`. `TRTSEL_NOT_FOUND` for other numbers. What is not counted:
-/// the driver's context and loaded code, the libraries' own host memory, the features' host workspace, what TensorRT takes past its
-/// allocator. One call at a time; allocates nothing.
+/// The memory that one candidate holds.
+fn memory_of(set: &CandidateSet, candidate: usize) -> trtsel_memory {
+    let memory = set.memory(CandidateId(candidate as u8));
+    trtsel_memory {
+        host_bytes: memory.host_bytes,
+        pinned_bytes: memory.pinned_bytes,
+        device_bytes: memory.device_bytes,
+        activation_bytes: memory.activation_bytes,
+        ..trtsel_memory::default()
+    }
+}
+
+/// The memory that all candidates share, with one activation block as large as the largest candidate needs.
+fn shared_memory(set: &CandidateSet) -> trtsel_memory {
+    let shared = set.shared_memory();
+    let candidates = 0..set.as_slice().len();
+    let activation_bytes = candidates.map(|candidate| memory_of(set, candidate).activation_bytes).max().unwrap_or(0);
+    trtsel_memory {
+        pinned_bytes: shared.pinned_bytes,
+        device_bytes: shared.device_bytes + shared.library_bytes + activation_bytes,
+        activation_bytes,
+        ..trtsel_memory::default()
+    }
+}
+
+/// The sum of the shared memory and the memory of every candidate.
+fn whole_memory(set: &CandidateSet) -> trtsel_memory {
+    let mut sum = shared_memory(set);
+    for candidate in 0..set.as_slice().len() {
+        let memory = memory_of(set, candidate);
+        sum.host_bytes += memory.host_bytes;
+        sum.pinned_bytes += memory.pinned_bytes;
+        sum.device_bytes += memory.device_bytes;
+    }
+    sum
+}
+
+/// Writes how many bytes of memory the candidate with this number holds; for `TRTSEL_MEMORY_SHARED` what all candidates share,
+/// for `TRTSEL_MEMORY_SUM` the sum of all. `TRTSEL_NOT_FOUND` for other numbers. It does not count the driver's context and
+/// loaded code, the host memory of the engines' libraries, the workspace that features are computed in on the host, and what
+/// TensorRT allocates without its allocator. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open, `memory` NULL or a struct of its `struct_size`.
@@ -139,38 +180,14 @@ pub unsafe extern "C" fn trtsel_selector_memory(
     candidate: u32,
     memory: *mut trtsel_memory,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(memory)? };
-        let set = inside.selector.set();
-        let of = |at: usize| {
-            let m = set.memory(CandidateId(at as u8));
-            trtsel_memory {
-                host_bytes: m.host_bytes,
-                pinned_bytes: m.pinned_bytes,
-                device_bytes: m.device_bytes,
-                activation_bytes: m.activation_bytes,
-                ..trtsel_memory::default()
-            }
-        };
-        let count = set.as_slice().len();
-        let all = || (0..count).map(of);
-        let shared = || {
-            let shared = set.shared_memory();
-            let activation_bytes = all().map(|m| m.activation_bytes).max().unwrap_or(0);
-            let device_bytes = shared.device_bytes + shared.library_bytes + activation_bytes;
-            let pinned_bytes = shared.pinned_bytes;
-            trtsel_memory { pinned_bytes, device_bytes, activation_bytes, ..trtsel_memory::default() }
-        };
+        let set = state.selector.set();
         let bytes = match candidate {
-            TRTSEL_MEMORY_SHARED => shared(),
-            TRTSEL_MEMORY_SUM => all().fold(shared(), |sum, m| trtsel_memory {
-                host_bytes: sum.host_bytes + m.host_bytes,
-                pinned_bytes: sum.pinned_bytes + m.pinned_bytes,
-                device_bytes: sum.device_bytes + m.device_bytes,
-                ..sum
-            }),
-            number if (number as usize) < count => of(number as usize),
+            TRTSEL_MEMORY_SHARED => shared_memory(set),
+            TRTSEL_MEMORY_SUM => whole_memory(set),
+            number if (number as usize) < set.as_slice().len() => memory_of(set, number as usize),
             _ => return Err(NO_SUCH),
         };
         output.write(&bytes);
@@ -180,8 +197,8 @@ pub unsafe extern "C" fn trtsel_selector_memory(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Writes what the selector has done so far. Each number is whole; while another thread infers, they may be of one input
-/// more or less than each other. Any thread, at any time; does not allocate.
+/// Writes the counts of what the selector has done so far. While another thread infers, some counts may already include an input
+/// that others do not yet include. Any thread, at any time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open, `statistics` NULL or a struct of its `struct_size`.
@@ -200,11 +217,11 @@ pub unsafe extern "C" fn trtsel_selector_statistics(
     }
 }
 
-/// Writes what one candidate has done so far, as `trtsel_selector_statistics`; `TRTSEL_NOT_FOUND` where there is none of that number.
-/// Any thread, at any time; does not allocate.
+/// Like `trtsel_selector_statistics`, for one candidate; `TRTSEL_NOT_FOUND` where there is no candidate of this number. Any
+/// thread, at any time; does not allocate.
 ///
 /// # Safety
-/// As `trtsel_selector_statistics`.
+/// As for `trtsel_selector_statistics`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_candidate_statistics(
     selector: *const trtsel_selector,
@@ -224,7 +241,7 @@ pub unsafe extern "C" fn trtsel_selector_candidate_statistics(
     }
 }
 
-/// Sets all counts to 0. One call at a time; does not allocate.
+/// Sets all counts of the selector and its candidates to 0. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open.

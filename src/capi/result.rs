@@ -1,4 +1,4 @@
-//! What became of an input.
+//! The result of an input, and the summary of one candidate's output.
 
 use trt_select_premodel::{Answer, Mask};
 
@@ -9,63 +9,63 @@ use trt_select_premodel::Summary;
 
 /// Flag of a result: the average of several candidates answered.
 pub const TRTSEL_AVERAGE: u32 = 1;
-/// Flag of a result: the deadline passed while the program still asked for a candidate, and the most capable one that had run
-/// answered.
+/// Flag of a result: the deadline passed while the program still asked for a candidate, so the most capable candidate that had
+/// run answered.
 pub const TRTSEL_LATE: u32 = 2;
 
-/// `candidate` where no single candidate is meant.
+/// The value of `candidate` where no single candidate is meant.
 pub const TRTSEL_NO_CANDIDATE: u32 = 0xffff_ffff;
 
-/// Time per stage in nanoseconds. Stages that happened more than once are summed.
+/// The time of each stage in nanoseconds. A stage that happened more than once has the sum of its times.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub struct trtsel_times {
-    /// Image features.
+    /// Computing the image features.
     pub features_ns: u64,
-    /// Walking the program. A program that runs a network before it tests anything is not timed on the way there.
+    /// Walking the program. Where the program begins with a Run, the way to that Run is not timed.
     pub decide_ns: u64,
-    /// From frame to the networks' tensors.
+    /// Converting the frame to the networks' input tensors.
     pub preprocess_ns: u64,
-    /// The networks and their signals; copying an input that is a tensor already.
+    /// Running the networks and computing their signals; where the input is a tensor, also copying it.
     pub compute_ns: u64,
-    /// From submit to the result, the caller's own time between polls included.
+    /// From submit to the result. This includes the time that the caller spends between polls.
     pub total_ns: u64,
-    /// By the device's clock: copy of the frame. These are 0 without TensorRT, and all but `device_enqueue_ns` without
-    /// `TRTSEL_DEVICE_TIMES`.
+    /// Copying the frame, by the device's clock. The times whose names begin with `device_` are 0 without TensorRT; those by the
+    /// device's clock are also 0 without `TRTSEL_DEVICE_TIMES`.
     pub device_upload_ns: u64,
-    /// By the device's clock: feature kernels.
+    /// Running the feature kernels, by the device's clock.
     pub device_features_ns: u64,
-    /// Host time to enqueue the candidates' work.
+    /// Enqueueing the candidates' work, by the host's clock.
     pub device_enqueue_ns: u64,
-    /// By the device's clock: preprocessing, network, signals.
+    /// Preprocessing, networks and their signals, by the device's clock.
     pub device_compute_ns: u64,
 }
 
-/// What became of an input.
+/// The result of an input.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub struct trtsel_result {
     /// `sizeof(trtsel_result)`; set it before the call.
     pub struct_size: u32,
-    /// `TRTSEL_AVERAGE`, `TRTSEL_LATE`, added up.
+    /// The sum of the flags that apply: `TRTSEL_AVERAGE`, `TRTSEL_LATE`.
     pub flags: u32,
-    /// Number of the class answered, from 0.
+    /// The number of the class in the answer, counted from 0.
     pub class_index: u32,
-    /// Its probability, 0 to 1, by the candidate that answered or the average.
+    /// The probability of that class, 0 to 1, by the candidate or the average that answered.
     pub probability: f32,
-    /// Who answered; `TRTSEL_NO_CANDIDATE` for an average.
+    /// The candidate that answered; `TRTSEL_NO_CANDIDATE` for an average.
     pub candidate: u32,
-    /// The candidates behind the answer: bit k is candidate k.
+    /// The candidates behind the answer: bit k is set for candidate k.
     pub answer_mask: u32,
-    /// The candidates that ran.
+    /// The candidates that ran, by the same bits.
     pub ran_mask: u32,
-    /// The candidates that failed; `trtsel_selector_failure` says why.
+    /// The candidates that failed, by the same bits; `trtsel_selector_failure` says why.
     pub failed_mask: u32,
-    /// The program's node that the walk ended on: `trtsel_selector_why` puts it into words.
+    /// The node of the program at which the walk ended: `trtsel_selector_why` puts it into words.
     pub node: u32,
-    /// 0.
+    /// Reserved; 0.
     pub reserved: u32,
-    /// Where the time went.
+    /// The time of each stage.
     pub times: trtsel_times,
 }
 
@@ -74,21 +74,21 @@ unsafe impl Sized_ for trtsel_result {
     const FIRST: usize = 40;
 }
 
-/// What one candidate said.
+/// The summary of one candidate's output.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub struct trtsel_summary {
     /// `sizeof(trtsel_summary)`; set it before the call.
     pub struct_size: u32,
-    /// The class of the largest probability; of equals, the first.
+    /// The class with the largest probability; if several have it, the first of them.
     pub class_index: u32,
-    /// Its probability, 0 to 1.
+    /// The probability of that class, 0 to 1.
     pub top1: f32,
-    /// Its probability less that of the next class, 0 to 1; with one class, its probability.
+    /// `top1` less the probability of the second most probable class, 0 to 1; `top1` itself where there is only one class.
     pub margin: f32,
-    /// Entropy of the probabilities over the logarithm of the number of classes, 0 to 1.
+    /// The entropy of the probabilities, divided by the logarithm of the number of classes, 0 to 1.
     pub entropy: f32,
-    /// 0.
+    /// Reserved; 0.
     pub reserved: u32,
 }
 
@@ -125,7 +125,7 @@ impl From<&StageTimes> for trtsel_times {
     }
 }
 
-/// The candidate and the mask of an answer.
+/// The candidate of an answer, `TRTSEL_NO_CANDIDATE` for an average, and the mask of the candidates behind it.
 pub(super) fn answered(answer: Answer) -> (u32, Mask) {
     match answer {
         Answer::Candidate(c) => (u32::from(c.0), Mask::of(c)),

@@ -1,6 +1,7 @@
-//! The selector: open, inputs, results, feedback, close.
+//! The selector: calls that open and close it, run inputs, and set its deadline, signals and premodel.
 
 use std::ffi::c_char;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(super) use super::boundary::NO_OUTPUT;
@@ -8,7 +9,7 @@ use super::boundary::{self, Called, Guarded, Handle, wanted};
 use super::frame::{input, tensor, trtsel_frame};
 use super::info::Info;
 use super::log::{self, Sink};
-use super::options::{deadline, path, trtsel_options};
+use super::options::{Options, deadline, path, trtsel_options};
 use super::result::trtsel_result;
 use super::sized::{self, Output};
 use super::statistics::Statistics;
@@ -20,30 +21,30 @@ use crate::error::{Error, ErrorKind};
 use crate::input::Input;
 use crate::selector::{Outcome, Selector, read_premodel};
 
-/// A bundle's candidates and premodel, open. One input is in flight at a time.
+/// A selector: the candidates and the premodel of a bundle that was opened. At most one input is in flight at a time.
 pub struct trtsel_selector {
-    guarded: Guarded<Inside>,
+    guarded: Guarded<SelectorState>,
     pub(super) info: Info,
     pub(super) statistics: Statistics,
     sink: Option<Sink>,
     stream: u64,
 }
 
-/// What one caller at a time may change.
-pub(super) struct Inside {
+/// What one call at a time may change.
+pub(super) struct SelectorState {
     pub(super) selector: Selector,
-    /// The input in flight. It borrows the caller's memory, which he keeps as long as the documentation of submit says.
+    /// The input in flight. It borrows memory that the caller keeps as long as the documentation of submit says.
     flight: Option<Input<'static>>,
-    /// The last result, and whether its true answer was fed back.
+    /// The last result, and whether its true class was fed back.
     pub(super) last: Option<(Outcome, bool)>,
-    /// `u64::MAX`: none.
+    /// `u64::MAX` where there is no deadline.
     deadline_ns: u64,
 }
 
 impl Handle for trtsel_selector {
-    type Inside = Inside;
+    type State = SelectorState;
 
-    fn guarded(&self) -> &Guarded<Inside> {
+    fn guarded(&self) -> &Guarded<SelectorState> {
         &self.guarded
     }
 }
@@ -61,20 +62,20 @@ const NO_RESULT: Fail = Fail::new(
 );
 
 impl trtsel_selector {
-    /// A call that may change the selector.
+    /// Runs a call that may change the selector.
     ///
     /// # Safety
     /// `selector` is NULL or open.
     pub(super) unsafe fn enter(
         selector: *mut trtsel_selector,
-        work: impl FnOnce(&trtsel_selector, &mut Inside) -> Called,
+        work: impl FnOnce(&trtsel_selector, &mut SelectorState) -> Called,
     ) -> trtsel_status {
-        // SAFETY: the caller's promise. A shared reference: other threads may look at the same time.
+        // SAFETY: the caller's promise. The reference is shared, because other threads may call `look` at the same time.
         let Some(selector) = (unsafe { selector.as_ref() }) else { return NULL.status };
-        selector.guarded.enter(selector.sink, |inside| work(selector, inside))
+        selector.guarded.enter(selector.sink, |state| work(selector, state))
     }
 
-    /// A call that changes nothing.
+    /// Runs a call that changes nothing.
     ///
     /// # Safety
     /// `selector` is NULL or open.
@@ -87,45 +88,52 @@ impl trtsel_selector {
         selector.guarded.look(|| work(selector))
     }
 
-    fn begun(&self, inside: &mut Inside) -> Result<(), Fail> {
-        if inside.flight.is_some() {
+    /// Discards the last result before a new input; fails where an input is in flight.
+    fn prepare_input(&self, state: &mut SelectorState) -> Result<(), Fail> {
+        if state.flight.is_some() {
             return Err(IN_FLIGHT);
         }
-        inside.last = None;
+        state.last = None;
         Ok(())
     }
 
-    fn submit(&self, inside: &mut Inside, input: Input<'static>) -> Called {
-        self.begun(inside)?;
-        inside.selector.begin(&input)?;
+    fn submit(&self, state: &mut SelectorState, input: Input<'static>) -> Called {
+        self.prepare_input(state)?;
+        state.selector.begin(&input)?;
         self.statistics.inputs.count();
-        inside.flight = Some(input);
+        state.flight = Some(input);
         Ok(TRTSEL_OK)
     }
 
-    fn infer(&self, inside: &mut Inside, input: &Input<'_>, output: Output<trtsel_result>) -> Called {
-        self.begun(inside)?;
+    fn infer(&self, state: &mut SelectorState, input: &Input<'_>, output: Output<trtsel_result>) -> Called {
+        self.prepare_input(state)?;
         self.statistics.inputs.count();
-        let outcome = inside.selector.infer_input(input);
-        self.done(inside, outcome, output)
+        let outcome = state.selector.infer_input(input);
+        self.done(state, outcome, output)
     }
 
-    fn poll(&self, inside: &mut Inside, output: Output<trtsel_result>) -> Called {
-        let Some(input) = &inside.flight else { return Err(NOTHING) };
-        match inside.selector.poll_input(input).transpose() {
+    fn poll(&self, state: &mut SelectorState, output: Output<trtsel_result>) -> Called {
+        let Some(input) = &state.flight else { return Err(NOTHING) };
+        match state.selector.poll_input(input).transpose() {
             None => Ok(TRTSEL_PENDING),
             Some(outcome) => {
-                inside.flight = None;
-                self.done(inside, outcome, output)
+                state.flight = None;
+                self.done(state, outcome, output)
             }
         }
     }
 
-    fn done(&self, inside: &mut Inside, outcome: Result<Outcome, Error>, output: Output<trtsel_result>) -> Called {
+    /// Counts an input that has ended, and writes its result.
+    fn done(
+        &self,
+        state: &mut SelectorState,
+        outcome: Result<Outcome, Error>,
+        output: Output<trtsel_result>,
+    ) -> Called {
         match outcome {
             Ok(outcome) => {
-                self.statistics.outcome(&outcome, inside.deadline_ns);
-                inside.last = Some((outcome, false));
+                self.statistics.outcome(&outcome, state.deadline_ns);
+                state.last = Some((outcome, false));
                 output.write(&trtsel_result::from(&outcome));
                 Ok(TRTSEL_OK)
             }
@@ -139,41 +147,43 @@ impl trtsel_selector {
         }
     }
 
-    fn reload(&self, inside: &mut Inside, reload: impl FnOnce(&mut Selector) -> Result<(), Error>) -> Called {
-        if inside.flight.is_some() {
+    fn reload(&self, state: &mut SelectorState, reload: impl FnOnce(&mut Selector) -> Result<(), Error>) -> Called {
+        if state.flight.is_some() {
             return Err(IN_FLIGHT);
         }
-        reload(&mut inside.selector)?;
-        // Its probabilities and its node were those of the premodel before.
-        inside.last = None;
-        self.info.update(&inside.selector);
+        reload(&mut state.selector)?;
+        // The last result's probabilities and its node belong to the premodel that was replaced.
+        state.last = None;
+        self.info.update(&state.selector);
         Ok(TRTSEL_OK)
     }
 
-    fn cancel(&self, inside: &mut Inside) -> Result<(), Fail> {
-        let waited = inside.selector.settle();
-        if inside.flight.take().is_some() {
+    /// Waits until nothing reads the frame of the input in flight, and then drops that input, even if the wait failed.
+    fn cancel(&self, state: &mut SelectorState) -> Result<(), Fail> {
+        let waited = state.selector.settle();
+        if state.flight.take().is_some() {
             self.statistics.cancelled.count();
         }
         Ok(waited?)
     }
 }
 
-impl Inside {
+impl SelectorState {
     pub(super) fn last(&self) -> Result<&Outcome, Fail> {
         self.last.as_ref().map(|(outcome, _)| outcome).ok_or(NO_RESULT)
     }
 }
 
-/// Opens a bundle: its engines, networks and premodel. `options` may be NULL: the defaults. On success `*selector` is the new
-/// handle; else a line about why not is written to `error_text` (cut to `error_bytes`, with a NUL; NULL: nowhere).
+/// Opens a bundle: its engine, networks and premodel. NULL for `options` means the defaults. On success `*selector` is the new
+/// handle. On failure one line that says why is written to `error_text`, a buffer of `error_bytes` bytes, which may be NULL.
 ///
-/// `TRTSEL_IO`, `TRTSEL_BUNDLE`, `TRTSEL_PREMODEL`, `TRTSEL_ENGINE`, `TRTSEL_INVALID_ARGUMENT`, `TRTSEL_STRUCT_SIZE`. Any thread; allocates,
-/// reads files, and may take seconds.
+/// Errors: `TRTSEL_IO`, `TRTSEL_BUNDLE`, `TRTSEL_PREMODEL`, `TRTSEL_INVALID_ARGUMENT`, `TRTSEL_STRUCT_SIZE`,
+/// `TRTSEL_UNSUPPORTED`, `TRTSEL_ENGINE`, and the statuses from `TRTSEL_LIBRARY_MISSING` on, which say what is wrong with the
+/// engine's library, the driver, the device, a plan or a model. Any thread; allocates, reads files, and may take seconds.
 ///
 /// # Safety
 /// `bundle_folder` is NULL or a text; `options` NULL or a struct of its `struct_size`; `selector` NULL or writable; `error_text`
-/// NULL or of `error_bytes`.
+/// NULL or a buffer of `error_bytes` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_open(
     bundle_folder: *const c_char,
@@ -187,35 +197,16 @@ pub unsafe extern "C" fn trtsel_selector_open(
         // SAFETY: the caller's promise.
         let folder = unsafe { path(bundle_folder)? };
         let options = if options.is_null() {
-            // SAFETY: zeros are a value of the options, and the defaults.
+            // SAFETY: zeros are a value of the options; they mean the defaults.
             unsafe { std::mem::zeroed::<trtsel_options>() }
         } else {
             // SAFETY: the caller's promise.
             unsafe { sized::read(options)? }
         };
         let options = options.understand()?;
-        let open = || -> Result<trtsel_selector, Error> {
-            let bundle = Bundle::read(&folder)?;
-            let (mut opened, choice) = Selector::open(&bundle, &options.config)?;
-            ::log::info!("{}", choice.reason);
-            opened.set_deadline(options.deadline);
-            let info = Info::new(&bundle, &opened, &choice);
-            Ok(trtsel_selector {
-                guarded: Guarded::new(Inside {
-                    selector: opened,
-                    flight: None,
-                    last: None,
-                    deadline_ns: deadline_or_none(options.deadline),
-                }),
-                info,
-                statistics: Statistics::new(),
-                sink: options.sink,
-                stream: options.stream,
-            })
-        };
         let opened = match options.sink {
-            None => open()?,
-            Some(sink) => log::with(sink, open)?,
+            None => open(&folder, &options)?,
+            Some(sink) => log::with(sink, || open(&folder, &options))?,
         };
         // SAFETY: the caller's promise; NULL was refused.
         unsafe { selector.write(boundary::give(opened)) };
@@ -225,12 +216,31 @@ pub unsafe extern "C" fn trtsel_selector_open(
     unsafe { boundary::open(error_text, error_bytes, work) }
 }
 
+/// Opens a bundle, in Rust's terms.
+fn open(folder: &Path, options: &Options) -> Result<trtsel_selector, Error> {
+    let bundle = Bundle::read(folder)?;
+    let (mut selector, choice) = Selector::open(&bundle, &options.config)?;
+    ::log::info!("{}", choice.reason);
+    selector.set_deadline(options.deadline);
+    let info = Info::new(&bundle, &selector, &choice);
+    let deadline_ns = deadline_or_none(options.deadline);
+    Ok(trtsel_selector {
+        guarded: Guarded::new(SelectorState { selector, flight: None, last: None, deadline_ns }),
+        info,
+        statistics: Statistics::new(),
+        sink: options.sink,
+        stream: options.stream,
+    })
+}
+
+/// A deadline in nanoseconds; `u64::MAX` where there is none.
 fn deadline_or_none(deadline: Option<Duration>) -> u64 {
     deadline.map_or(u64::MAX, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// Closes a selector: waits for what is under way and frees everything. NULL is taken. `TRTSEL_BUSY` where a call is inside:
-/// then nothing is freed. After `TRTSEL_OK` the handle is gone.
+/// Closes a selector: waits until the device has finished its work, and frees everything; NULL does nothing. Returns
+/// `TRTSEL_BUSY`, and frees nothing, while another call on the selector is running. After `TRTSEL_OK` the handle no longer
+/// exists.
 ///
 /// # Safety
 /// `selector` is NULL or open, and no other thread will use it.
@@ -240,8 +250,8 @@ pub unsafe extern "C" fn trtsel_selector_close(selector: *mut trtsel_selector) -
     unsafe { boundary::close(selector) }
 }
 
-/// The text of the last failure of a call that takes the selector without `const`; empty before the first. Never NULL. Valid
-/// until the next such call. One call at a time, but also on a poisoned selector; does not allocate.
+/// The text of the last failure of a call that takes the selector without `const`; empty before the first one, and never NULL. It
+/// is valid until the next such call. One call at a time; works on a poisoned selector too; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open.
@@ -251,8 +261,9 @@ pub unsafe extern "C" fn trtsel_selector_error(selector: *mut trtsel_selector) -
     unsafe { boundary::error(selector) }
 }
 
-/// Runs the features and every candidate once on a frame, so that all memory that depends on its size is taken. No result, and
-/// nothing is counted. One call at a time; allocates.
+/// Computes the features and runs every candidate once on a frame, so that all memory that depends on the frame's size is
+/// allocated. There is no result, the last one is discarded, and the statistics do not count the frame. Errors as for
+/// `trtsel_selector_submit`. One call at a time; allocates.
 ///
 /// # Safety
 /// `selector` is NULL or open, `frame` NULL or a frame as `trtsel_frame` says.
@@ -263,53 +274,56 @@ pub unsafe extern "C" fn trtsel_selector_warm_up(
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::enter(selector, |this, inside| {
+        trtsel_selector::enter(selector, |this, state| {
             let input = input(frame, this.stream)?;
-            this.begun(inside)?;
-            inside.selector.warm_up(input)?;
+            this.prepare_input(state)?;
+            state.selector.warm_up(input)?;
             Ok(TRTSEL_OK)
         })
     }
 }
 
-/// Starts on a frame: computes the features that the premodel reads (with TensorRT: enqueues them), runs no network. The frame
-/// stays as it is until the result is there or the input is cancelled: see `trtsel_frame`.
+/// Begins an input that is a frame: computes the features that the premodel reads (with TensorRT: enqueues their computation). No
+/// network runs yet. The frame must stay unchanged until the result is there or the input is cancelled: see `trtsel_frame`.
 ///
-/// `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_INPUT`, `TRTSEL_INVALID_ARGUMENT`, `TRTSEL_UNSUPPORTED`, `TRTSEL_ENGINE`. One call
-/// at a time. Allocates nothing, unless the frame is larger than any before.
+/// Errors: `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_INPUT`, `TRTSEL_INVALID_ARGUMENT`, `TRTSEL_UNSUPPORTED`,
+/// `TRTSEL_ENGINE` or another status of the engine. One call at a time; allocates only where the frame is larger than every frame
+/// before.
 ///
 /// # Safety
-/// As `trtsel_selector_warm_up`; the frame's planes live as said.
+/// As for `trtsel_selector_warm_up`; the frame's planes live as long as `trtsel_frame` says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_submit(
     selector: *mut trtsel_selector,
     frame: *const trtsel_frame,
 ) -> trtsel_status {
-    // SAFETY: the caller's promise; he keeps the planes until the input is done.
-    unsafe { trtsel_selector::enter(selector, |this, inside| this.submit(inside, input(frame, this.stream)?)) }
+    // SAFETY: the caller's promise, which includes keeping the planes until the input is done.
+    unsafe { trtsel_selector::enter(selector, |this, state| this.submit(state, input(frame, this.stream)?)) }
 }
 
-/// `trtsel_selector_submit` for a bundle whose input is a tensor: its elements in the network's order. `TRTSEL_INPUT` where the premodel
-/// reads image features. (A wrong `count` shows in the poll.)
+/// Like `trtsel_selector_submit`, for a bundle whose input is a tensor: `values` holds its elements in the network's order, and
+/// must stay unchanged until the result is there or the input is cancelled. `TRTSEL_INPUT` where the premodel reads image
+/// features. (A wrong `count` is found only by the poll, which then fails.)
 ///
 /// # Safety
-/// `selector` is NULL or open; `values` NULL or `count` floats that live as said.
+/// `selector` is NULL or open; `values` NULL or an array of `count` floats that lives until the input is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_submit_tensor(
     selector: *mut trtsel_selector,
     values: *const f32,
     count: usize,
 ) -> trtsel_status {
-    // SAFETY: the caller's promise; he keeps the floats until the input is done.
-    unsafe { trtsel_selector::enter(selector, |this, inside| this.submit(inside, tensor(values, count)?)) }
+    // SAFETY: the caller's promise, which includes keeping the floats until the input is done.
+    unsafe { trtsel_selector::enter(selector, |this, state| this.submit(state, tensor(values, count)?)) }
 }
 
-/// Takes the next decisions whose signals are there, and starts what they ask for. `TRTSEL_OK`: the result is written, and nothing is in
-/// flight. `TRTSEL_PENDING`: something is at work on the device; nothing was waited for. (Engines on the CPU run inside this call.)
+/// Walks the program as far as it can without waiting for the device, and starts the candidates that the program asks for.
+/// (Engines on the CPU run their networks within this call.) `TRTSEL_OK` says that the result is written and no input is in
+/// flight any more; `TRTSEL_PENDING` says that the device is still at work.
 ///
-/// A candidate that fails does not fail the input: the most capable one that works answers. `TRTSEL_ENGINE` where none does,
-/// `TRTSEL_DEADLINE`, `TRTSEL_INPUT`; then nothing is in flight either. `TRTSEL_WRONG_STATE` where nothing was. One call at a time;
-/// allocates nothing.
+/// A candidate that fails does not make the input fail, since the most capable candidate that works answers in its place. Errors:
+/// `TRTSEL_ENGINE` or another status of the engine where no candidate works, `TRTSEL_DEADLINE`, `TRTSEL_INPUT`; after these no
+/// input is in flight either. `TRTSEL_WRONG_STATE` where no input was in flight. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open, `result` NULL or a struct of its `struct_size`.
@@ -319,26 +333,26 @@ pub unsafe extern "C" fn trtsel_selector_poll(
     result: *mut trtsel_result,
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, |this, inside| this.poll(inside, Output::new(result)?)) }
+    unsafe { trtsel_selector::enter(selector, |this, state| this.poll(state, Output::new(result)?)) }
 }
 
-/// Polls until the result is there or `timeout_ns` nanoseconds are over: then `TRTSEL_PENDING`, and the input stays in flight. It polls
-/// without sleeping. Else as `trtsel_selector_poll`.
+/// Polls without sleeping until the result is there, or until `timeout_ns` nanoseconds have passed; then it returns
+/// `TRTSEL_PENDING`, and the input stays in flight. In all else like `trtsel_selector_poll`.
 ///
 /// # Safety
-/// As `trtsel_selector_poll`.
+/// As for `trtsel_selector_poll`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_wait(
     selector: *mut trtsel_selector,
     timeout_ns: u64,
     result: *mut trtsel_result,
 ) -> trtsel_status {
-    let work = |this: &trtsel_selector, inside: &mut Inside| {
+    let work = |this: &trtsel_selector, state: &mut SelectorState| {
         // SAFETY: the caller's promise.
         let output = unsafe { Output::new(result)? };
         let started = Instant::now();
         loop {
-            match this.poll(inside, output)? {
+            match this.poll(state, output)? {
                 TRTSEL_PENDING if started.elapsed() < Duration::from_nanos(timeout_ns) => std::hint::spin_loop(),
                 status => return Ok(status),
             }
@@ -348,10 +362,11 @@ pub unsafe extern "C" fn trtsel_selector_wait(
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Submits a frame and waits. Errors and memory as `trtsel_selector_submit` and `trtsel_selector_poll`. One call at a time.
+/// Submits a frame and waits for its result. Errors and allocations are those of `trtsel_selector_submit` and
+/// `trtsel_selector_poll`. One call at a time.
 ///
 /// # Safety
-/// As `trtsel_selector_submit` and `trtsel_selector_poll`.
+/// As for `trtsel_selector_submit` and `trtsel_selector_poll`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_infer(
     selector: *mut trtsel_selector,
@@ -360,16 +375,16 @@ pub unsafe extern "C" fn trtsel_selector_infer(
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::enter(selector, |this, inside| {
-            this.infer(inside, &input(frame, this.stream)?, Output::new(result)?)
+        trtsel_selector::enter(selector, |this, state| {
+            this.infer(state, &input(frame, this.stream)?, Output::new(result)?)
         })
     }
 }
 
-/// `trtsel_selector_infer` for a bundle whose input is a tensor.
+/// Like `trtsel_selector_infer`, for a bundle whose input is a tensor.
 ///
 /// # Safety
-/// As `trtsel_selector_submit_tensor` and `trtsel_selector_poll`.
+/// As for `trtsel_selector_submit_tensor` and `trtsel_selector_poll`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_infer_tensor(
     selector: *mut trtsel_selector,
@@ -379,36 +394,35 @@ pub unsafe extern "C" fn trtsel_selector_infer_tensor(
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::enter(selector, |this, inside| {
-            this.infer(inside, &tensor(values, count)?, Output::new(result)?)
-        })
+        trtsel_selector::enter(selector, |this, state| this.infer(state, &tensor(values, count)?, Output::new(result)?))
     }
 }
 
-/// Gives up the input in flight, if there is one, and waits until nothing reads its frame any more. One call at a time; allocates
-/// nothing.
+/// Gives up the input in flight, if there is one, and waits until nothing reads its frame any more. One call at a time; does not
+/// allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_cancel(selector: *mut trtsel_selector) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, |this, inside| this.cancel(inside).map(|()| TRTSEL_OK)) }
+    unsafe { trtsel_selector::enter(selector, |this, state| this.cancel(state).map(|()| TRTSEL_OK)) }
 }
 
-/// Back to how it was after open: `trtsel_selector_cancel`, no last result, own signals not set, all counts 0. The deadline stays. One call
-/// at a time; allocates nothing.
+/// Puts the selector back into the state that it had after open: cancels the input in flight, discards the last result, unsets
+/// the caller's own signals, and sets all counts to 0. The deadline and the premodel in use stay. One call at a time; does not
+/// allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_reset(selector: *mut trtsel_selector) -> trtsel_status {
-    let work = |this: &trtsel_selector, inside: &mut Inside| {
-        let waited = this.cancel(inside);
-        inside.last = None;
+    let work = |this: &trtsel_selector, state: &mut SelectorState| {
+        let waited = this.cancel(state);
+        state.last = None;
         let mut number = 0;
-        while let Some(slot) = inside.selector.slot_of_number(number) {
-            inside.selector.set_signal(slot, f32::NAN);
+        while let Some(slot) = state.selector.slot_of_number(number) {
+            state.selector.set_signal(slot, f32::NAN);
             number += 1;
         }
         this.statistics.reset();
@@ -418,11 +432,13 @@ pub unsafe extern "C" fn trtsel_selector_reset(selector: *mut trtsel_selector) -
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Sets how long an input may take from its submit on, in nanoseconds, from the next input on; 0: no limit.
+/// Sets how long an input may take from its submit on, in nanoseconds; 0 sets no limit. The new limit applies from the next input
+/// on.
 ///
-/// Past its deadline no further candidate is started, and none that works on a device is waited for: of the candidates that ran the most
-/// capable one answers, and the result has `TRTSEL_LATE`. Where none ran, the input ends with `TRTSEL_DEADLINE`. The clock is read
-/// between candidates and in each poll: a network that runs on the CPU is not interrupted. One call at a time; allocates nothing.
+/// Once an input's deadline has passed, no further candidate is started, and no candidate that is running on a device is waited
+/// for. The most capable candidate that has run answers, and the result has `TRTSEL_LATE`; where none has run, the input ends
+/// with `TRTSEL_DEADLINE`. The deadline is checked between candidates and in each poll, so a network that runs on the CPU is not
+/// interrupted. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open.
@@ -431,19 +447,19 @@ pub unsafe extern "C" fn trtsel_selector_set_deadline(
     selector: *mut trtsel_selector,
     deadline_ns: u64,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
         let deadline = deadline(deadline_ns);
-        inside.selector.set_deadline(deadline);
-        inside.deadline_ns = deadline_or_none(deadline);
+        state.selector.set_deadline(deadline);
+        state.deadline_ns = deadline_or_none(deadline);
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Sets one of the caller's own signals, by the slot that `trtsel_selector_signal_slot` gave. It stays until it is set again; before the
-/// first time it is NaN, which takes the else branch of every test. `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time;
-/// allocates nothing.
+/// Sets one of the caller's own signals, by the slot that `trtsel_selector_signal_slot` gives. The value stays until it is set
+/// again or the selector is reset. A signal that is not set is NaN, for which every test takes its else branch.
+/// `TRTSEL_NOT_FOUND` where there is no such slot. One call at a time; does not allocate.
 ///
 /// # Safety
 /// `selector` is NULL or open.
@@ -453,21 +469,23 @@ pub unsafe extern "C" fn trtsel_selector_set_signal(
     slot: u32,
     value: f32,
 ) -> trtsel_status {
-    let work = |_: &trtsel_selector, inside: &mut Inside| {
-        let Some(slot) = inside.selector.slot_of_number(slot) else {
+    let work = |_: &trtsel_selector, state: &mut SelectorState| {
+        let Some(slot) = state.selector.slot_of_number(slot) else {
             return Err(Fail::new(TRTSEL_NOT_FOUND, "signal: expected a slot of the premodel's, got another number"));
         };
-        inside.selector.set_signal(slot, value);
+        state.selector.set_signal(slot, value);
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// Takes another premodel of the same candidates, from a `premodel.json`, without a restart: networks, their memory, the deadline, own
-/// signals with their slots and values, and all counts stay. There is no last result after it. On a failure nothing has changed.
+/// Replaces the premodel by that of a `premodel.json` for the same candidates, while the selector stays open: the networks, their
+/// memory, the deadline, the caller's own signals with their slots and values, and all counts stay. The last result is discarded.
+/// If the call fails, nothing has changed.
 ///
-/// `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_IO`, `TRTSEL_PREMODEL`. One call at a time; allocates and reads the file.
+/// Errors: `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_IO`, `TRTSEL_PREMODEL`. One call at a time; allocates, and
+/// reads the file.
 ///
 /// # Safety
 /// `selector` is NULL or open, `premodel_file` NULL or a text.
@@ -476,17 +494,17 @@ pub unsafe extern "C" fn trtsel_selector_reload(
     selector: *mut trtsel_selector,
     premodel_file: *const c_char,
 ) -> trtsel_status {
-    let work = |this: &trtsel_selector, inside: &mut Inside| {
+    let work = |this: &trtsel_selector, state: &mut SelectorState| {
         // SAFETY: the caller's promise.
         let file = unsafe { path(premodel_file)? };
-        this.reload(inside, |selector| selector.reload(read_premodel(&file)?))
+        this.reload(state, |selector| selector.reload(read_premodel(&file)?))
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_selector::enter(selector, work) }
 }
 
-/// `trtsel_selector_reload` with the premodel of a bundle that is read again. `TRTSEL_BUNDLE` where it names other networks than were
-/// opened, or their files were changed since; labels are not read anew.
+/// Like `trtsel_selector_reload`, with the premodel that a bundle names. `TRTSEL_BUNDLE` where the bundle names other networks
+/// than those that were opened, or where the networks' files were changed since. Labels stay those that were read at open.
 ///
 /// # Safety
 /// `selector` is NULL or open, `bundle_folder` NULL or a text.
@@ -495,10 +513,10 @@ pub unsafe extern "C" fn trtsel_selector_reload_bundle(
     selector: *mut trtsel_selector,
     bundle_folder: *const c_char,
 ) -> trtsel_status {
-    let work = |this: &trtsel_selector, inside: &mut Inside| {
+    let work = |this: &trtsel_selector, state: &mut SelectorState| {
         // SAFETY: the caller's promise.
         let folder = unsafe { path(bundle_folder)? };
-        this.reload(inside, |selector| selector.reload_bundle(&Bundle::read(&folder)?))
+        this.reload(state, |selector| selector.reload_bundle(&Bundle::read(&folder)?))
     };
     // SAFETY: the caller's promise.
     unsafe { trtsel_selector::enter(selector, work) }

@@ -1,17 +1,17 @@
-//! Structs that say their own size, so that programs and libraries of different versions understand each other.
+//! Structs whose first field is their own size, so that a program and a library of different versions can work together.
 
 use super::status::{Fail, TRTSEL_NULL_POINTER, TRTSEL_STRUCT_SIZE};
 
-/// A struct of the C ABI: its first field is `struct_size`, as the caller's compiler saw it.
+/// A struct of the C ABI whose first field is `struct_size`, the struct's size in the version that the caller was compiled with.
 ///
 /// # Safety
-/// `repr(C)`, `u32` first, no padding, and any bytes (zeros among them) are a value of it.
+/// The struct is `repr(C)`, begins with a `u32`, and has no padding; any bytes, also all zeros, are a valid value of it.
 pub(super) unsafe trait Sized_: Copy {
-    /// Bytes of the first version. No caller has less.
+    /// The size of the struct's first version, in bytes. A smaller `struct_size` is refused.
     const FIRST: usize;
 }
 
-/// Most bytes that a caller's struct may have: a size beyond it is no size.
+/// The largest `struct_size` that is accepted, in bytes: a larger one is taken for memory that the caller did not initialise.
 const MOST: usize = 4096;
 
 const NULL: Fail = Fail::new(TRTSEL_NULL_POINTER, "argument: expected a struct, got NULL; give its address");
@@ -24,25 +24,27 @@ const UNKNOWN: Fail = Fail::new(
     "argument: expected zeros in the fields that this version does not know, got something; use a newer library",
 );
 
+/// The size that the caller's struct states in its first field, checked.
 fn size_of_caller<T: Sized_>(pointer: *const T) -> Result<usize, Fail> {
-    // Fields are only ever added.
+    // Later versions only add fields.
     const { assert!(size_of::<T>() >= T::FIRST && T::FIRST >= size_of::<u32>()) };
     if pointer.is_null() {
         return Err(NULL);
     }
-    // SAFETY: the callers below are promised a struct that begins with its size.
+    // SAFETY: both callers of this function were promised a struct that begins with its size.
     let size = unsafe { pointer.cast::<u32>().read_unaligned() } as usize;
     if size < T::FIRST || size > MOST { Err(SIZE) } else { Ok(size) }
 }
 
-/// Reads a caller's struct: fields that he does not have are zeros; fields that we do not have must be zeros.
+/// Reads the caller's struct. Fields that the caller's version lacks are read as zeros; fields that this version lacks must be
+/// zero.
 ///
 /// # Safety
 /// `pointer` is NULL, or points to a struct of as many bytes as its first field says.
 pub(super) unsafe fn read<T: Sized_>(pointer: *const T) -> Result<T, Fail> {
     let size = size_of_caller(pointer)?;
     if size == size_of::<T>() {
-        // SAFETY: the caller's struct has all bytes of ours.
+        // SAFETY: the caller's struct has as many bytes as `T`.
         return Ok(unsafe { pointer.read_unaligned() });
     }
     let common = size.min(size_of::<T>());
@@ -52,14 +54,14 @@ pub(super) unsafe fn read<T: Sized_>(pointer: *const T) -> Result<T, Fail> {
         return Err(UNKNOWN);
     }
     let mut value = std::mem::MaybeUninit::<T>::zeroed();
-    // SAFETY: `common` bytes are in both; all-zero bytes and any others are a value of `T`.
+    // SAFETY: both structs have at least `common` bytes, and any bytes are a value of `T`.
     unsafe {
         std::ptr::copy_nonoverlapping(pointer.cast::<u8>(), value.as_mut_ptr().cast(), common);
         Ok(value.assume_init())
     }
 }
 
-/// A caller's struct that will be written.
+/// A struct of the caller's that the library will write.
 #[derive(Clone, Copy)]
 pub(super) struct Output<T> {
     pointer: *mut T,
@@ -67,19 +69,21 @@ pub(super) struct Output<T> {
 }
 
 impl<T: Sized_> Output<T> {
-    /// Looks at the struct's size.
+    /// Checks the pointer and the size that the struct states.
     ///
     /// # Safety
-    /// `pointer` is NULL, or points to a struct of as many bytes as its first field says, which stays so until [`Output::write`].
+    /// `pointer` is NULL, or points to a struct of as many bytes as its first field says, which stays valid until
+    /// [`Output::write`].
     pub(super) unsafe fn new(pointer: *mut T) -> Result<Output<T>, Fail> {
         Ok(Output { pointer, size: size_of_caller(pointer)? })
     }
 
-    /// Writes what both have; further fields of the caller's are set to zeros. His `struct_size` stays.
+    /// Writes the fields that both versions have, and sets further fields of the caller's version to zero. `struct_size` stays as
+    /// the caller set it.
     pub(super) fn write(self, value: &T) {
         let common = self.size.min(size_of::<T>());
         let skip = size_of::<u32>();
-        // SAFETY: `new` was promised a struct of `size` bytes; ours has `common` too.
+        // SAFETY: `new` was promised a struct of `size` bytes, and `value` has at least `common` bytes.
         unsafe {
             let to = self.pointer.cast::<u8>();
             std::ptr::copy_nonoverlapping(

@@ -1,4 +1,4 @@
-//! What a selector has done so far. One thread at a time counts; any may read.
+//! Counts of what a selector has done so far. One thread at a time counts, and any thread may read the counts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,16 +7,16 @@ use trt_select_premodel::{Answer, CandidateId, MAX_CANDIDATES};
 use super::sized::Sized_;
 use crate::selector::Outcome;
 
-/// Buckets of the histogram of latencies.
+/// The number of buckets of the histogram of latencies.
 pub const TRTSEL_LATENCY_BUCKETS: usize = 40;
 
-/// Counts since open or `trtsel_selector_reset_statistics`. Sums of times are in nanoseconds.
+/// Counts since the selector was opened or its counts were reset. Sums of times are in nanoseconds.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct trtsel_statistics {
     /// `sizeof(trtsel_statistics)`; set it before the call.
     pub struct_size: u32,
-    /// 0.
+    /// Reserved; 0.
     pub reserved: u32,
     /// Inputs submitted.
     pub inputs: u64,
@@ -26,31 +26,33 @@ pub struct trtsel_statistics {
     pub failed: u64,
     /// Inputs that were cancelled, or given up by a reset.
     pub cancelled: u64,
-    /// Results of an average.
+    /// Results in which an average answered.
     pub averages: u64,
     /// Results with `TRTSEL_LATE`.
     pub late: u64,
-    /// Inputs that were not done by their deadline: results that took longer, and `TRTSEL_DEADLINE`.
+    /// Inputs that were not done by their deadline: those with a result that has `TRTSEL_LATE` or took longer, and those that
+    /// ended with `TRTSEL_DEADLINE`.
     pub deadline_misses: u64,
-    /// Results whose true answer was fed back.
+    /// Results whose true class was told by `trtsel_selector_feedback`.
     pub fed_back: u64,
-    /// Of these, results that were right.
+    /// The results among `fed_back` that were right.
     pub right: u64,
-    /// Latency, from submit to the result: sum.
+    /// The sum of the latencies. A latency is the time from submit to the result.
     pub latency_sum_ns: u64,
-    /// Smallest; 0 before the first result.
+    /// The smallest latency; 0 before the first result.
     pub latency_min_ns: u64,
-    /// Largest.
+    /// The largest latency.
     pub latency_max_ns: u64,
-    /// Sum of the features' times.
+    /// The sum of `features_ns` of all results.
     pub features_sum_ns: u64,
-    /// Sum of the decisions' times.
+    /// The sum of `decide_ns` of all results.
     pub decide_sum_ns: u64,
-    /// Sum of the preprocessing's times.
+    /// The sum of `preprocess_ns` of all results.
     pub preprocess_sum_ns: u64,
-    /// Sum of the networks' times.
+    /// The sum of `compute_ns` of all results.
     pub compute_sum_ns: u64,
-    /// Bucket k counts latencies of 2^k to 2^(k+1) - 1 ns, bucket 0 also 0, the last one also all above.
+    /// Bucket k counts the latencies from 2^k to 2^(k+1) - 1 ns. Bucket 0 also counts a latency of 0, and the last bucket all
+    /// larger ones.
     pub latency_histogram: [u64; TRTSEL_LATENCY_BUCKETS],
 }
 
@@ -60,17 +62,18 @@ pub struct trtsel_statistics {
 pub struct trtsel_candidate_statistics {
     /// `sizeof(trtsel_candidate_statistics)`; set it before the call.
     pub struct_size: u32,
-    /// 0.
+    /// Reserved; 0.
     pub reserved: u32,
-    /// Inputs that it ran on and did not fail on.
+    /// Inputs on which the candidate ran without failing.
     pub runs: u64,
-    /// Inputs that it failed on.
+    /// Inputs on which the candidate failed.
     pub failures: u64,
-    /// Inputs that it answered alone.
+    /// Inputs that the candidate answered alone.
     pub answers: u64,
-    /// Runs on inputs whose true answer was fed back.
+    /// Runs on inputs whose true class was told by `trtsel_selector_feedback`.
     pub fed_back: u64,
-    /// Of these, runs that were right, whether it answered or not.
+    /// The runs among `fed_back` in which the candidate's most probable class was the true one, whether or not the candidate
+    /// answered.
     pub right: u64,
 }
 
@@ -84,7 +87,8 @@ unsafe impl Sized_ for trtsel_candidate_statistics {
     const FIRST: usize = 48;
 }
 
-/// A number that one thread writes and any reads: no locked instruction is needed.
+/// A number that one thread at a time writes and any thread reads. Since there is a single writer, a load and a store suffice to
+/// add to it, which is cheaper than an atomic addition.
 #[derive(Default)]
 pub(super) struct Counter(AtomicU64);
 
@@ -106,6 +110,7 @@ impl Counter {
     }
 }
 
+/// The counters of one candidate.
 #[derive(Default)]
 struct OfCandidate {
     runs: Counter,
@@ -115,7 +120,7 @@ struct OfCandidate {
     right: Counter,
 }
 
-/// The counters of a selector. Written only by whoever is inside the handle.
+/// The counters of a selector. Only calls that may change the selector write them, so there is one writer at a time.
 pub(super) struct Statistics {
     pub(super) inputs: Counter,
     answered: Counter,
@@ -127,7 +132,7 @@ pub(super) struct Statistics {
     fed_back: Counter,
     right: Counter,
     latency_sum: Counter,
-    /// `u64::MAX` before the first.
+    /// `u64::MAX` before the first result.
     latency_min: Counter,
     latency_max: Counter,
     features: Counter,
@@ -187,6 +192,7 @@ impl Statistics {
         self.latency_min.set(u64::MAX);
     }
 
+    /// Counts an input that got a result.
     pub(super) fn outcome(&self, o: &Outcome, deadline_ns: u64) {
         self.answered.count();
         let total = o.times.total_ns;
@@ -209,13 +215,17 @@ impl Statistics {
         self.compute.add(o.times.compute_ns);
         let bucket = (total | 1).ilog2() as usize;
         self.histogram[bucket.min(TRTSEL_LATENCY_BUCKETS - 1)].count();
+        // `Mask::iter` looks at every candidate that there may be. This runs for every input, so it goes from set bit to set bit
+        // instead.
         let mut ran = o.ran.0;
         while ran != 0 {
             self.candidates[ran.trailing_zeros() as usize].runs.count();
             ran &= ran - 1;
         }
-        for c in o.failed.iter().take(if o.failed.is_empty() { 0 } else { MAX_CANDIDATES }) {
-            self.candidates[c.index()].failures.count();
+        if !o.failed.is_empty() {
+            for c in o.failed.iter() {
+                self.candidates[c.index()].failures.count();
+            }
         }
         match o.answer {
             Answer::Candidate(c) => self.candidates[c.index()].answers.count(),
@@ -223,6 +233,7 @@ impl Statistics {
         }
     }
 
+    /// Counts the true class of a result. `class_of` gives the class that a candidate found most probable.
     pub(super) fn feedback(&self, o: &Outcome, class: u32, class_of: impl Fn(CandidateId) -> u32) {
         self.fed_back.count();
         if o.class == class {
@@ -251,6 +262,7 @@ impl Statistics {
         }
     }
 
+    /// The counts of the selector. Another thread may count meanwhile, so they may not all belong to the same moment.
     pub(super) fn snapshot(&self) -> trtsel_statistics {
         trtsel_statistics {
             struct_size: 0,

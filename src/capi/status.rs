@@ -1,17 +1,17 @@
-//! Statuses, and how an error of the crate becomes one.
+//! Statuses, their names, messages and groups, and the status of each kind of error.
 
 use std::borrow::Cow;
 use std::ffi::c_char;
 
 use crate::error::{Error, ErrorGroup, ErrorKind};
 
-/// What a call answers: 0 for success, `TRTSEL_PENDING` for "not yet", else what went wrong. Numbers are only ever added; code
-/// must take one that it does not know for a failure.
+/// What a call returns: 0 for success, `TRTSEL_PENDING` for "not yet", and any other number for a failure. Later versions may add
+/// numbers, and a program must treat a number that it does not know as a failure.
 pub type trtsel_status = i32;
 
-/// Done. Outputs are written with this status only.
+/// The call succeeded. Outputs are written with this status only.
 pub const TRTSEL_OK: trtsel_status = 0;
-/// The input is still under way: poll or wait again. No error.
+/// The input is still in flight: poll or wait again. This is not an error.
 pub const TRTSEL_PENDING: trtsel_status = 1;
 /// The deadline passed before any candidate had run: there is no answer.
 pub const TRTSEL_DEADLINE: trtsel_status = 2;
@@ -19,13 +19,14 @@ pub const TRTSEL_DEADLINE: trtsel_status = 2;
 pub const TRTSEL_NULL_POINTER: trtsel_status = 3;
 /// A number, a flag or a text is not one of those that are allowed.
 pub const TRTSEL_INVALID_ARGUMENT: trtsel_status = 4;
-/// A `struct_size` is too small, or asks for fields that this version does not have.
+/// A `struct_size` is too small or too large, or a field that this version does not know is not zero.
 pub const TRTSEL_STRUCT_SIZE: trtsel_status = 5;
 /// The caller's array or buffer is too small.
 pub const TRTSEL_BUFFER_TOO_SMALL: trtsel_status = 6;
-/// Another thread, or the log callback's own caller, is inside a call on this handle. Nothing was done.
+/// Another call on this handle is running: on another thread, or on this one, when the log callback makes a call. Nothing was
+/// done.
 pub const TRTSEL_BUSY: trtsel_status = 7;
-/// The library panicked in this call: a defect of it. The handle is poisoned from here on.
+/// The library panicked in this call, which is a defect of the library. The handle is poisoned from now on.
 pub const TRTSEL_PANIC: trtsel_status = 8;
 /// An earlier call on this handle panicked. It can only be closed.
 pub const TRTSEL_POISONED: trtsel_status = 9;
@@ -35,45 +36,45 @@ pub const TRTSEL_WRONG_STATE: trtsel_status = 10;
 pub const TRTSEL_NOT_FOUND: trtsel_status = 11;
 /// A file or folder is missing, or could not be read.
 pub const TRTSEL_IO: trtsel_status = 12;
-/// A `bundle.toml`, or a file that it names, does not say what it must.
+/// The contents of a `bundle.toml`, or of a file that it names, are not valid.
 pub const TRTSEL_BUNDLE: trtsel_status = 13;
-/// A premodel could not be understood, or does not fit.
+/// A premodel could not be understood, or does not fit the candidates.
 pub const TRTSEL_PREMODEL: trtsel_status = 14;
 /// An engine failed, or no candidate works.
 pub const TRTSEL_ENGINE: trtsel_status = 15;
-/// A frame or tensor cannot be taken.
+/// A frame, a tensor or a network's scores cannot be used.
 pub const TRTSEL_INPUT: trtsel_status = 16;
 /// This build or this engine does not have what was asked for.
 pub const TRTSEL_UNSUPPORTED: trtsel_status = 17;
-/// An error of a kind that has no number of its own.
+/// An error of a kind that has no status of its own.
 pub const TRTSEL_ERROR: trtsel_status = 18;
 
-/// TensorRT or ONNX Runtime is not on this machine, or not of a version that will do.
+/// TensorRT or ONNX Runtime is not on this machine, or not in a version that this library can use.
 pub const TRTSEL_LIBRARY_MISSING: trtsel_status = 19;
 /// There is no NVIDIA driver on this machine, or one that is too old.
 pub const TRTSEL_DRIVER_MISSING: trtsel_status = 20;
-/// There is an NVIDIA driver, but no such GPU.
+/// There is an NVIDIA driver, but not the GPU that was asked for.
 pub const TRTSEL_DEVICE_MISSING: trtsel_status = 21;
-/// The GPU faulted. Only a new process can use it again.
+/// The GPU faulted; only a new process can use it again.
 pub const TRTSEL_DEVICE_LOST: trtsel_status = 22;
-/// The GPU has no more memory for what was asked for.
+/// The GPU does not have enough free memory.
 pub const TRTSEL_DEVICE_MEMORY: trtsel_status = 23;
-/// The host has no more memory, or none that can be page-locked.
+/// The host does not have enough free memory, or not enough that can be page-locked.
 pub const TRTSEL_HOST_MEMORY: trtsel_status = 24;
-/// A limit that the caller set (`max_resident_bytes`) leaves no room for what was asked for.
+/// A limit that the caller set (`max_resident_bytes`) is too low for what was asked for.
 pub const TRTSEL_LIMIT: trtsel_status = 25;
-/// The operating system does not let this process do what was asked for.
+/// The operating system does not allow this process to do what was asked for.
 pub const TRTSEL_DENIED: trtsel_status = 26;
 /// There is no plan where a candidate's plan should be.
 pub const TRTSEL_PLAN_MISSING: trtsel_status = 27;
-/// A plan was made for another TensorRT or another GPU, or from another model than the one beside it.
+/// A plan was made for another TensorRT or another GPU, or from another model than the one in the bundle.
 pub const TRTSEL_PLAN_MISMATCH: trtsel_status = 28;
 /// A plan is damaged, or TensorRT refuses it.
 pub const TRTSEL_PLAN: trtsel_status = 29;
-/// A model could not be understood, or its tensors are not what they must be.
+/// A model could not be understood, or its tensors are not those that the bundle describes.
 pub const TRTSEL_MODEL: trtsel_status = 30;
 
-/// Who can do something about a status: a `TRTSEL_GROUP_` number. Numbers are only ever added.
+/// Who can do something about a status: a `TRTSEL_GROUP_` number. Later versions may add numbers.
 pub type trtsel_group = i32;
 
 /// No failure: `TRTSEL_OK` and `TRTSEL_PENDING`.
@@ -82,41 +83,44 @@ pub const TRTSEL_GROUP_NONE: trtsel_group = 0;
 pub const TRTSEL_GROUP_RETRY: trtsel_group = 1;
 /// The caller asked for something that cannot be done: the program, its files or its settings have to change.
 pub const TRTSEL_GROUP_CALLER: trtsel_group = 2;
-/// Something on the machine is missing, broken or forbidden: a file, a library, a driver, a GPU, a right.
+/// Something on the machine is missing, broken or forbidden: a file, a library, a driver, a GPU or a permission.
 pub const TRTSEL_GROUP_ENVIRONMENT: trtsel_group = 3;
 /// A defect of this library: report it.
 pub const TRTSEL_GROUP_DEFECT: trtsel_group = 4;
 
-/// Name and sentence of each status, in the order of the numbers; both end with a NUL.
+/// The name and the message of each status, in the order of the numbers; both end with a NUL.
 const TABLE: [(&str, &str); 31] = [
     ("TRTSEL_OK\0", "done\0"),
-    ("TRTSEL_PENDING\0", "the input is still under way\0"),
+    ("TRTSEL_PENDING\0", "the input is still in flight\0"),
     ("TRTSEL_DEADLINE\0", "the deadline passed before any candidate had run\0"),
     ("TRTSEL_NULL_POINTER\0", "a pointer that must point to something is NULL\0"),
-    ("TRTSEL_INVALID_ARGUMENT\0", "an argument is not one of those allowed\0"),
+    ("TRTSEL_INVALID_ARGUMENT\0", "an argument is not one of those that are allowed\0"),
     ("TRTSEL_STRUCT_SIZE\0", "a struct_size does not fit this version of the library\0"),
     ("TRTSEL_BUFFER_TOO_SMALL\0", "a buffer or an array is too small\0"),
-    ("TRTSEL_BUSY\0", "another call is inside this handle\0"),
+    ("TRTSEL_BUSY\0", "another call on this handle is running\0"),
     ("TRTSEL_PANIC\0", "the library panicked; the handle is poisoned\0"),
     ("TRTSEL_POISONED\0", "an earlier call panicked; close the handle\0"),
     ("TRTSEL_WRONG_STATE\0", "the call does not fit what the handle is doing\0"),
     ("TRTSEL_NOT_FOUND\0", "there is nothing of that name or number\0"),
     ("TRTSEL_IO\0", "a file or folder is missing or cannot be read\0"),
-    ("TRTSEL_BUNDLE\0", "the bundle does not say what it must\0"),
-    ("TRTSEL_PREMODEL\0", "the premodel cannot be understood or does not fit\0"),
+    ("TRTSEL_BUNDLE\0", "the contents of the bundle, or of a file that it names, are not valid\0"),
+    ("TRTSEL_PREMODEL\0", "the premodel cannot be understood, or does not fit the candidates\0"),
     ("TRTSEL_ENGINE\0", "an engine failed, or no candidate works\0"),
-    ("TRTSEL_INPUT\0", "the frame or tensor cannot be taken\0"),
+    ("TRTSEL_INPUT\0", "the frame, the tensor or the scores cannot be used\0"),
     ("TRTSEL_UNSUPPORTED\0", "this build does not have what was asked for\0"),
     ("TRTSEL_ERROR\0", "an error of another kind\0"),
-    ("TRTSEL_LIBRARY_MISSING\0", "TensorRT or ONNX Runtime is not on this machine, or not of a version that will do\0"),
+    (
+        "TRTSEL_LIBRARY_MISSING\0",
+        "TensorRT or ONNX Runtime is not on this machine, or not in a version that can be used\0",
+    ),
     ("TRTSEL_DRIVER_MISSING\0", "there is no NVIDIA driver, or one that is too old\0"),
-    ("TRTSEL_DEVICE_MISSING\0", "there is no such GPU\0"),
+    ("TRTSEL_DEVICE_MISSING\0", "the GPU that was asked for is not there\0"),
     ("TRTSEL_DEVICE_LOST\0", "the GPU faulted; only a new process can use it again\0"),
-    ("TRTSEL_DEVICE_MEMORY\0", "the GPU has no more memory\0"),
-    ("TRTSEL_HOST_MEMORY\0", "the host has no more memory, or none that can be page-locked\0"),
+    ("TRTSEL_DEVICE_MEMORY\0", "the GPU does not have enough free memory\0"),
+    ("TRTSEL_HOST_MEMORY\0", "the host does not have enough free memory, or not enough that can be page-locked\0"),
     ("TRTSEL_LIMIT\0", "a limit that the caller set is too low\0"),
-    ("TRTSEL_DENIED\0", "the operating system does not allow it\0"),
-    ("TRTSEL_PLAN_MISSING\0", "a plan is not there\0"),
+    ("TRTSEL_DENIED\0", "the operating system does not allow what was asked for\0"),
+    ("TRTSEL_PLAN_MISSING\0", "a candidate's plan is missing\0"),
     ("TRTSEL_PLAN_MISMATCH\0", "a plan is for another TensorRT, GPU or model\0"),
     ("TRTSEL_PLAN\0", "a plan is damaged, or TensorRT refuses it\0"),
     ("TRTSEL_MODEL\0", "a model cannot be understood, or its tensors do not fit\0"),
@@ -126,29 +130,30 @@ fn entry(status: trtsel_status) -> Option<&'static (&'static str, &'static str)>
     TABLE.get(usize::try_from(status).ok()?)
 }
 
-/// The constant's name, for example "TRTSEL_OK"; "TRTSEL_UNKNOWN" for a number that is none. A static text. Any thread; does not
-/// allocate.
+/// The name of the status's constant as a static text, for example "TRTSEL_OK"; "TRTSEL_UNKNOWN" for a number that is no status.
+/// Any thread; does not allocate.
 #[unsafe(no_mangle)]
 pub extern "C" fn trtsel_status_name(status: trtsel_status) -> *const c_char {
     entry(status).map_or("TRTSEL_UNKNOWN\0", |(name, _)| name).as_ptr().cast()
 }
 
-/// What the status means, in a few words. A static text. Any thread; does not allocate. The whole story of a failure is in
-/// `trtsel_selector_error` and its like.
+/// What the status means, in a few words, as a static text. The text that `trtsel_selector_error` and the like functions give
+/// says more about a failure. Any thread; does not allocate.
 #[unsafe(no_mangle)]
 pub extern "C" fn trtsel_status_message(status: trtsel_status) -> *const c_char {
     entry(status).map_or("a status that this version does not know\0", |(_, message)| message).as_ptr().cast()
 }
 
-/// Who can do something about a status: a `TRTSEL_GROUP_` number. A number that is no status is the caller's mistake. Any thread; does not
-/// allocate.
+/// Who can do something about a status: a `TRTSEL_GROUP_` number. It is `TRTSEL_GROUP_CALLER` for a number that is no status. Any
+/// thread; does not allocate.
 #[unsafe(no_mangle)]
 pub extern "C" fn trtsel_status_group(status: trtsel_status) -> trtsel_group {
     match status {
         TRTSEL_OK | TRTSEL_PENDING => TRTSEL_GROUP_NONE,
         TRTSEL_BUSY => TRTSEL_GROUP_RETRY,
         TRTSEL_PANIC | TRTSEL_POISONED => TRTSEL_GROUP_DEFECT,
-        // Statuses of the C ABI's own rules are the caller's; so is a number that is none.
+        // The statuses that no kind of error has stand for breaches of the C ABI's rules, which are the caller's. So is any
+        // number that is no status.
         _ => ErrorKind::ALL.into_iter().find(|&kind| number(kind) == status).map_or(TRTSEL_GROUP_CALLER, |kind| {
             match kind.group() {
                 ErrorGroup::Retry => TRTSEL_GROUP_RETRY,
@@ -159,7 +164,7 @@ pub extern "C" fn trtsel_status_group(status: trtsel_status) -> trtsel_group {
     }
 }
 
-/// The status of an error's kind.
+/// The status for an error of this kind.
 const fn number(kind: ErrorKind) -> trtsel_status {
     match kind {
         ErrorKind::Io => TRTSEL_IO,
@@ -194,11 +199,12 @@ pub(super) struct Fail {
 }
 
 impl Fail {
-    /// A line known at compile time: nothing is allocated.
+    /// A failure whose message is known at compile time, so that nothing is allocated.
     pub(super) const fn new(status: trtsel_status, message: &'static str) -> Fail {
         Fail { status, message: Cow::Borrowed(message) }
     }
 
+    /// A failure whose message was made at run time.
     pub(super) fn text(status: trtsel_status, message: String) -> Fail {
         Fail { status, message: Cow::Owned(message) }
     }

@@ -1,4 +1,4 @@
-//! Texts for C: in buffers of a fixed size, cut between characters, with a NUL at their end.
+//! Texts for C: they lie in buffers of a fixed size, are cut between two characters to fit, and end with a NUL.
 
 use std::ffi::c_char;
 
@@ -39,7 +39,7 @@ impl std::fmt::Write for Text {
     }
 }
 
-/// How many bytes of a text, up to a border of its characters, fit into a room of so many.
+/// How many bytes of a text fit into `room` bytes without cutting a character in two.
 pub(super) fn fitting(line: &str, room: usize) -> usize {
     let mut end = line.len().min(room);
     while !line.is_char_boundary(end) {
@@ -48,17 +48,17 @@ pub(super) fn fitting(line: &str, room: usize) -> usize {
     end
 }
 
-/// Writes a text to the caller's buffer, cut to what fits, with a NUL behind it. Nothing is written to a NULL buffer or one of no
+/// Writes a text to the caller's buffer, cut to what fits, with a NUL behind it. Does nothing where the buffer is NULL or has 0
 /// bytes.
 ///
 /// # Safety
-/// `buffer` is NULL, or `bytes` bytes may be written there.
+/// `buffer` is NULL, or points to `bytes` writable bytes.
 pub(super) unsafe fn write_text(line: &str, buffer: *mut c_char, bytes: usize) {
     if buffer.is_null() || bytes == 0 {
         return;
     }
     let end = fitting(line, bytes - 1);
-    // SAFETY: `end` is less than `bytes`, all of which the caller lets us write; a text of ours is not in his buffer.
+    // SAFETY: `end` is less than `bytes`, the size of the caller's buffer, which does not overlap a text of the library.
     unsafe {
         std::ptr::copy_nonoverlapping(line.as_ptr(), buffer.cast(), end);
         buffer.add(end).write(0);
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(text.len, Text::BYTES - 2);
         assert_eq!(text.bytes[text.len], 0);
         let mut buffer = [0x55_u8; 8];
-        // SAFETY: less than the buffer has.
+        // SAFETY: the buffer has more than 6 bytes.
         unsafe { write_text("abcdé", buffer.as_mut_ptr().cast(), 6) };
         assert_eq!(&buffer, b"abcd\0\x55\x55\x55");
     }

@@ -1,4 +1,4 @@
-//! What this library is.
+//! The version of this library, and what was built into it.
 
 use std::ffi::c_char;
 
@@ -11,14 +11,14 @@ pub const TRTSEL_VERSION_PATCH: u32 = 0;
 
 /// The library has TensorRT.
 pub const TRTSEL_HAS_TENSORRT: u32 = 1;
-/// The library has ONNX Runtime (whose library is looked for at run time).
+/// The library has ONNX Runtime, whose own library is looked for at run time.
 pub const TRTSEL_HAS_ORT: u32 = 2;
 /// The library has tract.
 pub const TRTSEL_HAS_TRACT: u32 = 4;
 /// A premodel was compiled into the library.
 pub const TRTSEL_HAS_BAKED_PREMODEL: u32 = 8;
 
-/// The library's version as text, for example "0.1.0". A static text. Any thread; does not allocate.
+/// The library's version as a static text, for example "0.1.0". Any thread; does not allocate.
 #[unsafe(no_mangle)]
 pub extern "C" fn trtsel_version_text() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
@@ -35,8 +35,11 @@ pub extern "C" fn trtsel_version() -> u32 {
     NUMBER
 }
 
+/// The number that decimal digits spell; `str::parse` cannot be called in a constant.
 const fn parse(text: &str) -> u32 {
-    let (bytes, mut at, mut number) = (text.as_bytes(), 0, 0);
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    let mut number = 0;
     while at < bytes.len() {
         number = 10 * number + (bytes[at] - b'0') as u32;
         at += 1;
@@ -44,7 +47,8 @@ const fn parse(text: &str) -> u32 {
     number
 }
 
-/// What was built in: `TRTSEL_HAS_` flags. The null engine always is. Any thread; does not allocate.
+/// What was built into the library: the sum of the `TRTSEL_HAS_` flags that apply. The null engine is always built in. Any
+/// thread; does not allocate.
 #[unsafe(no_mangle)]
 pub extern "C" fn trtsel_built_in() -> u32 {
     let flag = |there: bool, flag: u32| if there { flag } else { 0 };

@@ -1,5 +1,6 @@
-//! Selector, decider, judge, board and the code that `compile` writes agree on every step and on every bit of every signal: on random
-//! programs with random outputs, and on the fashion bundle with the logits of its 10,000 test images.
+//! The selector, the decider, the judge, the board and the code that `compile` writes make the same steps and compute the same
+//! bits of every signal: on random programs with random outputs of candidates, and on the fashion bundle with the logits of its
+//! 10,000 test images. The walk with a bare `Board` in [`trace`] is the reference that all others are compared with.
 
 mod forms;
 mod programs;
@@ -20,7 +21,7 @@ use super::library::{archive, client, compilers, root, run};
 use forms::{Forms, decide_in_c};
 use programs::{Row, Subject};
 
-/// A request in a word, as the harnesses in C and Rust write it.
+/// A request encoded in a word of 32 bits. The harnesses in C and Rust write the same words.
 fn word(request: Request) -> u32 {
     match request {
         Request::Run(c) => 1 << 24 | u32::from(c.0) << 16,
@@ -30,11 +31,13 @@ fn word(request: Request) -> u32 {
     }
 }
 
+/// A hash (FNV-1a) of the bits of all probabilities.
 fn hash(probabilities: &[f32]) -> u32 {
     probabilities.iter().fold(0x811c_9dc5, |hash, p| (hash ^ p.to_bits()).wrapping_mul(0x0100_0193))
 }
 
-/// What a program does with a row: every request, after it every signal, then what the answer says, then the node.
+/// Walks a subject's program on a row, and appends to `words` what it did: each request followed by the values of all signals,
+/// then the answer, then the node that the walk ended at. Returns the last request and that node.
 fn trace(subject: &Subject, row: &Row, board: &mut Board, words: &mut Vec<u32>) -> (Request, usize) {
     let program = subject.premodel.program();
     board.begin();
@@ -65,7 +68,7 @@ fn trace(subject: &Subject, row: &Row, board: &mut Board, words: &mut Vec<u32>) 
     (request, walk.node())
 }
 
-/// The same through a selector, which shows where it ended and the signals it had by then.
+/// Runs the rows through a selector, and compares its outcome and its final signals with those of [`trace`].
 fn through_a_selector(subject: &Subject, rows: &[Row]) {
     let mut selector = subject.selector(rows);
     let mut board = Board::new(&subject.premodel, subject.classes);
@@ -98,7 +101,9 @@ fn random_programs_agree_in_every_form() {
     let subjects = programs::random(16);
     let dir = tempfile::tempdir().expect("a folder");
     let mut forms = Forms::new(dir.path());
-    let (mut steps, mut averages, mut failures) = (0, 0, 0);
+    let mut steps = 0;
+    let mut averages = 0;
+    let mut failures = 0;
     for subject in &subjects {
         let rows = subject.rows(300);
         let mut board = Board::new(&subject.premodel, subject.classes);
@@ -131,8 +136,8 @@ fn frame_of(buffer: &Buffer) -> Frame<'_> {
     Frame::packed(format, width_px, height_px, stride_bytes, bytes).expect("a frame")
 }
 
-/// The trainer's judge walks a profile's rows with the signals that a selector would have, bit for bit, where the profile holds the
-/// probabilities of all classes.
+/// Where a profile holds the probabilities of all classes, the trainer's judge walks its rows with the same bits of every signal as
+/// a selector.
 #[test]
 fn the_judge_walks_as_the_selector_does() {
     let mut judged_rows = 0;
@@ -162,9 +167,10 @@ fn the_judge_walks_as_the_selector_does() {
                 "{}",
                 subject.name
             );
-            // Step by step: what the judge reads has the bits that the trace has.
+            // The judge's board is walked step by step, and written down as `trace` does it.
             theirs.begin(i);
-            let (mut walk, mut seen) = (program.start(), Vec::new());
+            let mut walk = program.start();
+            let mut seen = Vec::new();
             loop {
                 let request = program.step(&mut walk, theirs.values());
                 seen.push(word(request));
@@ -174,9 +180,13 @@ fn the_judge_walks_as_the_selector_does() {
                     _ => break,
                 }
             }
-            // A judge leaves unset what no test reads, be it the user's own.
-            let is_read = |at: usize| at.is_multiple_of(1 + signals) || read.contains(&(at % (1 + signals) - 1));
-            let differs = (0..seen.len()).find(|&at| is_read(at) && seen[at] != words[at]);
+            // Each step has written its request and then one word for each signal. Signals that no test reads are left out of the
+            // comparison, because the judge leaves them unset, even the user's own.
+            let is_compared = |at: usize| match at % (1 + signals) {
+                0 => true,
+                signal => read.contains(&(signal - 1)),
+            };
+            let differs = (0..seen.len()).find(|&at| is_compared(at) && seen[at] != words[at]);
             assert_eq!(differs, None, "{}: row {i}", subject.name);
             judged_rows += 1;
         }
@@ -185,7 +195,7 @@ fn the_judge_walks_as_the_selector_does() {
     assert!(judged_rows > 2_000);
 }
 
-/// What each network of the fashion bundle says of every test image: logits, image by image.
+/// The logits of each network of the fashion bundle for every test image: image by image, then network by network.
 fn fashion_logits(bundle: &Bundle, samples: &Samples) -> Vec<Vec<Vec<f32>>> {
     let mut networks: Vec<(Box<dyn Engine>, Preprocess)> = bundle
         .candidates
@@ -214,7 +224,7 @@ fn fashion_logits(bundle: &Bundle, samples: &Samples) -> Vec<Vec<Vec<f32>>> {
         .collect()
 }
 
-/// The claim of the recommended start: a C program of forty lines that runs its own networks decides as the selector does.
+/// A C program of at most forty lines that runs its own networks decides with the decider exactly as the selector does.
 #[test]
 fn own_logits_of_ten_thousand_images_are_decided_as_by_the_selector() {
     if registry::resolve_host(EngineKind::Tract).is_err() {
@@ -259,7 +269,8 @@ fn own_logits_of_ten_thousand_images_are_decided_as_by_the_selector() {
     }
     keep_for_other_processors(&file, &lines);
 
-    // The emitted forms, whose traces are held against a board's, and the board's end against the selector's lines.
+    // The selector's lines are compared with the ends of the board's traces, and then the traces of the emitted code with the
+    // board's.
     let subject = Subject::new("fashion", premodel, vec![Scores::Logits; 4]);
     let rows: Vec<Row> = logits.into_iter().map(|outputs| Row { own: Vec::new(), outputs }).collect();
     let mut board = Board::new(&subject.premodel, subject.classes);
@@ -282,18 +293,19 @@ fn own_logits_of_ten_thousand_images_are_decided_as_by_the_selector() {
     forms.compare("fashion");
 }
 
-/// Where tests/aarch64/run-capi finds what it repeats under emulation.
+/// The folder in which tests/aarch64/run-capi finds the tests that it repeats under emulation.
 fn cases() -> std::path::PathBuf {
     super::library::target().join("cases").join("agree")
 }
 
+/// Keeps the logits and the selector's lines for tests/aarch64/run-capi.
 fn keep_for_other_processors(logits: &Path, lines: &str) {
     std::fs::create_dir_all(cases()).expect("a folder");
     std::fs::copy(logits, cases().join("logits")).expect("copied");
     std::fs::write(cases().join("decided"), lines).expect("written");
 }
 
-/// A premodel's own signals: their names, and their ids.
+/// The names and the ids of the signals of the user's own that a premodel has.
 fn own_signals(premodel: &Premodel) -> (Vec<String>, Vec<SignalId>) {
     let own = (0_u16..).zip(premodel.signals()).filter_map(|(at, signal)| match signal {
         Signal::User(name) => Some((name.clone(), SignalId(at))),

@@ -1,4 +1,4 @@
-//! The examples, compiled as their heads say with all warnings, and run on the null engine.
+//! The examples in C and C++ are compiled with all warnings as errors, and run on the null engine.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -42,7 +42,7 @@ fn the_examples_run() {
         let output = camera.wait_with_output().expect("it ends");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && text.contains("3 inputs, 3 answered"), "{text}");
-        // The log callback told that the premodel is another engine's.
+        // The log callback printed the warning that the premodel was trained for another engine.
         assert!(String::from_utf8_lossy(&output.stderr).contains("trained for"), "{:?}", output.stderr);
     }
 }

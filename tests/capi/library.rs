@@ -1,4 +1,4 @@
-//! The static and the shared library, and programs linked with them.
+//! Builds the static and the shared library, and programs that are linked with them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,22 +8,23 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Cargo's target folder, which holds the folder of this program's profile. The libraries are built there, so that they share
-/// the dependencies that are built already.
+/// Cargo's target folder, in which this test program was built. The libraries are built there too, so that dependencies which are
+/// built already are used again.
 fn builds() -> PathBuf {
     let this = std::env::current_exe().expect("a path");
     this.ancestors().nth(3).expect("target").to_owned()
 }
 
-/// Where this test keeps what it makes.
+/// The folder for everything that these tests make.
 pub(crate) fn target() -> PathBuf {
     builds().join("capi")
 }
 
-/// What has been built in this run. Held while cargo and what copies its output run.
+/// The libraries and prefixes that this run has built. The lock is held while cargo runs and its output is copied, so that no
+/// second build overwrites the output meanwhile.
 static ONE_AT_A_TIME: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Takes away what cargo tells its tests, and no other build should hear.
+/// Removes the environment variables that were set for this test only, and that would change the build which the command starts.
 fn forget_the_test(command: &mut Command) {
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("CARGO_PKG_") || variable == "LD_PRELOAD" {
@@ -32,14 +33,14 @@ fn forget_the_test(command: &mut Command) {
     }
 }
 
-/// `src/capi/install`, which builds where this module does.
+/// The command `src/capi/install`, with the target folder that this module builds in.
 pub(crate) fn install_command() -> Command {
     let mut command = Command::new(root().join("src/capi/install"));
     forget_the_test(command.env("CARGO_TARGET_DIR", builds()));
     command
 }
 
-/// A prefix that `src/capi/install` installed these features to. Installed once a run.
+/// A prefix into which `src/capi/install` has installed the library with these features. It does so once in a run.
 pub(crate) fn installed(features: &str) -> PathBuf {
     let mut built = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let prefix = target().join("prefix").join(features.replace(',', "-"));
@@ -50,7 +51,7 @@ pub(crate) fn installed(features: &str) -> PathBuf {
     prefix
 }
 
-/// What rustc says when it builds the archive of these features.
+/// The messages of rustc when it builds the archive with these features.
 pub(crate) fn compiler_notes(features: &str) -> String {
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -61,7 +62,7 @@ pub(crate) fn compiler_notes(features: &str) -> String {
     String::from_utf8_lossy(&command.output().expect("cargo runs").stderr).into_owned()
 }
 
-/// Another Rust static library: `second_sum`, which also panics and catches.
+/// Builds another Rust static library, whose function `second_sum` also panics and catches the panic.
 pub(crate) fn second_library() -> PathBuf {
     static ONCE: Mutex<()> = Mutex::new(());
     let _once = ONCE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -76,7 +77,7 @@ pub(crate) fn second_library() -> PathBuf {
     dir.join("libsecond.a")
 }
 
-/// A library of these features, `lib{name}.{a,so}` as cargo made it, in a folder of its own. Built once a run.
+/// The library `file` with these features as cargo made it, copied to a folder of its own. It is built once in a run.
 fn build(crate_type: &str, features: &str, file: &str) -> PathBuf {
     let mut built = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let out = target().join(features.replace(',', "-")).join(file);
@@ -111,13 +112,13 @@ pub(crate) fn shared() -> PathBuf {
     build("cdylib", "capi", "libtrt_select.so")
 }
 
-/// What the archive needs beside itself.
+/// The native libraries that a program needs besides the archive.
 pub(crate) const NATIVE: [&str; 5] = ["-lstdc++", "-lpthread", "-ldl", "-lm", "-lrt"];
 
 const WARNINGS: [&str; 7] =
     ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wmissing-field-initializers", "-Werror"];
 
-/// A C and a C++ compiler of one maker.
+/// The C and the C++ compiler of one maker.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compiler {
     pub(crate) name: &'static str,
@@ -125,7 +126,7 @@ pub(crate) struct Compiler {
     pub(crate) cxx: &'static str,
 }
 
-/// The compilers that are here; those that are not are named.
+/// The compilers that this machine has. Prints which of them it lacks.
 pub(crate) fn compilers() -> Vec<Compiler> {
     let all = [
         Compiler { name: "gcc", c: "gcc", cxx: "g++" },
@@ -146,7 +147,7 @@ pub(crate) fn compilers() -> Vec<Compiler> {
     found
 }
 
-/// Whether a program is here.
+/// Whether this machine has a program.
 pub(crate) fn has(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success())
 }
@@ -168,7 +169,7 @@ impl Compiler {
         let mut command = Command::new(if cpp { self.cxx } else { self.c });
         command
             .arg(if cpp { "-std=c++17" } else { "-std=c99" })
-            // What is for POSIX is asked for by C99 programs.
+            // With -std=c99 the system's headers declare POSIX functions only for programs that define this.
             .args(["-D_POSIX_C_SOURCE=200809L", "-O2", "-g"])
             .args(WARNINGS)
             .args(flags)
@@ -180,7 +181,7 @@ impl Compiler {
             .arg(library)
             .args(NATIVE)
             .arg("-o");
-        // Renamed when it is whole: another test, perhaps in a process of its own, may be starting the same program.
+        // The compiler writes to another name, since another test, perhaps in another process, may be starting the same program.
         let part = out.with_extension(std::process::id().to_string());
         run(command.arg(&part));
         std::fs::rename(&part, &out).expect("renamed");
@@ -188,7 +189,7 @@ impl Compiler {
     }
 }
 
-/// Runs a command that must succeed and gives what it printed.
+/// Runs a command that must succeed, and returns what it printed.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> String {
     let output: Output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));

@@ -1,8 +1,8 @@
-//! C and C++ programs against the static library: the same answers as in Rust, misuse, panics, allocations, threads, sanitizers,
-//! two Rust libraries in one program, and what is installed.
+//! C and C++ programs that are linked with the library. They are tested for the same answers as in Rust, misuse, panics,
+//! allocations, threads, under sanitizers, and together with a second Rust library; the installed files are tested too.
 //!
-//! The library is built once, by cargo, and kept in `target/capi`. What a machine lacks (compilers, Valgrind,
-//! TensorRT's headers for the double) skips its test with the reason.
+//! Cargo builds the library once, and it is kept in `target/capi`. Where a machine lacks a tool (a compiler, Valgrind, TensorRT's
+//! headers for the double), the tests that need it print the reason and are skipped.
 
 #[cfg(feature = "cli")]
 mod agree;
@@ -31,8 +31,8 @@ use std::path::Path;
 
 use trt_select::premodel::{CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor};
 
-/// Two candidates whose program reads a feature, the caller's `speed` and a margin, and has every kind of answer. With the null
-/// engine every margin is 0.
+/// A premodel of two candidates. Its program reads a feature, the caller's own signal `speed` and a margin, and ends with an
+/// answer of each kind. On the null engine every margin is 0.
 pub(crate) fn premodel(classes: u32) -> Premodel {
     let [small, large] = [CandidateId(0), CandidateId(1)];
     let signals = vec![
@@ -58,12 +58,14 @@ pub(crate) fn premodel(classes: u32) -> Premodel {
     Premodel::new(names, classes, signals, nodes, vec![large, small], Vec::new(), trained_for).expect("a premodel")
 }
 
-/// A bundle for the null engine: its networks' files are there and never read.
+/// Writes a bundle for the null engine. The files of its networks exist, but nothing reads them.
 pub(crate) fn write_null_bundle(dir: &Path) {
-    let bundle = "format = 1\nname = \"nothing\"\npremodel = \"premodel.json\"\nlabels = \"labels.txt\"\n\n[input]\nkind = \"image\"\n";
+    let bundle = "format = 1\nname = \"nothing\"\npremodel = \"premodel.json\"\nlabels = \"labels.txt\"\n\n\
+        [input]\nkind = \"image\"\n";
     let candidate = |name: &str, side: u32| {
         format!(
-            "\n[[candidate]]\nname = \"{name}\"\nonnx = \"none.onnx\"\nsize = [{side}, {side}]\nchannels = 1\nmean = [0.5]\nstd = [0.5]\n"
+            "\n[[candidate]]\nname = \"{name}\"\nonnx = \"none.onnx\"\nsize = [{side}, {side}]\nchannels = 1\n\
+             mean = [0.5]\nstd = [0.5]\n"
         )
     };
     let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).expect("written");

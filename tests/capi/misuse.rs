@@ -1,4 +1,5 @@
-//! Every export: wrong arguments become statuses, panics poison; the header names them all.
+//! Every exported function returns a status for wrong arguments, and poisons its handle when it panics. The header declares all
+//! of them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,7 +52,7 @@ fn wrong_arguments_are_statuses() {
 #[test]
 fn panics_become_statuses() {
     let source = std::fs::read_to_string(client("panic.c")).expect("the client");
-    // Static texts and numbers have nothing that could panic, and the texts of errors must be there after a panic.
+    // Functions that return a static text or number cannot panic, and the texts of errors must be readable after a panic.
     let safe = |name: &str| {
         name.starts_with("trtsel_status_")
             || name.starts_with("trtsel_version")
@@ -84,6 +85,6 @@ fn the_shared_library_exports_what_the_header_declares() {
 
 #[test]
 fn the_header_is_what_the_sources_make() {
-    // Without cbindgen the script says that it skips this, in its own words.
+    // Without cbindgen the script itself prints that it skips the comparison.
     println!("{}", run(Command::new(root().join("src/capi/make-header")).arg("--check")).trim());
 }

@@ -1,26 +1,26 @@
-//! What `src/capi/install` installs: programs outside the tree by pkg-config and CMake, the native libraries, the size, and two
-//! Rust archives in one program.
+//! What `src/capi/install` installs is tested: pkg-config and CMake build programs outside this tree with it, it names the right
+//! native libraries, a program with it is small, and it can be linked with a second Rust archive.
 
 use std::path::Path;
 use std::process::Command;
 
 use super::library::{client, compiler_notes, compilers, has, install_command, installed, root, run, second_library};
 
-/// A folder of the installed library that has been moved since: nothing in it may know where it was.
+/// Copies the installed library to another folder. The tests use the copy, since the installed files must work wherever they lie.
 fn moved(dir: &Path, features: &str) -> std::path::PathBuf {
     let prefix = dir.join("moved");
     run(Command::new("cp").arg("-a").arg(installed(features)).arg(&prefix));
     prefix
 }
 
-/// What pkg-config says of a package of a prefix, as words.
+/// The compiler flags that pkg-config gives for a package of a prefix.
 fn pkg_config(prefix: &Path, package: &str, more: &[&str]) -> Vec<String> {
     let mut command = Command::new("pkg-config");
     command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")).args(["--cflags", "--libs"]).args(more).arg(package);
     run(&mut command).split_whitespace().map(str::to_owned).collect()
 }
 
-/// A grey image of 28x28 pixels, bare and as PGM.
+/// Writes a grey image of 28x28 pixels, as bare bytes and as PGM.
 fn images(dir: &Path) {
     let pixels: Vec<u8> = (0..28 * 28_u32).map(|i| (i * 7) as u8).collect();
     std::fs::write(dir.join("image.gray"), &pixels).expect("written");
@@ -79,7 +79,7 @@ fn programs_outside_the_tree() {
     }
 }
 
-/// pkg-config and CMake name what rustc says the archive needs, in its order, and nothing else.
+/// pkg-config and CMake name exactly the native libraries that rustc says the archive needs, in the same order.
 #[test]
 fn the_native_libraries_are_those_of_rustc() {
     if !has("pkg-config") || !has("gcc") {
@@ -104,7 +104,7 @@ fn the_native_libraries_are_those_of_rustc() {
     assert_eq!(after(&read("cmake/trt_select/trt_selectTargets.cmake"), "INTERFACE_LINK_LIBRARIES"), names);
 }
 
-/// Whoever links the library compiles neither the trainer and the study nor what only they and the command line need.
+/// A build of the library compiles neither the trainer nor the study, nor any crate that only they and the command line need.
 #[test]
 fn the_library_depends_on_no_trainer() {
     let tree = |features: &str| {
@@ -123,7 +123,7 @@ fn the_library_depends_on_no_trainer() {
         text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
     };
     let never = ["trt-select-train", "trt-select-study", "rayon", "csv", "plotters", "clap", "image", "env_logger"];
-    // What is looked for is there where the command line is.
+    // The build of the command line has all of these crates, so this test looks for the right names.
     let all = names(&tree("cli"));
     assert!(never.iter().all(|&name| all.contains(name)), "{all:?}");
     for features in ["capi", "capi,tensorrt,ort"] {
@@ -133,7 +133,7 @@ fn the_library_depends_on_no_trainer() {
     }
 }
 
-/// The C example with the static library in it, stripped: below 3 MB with TensorRT and without tract.
+/// The C example, linked with the static library with TensorRT and without tract, has less than 3 MB when it is stripped.
 #[test]
 fn a_static_program_is_small() {
     if !has("pkg-config") || !has("gcc") || !has("strip") {
@@ -161,7 +161,8 @@ fn a_static_program_is_small() {
     }
 }
 
-/// Two Rust archives in one program, whichever comes first: ours keeps its runtime to itself. Both panic and catch inside.
+/// The archive can be linked into one program with another Rust archive, in either order, because its copy of Rust's runtime is not
+/// visible from outside. In two_libraries.c the other library panics and catches its panics; in panic.c this one does.
 #[test]
 fn two_rust_archives_in_one_program() {
     if !has("gcc") {
@@ -180,7 +181,7 @@ fn two_rust_archives_in_one_program() {
                     .args(["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-I"])
                     .arg(root().join("include"))
                     .arg(client(source))
-                    // All of the other one, so that every name that both could define meets.
+                    // Both archives are linked in whole, so that every name that both define would be an error.
                     .args(["-Wl,--whole-archive"])
                     .arg(first)
                     .arg(then)
@@ -197,7 +198,7 @@ fn two_rust_archives_in_one_program() {
     }
 }
 
-/// What cannot be done is said in one line, and nothing is installed.
+/// Where the installer cannot do what it is asked to, it says so in one line and installs nothing.
 #[test]
 fn the_installer_says_what_is_wrong() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! A new premodel without a restart, from C.
+//! C programs replace the premodel of a selector that stays open.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ fn a_thousand_reloads_between_inputs_in_c() {
     let dir = tempfile::tempdir().expect("a folder");
     write_null_bundle(dir.path());
     let ours = premodel(4);
-    // The same signals; the large candidate answers whatever they say.
+    // A second premodel with the same signals, which always answers with the large candidate.
     let large = CandidateId(1);
     let other = Premodel::new(
         ours.candidates().to_vec(),
@@ -29,7 +29,7 @@ fn a_thousand_reloads_between_inputs_in_c() {
     std::fs::write(&second, other.to_json()).expect("written");
     for compiler in compilers() {
         let program = compiler.program(&client("reload.c"), &archive(), &[]);
-        // Without its caches per thread, glibc counts as free what is free.
+        // glibc counts blocks in its caches of freed memory as held. Without those caches its count of held bytes is exact.
         let tunables = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0");
         let mut command = Command::new(program);
         command.arg(dir.path()).arg(&first).arg(&second).env_remove("LD_PRELOAD").env(tunables.0, tunables.1);

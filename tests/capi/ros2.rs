@@ -1,11 +1,12 @@
-//! The ROS 2 node: built by ROS 2 where it is here; else compiled against stand-in headers, which run its callbacks.
+//! The ROS 2 node. Where ROS 2 is installed, its tools build the node; else the node is compiled against stand-in headers, which
+//! call its callbacks.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use super::library::{archive, compilers, installed, root, run, target};
 
-/// The setup script of a ROS 2 that is installed.
+/// The setup script of the ROS 2 that this machine has, if it has one.
 fn ros() -> Option<PathBuf> {
     std::fs::read_dir("/opt/ros").ok()?.flatten().map(|e| e.path().join("setup.bash")).find(|p| p.is_file())
 }
@@ -27,7 +28,7 @@ fn the_ros2_node_compiles() {
     let stand_ins = format!("-I{}", root().join("tests/capi/ros2-stand-ins").display());
     for compiler in compilers() {
         let source = root().join("examples/ros2/src/classifier.cpp");
-        // As strict as ROS 2's own packages are; its logging macros are not ISO C++ in any case.
+        // -Wpedantic is switched off, since ROS 2's logging macros are not ISO C++.
         let program = compiler.program(&source, &archive(), &[&stand_ins, "-Wno-pedantic"]);
         let bundle = format!("bundle:={}", root().join("tests/capi/bundle").display());
         let text = run(Command::new(&program).args(["--ros-args", "-p", &bundle, "-p", "engine:=null"]));

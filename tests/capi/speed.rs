@@ -1,4 +1,4 @@
-//! What the C call costs over the Rust call, on the null engine: time, and instructions by Callgrind.
+//! How much more an inference costs through C than through Rust, on the null engine: in time, and in instructions by Callgrind.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -13,7 +13,7 @@ use trt_select::{Input, OpenConfig, Selector};
 use super::double::is_child;
 use super::library::{archive, client, compilers, has, run};
 
-/// One candidate of four numbers, always asked: as little as an infer can be.
+/// Writes a bundle with a single candidate of four numbers, which always answers: the smallest work that an infer can have.
 fn write_bundle(dir: &Path) {
     let small = CandidateId(0);
     let trained_for = TrainedFor::of_costs(vec![1.0]);
@@ -31,6 +31,7 @@ fn write_bundle(dir: &Path) {
     );
 }
 
+/// The time of one infer by the Rust API in nanoseconds: the smallest mean of several batches.
 fn in_rust(dir: &Path, batches: usize, size: usize) -> f64 {
     let bundle = Bundle::read(dir).expect("a bundle");
     let config = OpenConfig::new(EngineKind::Null);
@@ -54,18 +55,18 @@ fn a_c_call_costs_less_than_50_ns_more_than_a_rust_call() {
     write_bundle(dir.path());
     let program = compiler.program(&client("speed.c"), &archive(), &[]);
     let (mut rust, mut c) = (f64::INFINITY, f64::INFINITY);
-    // In turns, so that both see the same machine.
+    // The two are measured in turns, so that a change in the machine's speed affects both.
     for _ in 0..10 {
         rust = rust.min(in_rust(dir.path(), 100, 1000));
         let text = run(Command::new(&program).arg(dir.path()).args(["100", "1000"]));
         c = c.min(text.trim().parse().expect("a number"));
     }
     println!("infer on the null engine: Rust {rust:.1} ns, C {c:.1} ns, difference {:.1} ns", c - rust);
-    // A debug build of this test has a slow Rust side, and the comparison says nothing.
+    // In a debug build of this test the Rust side is slow, so the difference says nothing.
     assert!(cfg!(debug_assertions) || c - rust < 50.0, "Rust {rust:.1} ns, C {c:.1} ns");
 }
 
-/// A body for Callgrind; does nothing when it is run as a test.
+/// The loop that Callgrind runs in a process of its own. As a test it does nothing.
 #[test]
 fn rust_loop() {
     if let (true, Ok(dir)) = (is_child("speed::rust_loop"), std::env::var("TRT_SELECT_TEST_BUNDLE")) {
@@ -74,7 +75,7 @@ fn rust_loop() {
     }
 }
 
-/// Instructions of a whole run.
+/// The number of instructions that Callgrind counted in a whole run of a command.
 fn instructions(command: &mut Command) -> u64 {
     let output = command.output().expect("valgrind runs");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -109,9 +110,10 @@ fn a_c_call_executes_few_instructions_more() {
                 .env("TRT_SELECT_TEST_INFERS", n.to_string()),
         )
     };
-    // What is around the loop drops out of the difference.
+    // The difference of two runs does not contain the instructions before and after the loop.
     let per_call = |count: &dyn Fn(u64) -> u64| (count(11_000) - count(1_000)) as f64 / 10_000.0;
-    let (c, rust) = (per_call(&in_c), per_call(&in_rust));
+    let c = per_call(&in_c);
+    let rust = per_call(&in_rust);
     println!("instructions of an infer on the null engine: Rust {rust:.1}, C {c:.1}, difference {:.1}", c - rust);
     assert!(cfg!(debug_assertions) || c - rust < 400.0, "Rust {rust}, C {c}");
 }

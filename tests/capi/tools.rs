@@ -1,4 +1,4 @@
-//! The C programs under sanitizers and Valgrind's tools, and two Rust libraries in one program.
+//! The C clients under sanitizers and Valgrind's tools, and in one program with another Rust library.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,8 @@ fn gcc() -> Option<Compiler> {
     compilers().into_iter().find(|c| c.name == "gcc")
 }
 
-/// Misuse and panics under AddressSanitizer and UndefinedBehaviorSanitizer: of the C side, and of the heap of both.
+/// The clients misuse.c and panic.c run under AddressSanitizer and UndefinedBehaviorSanitizer. Only their C code is instrumented,
+/// but AddressSanitizer watches the heap of the Rust code too.
 #[test]
 fn sanitizers_find_nothing() {
     let Some(gcc) = gcc() else { return };
@@ -70,7 +71,7 @@ fn threads_do_as_the_rules_say() {
     if !has("valgrind") {
         return println!("skipped: no valgrind");
     }
-    // "clash" is guarded by an atomic flag, which these tools cannot see.
+    // The mode "clash" is left out: an atomic flag guards it, and these tools do not know what the flag orders.
     for tool in ["helgrind", "drd"] {
         for mode in ["two", "handed", "watched"] {
             let mut valgrind = Command::new("valgrind");
@@ -83,7 +84,8 @@ fn threads_do_as_the_rules_say() {
     }
 }
 
-/// ThreadSanitizer on the C side: what Rust does is not instrumented, but its locks and allocations are seen.
+/// The client threads.c runs under ThreadSanitizer. Only its C code is instrumented; of the Rust code ThreadSanitizer sees locks
+/// and allocations.
 #[test]
 fn thread_sanitizer_finds_nothing_in_the_c_side() {
     let Some(gcc) = gcc() else { return };
@@ -100,7 +102,8 @@ fn thread_sanitizer_finds_nothing_in_the_c_side() {
     }
 }
 
-/// A program with another Rust static library in it: this one comes as the shared library, whose only symbols are its calls.
+/// A program can be linked with another Rust static library and with this library as a shared one, which exports nothing but its
+/// functions.
 #[test]
 fn two_rust_libraries_in_one_program() {
     if gcc().is_none() {

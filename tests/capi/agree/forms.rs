@@ -1,4 +1,5 @@
-//! The forms of a program outside Rust's crates: the decider in C, and the C and the Rust that `compile` writes.
+//! The forms of a program that run outside this process: the decider, called from C, and the C and the Rust that `compile`
+//! writes.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use trt_select::premodel::compile::{Options, Style, Target, compile};
 use super::programs::{Row, Subject};
 use crate::library::{archive, client, compilers, has, run};
 
-/// Rows as all harnesses read them: own signals, then each candidate's scores.
+/// The bytes of rows, as all harnesses read them: the user's own signals, then each candidate's scores.
 fn bytes_of(rows: &[Row]) -> Vec<u8> {
     let values = rows.iter().flat_map(|row| row.own.iter().chain(row.outputs.iter().flatten()));
     values.flat_map(|v| v.to_le_bytes()).collect()
@@ -26,7 +27,7 @@ fn output_of(command: &mut Command) -> Vec<u8> {
     out.stdout
 }
 
-/// The trace of `trtsel_decider_*`.
+/// The words that the client trace.c writes for the rows: the trace of the decider.
 pub(super) fn decide_in_c(subject: &Subject, rows: &[Row]) -> Vec<u32> {
     let dir = tempfile::tempdir().expect("a folder");
     let (premodel, data) = (dir.path().join("premodel.json"), dir.path().join("rows"));
@@ -40,56 +41,25 @@ pub(super) fn decide_in_c(subject: &Subject, rows: &[Row]) -> Vec<u32> {
     words_of(&output_of(&mut command))
 }
 
+/// A character for each candidate: `0` where its scores are logits, `1` where they are probabilities.
 fn kinds(subject: &Subject) -> String {
     subject.kinds.iter().map(|&kind| if kind == Scores::Logits { '0' } else { '1' }).collect()
 }
 
-/// Sources in C and Rust that walk programs over their rows, and what they have to write.
-pub(super) struct Forms {
-    dir: PathBuf,
-    c: String,
-    c_cases: String,
-    rust: String,
-    rust_cases: String,
-    names: Vec<String>,
+/// The slots of a subject's own signals, as text between commas.
+fn own_slots(subject: &Subject) -> String {
+    subject.own.iter().map(|signal| signal.0.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-impl Forms {
-    pub(super) fn new(dir: &Path) -> Forms {
-        let dir = dir.join("forms");
-        std::fs::create_dir_all(&dir).expect("a folder");
-        Forms {
-            dir,
-            c: "#include <stdio.h>\n#include <string.h>\n".into(),
-            c_cases: String::new(),
-            rust: include_str!("harness.rs").into(),
-            rust_cases: String::new(),
-            names: Vec::new(),
-        }
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        std::fs::write(self.dir.join(name), bytes).expect("written");
-    }
-
-    pub(super) fn add(&mut self, subject: &Subject, rows: &[Row], expected: &[u32]) {
-        let name = &subject.name;
-        self.write(&format!("{name}.rows"), bytes_of(rows));
-        self.write(&format!("{name}.expected"), expected.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>());
-        for (target, style, file) in [
-            (Target::Header, Style::Branchless, format!("{name}.h")),
-            (Target::Rust, Style::Nested, format!("{name}.rs")),
-        ] {
-            let options = Options { target, style, name, origin: "A test." };
-            self.write(&file, compile(&subject.premodel, &options).expect("it compiles").text);
-        }
-        let places =
-            |prefix: &str| subject.own.iter().map(|s| format!("{prefix}{}", s.0)).collect::<Vec<_>>().join(", ");
-        let constant = name.to_uppercase();
-        let _ = writeln!(self.c, "#include \"{name}.h\"");
-        let _ = write!(
-            self.c_cases,
-            r#"
+/// C code that walks a subject's emitted program over the rows of a file, and writes the words that `trace` in agree.rs makes.
+fn walk_in_c(subject: &Subject) -> String {
+    let name = &subject.name;
+    let constant = name.to_uppercase();
+    let kinds = kinds(subject);
+    // ISO C has no empty arrays, so the list ends with a 0 that the loop leaves out.
+    let own: String = subject.own.iter().map(|signal| format!("{}, ", signal.0)).collect();
+    format!(
+        r#"
 static {name}_board {name}_board_;
 static {name}_request {name}_last_;
 static void {name}_put_({name}_request r)
@@ -140,44 +110,89 @@ static void {name}_run_(FILE *in)
         put(0xff000000u | {name}_node(&walk));
     }}
 }}
-"#,
-            own = if subject.own.is_empty() { String::new() } else { places("") + ", " },
-            kinds = kinds(subject),
-        );
+"#
+    )
+}
+
+/// The sources of two programs, one in C and one in Rust, that walk the emitted code of several subjects over their rows.
+pub(super) struct Forms {
+    /// The folder of the sources, the rows, and the words that the programs have to write.
+    dir: PathBuf,
+    c: String,
+    c_cases: String,
+    rust: String,
+    rust_cases: String,
+    names: Vec<String>,
+}
+
+impl Forms {
+    pub(super) fn new(dir: &Path) -> Forms {
+        let dir = dir.join("forms");
+        std::fs::create_dir_all(&dir).expect("a folder");
+        Forms {
+            dir,
+            c: "#include <stdio.h>\n#include <string.h>\n".into(),
+            c_cases: String::new(),
+            rust: include_str!("harness.rs").into(),
+            rust_cases: String::new(),
+            names: Vec::new(),
+        }
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.dir.join(name), bytes).expect("written");
+    }
+
+    /// Adds a subject, whose trace over the rows must be `expected`.
+    pub(super) fn add(&mut self, subject: &Subject, rows: &[Row], expected: &[u32]) {
+        let name = &subject.name;
+        self.write(&format!("{name}.rows"), bytes_of(rows));
+        self.write(&format!("{name}.expected"), expected.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>());
+        for (target, style, file) in [
+            (Target::Header, Style::Branchless, format!("{name}.h")),
+            (Target::Rust, Style::Nested, format!("{name}.rs")),
+        ] {
+            let options = Options { target, style, name, origin: "A test." };
+            self.write(&file, compile(&subject.premodel, &options).expect("it compiles").text);
+        }
+        let _ = writeln!(self.c, "#include \"{name}.h\"");
+        self.c_cases += &walk_in_c(subject);
         let _ = writeln!(self.rust, "mod {name};");
-        let _ = writeln!(
-            self.rust_cases,
-            "        {name:?} => walk_all!({name}, [{}], {:?}, rows),",
-            places(""),
-            kinds(subject)
-        );
+        let own = own_slots(subject);
+        let kinds = kinds(subject);
+        let _ = writeln!(self.rust_cases, "        {name:?} => walk_all!({name}, [{own}], {kinds:?}, rows),");
         self.names.push(name.clone());
     }
 
-    /// Writes the two programs, builds them, and compares what they write with what was expected.
+    /// Builds the two programs, and compares the words that they write with those expected. Keeps the folder under the name
+    /// `kept_as`.
     pub(super) fn compare(&self, kept_as: &str) {
         let mut c = self.c.clone();
         c += "static FILE *out;\nstatic void put(uint32_t word) { fwrite(&word, 4, 1, out); }\n";
         c += &self.c_cases;
-        c += "\nint main(int argc, char **argv)\n{\n    FILE *in = argc == 4 ? fopen(argv[2], \"rb\") : NULL;\n    out = in ? fopen(argv[3], \"wb\") : \
-              NULL;\n    if (!out) return 1;\n";
+        c += r#"
+int main(int argc, char **argv)
+{
+    FILE *in = argc == 4 ? fopen(argv[2], "rb") : NULL;
+    out = in ? fopen(argv[3], "wb") : NULL;
+    if (!out) return 1;
+"#;
         for name in &self.names {
             let _ = writeln!(c, "    if (strcmp(argv[1], \"{name}\") == 0) {name}_run_(in);");
         }
         c += "    return fclose(out);\n}\n";
         self.write("main.c", c);
         let mut rust = self.rust.clone();
-        let _ = write!(
-            rust,
-            "\nfn dispatch(name: &str, rows: &[u8]) -> Vec<u8> {{\n    match name {{\n{}        _ => panic!(\"{{name}}\"),\n    }}\n}}\n",
-            self.rust_cases
-        );
+        rust += "\nfn dispatch(name: &str, rows: &[u8]) -> Vec<u8> {\n    match name {\n";
+        rust += &self.rust_cases;
+        rust += "        _ => panic!(\"{name}\"),\n    }\n}\n";
         self.write("main.rs", rust);
         self.write("names", self.names.join("\n") + "\n");
 
         let mut programs = Vec::new();
         for compiler in compilers() {
-            // Without optimisation products and sums cannot be contracted; with it they must not be.
+            // Without optimisation compilers never contract a product and a sum into one operation; with it the code must forbid
+            // them to.
             for level in ["-O3", "-O0"] {
                 let program = self.dir.join(format!("in-c-{}{level}", compiler.name));
                 let flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", level];
@@ -210,7 +225,7 @@ static void {name}_run_(FILE *in)
                 assert_eq!(expected.len(), got.len(), "{name}, {program:?}");
             }
         }
-        // For tests/aarch64/run-capi.
+        // tests/aarch64/run-capi repeats the comparison from this copy.
         let to = super::cases().join(kept_as);
         let _ = std::fs::remove_dir_all(&to);
         std::fs::create_dir_all(super::cases()).expect("a folder");

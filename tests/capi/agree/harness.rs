@@ -1,4 +1,6 @@
-//! Walks the emitted programs over rows, and writes every request and every signal in words. The test appends the programs.
+//! The harness for emitted Rust: it walks an emitted program over rows, and writes every request and every signal as words, as
+//! `trace` in agree.rs does. The test appends a module for each program, and the function `dispatch` that chooses one by its
+//! name.
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -6,6 +8,8 @@ fn main() {
     std::fs::write(&arguments[3], dispatch(&arguments[1], &rows)).unwrap();
 }
 
+/// Walks all rows with the program of a module. `own` lists the slots of the user's own signals; `kinds` has a character for each
+/// candidate, `0` for logits and `1` for probabilities.
 macro_rules! walk_all {
     ($module:ident, [$($own:expr),*], $kinds:expr, $rows:expr) => {{
         use $module::{Board, CANDIDATES, CLASSES, Request, SIGNALS, Scores, Walk};

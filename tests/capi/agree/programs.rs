@@ -1,4 +1,4 @@
-//! Random programs over every kind of signal, with rows of random outputs.
+//! Random programs that read every kind of signal but image features, and rows with random outputs of their candidates.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use trt_select_base::random::Rng;
 
 const CANDIDATES: usize = 4;
 
-/// One input: the values of the user's own signals, and what each candidate would say of it.
+/// One input: the values of the user's own signals, and the output that each candidate gives for it.
 pub(super) struct Row {
     pub(super) own: Vec<f32>,
     pub(super) outputs: Vec<Vec<f32>>,
 }
 
-/// A premodel with what its candidates give.
+/// A premodel to test, with the kind of its candidates' outputs and with its own signals.
 pub(super) struct Subject {
     pub(super) name: String,
     pub(super) premodel: Premodel,
@@ -46,7 +46,7 @@ impl Subject {
             .collect()
     }
 
-    /// A selector whose candidates say of the tensor `[i]` what row i says.
+    /// A selector whose candidates give the outputs of row i for the tensor `[i]`.
     pub(super) fn selector(&self, rows: &[Row]) -> Selector {
         let mut all: Vec<Vec<Vec<f32>>> = vec![Vec::new(); self.kinds.len()];
         for row in rows {
@@ -65,7 +65,8 @@ impl Subject {
     }
 }
 
-/// What a network might give: mostly ordinary, sometimes ties, sometimes far apart, sometimes what cannot be trusted.
+/// A random output of a network. Most are ordinary; some have ties, some have scores that lie far apart, and some cannot be
+/// trusted.
 fn output(r: &mut Rng, kind: Scores, classes: usize) -> Vec<f32> {
     let spread = [0.0, 0.01, 1.0, 6.0, 30.0, 300.0][r.below(6)];
     let round = r.below(4) == 0;
@@ -96,7 +97,7 @@ fn output(r: &mut Rng, kind: Scores, classes: usize) -> Vec<f32> {
     scores
 }
 
-/// Every kind of signal there is; averages of all sets of at least one candidate.
+/// The signals that programs may read: all kinds but image features, with averages of every set of candidates but the empty one.
 fn signals() -> Vec<Signal> {
     let mut signals: Vec<Signal> = ["own", "another"].map(|name| Signal::User(name.into())).into();
     let of = [CandidateSignal::Top1, CandidateSignal::Margin, CandidateSignal::Entropy, CandidateSignal::Risk];
@@ -112,7 +113,8 @@ fn signals() -> Vec<Signal> {
     signals
 }
 
-/// Tests, Runs and answers as they come. Thresholds lie where signals do.
+/// Appends a random subtree of tests, Runs and answers, and returns the place of its root. `ran` are the candidates that ran
+/// before it. Thresholds lie between 0.1 and 0.9, as most values of signals do.
 fn grow(nodes: &mut Vec<Node>, signals: &[Signal], ran: Mask, depth: u32, r: &mut Rng) -> u16 {
     let at = nodes.len() as u16;
     nodes.push(Node::answer(CandidateId(0)));
@@ -121,7 +123,7 @@ fn grow(nodes: &mut Vec<Node>, signals: &[Signal], ran: Mask, depth: u32, r: &mu
     let may_run: Vec<CandidateId> = (0..CANDIDATES as u8).map(CandidateId).filter(|&c| !ran.has(c)).collect();
     let room = nodes.len() < 220 && depth < 24;
     nodes[usize::from(at)] = if room && r.below(10) < 6 {
-        // What the last Run brought is read more often than what was there before.
+        // The larger of two random places is taken, so that later signals in the list, such as averages, are read more often.
         let pick = r.below(may_read.len()).max(r.below(may_read.len()));
         let then = grow(nodes, signals, ran, depth + 1, r);
         let otherwise = grow(nodes, signals, ran, depth + 1, r);
@@ -140,7 +142,7 @@ fn grow(nodes: &mut Vec<Node>, signals: &[Signal], ran: Mask, depth: u32, r: &mu
 fn premodel(r: &mut Rng, classes: usize) -> Premodel {
     let names: Vec<String> = ["nano", "a-b", "2x", "large"].map(String::from).into();
     let mut nodes = Vec::new();
-    // Two or three Runs first, so that many signals are there.
+    // The program begins with up to two Runs, so that many signals exist at its tests.
     let mut ran = Mask::EMPTY;
     for _ in 0..r.below(3) {
         let c = CandidateId(r.below(CANDIDATES) as u8);
@@ -169,7 +171,8 @@ fn premodel(r: &mut Rng, classes: usize) -> Premodel {
     model.with_calibration(temperatures, averages).expect("calibrated")
 }
 
-/// Programs with one class, with fewer and more than one vector, and with more than a block of sums.
+/// Random subjects. Their numbers of classes are 1, and some that fill less and more than one SIMD vector, and more than one
+/// block of the arithmetic's sums.
 pub(super) fn random(count: usize) -> Vec<Subject> {
     let mut r = Rng::new(12);
     (0..count)
@@ -183,7 +186,7 @@ pub(super) fn random(count: usize) -> Vec<Subject> {
         .collect()
 }
 
-/// The profile of a subject's rows: what each candidate said of each, and its probabilities of all classes.
+/// The profile of a subject's rows: for each candidate the summary of its output, and its probabilities of all classes.
 pub(super) fn profile(subject: &Subject, rows: &[Row]) -> Profile {
     let mut text = String::from("input");
     subject.own_names.iter().for_each(|name| text += &format!(",signal.{name}"));
@@ -191,7 +194,8 @@ pub(super) fn profile(subject: &Subject, rows: &[Row]) -> Profile {
         text += &format!(",{name}.reward,{name}.answer,{name}.top1,{name}.margin,{name}.entropy");
     }
     text.push('\n');
-    let (mut classes, mut probabilities) = (vec![Vec::new(); CANDIDATES], vec![Vec::new(); CANDIDATES]);
+    let mut classes = vec![Vec::new(); CANDIDATES];
+    let mut probabilities = vec![Vec::new(); CANDIDATES];
     for (i, row) in rows.iter().enumerate() {
         text += &i.to_string();
         row.own.iter().for_each(|value| text += &format!(",{value}"));
@@ -212,7 +216,7 @@ pub(super) fn profile(subject: &Subject, rows: &[Row]) -> Profile {
     profile
 }
 
-/// A network that was told what to say: of the tensor `[i]`, the i-th output.
+/// A stand-in for a network: for the tensor `[i]` it gives the i-th of the outputs that it was made with.
 struct Given {
     description: Description,
     input: [f32; 1],

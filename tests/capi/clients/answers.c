@@ -1,15 +1,16 @@
-/* The answers of a bundle to the frames of a file, a line each, and the heap allocations on the way.
- * answers BUNDLE ENGINE FRAMES ROUNDS   (ENGINE is a number of TRTSEL_ENGINE_) */
+/* Prints a bundle's answer to each frame of a file as one line, and then counts the heap allocations of further rounds over the
+ * frames.
+ * answers BUNDLE ENGINE FRAMES ROUNDS   (ENGINE is the number of a TRTSEL_ENGINE_ constant) */
 #include "frames.h"
 
-/* Of tests/doubles/libcuda/count_malloc.c, where it is preloaded. */
+/* A function of tests/doubles/libcuda/count_malloc.c; its address is NULL unless that library is preloaded. */
 extern uint64_t trtsel_malloc_count_of_thread(void) __attribute__((weak));
 
 static uint64_t allocations(void) {
     return &trtsel_malloc_count_of_thread != NULL ? trtsel_malloc_count_of_thread() : 0;
 }
 
-/* Blocking in even rounds, submit and poll in odd ones: the answers are the same. */
+/* Gets the result of one frame: by a blocking call, or by submit and poll. Both must give the same answers. */
 static trtsel_status once(trtsel_selector* s, const trtsel_frame* f, int polling, trtsel_result* r) {
     trtsel_status status;
     if (!polling) return trtsel_selector_infer(s, f, r);

@@ -1,4 +1,5 @@
-/* answers.c through the C++ wrapper: the same lines. With TRTSEL_EXCEPTIONS too. */
+/* Does what answers.c does, through the C++ wrapper, and prints the same lines. The tests compile it without and with
+ * TRTSEL_EXCEPTIONS. */
 #include "trt_select.hpp"
 
 #include <cstdio>
@@ -36,7 +37,7 @@ static trtsel::result once(trtsel::selector& s, const trtsel::frame& f, bool pol
     }
 }
 
-/* What must hold of the wrapper's own parts. */
+/* Checks what the wrapper adds to the C API, namely moves, errors and exceptions, and calls its other classes once. */
 static void wrapper(trtsel::selector& s, const char* bundle) {
     trtsel::selector moved = std::move(s);
     CHECK(!s && moved);

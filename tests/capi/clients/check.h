@@ -1,4 +1,4 @@
-/* What the test programs share: a check that tells where it failed. C99 and C++17. */
+/* Checks that print the place where they failed, for all clients. C99 and C++17. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -16,7 +16,7 @@
         }                                                                       \
     } while (0)
 
-/* Compares a status with the one expected. */
+/* Checks that a call returns the expected status. */
 #define IS(status, call)                                                                                    \
     do {                                                                                                    \
         trtsel_status is_ = (call);                                                                         \
@@ -27,7 +27,7 @@
         }                                                                                                   \
     } while (0)
 
-/* A number of a float's bits, for exact comparison. */
+/* The bits of a float as a number, for exact comparison. */
 static inline uint32_t bits_of(float value) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);

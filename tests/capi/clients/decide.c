@@ -1,5 +1,5 @@
-/* Decides with a premodel over logits that were computed elsewhere, and prints what it decided.
- * decide PREMODEL LOGITS    (LOGITS: image by image, for each candidate 10 floats) */
+/* Decides with a premodel on logits that were computed elsewhere, and prints its decisions.
+ * decide PREMODEL LOGITS    (LOGITS is a file that holds, for each image, 10 floats for each candidate) */
 #include <stdio.h>
 #include <string.h>
 #include <trt_select.h>

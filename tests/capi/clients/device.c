@@ -1,5 +1,6 @@
-/* Frames in device memory through the C API, on TensorRT: the same answers as from the host, in the order of the caller's stream.
- * The driver (here: its double) is the one that TRT_SELECT_LIBCUDA names. device BUNDLE FRAMES */
+/* Infers frames in device memory on TensorRT. They get the same answers as frames in host memory, and each is read only after
+ * the copy that was enqueued before it on the caller's stream. TRT_SELECT_LIBCUDA names the driver; the tests name its double.
+ * device BUNDLE FRAMES */
 #include <dlfcn.h>
 
 #include "frames.h"
@@ -16,7 +17,8 @@ typedef int (*call_destroy)(void*);
 
 static void* library;
 
-/* A function of the driver; ISO C has no cast from an object's address. */
+/* Declares a function pointer and looks it up in the driver. ISO C has no cast from an object's address to a function's, so
+ * `symbol` copies the bytes of the address. */
 #define GET(type, name) \
     type name;          \
     symbol(#name, &name, sizeof name)
@@ -82,7 +84,7 @@ int main(int argc, char** argv) {
         f.place = TRTSEL_PLACE_DEVICE;
         f.plane0 = (const void*)(uintptr_t)planes[0];
         f.plane1 = (const void*)(uintptr_t)planes[1];
-        /* By the options' stream, and by the frame's own. */
+        /* Every second frame names its stream itself; the others rely on the stream of the options. */
         f.stream = i % 2 == 0 ? NULL : stream;
         IS(TRTSEL_OK, trtsel_selector_infer(s, &f, &device));
         IS(TRTSEL_OK, trtsel_selector_probabilities(s, &p, &classes));

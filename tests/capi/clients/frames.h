@@ -1,10 +1,10 @@
-/* Frames from a file, and a hash of floats. C99 and C++17. */
+/* Reads frames from a file, and hashes floats. C99 and C++17. */
 #ifndef FRAMES_H
 #define FRAMES_H
 
 #include "check.h"
 
-/* Frames as the test wrote them: eight numbers of 32 bits, four of 64, the planes. */
+/* Reads the frames that `write_frames` in answers.rs wrote: eight numbers of 32 bits, four of 64 bits, and the planes of each. */
 static trtsel_frame* read_frames(const char* path, size_t* count) {
     FILE* file = fopen(path, "rb");
     uint32_t head[8];
@@ -56,7 +56,7 @@ static void free_frames(trtsel_frame* frames, size_t count) {
     free(frames);
 }
 
-/* FNV-1a over floats' bits. */
+/* The FNV-1a hash of the bits of floats. */
 static uint64_t hash_of(const float* values, size_t count) {
     uint64_t hash = 14695981039346656037u;
     size_t i;

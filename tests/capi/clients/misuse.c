@@ -1,5 +1,7 @@
-/* Every export with every pointer NULL, wrong sizes, wrong numbers, in the wrong state: a status, never a crash.
- * misuse BUNDLE PREMODEL   (a bundle of 28x28 grey frames without own signals, for the null engine; a premodel with the signal `speed`) */
+/* Calls every exported function with each pointer NULL, with wrong sizes and numbers, and in the wrong state. Each call must
+ * return a status, and none may crash.
+ * misuse BUNDLE PREMODEL   (BUNDLE takes grey frames of 28x28 pixels, and its premodel has no signals of the caller's own;
+ * PREMODEL has the signal `speed`) */
 #include "check.h"
 
 static unsigned char pixels[28 * 28 * 4];
@@ -73,7 +75,7 @@ static void features(void) {
     IS(TRTSEL_OK, trtsel_features_close(h));
 }
 
-/* Frames that are wrong in one way each. */
+/* Submits frames, each of which is wrong in one way. */
 static void frames(trtsel_selector* s) {
     trtsel_result r = {.struct_size = sizeof r, .class_index = 4711};
     trtsel_frame f = grey();
@@ -106,11 +108,11 @@ static void frames(trtsel_selector* s) {
     WRONG(TRTSEL_INPUT, f.height_px = UINT32_MAX);
     WRONG(TRTSEL_INPUT, f.stride0_bytes = 27);
     WRONG(TRTSEL_INPUT, f.stride0_bytes = UINT64_MAX);
-    /* A device frame: this engine, or this build, cannot take one. */
+    /* The null engine cannot take a device frame, nor can a build without TensorRT. */
     f = grey();
     f.place = TRTSEL_PLACE_DEVICE;
     CHECK(trtsel_selector_infer(s, &f, &r) == TRTSEL_INPUT || trtsel_selector_infer(s, &f, &r) == TRTSEL_UNSUPPORTED);
-    /* A struct of a later version is taken where what is not known here is zero. */
+    /* A longer struct of a later version is accepted if the fields that this version does not know are zero. */
     memset(&longer, 0, sizeof longer);
     longer.frame = grey();
     longer.frame.struct_size = sizeof longer;
@@ -148,7 +150,8 @@ static void open_options(const char* bundle) {
     IS(TRTSEL_IO, trtsel_selector_open("no such folder", &o, &s, text, 0));
     IS(TRTSEL_IO, trtsel_selector_open("", &o, &s, text, 1));
     CHECK(text[0] == 0 && s == (trtsel_selector*)(uintptr_t)8);
-    /* An early version's options: what it does not have is the default. */
+    /* The options of an earlier version are shorter, and the library uses the defaults for the missing fields, here for the
+     * deadline. */
     o.struct_size = 8;
     o.deadline_ns = 1;
     IS(TRTSEL_OK, trtsel_selector_open(bundle, &o, &s, text, sizeof text));
@@ -226,7 +229,7 @@ static void selector(const char* bundle, const char* premodel) {
     m.struct_size = 0;
     IS(TRTSEL_STRUCT_SIZE, trtsel_selector_memory(s, 0, &m));
 
-    /* Nothing in flight, no result. */
+    /* No input is in flight, and there is no result. */
     IS(TRTSEL_WRONG_STATE, trtsel_selector_poll(s, &r));
     IS(TRTSEL_WRONG_STATE, trtsel_selector_wait(s, 0, &r));
     IS(TRTSEL_WRONG_STATE, trtsel_selector_wait(s, UINT64_MAX, &r));
@@ -310,7 +313,7 @@ static void selector(const char* bundle, const char* premodel) {
 
     n.struct_size = 135;
     IS(TRTSEL_STRUCT_SIZE, trtsel_selector_statistics(s, &n));
-    n.struct_size = 136; /* without the histogram */
+    n.struct_size = 136; /* the struct without its histogram, which must then stay unwritten */
     n.latency_histogram[0] = 99;
     IS(TRTSEL_OK, trtsel_selector_statistics(s, &n));
     CHECK(n.latency_histogram[0] == 99 && n.fed_back == 1 && n.right == 1 && n.answered > 0);
@@ -327,14 +330,14 @@ static void selector(const char* bundle, const char* premodel) {
     IS(TRTSEL_OK, trtsel_selector_statistics(s, &n));
     CHECK(n.inputs == 0 && n.latency_min_ns == 0 && n.latency_max_ns == 0);
 
-    /* No time at all: nothing ran by the deadline. */
+    /* With a deadline of 1 ns no candidate can run in time. */
     IS(TRTSEL_OK, trtsel_selector_set_deadline(s, 1));
     IS(TRTSEL_DEADLINE, trtsel_selector_infer(s, &f, &r));
     IS(TRTSEL_OK, trtsel_selector_set_deadline(s, 0));
     IS(TRTSEL_OK, trtsel_selector_statistics(s, &n));
     CHECK(n.deadline_misses == 1 && n.failed == 1);
 
-    /* Another premodel: refused in whole or taken in whole. */
+    /* A reload of a wrong premodel is refused and changes nothing; one of a right premodel discards the last result. */
     IS(TRTSEL_NULL_POINTER, trtsel_selector_reload(NULL, premodel));
     IS(TRTSEL_NULL_POINTER, trtsel_selector_reload(s, NULL));
     IS(TRTSEL_IO, trtsel_selector_reload(s, "no such file"));
@@ -359,7 +362,7 @@ static void selector(const char* bundle, const char* premodel) {
     IS(TRTSEL_OK, trtsel_selector_submit(s, &f));
     IS(TRTSEL_OK, trtsel_selector_wait(s, 1000, &r));
     IS(TRTSEL_OK, trtsel_selector_submit(s, &f));
-    /* Closed with an input in flight. */
+    /* A selector may be closed while an input is in flight. */
     IS(TRTSEL_OK, trtsel_selector_close(s));
 }
 
@@ -468,7 +471,7 @@ static void decider(const char* bundle, const char* premodel) {
     CHECK(todo.kind == TRTSEL_DECIDE_NONE_WORKS && todo.candidate == TRTSEL_NO_CANDIDATE);
     IS(TRTSEL_OK, trtsel_decider_next(d, &todo));
     CHECK(todo.kind == TRTSEL_DECIDE_NONE_WORKS);
-    /* An answer of one, and one of an average whose scores are missing, then there. */
+    /* First a candidate answers; then an average answers twice, without the scores of its candidates, and with them. */
     IS(TRTSEL_OK, trtsel_decider_begin(d));
     IS(TRTSEL_OK, trtsel_decider_set_features(d, values, trtsel_feature_count()));
     IS(TRTSEL_OK, trtsel_decider_next(d, &todo));

@@ -1,5 +1,5 @@
-/* Opens a bundle with an engine and prints the status, its group and the text.
- * open BUNDLE ENGINE   (ENGINE is a number of TRTSEL_ENGINE_) */
+/* Opens a bundle with an engine, and prints the status, its group and the text of a failure.
+ * open BUNDLE ENGINE   (ENGINE is the number of a TRTSEL_ENGINE_ constant) */
 #include "check.h"
 
 int main(int argc, char** argv) {

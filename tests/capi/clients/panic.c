@@ -1,5 +1,5 @@
-/* A panic inside becomes a status, and the handle says that it is poisoned from then on. Needs a library with capi-test-panic.
- * panic BUNDLE PREMODEL */
+/* A panic within a call becomes the status TRTSEL_PANIC, and every later call on the handle but error and close returns
+ * TRTSEL_POISONED. Needs a library that was built with the feature capi-test-panic. panic BUNDLE PREMODEL */
 #include "check.h"
 
 extern void trtsel_test_panic(uint32_t calls);
@@ -31,8 +31,8 @@ static trtsel_features* open_features(void) {
     return h;
 }
 
-/* Opens a handle, lets the call panic, looks that it is poisoned, closes it. The text is written where the call may change the
- * handle. */
+/* Opens a handle, makes the call panic, checks that the handle is poisoned, and closes it. `tells` says whether the call leaves
+ * the text of the panic; calls with a `const` handle do not. */
 #define POISONS(kind, call, tells)                                                          \
     do {                                                                                    \
         trtsel_##kind* h = open_##kind();                                                   \
@@ -69,7 +69,7 @@ int main(int argc, char** argv) {
     premodel = argv[2];
     frame.plane0 = pixels;
 
-    /* Calls without a handle. */
+    /* Calls that have no handle. */
     trtsel_test_panic(1);
     IS(TRTSEL_PANIC, trtsel_selector_open(bundle, &o, &s, text, sizeof text));
     CHECK(s == NULL && strstr(text, "a test asked for it") != NULL);
@@ -134,7 +134,7 @@ int main(int argc, char** argv) {
 
     POISONS(features, trtsel_features_compute(h, &frame, NULL, values, 64), 1);
 
-    /* In a close: the status, and the handle is left as it was. */
+    /* The panic happens before close frees anything, so close returns the status, and the handle can be closed again. */
     s = open_selector();
     trtsel_test_panic(1);
     IS(TRTSEL_PANIC, trtsel_selector_close(s));

@@ -1,13 +1,15 @@
-/* A thousand reloads between inputs, while another thread asks what the selector is made of: every answer is that of the premodel in use,
- * own signals keep slot and value, and no more memory is held than before.
- * reload BUNDLE PREMODEL OTHER    (two premodels of the bundle's candidates with the signal `speed` that answer alike at no frame) */
+/* Reloads premodels a thousand times between inputs, while another thread asks for the selector's description. Every answer must
+ * be that of the premodel in use, the caller's own signal keeps its slot and its value, and the process holds no more memory
+ * than before.
+ * reload BUNDLE PREMODEL OTHER    (two premodels for the bundle's candidates with the signal `speed`; they answer differently) */
 #include "check.h"
 
 #include <malloc.h>
 #include <pthread.h>
 
 static unsigned char pixels[28 * 28];
-static trtsel_frame frame = {.struct_size = sizeof frame, .format = TRTSEL_FORMAT_GRAY8, .width_px = 28, .height_px = 28, .plane0 = pixels};
+static trtsel_frame frame = {.struct_size = sizeof frame, .format = TRTSEL_FORMAT_GRAY8, .width_px = 28, .height_px = 28,
+                              .plane0 = pixels};
 static trtsel_selector* s;
 static volatile int over;
 
@@ -24,7 +26,7 @@ static void* watch(void* asked) {
     return NULL;
 }
 
-/* Bytes in use; 0 where this C library cannot tell. */
+/* The bytes that the process holds on the heap; 0 where this C library cannot tell. */
 static size_t held(void) {
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
     return mallinfo2().uordblks;

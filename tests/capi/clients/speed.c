@@ -1,5 +1,5 @@
-/* Time of one infer of a small tensor on the null engine, in ns: the least mean of batches.
- * speed BUNDLE BATCHES BATCH */
+/* Prints the time of one infer of a small tensor on the null engine in ns: the smallest mean of several batches.
+ * speed BUNDLE BATCHES BATCH    (BATCHES batches of BATCH infers) */
 #include <time.h>
 
 #include "check.h"

@@ -1,8 +1,10 @@
-/* Threads as the header's rules allow them. threads BUNDLE INPUTS MODE, on the null engine, with:
- *   two      two selectors, each in a thread of its own
- *   handed   one selector that two threads use in turns, under a mutex of the program's
- *   watched  one selector in one thread, while another reads names and statistics all the time
- *   clash    one selector that two threads use at once: one of them gets TRTSEL_BUSY, nothing else happens */
+/* Uses selectors from several threads on the null engine, as the header's rules allow it.
+ * threads BUNDLE INPUTS MODE, where MODE is:
+ *   two      two selectors, each used by a thread of its own
+ *   handed   one selector that two threads use in turns, under a mutex of this program
+ *   watched  one selector that one thread uses, while another thread reads names and statistics all the time
+ *   clash    one selector that two threads use at once: a call that clashes with another one returns TRTSEL_BUSY and does
+ *            nothing */
 #include <pthread.h>
 
 #include "check.h"

@@ -1,5 +1,7 @@
-/* Walks a premodel over rows of given outputs, and writes every request and every signal in words, as the test beside it does.
- * trace PREMODEL ROWS CLASSES KINDS OWN...    (KINDS: 0 or 1 for each candidate; OWN: the slots of the caller's own signals) */
+/* Decides with a premodel on rows of given outputs, and writes every request and every signal as words, as `trace` in agree.rs
+ * does.
+ * trace PREMODEL ROWS CLASSES KINDS OWN...    (KINDS has a character for each candidate, 0 for logits and 1 for probabilities;
+ * each OWN is the slot of a signal of the caller's own) */
 #include "check.h"
 
 #include <stdlib.h>
@@ -9,7 +11,8 @@ static uint32_t signals;
 
 static void put(uint32_t word) { fwrite(&word, sizeof word, 1, stdout); }
 
-/* A request as one word, then all signals; whether it is a Run. */
+/* Asks for the next decision, and writes it as one word, followed by all signals. Returns whether the decision is to run a
+ * candidate. */
 static int step(trtsel_decision* todo) {
     uint32_t i;
     IS(TRTSEL_OK, trtsel_decider_next(d, todo));
@@ -51,7 +54,8 @@ int main(int argc, char** argv) {
         if (fread(scores, sizeof *scores * classes, strlen(kinds), rows) != strlen(kinds)) break;
         while (step(&todo)) {
             const uint32_t kind = kinds[todo.candidate] == '0' ? TRTSEL_LOGITS : TRTSEL_PROBABILITIES;
-            const trtsel_status status = trtsel_decider_set_scores(d, todo.candidate, kind, scores + todo.candidate * classes, classes);
+            const float* given = scores + todo.candidate * classes;
+            const trtsel_status status = trtsel_decider_set_scores(d, todo.candidate, kind, given, classes);
             CHECK(status == TRTSEL_OK || status == TRTSEL_INPUT);
             if (status == TRTSEL_INPUT) IS(TRTSEL_OK, trtsel_decider_failed(d, todo.candidate));
         }

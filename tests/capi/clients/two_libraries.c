@@ -1,4 +1,4 @@
-/* Calls two Rust libraries in turns; both panic and catch inside. two BUNDLE */
+/* Calls two Rust libraries in turns. The other one also panics, and catches its panics itself. two BUNDLE */
 #include "check.h"
 
 extern uint64_t second_sum(uint32_t n);
