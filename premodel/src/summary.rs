@@ -12,7 +12,7 @@ pub enum Scores {
     /// Any real numbers, of which softmax makes probabilities.
     #[default]
     Logits,
-    /// Class probabilities, which are taken as they are.
+    /// Class probabilities.
     Probabilities,
 }
 
@@ -57,10 +57,11 @@ pub struct Summary {
 }
 
 /// Writes the class probabilities of a network's output, and returns their summary. For logits z, p = softmax(z): e^(z − max z), divided
-/// by the sum of these. A logit that lies more than 87 below the largest gets the probability 0. Probabilities are copied as they are.
+/// by the sum of these. A logit that lies more than 87 below the largest gets the probability 0. Probabilities are copied;
+/// those that exceed 1 by rounding count as 1.
 ///
 /// Returns `None`, and leaves `probabilities` unspecified, if the output cannot be trusted: a score is not a finite number, a
-/// probability lies outside 0..=1, there are no scores, or the two slices differ in length.
+/// probability lies outside 0..=1.001, there are no scores, or the two slices differ in length.
 ///
 /// ```
 /// use trt_select_premodel::{Scores, summarise};

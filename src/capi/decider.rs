@@ -133,7 +133,7 @@ const UNTRUSTED: Fail = Fail::new(
     "scores: expected finite numbers (probabilities: 0 to 1), got others; call trtsel_decider_failed for this candidate",
 );
 
-const UNHEARD: Fail = Fail::new(
+const NO_SCORES: Fail = Fail::new(
     TRTSEL_WRONG_STATE,
     "decider: expected the scores of every candidate of an average, got those of some only; call trtsel_decider_set_scores \
      after each run",
@@ -185,7 +185,7 @@ impl trtsel_decider {
             end
         } else if state.board.lacks(walk.ran()).is_some() {
             // A test that reads an average which was never computed would silently take its else branch.
-            return Err(UNHEARD);
+            return Err(NO_SCORES);
         } else {
             self.premodel.program().step(walk, state.board.values())
         };
@@ -240,7 +240,7 @@ impl trtsel_decider {
 
     fn answer(&self, state: &mut DeciderState) -> Result<(trtsel_answer, Answer), Fail> {
         let Some(Request::Answer(answer)) = state.last else { return Err(NO_ANSWER) };
-        let top = state.board.answer(answer).ok_or(UNHEARD)?;
+        let top = state.board.answer(answer).ok_or(NO_SCORES)?;
         let said = trtsel_answer { struct_size: 0, class_index: top.class, probability: top.top1, margin: top.margin };
         Ok((said, answer))
     }

@@ -99,8 +99,8 @@ impl trtsel_selector {
 
     fn submit(&self, state: &mut SelectorState, input: Input<'static>) -> Called {
         self.prepare_input(state)?;
-        state.selector.begin(&input)?;
         self.statistics.inputs.count();
+        state.selector.begin(&input).map_err(|error| self.failed(error))?;
         state.flight = Some(input);
         Ok(TRTSEL_OK)
     }
@@ -137,14 +137,17 @@ impl trtsel_selector {
                 output.write(&trtsel_result::from(&outcome));
                 Ok(TRTSEL_OK)
             }
-            Err(error) => {
-                self.statistics.failed.count();
-                if error.kind() == ErrorKind::Deadline {
-                    self.statistics.deadline_misses.count();
-                }
-                Err(error.into())
-            }
+            Err(error) => Err(self.failed(error)),
         }
+    }
+
+    /// Counts an input that has ended with an error.
+    fn failed(&self, error: Error) -> Fail {
+        self.statistics.failed.count();
+        if error.kind() == ErrorKind::Deadline {
+            self.statistics.deadline_misses.count();
+        }
+        error.into()
     }
 
     fn reload(&self, state: &mut SelectorState, reload: impl FnOnce(&mut Selector) -> Result<(), Error>) -> Called {

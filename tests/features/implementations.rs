@@ -67,7 +67,7 @@ impl Picture {
             0 => random.within(1, 4),
             1 => random.within(1, 700),
             _ => random.within(1, 200),
-        } as u32;
+        };
         let (width, height) = (side(random), side(random).min(if seed.is_multiple_of(8) { 700 } else { 90 }));
         let padding = |random: &mut Rng| if random.below(2) == 0 { 0 } else { random.below(70) };
         let stride = [

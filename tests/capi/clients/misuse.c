@@ -177,6 +177,7 @@ static void selector(const char* bundle, const char* premodel) {
     trtsel_statistics n = {.struct_size = sizeof n};
     trtsel_candidate_statistics c = {.struct_size = sizeof c};
     float p[64], tensor[3] = {0, 0, 0};
+    char path[512];
     const float* borrowed = NULL;
     const char* name = NULL;
     char text[200];
@@ -335,7 +336,7 @@ static void selector(const char* bundle, const char* premodel) {
     IS(TRTSEL_DEADLINE, trtsel_selector_infer(s, &f, &r));
     IS(TRTSEL_OK, trtsel_selector_set_deadline(s, 0));
     IS(TRTSEL_OK, trtsel_selector_statistics(s, &n));
-    CHECK(n.deadline_misses == 1 && n.failed == 1);
+    CHECK(n.deadline_misses == 1 && n.failed == 1 && n.inputs == 1);
 
     /* A reload of a wrong premodel is refused and changes nothing; one of a right premodel discards the last result. */
     IS(TRTSEL_NULL_POINTER, trtsel_selector_reload(NULL, premodel));
@@ -349,6 +350,16 @@ static void selector(const char* bundle, const char* premodel) {
     IS(TRTSEL_OK, trtsel_selector_submit(s, &f));
     IS(TRTSEL_WRONG_STATE, trtsel_selector_reload_bundle(s, bundle));
     IS(TRTSEL_OK, trtsel_selector_wait(s, 1000, &r));
+
+    /* This premodel reads features, which a tensor does not have. Such an input counts as failed, whichever call it was given to. */
+    snprintf(path, sizeof path, "%s/features.json", bundle);
+    IS(TRTSEL_OK, trtsel_selector_reload(s, path));
+    IS(TRTSEL_OK, trtsel_selector_reset_statistics(s));
+    IS(TRTSEL_INPUT, trtsel_selector_submit_tensor(s, tensor, 3));
+    IS(TRTSEL_INPUT, trtsel_selector_infer_tensor(s, tensor, 3, &r));
+    IS(TRTSEL_OK, trtsel_selector_statistics(s, &n));
+    CHECK(n.inputs == 2 && n.failed == 2 && n.answered == 0);
+
     IS(TRTSEL_OK, trtsel_selector_reload_bundle(s, bundle));
     IS(TRTSEL_WRONG_STATE, trtsel_selector_feedback(s, 0));
     IS(TRTSEL_OK, trtsel_selector_infer(s, &f, &r));
