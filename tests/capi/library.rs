@@ -1,8 +1,9 @@
 //! Builds the static and the shared library, and programs that are linked with them.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -20,9 +21,23 @@ pub(crate) fn target() -> PathBuf {
     builds().join("capi")
 }
 
-/// The libraries and prefixes that this run has built. The lock is held while cargo runs and its output is copied, so that no
-/// second build overwrites the output meanwhile.
-static ONE_AT_A_TIME: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// The libraries and prefixes that this process has built.
+static BUILT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Held while cargo builds the library and the result is copied to its place, so that no second build overwrites it meanwhile. Other
+/// threads wait for `built`. Other processes wait for `_file`: tests on the doubles run in child processes, which build too.
+struct Building {
+    built: MutexGuard<'static, Vec<PathBuf>>,
+    _file: File,
+}
+
+fn begin_building() -> Building {
+    let built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    std::fs::create_dir_all(target()).expect("a folder");
+    let file = File::create(target().join("lock")).expect("a file");
+    file.lock().expect("the system locks files");
+    Building { built, _file: file }
+}
 
 /// Removes the environment variables that were set for this test only, and that would change the build which the command starts.
 fn forget_the_test(command: &mut Command) {
@@ -42,18 +57,18 @@ pub(crate) fn install_command() -> Command {
 
 /// A prefix into which `src/capi/install` has installed the library with these features. It does so once in a run.
 pub(crate) fn installed(features: &str) -> PathBuf {
-    let mut built = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut building = begin_building();
     let prefix = target().join("prefix").join(features.replace(',', "-"));
-    if !built.contains(&prefix) {
+    if !building.built.contains(&prefix) {
         println!("{}", run(install_command().args(["--features", features, "--prefix"]).arg(&prefix)));
-        built.push(prefix.clone());
+        building.built.push(prefix.clone());
     }
     prefix
 }
 
 /// The messages of rustc when it builds the archive with these features.
 pub(crate) fn compiler_notes(features: &str) -> String {
-    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _building = begin_building();
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(["rustc", "--release", "--lib", "--crate-type", "staticlib,cdylib"]);
     command.args(["--no-default-features", "--features", features, "--target-dir"]).arg(builds());
@@ -79,9 +94,9 @@ pub(crate) fn second_library() -> PathBuf {
 
 /// The library `file` with these features as cargo made it, copied to a folder of its own. It is built once in a run.
 fn build(crate_type: &str, features: &str, file: &str) -> PathBuf {
-    let mut built = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut building = begin_building();
     let out = target().join(features.replace(',', "-")).join(file);
-    if built.contains(&out) {
+    if building.built.contains(&out) {
         return out;
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -95,8 +110,11 @@ fn build(crate_type: &str, features: &str, file: &str) -> PathBuf {
     let status = command.status().expect("cargo runs");
     assert!(status.success(), "cargo rustc --crate-type {crate_type} --features {features}: {status}");
     std::fs::create_dir_all(out.parent().expect("a folder")).expect("a folder");
-    std::fs::copy(builds().join("release").join(file), &out).expect("the library");
-    built.push(out.clone());
+    // The library is renamed to its place, since a linker, perhaps in another process, may be reading the one that is there.
+    let part = out.with_extension("part");
+    std::fs::copy(builds().join("release").join(file), &part).expect("the library");
+    std::fs::rename(&part, &out).expect("renamed");
+    building.built.push(out.clone());
     out
 }
 
