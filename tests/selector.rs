@@ -13,6 +13,7 @@ use trt_select::bundle::Scores;
 use trt_select::cuda::Format;
 use trt_select::engines::{Error as EngineError, ErrorKind as EngineErrorKind};
 use trt_select::{Candidate, ErrorKind, Frame, Input, Selector};
+use trt_select_base::random::Rng;
 use trt_select_premodel::{Answer, CandidateSignal, Mask, Node, Signal, SignalId};
 
 const PIXELS: [u8; 16] = [0, 50, 100, 150, 0, 50, 100, 150, 0, 50, 100, 150, 0, 50, 100, 150];
@@ -304,11 +305,8 @@ fn plain_average(members: &[([f32; 2], f64, f64)]) -> [f64; 2] {
 
 #[test]
 fn averages_are_of_calibrated_probabilities() {
-    let mut state = 3_u64;
-    let mut random = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1 << 24) as f32
-    };
+    let mut rng = Rng::new(3);
+    let mut random = || rng.unit_f32();
     let mut answers = [0; 3];
     for round in 0..300 {
         let (ta, tb) = if round % 3 == 0 { (1.0, 1.0) } else { (0.25 + 3.0 * random(), 0.25 + 3.0 * random()) };

@@ -5,6 +5,7 @@ mod support;
 use std::path::Path;
 
 use support::{model, onnx_engines};
+use trt_select_base::random::Rng;
 use trt_select_engines::registry::{self, EngineKind};
 use trt_select_engines::{Engine, Error, ErrorKind, OpenOptions};
 
@@ -71,14 +72,7 @@ fn cut_off_anywhere_a_model_is_refused() {
 fn flipped_bytes_never_panic() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("flipped.onnx");
-    // xorshift64*, so that a failure can be had again.
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move || {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33
-    };
+    let mut rng = Rng::new(1);
     // tract's own panics are expected on this thread, and caught: their backtraces would only bury the result.
     let (usual, here) = (std::panic::take_hook(), std::thread::current().id());
     std::panic::set_hook(Box::new(move |info| {
@@ -94,8 +88,8 @@ fn flipped_bytes_never_panic() {
             let whole = std::fs::read(model(name)).expect("a model");
             for _ in 0..100 {
                 let mut bytes = whole.clone();
-                let at = random() as usize % bytes.len();
-                bytes[at] ^= 1 << (random() % 8);
+                let at = rng.below(bytes.len());
+                bytes[at] ^= 1 << (rng.below(8));
                 std::fs::write(&path, &bytes).expect("writable");
                 match open(kind, &path) {
                     // A weight or a name was hit: still a model, and it must run.

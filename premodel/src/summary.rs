@@ -95,6 +95,8 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
+    use trt_select_base::random::Rng;
+
     /// The summary of these probabilities.
     fn sum_up(probabilities: &[f32]) -> Summary {
         let mut same = Vec::from(probabilities);
@@ -117,11 +119,8 @@ mod tests {
     /// Compares softmax with its definition, computed in 64-bit floats throughout.
     #[test]
     fn softmax_is_the_definition() {
-        let mut state = 1_u32;
-        let mut random = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 24) as f32
-        };
+        let mut rng = Rng::new(1);
+        let mut random = || rng.unit_f32();
         for n in (1..20).chain([1_000]) {
             assert!((ln_f64(n as f64) - (n as f64).ln()).abs() < 1e-15);
             for spread in [0.0, 0.01, 1.0, 20.0, 300.0] {

@@ -78,6 +78,8 @@ mod tests {
     use crate::arithmetic::ln;
     use std::vec::Vec;
 
+    use trt_select_base::random::Rng;
+
     /// Softmax of scores at a temperature, in 64-bit floats.
     fn softmax(scores: impl Iterator<Item = f64> + Clone, t: f32) -> Vec<f64> {
         let t = f64::from(t);
@@ -115,11 +117,8 @@ mod tests {
 
     #[test]
     fn long_and_short_rows_are_what_the_formula_says() {
-        let mut state = 7_u64;
-        let mut random = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1 << 24) as f32
-        };
+        let mut rng = Rng::new(7);
+        let mut random = || rng.unit_f32();
         for n in [1, 2, 10, 15, 16, 17, 511, 512, 1000, 1001, 21_841] {
             for t in [0.25, 0.7, 1.0, 1.3, 3.0, 20.0] {
                 let logits: Vec<f32> = (0..n).map(|_| (random() + random() + random() - 1.5) * 20.0).collect();

@@ -7,6 +7,7 @@ use flate2::write::GzEncoder;
 use image::{DynamicImage, GrayImage, RgbImage};
 use proptest::prelude::*;
 use tempfile::TempDir;
+use trt_select_base::random::Rng;
 
 use super::*;
 
@@ -27,12 +28,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// Bytes that do not compress well, so that cutting a gzip file in the middle cuts its data.
 fn noise(len: usize) -> Vec<u8> {
-    let mut state = 1_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    (0..len).map(|_| next()).collect()
+    let mut rng = Rng::new(1);
+    (0..len).map(|_| rng.next_u64() as u8).collect()
 }
 
 /// A temporary folder with these files.
