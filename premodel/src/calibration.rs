@@ -62,7 +62,7 @@ impl Premodel {
                 format!("temperatures: expected {count} numbers in 0.05..=20, got {temperatures:?}; train it anew"),
             ));
         }
-        let all = Mask(u16::MAX >> (16 - count));
+        let all = Mask::first(count);
         for (i, Average { of, weights }) in averages.iter().enumerate() {
             let fail = |what: alloc::string::String| {
                 Err(ModelError::new(ModelErrorKind::Calibration, format!("averages: {what}; train it anew")))

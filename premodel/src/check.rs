@@ -122,7 +122,7 @@ fn check_schema(schema: &Schema<'_>) -> Result<(), CheckError> {
     if count == 0 || count > MAX_CANDIDATES {
         return fail(CheckErrorKind::CandidateCount(count));
     }
-    let all = Mask(u16::MAX >> (16 - count));
+    let all = Mask::first(count);
     let mut seen = Mask::EMPTY;
     for &candidate in schema.fallback {
         if !all.has(candidate) || seen.has(candidate) {
@@ -171,7 +171,7 @@ fn check_shape(nodes: &[Node]) -> Result<(), CheckError> {
 }
 
 fn check_paths(nodes: &[Node], schema: &Schema<'_>) -> Result<(), CheckError> {
-    let all = Mask(u16::MAX >> (16 - usize::from(schema.candidates)));
+    let all = Mask::first(usize::from(schema.candidates));
     // Nodes still to visit: index, candidates that ran before, number of nodes on the path so far. Each step down leaves at most one
     // sibling to visit later, so the stack never holds more entries than a path has nodes.
     let mut stack = [(0_u16, Mask::EMPTY, 1_usize); MAX_DEPTH + 1];

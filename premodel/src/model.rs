@@ -150,7 +150,6 @@ impl Premodel {
     /// # Errors
     /// A [`ModelError`] if a name may not be a candidate's, a number lies outside its range, a table has the wrong size, or
     /// [`Program::check`] finds that the program is not sound.
-    /// Whatever keeps it from being evaluated, names included.
     pub fn new(
         candidates: Vec<String>,
         classes: u32,

@@ -51,6 +51,11 @@ impl Mask {
         if candidate.0 < 16 { Mask(1 << candidate.0) } else { Mask::EMPTY }
     }
 
+    /// The candidates with the numbers below `count`, which is 1 to 16.
+    pub(crate) const fn first(count: usize) -> Mask {
+        Mask(u16::MAX >> (16 - count))
+    }
+
     /// This set with one candidate added.
     #[must_use]
     pub const fn with(self, candidate: CandidateId) -> Mask {

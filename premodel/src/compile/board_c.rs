@@ -6,11 +6,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::board_parts::{BoardParts, Joint};
+use super::board_parts::{self, BoardParts, Joint};
 use super::names::Names;
 use super::{Plan, float};
 use crate::AverageSignal;
-use crate::arithmetic::ln_f64;
 use crate::board::{Agreement, Own};
 
 /// The same arithmetic as in `arithmetic.rs`. `@x@` stands for what the names of types and functions begin with, `@k@` for what those
@@ -126,7 +125,7 @@ impl BoardInC<'_> {
             .replace("@private@", self.private)
             .replace("@x@", &self.names.x)
             .replace("@k@", &self.names.k)
-            .replace("@entropy_scale@", &entropy_scale(self.plan.model.classes() as usize))
+            .replace("@entropy_scale@", &board_parts::entropy_scale(self.plan.model.classes() as usize))
     }
 
     fn risk_tables(&self, text: &mut String) {
@@ -385,9 +384,4 @@ fn switch(cases: &str) -> String {
         "" => String::new(),
         _ => format!("    switch (candidate) {{\n{cases}    default: break;\n    }}\n"),
     }
-}
-
-/// The factor that turns an entropy in nats into one in 0..=1, written so that C and Rust both read it.
-pub(super) fn entropy_scale(classes: usize) -> String {
-    format!("{:?}", 1.0 / ln_f64(classes.max(2) as f64))
 }

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::arithmetic::ln_f64;
 use crate::board::{Agreement, Average, Output, Own, signals_of};
 use crate::{AverageSignal, Board, CandidateId};
 
@@ -85,4 +86,9 @@ impl<'a> BoardParts<'a> {
         };
         average.members.iter().map(|&(c, weight)| (row(c), weight)).collect()
     }
+}
+
+/// The factor that turns an entropy in nats into one in 0..=1, written so that C and Rust both read it.
+pub(super) fn entropy_scale(classes: usize) -> String {
+    format!("{:?}", 1.0 / ln_f64(classes.max(2) as f64))
 }

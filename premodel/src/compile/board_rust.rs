@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::board_parts::{BoardParts, Joint};
+use super::board_parts::{self, BoardParts, Joint};
 use super::{Plan, float};
 use crate::board::{Agreement, Own};
 use crate::{AverageSignal, Board};
@@ -136,7 +136,7 @@ fn scores(plan: &Plan<'_>, parts: &BoardParts<'_>) -> String {
 {own}{joint}        true
     }}
 ",
-        entropy_scale = super::board_c::entropy_scale(plan.model.classes() as usize),
+        entropy_scale = board_parts::entropy_scale(plan.model.classes() as usize),
         own = match_candidate(&cases_of_candidates(plan, parts)),
         joint = joint_signals(plan, parts),
     )

@@ -32,11 +32,7 @@ pub(super) fn declarations(plan: &Plan<'_>) -> String {
 /// The functions, for the header of declarations.
 pub(super) fn source(plan: &Plan<'_>) -> String {
     let names = Names::of(plan.options.name);
-    format!("/*\n{} */\n#include \"{}.h\"\n{}", title(plan), plan.options.name, names.definitions(plan, ""))
-}
-
-fn title(plan: &Plan<'_>) -> String {
-    plan.title().iter().fold(String::new(), |text, line| text + format!(" * {line}").trim_end() + "\n")
+    format!("/*\n{} */\n#include \"{}.h\"\n{}", plan.title(" *"), plan.options.name, names.definitions(plan, ""))
 }
 
 impl Names {
@@ -112,7 +108,7 @@ typedef struct {{
 
 #endif
 ",
-            title = title(plan),
+            title = plan.title(" *"),
             types = board_c::types(plan, self),
             usage = self.usage(plan),
             hash = plan.model.program().hash(),

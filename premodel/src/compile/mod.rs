@@ -210,8 +210,8 @@ impl<'a> Plan<'a> {
         self.nodes[usize::from(node)].view()
     }
 
-    /// The lines of the comment at the top, without comment signs: what the code is, its origin, and the program as a tree.
-    fn title(&self) -> Vec<String> {
+    /// The lines of the comment at the top, each after `sign`: what the code is, its origin, and the program as a tree.
+    fn title(&self, sign: &str) -> String {
         let mut lines: Vec<String> =
             ["A decision program as code: it chooses the network that answers for an input.", ""]
                 .map(ToString::to_string)
@@ -224,7 +224,7 @@ impl<'a> Plan<'a> {
         ));
         lines.extend([String::new(), "The program:".into()]);
         lines.extend(self.model.tree().lines().map(|l| format!("  {}", names::comment(l))));
-        lines
+        lines.iter().fold(String::new(), |text, line| text + format!("{sign} {line}").trim_end() + "\n")
     }
 
     /// The names of the candidates in a set, separated by commas.

@@ -110,7 +110,7 @@ impl Walk {
 
 /// A whole module.
 pub(super) fn module(plan: &Plan<'_>) -> String {
-    let title = plan.title().iter().fold(String::new(), |text, line| text + format!("//! {line}").trim_end() + "\n");
+    let title = plan.title("//!");
     let (mut candidates, mut signals, mut nodes) = (String::new(), String::new(), String::new());
     for (i, (name, original)) in plan.candidates.iter().zip(plan.model.candidates()).enumerate() {
         let _ = writeln!(candidates, "    /// `{original}`\n    pub const {name}: u8 = {i};");
@@ -169,7 +169,7 @@ static FALLBACK: [u8; {fallback_count}] = [{fallback}];
 
 /// The file that trt-select's own build includes: the tests as code, and the nodes that they were made from.
 pub(super) fn baked(plan: &Plan<'_>) -> String {
-    let mut text = plan.title().iter().fold(String::new(), |text, line| text + format!("// {line}").trim_end() + "\n");
+    let mut text = plan.title("//");
     let _ = write!(
         text,
         "

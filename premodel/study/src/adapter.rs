@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
 use trt_select_train::{
-    Costs, Goal, Kept, Message, Profile, ProfileBoard, Settings, Split, Task, Unit, algorithm_1, nested, sweep,
+    Costs, Front, Goal, Kept, Message, Point, Profile, ProfileBoard, Settings, Split, Task, Unit, Worth, algorithm_1,
+    nested, sweep,
 };
 
 use super::error::{StudyError, StudyErrorKind};
@@ -106,11 +107,34 @@ pub struct FrontPoint {
     pub on_front: bool,
 }
 
-/// What the trainer makes of a profile: all points, and the program for "at least the best single network".
+/// What the trainer makes of a profile, and how long it takes.
 pub(super) struct Trained {
-    pub(super) points: Vec<FrontPoint>,
-    pub(super) premodel: Option<Premodel>,
+    front: Front,
     pub(super) seconds: f64,
+}
+
+impl Trained {
+    /// All points of the front.
+    pub(super) fn points(&self) -> Vec<FrontPoint> {
+        let point = |p: &Point| FrontPoint {
+            price: p.price,
+            accuracy: p.reward,
+            over_best_single: p.over_best_single,
+            mean_ns: p.cost,
+            on_front: p.on_front,
+        };
+        self.front.points.iter().map(point).collect()
+    }
+
+    /// What the cheapest program earns and costs that is at least as good as the best single network.
+    pub(super) fn worth(&self) -> Option<Worth> {
+        self.front.meeting(GOAL).ok().map(|point| Worth { reward: point.reward, cost: point.cost })
+    }
+
+    /// That program, trained on all rows.
+    pub(super) fn premodel(&self) -> Option<Premodel> {
+        self.front.meeting(GOAL).ok().and_then(|point| self.front.premodel(point).ok())
+    }
 }
 
 /// How the trainer is asked.
@@ -146,17 +170,7 @@ pub(super) fn trained(
     let costs = profile.median_costs(Unit::Time).map_or(Vec::new(), |costs| costs.candidates);
     let task = Task::new(profile, Costs::time_ns(costs, table.features_ns));
     let front = sweep(&task, &ask.settings, progress)?;
-    let seconds = start.elapsed().as_secs_f64();
-    let points = front.points.iter().map(|p| FrontPoint {
-        price: p.price,
-        accuracy: p.reward,
-        over_best_single: p.over_best_single,
-        mean_ns: p.cost,
-        on_front: p.on_front,
-    });
-    let point = front.meeting(GOAL).ok();
-    let premodel = point.and_then(|point| front.premodel(point).ok());
-    Ok(Trained { points: points.collect(), premodel, seconds })
+    Ok(Trained { front, seconds: start.elapsed().as_secs_f64() })
 }
 
 /// "At least the best single network", nested: in each fold the program is trained and chosen on the training rows alone,

@@ -64,7 +64,7 @@ impl Study {
         let front = self.fronts.iter().filter(|f| f.group == Group::Program).flat_map(|f| &f.points);
         let front: Vec<Worth> = front.map(|p| Worth { reward: p.accuracy, cost: p.mean_ns }).collect();
         let mut hindsight: Vec<&CascadePoint> =
-            self.cascades.iter().filter(|p| !is_beaten(p, &self.cascades)).collect();
+            self.cascades.iter().filter(|p| !self.cascades.iter().any(|q| q.beats(p))).collect();
         hindsight.sort_by(|a, b| a.mean_ns.total_cmp(&b.mean_ns));
         let of_group = |kind: Rival, group: Group| {
             self.of(group).map(move |s| Beside {
@@ -94,10 +94,4 @@ impl Study {
         found.dedup_by(|a, b| a.kind == b.kind && a.accuracy == b.accuracy && a.mean_ns == b.mean_ns);
         found
     }
-}
-
-fn is_beaten(p: &CascadePoint, by: &[CascadePoint]) -> bool {
-    by.iter().any(|q| {
-        q.accuracy >= p.accuracy && q.mean_ns <= p.mean_ns && (q.accuracy > p.accuracy || q.mean_ns < p.mean_ns)
-    })
 }

@@ -219,6 +219,14 @@ pub struct CascadePoint {
     pub mean_ns: f64,
 }
 
+impl CascadePoint {
+    /// Whether this point has as much reward as another in as little time, and more of the one or less of the other.
+    pub(super) fn beats(&self, other: &CascadePoint) -> bool {
+        let is_as_good = self.accuracy >= other.accuracy && self.mean_ns <= other.mean_ns;
+        is_as_good && (self.accuracy > other.accuracy || self.mean_ns < other.mean_ns)
+    }
+}
+
 /// All cascades, judged by cross-validation.
 pub(super) struct Cascades {
     /// By price: the best of all orders, chosen by the training rows of each fold.
@@ -229,14 +237,11 @@ pub(super) struct Cascades {
     pub(super) at_least: Outcome,
 }
 
-/// The points without those that another point beats: has as much reward in as little time, and more of the one or less of the
-/// other. Of equal points the first stays.
+/// The points without those that another point beats. Of equal points the first stays.
 fn unbeaten(points: &[CascadePoint]) -> Vec<CascadePoint> {
     let beaten = |(i, p): (usize, &CascadePoint)| {
-        points.iter().enumerate().any(|(j, q)| {
-            let as_good = q.accuracy >= p.accuracy && q.mean_ns <= p.mean_ns;
-            as_good && (q.accuracy > p.accuracy || q.mean_ns < p.mean_ns || j < i)
-        })
+        let is_equal = |q: &CascadePoint| q.accuracy == p.accuracy && q.mean_ns == p.mean_ns;
+        points.iter().enumerate().any(|(j, q)| q.beats(p) || (j < i && is_equal(q)))
     };
     points.iter().enumerate().filter(|&(i, p)| !beaten((i, p))).map(|(_, p)| p.clone()).collect()
 }

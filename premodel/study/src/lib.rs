@@ -245,11 +245,11 @@ impl Work<'_> {
         let mut fronts = Vec::new();
         for (profile, ask) in &asks {
             let found = trained(profile, self.table, ask, &|d, of| (self.progress)("training", d, of))?;
-            if let Some(premodel) = &found.premodel {
+            if let Some(premodel) = &found.premodel() {
                 let (selector, decision_ns) = (ask.name.to_string(), walk_ns(premodel, profile));
                 overheads.push(Overhead { selector, decision_ns, training_s: found.seconds });
             }
-            fronts.push(GroupFront { group: ask.group, points: found.points });
+            fronts.push(GroupFront { group: ask.group, points: found.points() });
             let tell = |d: usize, of: usize| (self.progress)("nested training", d, of);
             outcomes.push(nested_programs(profile, self.table, self.folds, ask, &tell)?);
         }
@@ -271,9 +271,7 @@ impl Work<'_> {
         let greedy =
             if many > 0 { features::greedy(self.table, &found.kept, &parts, &|| done.one()) } else { Vec::new() };
         for kind in ALONE {
-            let both = overhead::of_kind(self.table, self.features, chain_of_all, kind, seed);
-            // There are no chains of naive Bayes.
-            overheads.extend(both.into_iter().skip(usize::from(!STAGES.contains(&kind))));
+            overheads.extend(overhead::of_kind(self.table, self.features, chain_of_all, kind, seed));
         }
         Removal { correlations: Some(found), losses, greedy, rows: sample.len() }
     }

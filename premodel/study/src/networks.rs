@@ -14,9 +14,6 @@ use super::table::{BaselineTable, Fold, NONE};
 /// Networks of a chain.
 const CHAIN: usize = 3;
 
-/// A program counts as good as the best network where it loses no more than this.
-const AS_GOOD: f64 = -0.001;
-
 /// The effect of the number of networks: those that Algorithm 1 takes first.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -101,16 +98,14 @@ fn count(
     let mut sorted = ids(set);
     sorted.sort_unstable();
     let ask = Ask::programs(options.folds, options.seed);
-    let points = trained(&profile.with_candidates(&sorted), table, &ask, progress)?.points;
-    let as_good = points.iter().filter(|p| p.over_best_single >= AS_GOOD);
-    let program = as_good.min_by(|a, b| a.mean_ns.total_cmp(&b.mean_ns));
+    let program = trained(&profile.with_candidates(&sorted), table, &ask, progress)?.worth();
     Ok(Count {
         set: ids(set),
         oracle: oracle(table, set),
         single: Worth { reward: table.mean_reward(best, &table.all_rows()), cost: table.costs[best] },
         chain,
         cascade: cascade.map(|c| Worth { reward: c.answer_accuracy(table), cost: c.mean_cost(table) }),
-        program: program.map(|p| Worth { reward: p.accuracy, cost: p.mean_ns }),
+        program,
     })
 }
 

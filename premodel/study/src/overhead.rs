@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::chain::{Part, class_numbers, stage_rows};
+use super::chain::{Part, STAGES, class_numbers, stage_rows};
 use super::classify::{ClassifierKind, fit};
 use super::table::{BaselineTable, Fold, Scaled};
 
@@ -41,34 +41,38 @@ pub(super) fn ns_per_call<T, R>(arguments: &[T], call: impl Fn(&T) -> R) -> f64 
     if arguments.is_empty() { f64::NAN } else { (0..5).map(|_| round()).fold(f64::INFINITY, f64::min) }
 }
 
-/// The times of a chain of one kind and of a single classifier of that kind, fitted on all rows. The time to scale the features (one
-/// product for each) is not counted.
+/// The times of a single classifier of one kind, and before it those of a chain of that kind if there are such chains. All are fitted
+/// on all rows. The time to scale the features (one product for each) is not counted.
 pub(super) fn of_kind(
     table: &BaselineTable,
     features: &[usize],
     set: &[usize],
     kind: ClassifierKind,
     seed: u64,
-) -> [Overhead; 2] {
+) -> Vec<Overhead> {
     let part = Part { fold: Fold { train: table.all_rows(), test: Vec::new() }, set: set.to_vec() };
     let x = Scaled::new(table, features, &part.fold.train, &part.fold.train);
     let rows: Vec<Vec<f32>> = (0..table.rows.min(1000)).map(|r| x.row(r).to_vec()).collect();
+    let mut overheads = Vec::new();
 
-    let start = Instant::now();
-    let stages: Vec<_> = stage_rows(table, set, &part.fold.train)
-        .iter()
-        .map(|stage| fit(kind, &x.pick(&stage.rows), &stage.is_own, 2, seed))
-        .collect();
-    let training_s = start.elapsed().as_secs_f64();
-    let decision_ns = Some(ns_per_call(&rows, |row| stages.iter().position(|s| s.predict(row) == 1)));
-    let dots = vec![kind.name(); set.len()].join(".");
-    let chain = Overhead { selector: format!("chain {dots}"), decision_ns, training_s };
+    if STAGES.contains(&kind) {
+        let start = Instant::now();
+        let stages: Vec<_> = stage_rows(table, set, &part.fold.train)
+            .iter()
+            .map(|stage| fit(kind, &x.pick(&stage.rows), &stage.is_own, 2, seed))
+            .collect();
+        let training_s = start.elapsed().as_secs_f64();
+        let decision_ns = Some(ns_per_call(&rows, |row| stages.iter().position(|s| s.predict(row) == 1)));
+        let dots = vec![kind.name(); set.len()].join(".");
+        overheads.push(Overhead { selector: format!("chain {dots}"), decision_ns, training_s });
+    }
 
     let start = Instant::now();
     let alone = fit(kind, &x, &class_numbers(table, &part), set.len() + 1, seed);
     let training_s = start.elapsed().as_secs_f64();
     let decision_ns = Some(ns_per_call(&rows, |row| alone.predict(row)));
-    [chain, Overhead { selector: format!("single {}", kind.name()), decision_ns, training_s }]
+    overheads.push(Overhead { selector: format!("single {}", kind.name()), decision_ns, training_s });
+    overheads
 }
 
 #[cfg(test)]

@@ -314,7 +314,7 @@ fn counts(study: &Study, area: &Area<'_>) -> Drawn {
             chart
                 .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)).point_size(3))?
                 .label(*label)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+                .legend(line_legend(colour.stroke_width(2)));
         }
         chart
             .configure_series_labels()

@@ -63,7 +63,7 @@ pub(super) fn tables(study: &Study) -> Vec<(String, String)> {
         ("algorithm1.csv", algorithm_1(study)),
         ("fronts.csv", fronts(study)),
         ("cascades.csv", cascades(study)),
-        ("beside.csv", beside(study)),
+        ("beside.csv", beside(&study.beside())),
         ("counts.csv", counts(study)),
         ("overhead.csv", overhead(study)),
     ];
@@ -79,8 +79,8 @@ pub(super) fn tables(study: &Study) -> Vec<(String, String)> {
         }
         files.push(("correlations.csv", matrix));
         files.push(("correlated.csv", dropped));
-        files.push(("feature_loss.csv", losses(&study.losses, &study.losses)));
-        files.push(("feature_greedy.csv", losses(&study.greedy, &study.greedy)));
+        files.push(("feature_loss.csv", losses(&study.losses)));
+        files.push(("feature_greedy.csv", losses(&study.greedy)));
     }
     files.into_iter().map(|(name, rows)| (name.to_string(), csv(&rows))).collect()
 }
@@ -185,9 +185,9 @@ fn cascades(study: &Study) -> Rows {
     rows
 }
 
-fn beside(study: &Study) -> Rows {
+fn beside(all: &[Beside]) -> Rows {
     let mut rows = cells(["other", "kind", "mean_ms", "accuracy", "front_accuracy", "front_over"]);
-    for b in study.beside() {
+    for b in all {
         let other = [b.name.clone(), b.kind.name().to_string(), ms(b.mean_ns), share(b.accuracy)];
         rows.push(other.into_iter().chain([maybe(b.front, share), maybe(b.over(), share)]).collect());
     }
@@ -236,9 +236,9 @@ fn overhead(study: &Study) -> Rows {
     rows
 }
 
-fn losses(losses: &[super::Loss], all: &[super::Loss]) -> Rows {
+fn losses(losses: &[super::Loss]) -> Rows {
     let mut rows = cells(["removed", "left", "selector_accuracy", "answer_accuracy", "selector_lost", "answer_lost"]);
-    let Some(first) = all.first() else { return rows };
+    let Some(first) = losses.first() else { return rows };
     for l in losses {
         let removed = if l.feature.is_empty() { "(none)".to_string() } else { l.feature.clone() };
         let lost = [first.selector_accuracy - l.selector_accuracy, first.answer_accuracy - l.answer_accuracy];
@@ -382,8 +382,9 @@ pub(super) fn markdown(study: &Study, names: &[String]) -> String {
          a coin between two of its programs. Cascades are chosen in the fold as programs are, by price; those picked in hindsight \
          are what no cascade of any order and price beats on the rows that judge them, which is more than a user could choose.\n\n",
     );
-    text.push_str(&above(&study.beside()));
-    text.push_str(&table(&rounded(beside(study))));
+    let all = study.beside();
+    text.push_str(&above(&all));
+    text.push_str(&table(&rounded(beside(&all))));
 
     text.push_str("\n## Which network is optimal\n\nShare of rows for which a network is the fastest right one.\n\n");
     text.push_str(&table(&rounded(optimal(study))));
@@ -532,11 +533,11 @@ fn feature_tables(study: &Study, text: &mut String, plot: &dyn Fn(&mut String, &
     }
     text.push_str(&table(&rows));
     let _ = writeln!(text, "\nAccuracy of the knn chain without one of its features ({} rows):\n", study.removal_rows);
-    text.push_str(&table(&rounded(losses(&study.losses, &study.losses))));
+    text.push_str(&table(&rounded(losses(&study.losses))));
     text.push('\n');
     plot(text, "features.svg", "accuracy lost with each feature");
     text.push_str("Those left above, removed one by one, each time the one that is missed least:\n\n");
-    text.push_str(&table(&rounded(losses(&study.greedy, &study.greedy))));
+    text.push_str(&table(&rounded(losses(&study.greedy))));
     text.push('\n');
 }
 

@@ -66,8 +66,9 @@ impl<'a> Folds<'a> {
             .map(|&(p, fold)| {
                 let plan = best_plan(&fold.table.problem, &fold.seen, prices[p], self.seed);
                 tell();
+                let entry_cost = fold.table.problem.entry_cost(&plan);
                 let worth = |&row: &u32| {
-                    let (answer, cost) = fold.table.problem.outcome(&plan, row as usize);
+                    let (answer, cost) = fold.table.problem.outcome(&plan, entry_cost, row as usize);
                     Worth { reward: self.reward(&fold.table, answer, row as usize), cost }
                 };
                 fold.unseen.iter().map(worth).collect()

@@ -8,7 +8,7 @@ use super::costs::{Unit, Worth};
 use super::error::{Message, TrainError, TrainErrorKind};
 use super::goal::Goal;
 use super::judge::Single;
-use super::plan::Plan;
+use super::plan::{Plan, ascending};
 use super::search::best_plan;
 use super::settings::Settings;
 use super::stats::bootstrap_mean;
@@ -244,8 +244,7 @@ impl Front {
     fn calibration(&self, plan: &Plan, signals: &[Signal]) -> (Vec<f32>, Vec<Average>) {
         let mut sets: Vec<Mask> = plan.averages();
         sets.extend(signals.iter().filter_map(|s| if let Signal::Average(set, _) = s { Some(*set) } else { None }));
-        sets.sort_unstable();
-        sets.dedup();
+        let sets = ascending(sets);
         let Some(calibrated) = self.table.calibrated.as_ref().filter(|_| !sets.is_empty()) else {
             return (Vec::new(), Vec::new());
         };

@@ -80,7 +80,8 @@ impl Plan {
     }
 }
 
-fn ascending<T: Ord>(mut items: Vec<T>) -> Vec<T> {
+/// The items in ascending order, each once.
+pub(super) fn ascending<T: Ord>(mut items: Vec<T>) -> Vec<T> {
     items.sort_unstable();
     items.dedup();
     items

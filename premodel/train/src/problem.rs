@@ -51,9 +51,14 @@ pub(super) enum Action {
 }
 
 impl Problem {
-    /// How a plan ends on a row: its answer, and what was paid until then.
-    pub(super) fn outcome(&self, plan: &Plan, row: usize) -> (Answer, f64) {
-        let mut cost = if plan.reads_features(&self.columns) { self.features_cost } else { 0.0 };
+    /// What a plan costs on every row before any candidate runs: the features, if it reads one.
+    pub(super) fn entry_cost(&self, plan: &Plan) -> f64 {
+        if plan.reads_features(&self.columns) { self.features_cost } else { 0.0 }
+    }
+
+    /// How a plan ends on a row: its answer, and what was paid until then. `entry_cost` is that of the plan.
+    pub(super) fn outcome(&self, plan: &Plan, entry_cost: f64, row: usize) -> (Answer, f64) {
+        let mut cost = entry_cost;
         let mut at = plan;
         loop {
             match at {

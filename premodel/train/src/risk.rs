@@ -31,9 +31,9 @@ pub(super) fn by_class(profile: &Profile, candidate: usize, rows: impl Iterator<
     lost.iter().zip(&seen).map(|(l, n)| ((l + PRIOR * mean) / (n + PRIOR)) as f32).collect()
 }
 
-/// The risk of what a candidate answered on each row of the profile, for training on `rows`.
-pub(super) fn by_row(profile: &Profile, candidate: usize, rows: &[u32], seed: u64) -> Vec<f32> {
-    let whole = by_class(profile, candidate, rows.iter().copied());
+/// The risk of what a candidate answered on each row of the profile, for training on `rows`. `whole` is the risk by class from all
+/// of these rows.
+pub(super) fn by_row(profile: &Profile, candidate: usize, rows: &[u32], whole: &[f32], seed: u64) -> Vec<f32> {
     let answers = &profile.answers[candidate];
     let mut values: Vec<f32> = answers.iter().map(|&class| whole[class as usize]).collect();
     let mut rng = Rng::new(seed ^ 0x815C);
@@ -68,8 +68,8 @@ mod tests {
         assert!((f64::from(risk[1]) - (2.0 + 20.0 * mean) / 22.0).abs() < 1e-6);
         // A row outside the training rows sees the whole table; one inside never its own reward.
         let rows: Vec<u32> = (0..81).collect();
-        let column = by_row(&profile, 0, &rows, 1);
         let whole = by_class(&profile, 0, 0..81);
+        let column = by_row(&profile, 0, &rows, &whole, 1);
         assert_eq!(column[81], whole[1]);
         assert!(column[80] < whole[1], "the one row of its class finds the mean alone");
     }

@@ -12,7 +12,7 @@ use trt_select_premodel::{AverageSignal, CandidateId, CandidateSignal, Mask, Sig
 use super::bins::{BINS, Binned, SignalClass};
 use super::calibrate::{Calibrated, calibrate};
 use super::costs::Costs;
-use super::plan::Plan;
+use super::plan::{Plan, ascending};
 use super::prices;
 use super::problem::{Averaged, Problem};
 use super::profile::{Column, MEASURED, Profile};
@@ -111,10 +111,11 @@ impl TrainingTable {
         let mut risks = Vec::new();
         for c in 0..profile.answers.len() {
             let id = CandidateId(c as u8);
-            let values = risk::by_row(profile, c, rows, settings.seed);
+            let by_class = risk::by_class(profile, c, rows.iter().copied());
+            let values = risk::by_row(profile, c, rows, &by_class, settings.seed);
             columns.push(Arc::new(Binned::new(&values, Mask::of(id), SignalClass::Other, BINS)));
             signals.push(Signal::Candidate(id, CandidateSignal::Risk));
-            risks.push(risk::by_class(profile, c, rows.iter().copied()));
+            risks.push(by_class);
         }
         let first_average = columns.len();
         let sets: Vec<Mask> = states.iter().copied().filter(|s| !s.is_empty()).collect();
@@ -184,9 +185,6 @@ fn worth_entering(
     let jobs: Vec<(f64, &[u32])> = prices.iter().flat_map(|&price| samples().map(move |rows| (price, rows))).collect();
     let plans: Vec<Plan> =
         jobs.par_iter().map(|&(price, rows)| best_plan(&table.problem, rows, price, settings.seed)).collect();
-    let mut entered: Vec<Mask> = all.iter().copied().filter(|s| s.len() <= 1).collect();
-    plans.iter().for_each(|plan| entered.extend(plan.states()));
-    entered.sort_unstable();
-    entered.dedup();
-    entered
+    let single = all.iter().copied().filter(|s| s.len() <= 1);
+    ascending(single.chain(plans.iter().flat_map(Plan::states)).collect())
 }
