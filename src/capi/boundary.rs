@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::log;
-use super::status::{Fail, TRTSEL_BUSY, TRTSEL_NULL_POINTER, TRTSEL_PANIC, TRTSEL_POISONED, trtsel_status};
+use super::status::{Fail, TRTSEL_BUSY, TRTSEL_NULL_POINTER, TRTSEL_OK, TRTSEL_PANIC, TRTSEL_POISONED, trtsel_status};
 use super::text::{Text, write_text};
 
 /// The result of a call: a status that is not a failure (`TRTSEL_OK` or `TRTSEL_PENDING`), or the failure.
@@ -94,10 +94,7 @@ impl<T> Guarded<T> {
         let (inner, text) = unsafe { (&mut *self.inner.get(), &mut *self.text.get()) };
         let result = catch_unwind(AssertUnwindSafe(|| {
             test_panic();
-            match sink {
-                None => work(inner),
-                Some(sink) => log::with(sink, || work(inner)),
-            }
+            log::with(sink, || work(inner))
         }));
         let status = match result {
             Ok(Ok(status)) => status,
@@ -156,6 +153,35 @@ pub(super) trait Handle: Sized {
     type State;
 
     fn guarded(&self) -> &Guarded<Self::State>;
+
+    /// Where the lines go that are logged during a call; `None` where the program named no place.
+    fn sink(&self) -> Option<log::Sink> {
+        None
+    }
+}
+
+/// Runs a call that may change the handle.
+///
+/// # Safety
+/// `handle` is NULL or open.
+pub(super) unsafe fn enter<H: Handle>(handle: *mut H, work: impl FnOnce(&H, &mut H::State) -> Called) -> trtsel_status {
+    // SAFETY: the caller's promise. The reference is shared, because other threads may call `look` at the same time.
+    match unsafe { handle.as_ref() } {
+        None => TRTSEL_NULL_POINTER,
+        Some(handle) => handle.guarded().enter(handle.sink(), |state| work(handle, state)),
+    }
+}
+
+/// Runs a call that changes nothing.
+///
+/// # Safety
+/// `handle` is NULL or open.
+pub(super) unsafe fn look<H: Handle>(handle: *const H, work: impl FnOnce(&H) -> Called) -> trtsel_status {
+    // SAFETY: the caller's promise.
+    match unsafe { handle.as_ref() } {
+        None => TRTSEL_NULL_POINTER,
+        Some(handle) => handle.guarded().look(|| work(handle)),
+    }
 }
 
 /// Moves a handle to the heap and gives the caller its address.
@@ -169,7 +195,7 @@ pub(super) fn give<H: Handle>(handle: H) -> *mut H {
 /// `handle` is NULL, or comes from [`give`] and was not closed yet.
 pub(super) unsafe fn close<H: Handle>(handle: *mut H) -> trtsel_status {
     if handle.is_null() {
-        return super::status::TRTSEL_OK;
+        return TRTSEL_OK;
     }
     // SAFETY: the caller's promise.
     if unsafe { &*handle }.guarded().is_busy() {
@@ -178,7 +204,7 @@ pub(super) unsafe fn close<H: Handle>(handle: *mut H) -> trtsel_status {
     plain(|| {
         // SAFETY: `give` made the pointer from a box, no call is running on the handle, and the caller makes no further one.
         drop(unsafe { Box::from_raw(handle) });
-        Ok(super::status::TRTSEL_OK)
+        Ok(TRTSEL_OK)
     })
 }
 
@@ -196,12 +222,22 @@ pub(super) unsafe fn error<H: Handle>(handle: *const H) -> *const c_char {
     }
 }
 
-/// The message for an output whose address is NULL.
-pub(super) const NO_OUTPUT: &str = "output: expected an address, got NULL; give it";
+/// Refuses an output whose address is NULL.
+pub(super) fn wanted<T>(output: *mut T) -> Result<*mut T, Fail> {
+    const NO_OUTPUT: Fail = Fail::new(TRTSEL_NULL_POINTER, "output: expected an address, got NULL; give it");
+    if output.is_null() { Err(NO_OUTPUT) } else { Ok(output) }
+}
 
-/// Refuses an output whose address is NULL, with the message `line`.
-pub(super) fn wanted<T>(output: *mut T, line: &'static str) -> Result<*mut T, Fail> {
-    if output.is_null() { Err(Fail::new(TRTSEL_NULL_POINTER, line)) } else { Ok(output) }
+/// Writes a value to an output. An address that is NULL is refused before the value is computed.
+///
+/// # Safety
+/// `output` is NULL or writable.
+pub(super) unsafe fn put<T>(output: *mut T, value: impl FnOnce() -> Result<T, Fail>) -> Called {
+    let output = wanted(output)?;
+    let value = value()?;
+    // SAFETY: the caller's promise; NULL was refused.
+    unsafe { output.write(value) };
+    Ok(TRTSEL_OK)
 }
 
 #[cfg(not(feature = "capi-test-panic"))]

@@ -23,7 +23,6 @@ use super::frame::floats;
 use super::info::c_text;
 use super::options::path;
 use super::result::{TRTSEL_NO_CANDIDATE, answered, trtsel_summary};
-use super::selector::NO_OUTPUT;
 use super::sized::{Output, Sized_};
 use super::status::{
     Fail, TRTSEL_BUFFER_TOO_SMALL, TRTSEL_INPUT, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_NULL_POINTER,
@@ -244,36 +243,6 @@ impl trtsel_decider {
         let said = trtsel_answer { struct_size: 0, class_index: top.class, probability: top.top1, margin: top.margin };
         Ok((said, answer))
     }
-
-    /// Runs a call that may change the decider.
-    ///
-    /// # Safety
-    /// `decider` is NULL or open.
-    pub(super) unsafe fn enter(
-        decider: *mut trtsel_decider,
-        work: impl FnOnce(&trtsel_decider, &mut DeciderState) -> Called,
-    ) -> trtsel_status {
-        // SAFETY: the caller's promise. The reference is shared, because other threads may call `look` at the same time.
-        match unsafe { decider.as_ref() } {
-            None => TRTSEL_NULL_POINTER,
-            Some(decider) => decider.guarded.enter(None, |state| work(decider, state)),
-        }
-    }
-
-    /// Runs a call that changes nothing.
-    ///
-    /// # Safety
-    /// `decider` is NULL or open.
-    pub(super) unsafe fn look(
-        decider: *const trtsel_decider,
-        work: impl FnOnce(&trtsel_decider) -> Called,
-    ) -> trtsel_status {
-        // SAFETY: the caller's promise.
-        match unsafe { decider.as_ref() } {
-            None => TRTSEL_NULL_POINTER,
-            Some(decider) => decider.guarded.look(|| work(decider)),
-        }
-    }
 }
 
 /// Opens the premodel of a `premodel.json`. On success `*decider` is the new handle. On failure one line that says why is written
@@ -289,14 +258,10 @@ pub unsafe extern "C" fn trtsel_decider_open(
     error_text: *mut c_char,
     error_bytes: usize,
 ) -> trtsel_status {
-    let work = || {
-        let to = wanted(decider, NO_OUTPUT)?;
-        // SAFETY: the caller's promise.
-        let premodel = read_premodel(&unsafe { path(premodel_file)? })?;
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { to.write(boundary::give(trtsel_decider::new(premodel))) };
-        Ok(TRTSEL_OK)
-    };
+    // SAFETY: the caller's promise.
+    let opened = || Ok(boundary::give(trtsel_decider::new(read_premodel(&unsafe { path(premodel_file)? })?)));
+    // SAFETY: the caller's promise.
+    let work = || unsafe { boundary::put(decider, opened) };
     // SAFETY: the caller's promise.
     unsafe { boundary::open(error_text, error_bytes, work) }
 }
@@ -314,8 +279,7 @@ pub unsafe extern "C" fn trtsel_decider_open_memory(
     error_text: *mut c_char,
     error_bytes: usize,
 ) -> trtsel_status {
-    let work = || {
-        let to = wanted(decider, NO_OUTPUT)?;
+    let opened = || {
         if json.is_null() {
             return Err(Fail::new(TRTSEL_NULL_POINTER, "premodel: expected JSON, got NULL; give its address"));
         }
@@ -330,10 +294,10 @@ pub unsafe extern "C" fn trtsel_decider_open_memory(
         let text = std::str::from_utf8(bytes)
             .map_err(|e| Fail::text(TRTSEL_PREMODEL, format!("premodel: expected UTF-8, got other bytes: {e}")))?;
         let premodel = Premodel::from_json(text).map_err(|e| Fail::text(TRTSEL_PREMODEL, format!("premodel: {e}")))?;
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { to.write(boundary::give(trtsel_decider::new(premodel))) };
-        Ok(TRTSEL_OK)
+        Ok(boundary::give(trtsel_decider::new(premodel)))
     };
+    // SAFETY: the caller's promise.
+    let work = || unsafe { boundary::put(decider, opened) };
     // SAFETY: the caller's promise.
     unsafe { boundary::open(error_text, error_bytes, work) }
 }
@@ -376,7 +340,7 @@ pub unsafe extern "C" fn trtsel_decider_set_signal(
         if state.board.set(signal, value) { Ok(TRTSEL_OK) } else { Err(NO_SLOT) }
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::enter(decider, work) }
+    unsafe { boundary::enter(decider, work) }
 }
 
 /// Writes the value of the signal in a slot; NaN where it is unset. `trtsel_decider_set_scores` computes only signals that a test
@@ -391,14 +355,11 @@ pub unsafe extern "C" fn trtsel_decider_get_signal(
     value: *mut f32,
 ) -> trtsel_status {
     let work = |_: &trtsel_decider, state: &mut DeciderState| {
-        let to = wanted(value, NO_OUTPUT)?;
-        let value = *state.board.values().get(slot as usize).ok_or(NO_SLOT)?;
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { to.write(value) };
-        Ok(TRTSEL_OK)
+        // SAFETY: the caller's promise.
+        unsafe { boundary::put(value, || state.board.values().get(slot as usize).copied().ok_or(NO_SLOT)) }
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::enter(decider, work) }
+    unsafe { boundary::enter(decider, work) }
 }
 
 /// Begins an input, at the first node of the program. All signals of the input before are unset, except the caller's own. One
@@ -416,7 +377,7 @@ pub unsafe extern "C" fn trtsel_decider_begin(decider: *mut trtsel_decider) -> t
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::enter(decider, work) }
+    unsafe { boundary::enter(decider, work) }
 }
 
 /// Sets the signals of all image features that the premodel knows. `values` holds the values of all features, as
@@ -446,7 +407,7 @@ pub unsafe extern "C" fn trtsel_decider_set_features(
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::enter(decider, work) }
+    unsafe { boundary::enter(decider, work) }
 }
 
 /// Decides what to do next. After `TRTSEL_DECIDE_RUN` the caller runs that candidate and sets its signals by
@@ -471,7 +432,7 @@ pub unsafe extern "C" fn trtsel_decider_next(
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::enter(decider, work) }
+    unsafe { boundary::enter(decider, work) }
 }
 
 /// Computes and sets a candidate's signals from its class scores: top-1, margin, entropy, risk, the agreement with candidates
@@ -499,7 +460,7 @@ pub unsafe extern "C" fn trtsel_decider_set_scores(
         this.set_scores(state, candidate, kind, scores)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::enter(decider, work) }
+    unsafe { boundary::enter(decider, work) }
 }
 
 /// Writes the class and the probability of the answer, after a decision of `TRTSEL_DECIDE_ANSWER`. An average is computed from
@@ -537,7 +498,7 @@ pub unsafe extern "C" fn trtsel_decider_answer(
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::enter(decider, work) }
+    unsafe { boundary::enter(decider, work) }
 }
 
 /// Reports that the candidate that the last decision asked for has failed. The most capable candidate that works will answer in
@@ -556,7 +517,7 @@ pub unsafe extern "C" fn trtsel_decider_failed(decider: *mut trtsel_decider, can
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::enter(decider, work) }
+    unsafe { boundary::enter(decider, work) }
 }
 
 fn scores_kind(kind: u32) -> Result<Scores, Fail> {
@@ -590,7 +551,7 @@ pub unsafe extern "C" fn trtsel_summarise(
         let output = unsafe { Output::new(summary)? };
         // SAFETY: the caller's promise.
         let scores = unsafe { floats(scores, count)? };
-        let to = wanted(probabilities, NO_OUTPUT)?;
+        let to = wanted(probabilities)?;
         let kind = scores_kind(kind)?;
         if count == 0 || !to.is_aligned() {
             return Err(Fail::new(TRTSEL_INVALID_ARGUMENT, "scores: expected at least one, got none"));

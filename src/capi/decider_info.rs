@@ -4,12 +4,12 @@ use std::ffi::c_char;
 
 use trt_select_premodel::Mask;
 
-use super::boundary::{NO_OUTPUT, wanted};
+use super::boundary::{self, put};
 use super::decider::{DeciderState, NO_SLOT, NO_SUCH_CANDIDATE, trtsel_decider};
 use super::info::give_name;
 use super::options::name;
-use super::outcome::give_text;
-use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK, trtsel_status};
+use super::outcome::give_why;
+use super::status::trtsel_status;
 
 /// Writes the address of a candidate's name, which lives until the decider is closed; `TRTSEL_NOT_FOUND` where there is no
 /// candidate of this number. Any thread, at any time; does not allocate.
@@ -23,7 +23,7 @@ pub unsafe extern "C" fn trtsel_decider_candidate_name(
     name: *mut *const c_char,
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::look(decider, |d| give_name(d.candidates.get(candidate as usize), name)) }
+    unsafe { boundary::look(decider, |d| give_name(d.candidates.get(candidate as usize), name)) }
 }
 
 /// Writes the address of the name of the premodel's signal in this slot: `feature.X`, `signal.X`, `CANDIDATE.top1`, `agree.A.B`,
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn trtsel_decider_signal_name(
     name: *mut *const c_char,
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::look(decider, |d| give_name(d.signals.get(slot as usize), name)) }
+    unsafe { boundary::look(decider, |d| give_name(d.signals.get(slot as usize), name)) }
 }
 
 /// Writes the slot of the signal with this whole name (see `trtsel_decider_signal_name`); `TRTSEL_NOT_FOUND` where the premodel
@@ -54,16 +54,17 @@ pub unsafe extern "C" fn trtsel_decider_signal_slot(
     slot: *mut u32,
 ) -> trtsel_status {
     let work = |decider: &trtsel_decider| {
-        let slot = wanted(slot, NO_OUTPUT)?;
+        let at = || {
+            // SAFETY: the caller's promise.
+            let wanted = unsafe { name(signal)? };
+            let at = decider.signals.iter().position(|name| name.as_bytes() == wanted.as_bytes());
+            at.map(|at| at as u32).ok_or(NO_SLOT)
+        };
         // SAFETY: the caller's promise.
-        let wanted = unsafe { name(signal)? };
-        let at = decider.signals.iter().position(|name| name.as_bytes() == wanted.as_bytes()).ok_or(NO_SLOT)?;
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { slot.write(at as u32) };
-        Ok(TRTSEL_OK)
+        unsafe { put(slot, at) }
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::look(decider, work) }
+    unsafe { boundary::look(decider, work) }
 }
 
 /// Writes the temperature that the premodel applies to a candidate's probabilities before it averages them; 1 where the premodel
@@ -79,14 +80,11 @@ pub unsafe extern "C" fn trtsel_decider_temperature(
     temperature: *mut f32,
 ) -> trtsel_status {
     let work = |decider: &trtsel_decider| {
-        let to = wanted(temperature, NO_OUTPUT)?;
-        let candidate = decider.candidate(candidate)?;
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { to.write(decider.premodel.temperature(candidate)) };
-        Ok(TRTSEL_OK)
+        // SAFETY: the caller's promise.
+        unsafe { put(temperature, || Ok(decider.premodel.temperature(decider.candidate(candidate)?))) }
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::look(decider, work) }
+    unsafe { boundary::look(decider, work) }
 }
 
 /// Writes the weight of a candidate in the average of the candidates in `mask` (bit k stands for candidate k). `TRTSEL_NOT_FOUND`
@@ -103,19 +101,19 @@ pub unsafe extern "C" fn trtsel_decider_weight(
     weight: *mut f32,
 ) -> trtsel_status {
     let work = |decider: &trtsel_decider| {
-        let to = wanted(weight, NO_OUTPUT)?;
-        let candidate = decider.candidate(candidate)?;
-        if mask >> decider.candidates.len() != 0 {
-            return Err(NO_SUCH_CANDIDATE);
-        }
-        let mask = Mask(mask as u16);
-        let (_, found, _) = decider.premodel.members(mask).find(|&(c, ..)| c == candidate).ok_or(NO_SUCH_CANDIDATE)?;
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { to.write(found) };
-        Ok(TRTSEL_OK)
+        let found = || {
+            let candidate = decider.candidate(candidate)?;
+            if mask >> decider.candidates.len() != 0 {
+                return Err(NO_SUCH_CANDIDATE);
+            }
+            let mut members = decider.premodel.members(Mask(mask as u16));
+            members.find(|&(c, ..)| c == candidate).map(|(_, weight, _)| weight).ok_or(NO_SUCH_CANDIDATE)
+        };
+        // SAFETY: the caller's promise.
+        unsafe { put(weight, found) }
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::look(decider, work) }
+    unsafe { boundary::look(decider, work) }
 }
 
 /// Writes in words which tests and runs lead the program to a node (`node` of a decision). `TRTSEL_NOT_FOUND` where the program
@@ -132,13 +130,9 @@ pub unsafe extern "C" fn trtsel_decider_why(
     needed_bytes: *mut usize,
 ) -> trtsel_status {
     let work = |this: &trtsel_decider, _: &mut DeciderState| {
-        if node as usize >= this.premodel.program().nodes().len() {
-            return Err(Fail::new(TRTSEL_NOT_FOUND, "node: expected one of the program's, got another number"));
-        }
         // SAFETY: the caller's promise.
-        unsafe { give_text(&this.premodel.why(node as usize), text, text_bytes, needed_bytes) };
-        Ok(TRTSEL_OK)
+        unsafe { give_why(&this.premodel, node, text, text_bytes, needed_bytes) }
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_decider::enter(decider, work) }
+    unsafe { boundary::enter(decider, work) }
 }

@@ -3,14 +3,12 @@
 use std::ffi::c_char;
 use std::sync::LazyLock;
 
-use super::boundary::{self, Guarded, Handle, wanted};
+use super::boundary::{self, Guarded, Handle, put, wanted};
 use super::frame::{host, trtsel_frame};
 use super::info::c_text;
 use super::options::name;
-use super::selector::NO_OUTPUT;
 use super::status::{
-    Fail, TRTSEL_BUFFER_TOO_SMALL, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_NULL_POINTER, TRTSEL_OK,
-    trtsel_status,
+    Fail, TRTSEL_BUFFER_TOO_SMALL, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_OK, trtsel_status,
 };
 use crate::features::{self, FEATURE_COUNT, FEATURES, Features, Needs, Workspace, feature_index};
 
@@ -59,15 +57,11 @@ pub extern "C" fn trtsel_feature_name(feature: u32) -> *const c_char {
 /// `feature` is NULL or a text, `number` NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_feature_number(feature: *const c_char, number: *mut u32) -> trtsel_status {
-    boundary::plain(|| {
-        let number = wanted(number, NO_OUTPUT)?;
-        // SAFETY: the caller's promise.
-        let at = feature_index(unsafe { name(feature)? });
-        let at = at.ok_or(Fail::new(TRTSEL_NOT_FOUND, "feature: expected the name of a feature, got another text"))?;
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { number.write(at as u32) };
-        Ok(TRTSEL_OK)
-    })
+    const NO_FEATURE: Fail = Fail::new(TRTSEL_NOT_FOUND, "feature: expected the name of a feature, got another text");
+    // SAFETY: the caller's promise.
+    let at = || feature_index(unsafe { name(feature)? }).map(|at| at as u32).ok_or(NO_FEATURE);
+    // SAFETY: the caller's promise.
+    boundary::plain(|| unsafe { put(number, at) })
 }
 
 /// Allocates the memory to compute features in. Any thread; allocates.
@@ -76,13 +70,12 @@ pub unsafe extern "C" fn trtsel_feature_number(feature: *const c_char, number: *
 /// `features` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_features_open(features: *mut *mut trtsel_features) -> trtsel_status {
-    boundary::plain(|| {
-        let to = wanted(features, NO_OUTPUT)?;
+    let opened = || {
         let state = FeaturesState { workspace: Workspace::new(), derived: [0.0; FEATURE_COUNT] };
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { to.write(boundary::give(trtsel_features { guarded: Guarded::new(state) })) };
-        Ok(TRTSEL_OK)
-    })
+        Ok(boundary::give(trtsel_features { guarded: Guarded::new(state) }))
+    };
+    // SAFETY: the caller's promise.
+    boundary::plain(|| unsafe { put(features, opened) })
 }
 
 /// Frees the memory; NULL does nothing. Returns `TRTSEL_BUSY`, and frees nothing, while another call on the handle is running.
@@ -124,8 +117,8 @@ pub unsafe extern "C" fn trtsel_features_compute(
     values: *mut f32,
     count: usize,
 ) -> trtsel_status {
-    let work = |state: &mut FeaturesState| {
-        let values = wanted(values, NO_OUTPUT)?;
+    let work = |_: &trtsel_features, state: &mut FeaturesState| {
+        let values = wanted(values)?;
         // SAFETY: the caller's promise.
         let frame = unsafe { host(frame)? };
         let numbers = if numbers.is_null() {
@@ -157,10 +150,7 @@ pub unsafe extern "C" fn trtsel_features_compute(
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    match unsafe { features.as_ref() } {
-        None => TRTSEL_NULL_POINTER,
-        Some(features) => features.guarded.enter(None, work),
-    }
+    unsafe { boundary::enter(features, work) }
 }
 
 /// The caller's array of feature numbers, each of which is checked.

@@ -5,9 +5,9 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use trt_select_engines::registry::{Choice, EngineKind};
 
-use super::boundary::{NO_OUTPUT, wanted};
+use super::boundary::{Called, put};
 use super::sized::Sized_;
-use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK};
+use super::status::{Fail, TRTSEL_NOT_FOUND};
 use crate::bundle::Bundle;
 use crate::candidate::CandidateInfo;
 use crate::selector::Selector;
@@ -133,11 +133,11 @@ impl Info {
         let premodel = selector.premodel();
         let mut of = self.of_premodel.write().unwrap_or_else(PoisonError::into_inner);
         of.is_known.clear();
-        for (at, (name, _)) in selector.own_signals().enumerate() {
+        for (at, (name, is_known)) in selector.own_signals().enumerate() {
             if at == of.signals.len() {
                 of.signals.push(c_text(name));
             }
-            of.is_known.push(selector.signal_slot(name).is_some());
+            of.is_known.push(is_known);
         }
         of.reads_features = premodel.reads_features();
         of.is_baked = selector.is_baked();
@@ -156,10 +156,7 @@ pub(super) const NO_SUCH: Fail =
 ///
 /// # Safety
 /// `to` is NULL or writable.
-pub(super) unsafe fn give_name(from: Option<&CString>, to: *mut *const c_char) -> super::boundary::Called {
-    let to = wanted(to, NO_OUTPUT)?;
-    let from = from.ok_or(NO_SUCH)?;
-    // SAFETY: the caller's promise; NULL was refused.
-    unsafe { to.write(from.as_ptr()) };
-    Ok(TRTSEL_OK)
+pub(super) unsafe fn give_name(from: Option<&CString>, to: *mut *const c_char) -> Called {
+    // SAFETY: the caller's promise.
+    unsafe { put(to, || from.map(|text| text.as_ptr()).ok_or(NO_SUCH)) }
 }

@@ -44,8 +44,8 @@ thread_local! {
     static CURRENT: Cell<Option<Sink>> = const { Cell::new(None) };
 }
 
-/// Runs `work`, and sends the lines that it logs on this thread to `sink`.
-pub(super) fn with<R>(sink: Sink, work: impl FnOnce() -> R) -> R {
+/// Runs `work`, and sends the lines that it logs on this thread to `sink`, if there is one.
+pub(super) fn with<R>(sink: Option<Sink>, work: impl FnOnce() -> R) -> R {
     /// Puts back the sink of the call around this one, if there is one, also when `work` panics.
     struct Restore(Option<Sink>);
     impl Drop for Restore {
@@ -53,8 +53,11 @@ pub(super) fn with<R>(sink: Sink, work: impl FnOnce() -> R) -> R {
             CURRENT.set(self.0);
         }
     }
+    if sink.is_none() {
+        return work();
+    }
     install();
-    let _restore = Restore(CURRENT.replace(Some(sink)));
+    let _restore = Restore(CURRENT.replace(sink));
     work()
 }
 

@@ -2,11 +2,11 @@
 
 use std::ffi::c_char;
 
-use trt_select_premodel::CandidateId;
+use trt_select_premodel::{CandidateId, Premodel};
 
-use super::boundary::wanted;
+use super::boundary::{self, Called, wanted};
 use super::result::trtsel_summary;
-use super::selector::{NO_OUTPUT, SelectorState, trtsel_selector};
+use super::selector::{SelectorState, trtsel_selector};
 use super::sized::Output;
 use super::status::{
     Fail, TRTSEL_BUFFER_TOO_SMALL, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_OK, TRTSEL_WRONG_STATE,
@@ -29,7 +29,7 @@ pub unsafe extern "C" fn trtsel_selector_probabilities(
     count: *mut usize,
 ) -> trtsel_status {
     let work = |_: &trtsel_selector, state: &mut SelectorState| {
-        let (to, count) = (wanted(probabilities, NO_OUTPUT)?, wanted(count, NO_OUTPUT)?);
+        let (to, count) = (wanted(probabilities)?, wanted(count)?);
         state.last()?;
         let probabilities = state.selector.probabilities();
         // SAFETY: the caller's promise; NULL was refused.
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn trtsel_selector_probabilities(
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }
 
 /// Copies the class probabilities behind the last result to an array of `capacity` floats. `TRTSEL_BUFFER_TOO_SMALL` where there
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn trtsel_selector_copy_probabilities(
     capacity: usize,
 ) -> trtsel_status {
     let work = |_: &trtsel_selector, state: &mut SelectorState| {
-        let to = wanted(probabilities, NO_OUTPUT)?;
+        let to = wanted(probabilities)?;
         state.last()?;
         let from = state.selector.probabilities();
         if from.len() > capacity {
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn trtsel_selector_copy_probabilities(
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }
 
 /// Writes the summary of one candidate's output for the input of the last result. `TRTSEL_NOT_FOUND` where that candidate did not
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn trtsel_selector_summary(
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }
 
 /// Writes in words which tests and runs lead the program to a node (`node` of a result). `TRTSEL_NOT_FOUND` where the program has
@@ -112,16 +112,11 @@ pub unsafe extern "C" fn trtsel_selector_why(
     needed_bytes: *mut usize,
 ) -> trtsel_status {
     let work = |_: &trtsel_selector, state: &mut SelectorState| {
-        let premodel = state.selector.premodel();
-        if node as usize >= premodel.program().nodes().len() {
-            return Err(Fail::new(TRTSEL_NOT_FOUND, "node: expected one of the program's, got another number"));
-        }
         // SAFETY: the caller's promise.
-        unsafe { give_text(&premodel.why(node as usize), text, text_bytes, needed_bytes) };
-        Ok(TRTSEL_OK)
+        unsafe { give_why(state.selector.premodel(), node, text, text_bytes, needed_bytes) }
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }
 
 /// Writes in one line why a candidate failed on the last input (`failed_mask` of its result); the text is empty where none
@@ -143,14 +138,33 @@ pub unsafe extern "C" fn trtsel_selector_failure(
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
+}
+
+/// Writes the way to a node of a premodel's program in words.
+///
+/// # Safety
+/// As for `give_text`.
+pub(super) unsafe fn give_why(
+    premodel: &Premodel,
+    node: u32,
+    text: *mut c_char,
+    text_bytes: usize,
+    needed: *mut usize,
+) -> Called {
+    if node as usize >= premodel.program().nodes().len() {
+        return Err(Fail::new(TRTSEL_NOT_FOUND, "node: expected one of the program's, got another number"));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { give_text(&premodel.why(node as usize), text, text_bytes, needed) };
+    Ok(TRTSEL_OK)
 }
 
 /// Writes a text, cut to the caller's buffer, and the size of the whole text with its NUL.
 ///
 /// # Safety
 /// `text` is NULL or a buffer of `text_bytes` bytes; `needed` NULL or writable.
-pub(super) unsafe fn give_text(line: &str, text: *mut c_char, text_bytes: usize, needed: *mut usize) {
+unsafe fn give_text(line: &str, text: *mut c_char, text_bytes: usize, needed: *mut usize) {
     // SAFETY: the caller's promise.
     unsafe {
         write_text(line, text, text_bytes);
@@ -190,5 +204,5 @@ pub unsafe extern "C" fn trtsel_selector_feedback(selector: *mut trtsel_selector
         }
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }

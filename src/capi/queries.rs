@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use trt_select_engines::registry::EngineKind;
 use trt_select_premodel::CandidateId;
 
-use super::boundary::{NO_OUTPUT, wanted};
+use super::boundary::{self, put};
 use super::info::{NO_SUCH, TRTSEL_MEMORY_SHARED, TRTSEL_MEMORY_SUM, give_name, trtsel_info, trtsel_memory};
 use super::options::{
     TRTSEL_ENGINE_AUTO, TRTSEL_ENGINE_NULL, TRTSEL_ENGINE_ORT, TRTSEL_ENGINE_TENSORRT, TRTSEL_ENGINE_TRACT, name,
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn trtsel_selector_info(
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::look(selector, |selector| {
+        boundary::look(selector, |selector| {
             let known = &selector.info;
             let premodel = known.of_premodel();
             Output::new(info)?.write(&trtsel_info {
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn trtsel_selector_candidate_name(
     name: *mut *const c_char,
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::look(selector, |s| give_name(s.info.candidates.get(candidate as usize), name)) }
+    unsafe { boundary::look(selector, |s| give_name(s.info.candidates.get(candidate as usize), name)) }
 }
 
 /// Writes the address of a class's label, which lives until the selector is closed; `TRTSEL_NOT_FOUND` where there is no class of
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn trtsel_selector_label(
     label: *mut *const c_char,
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::look(selector, |s| give_name(s.info.labels.get(class_index as usize), label)) }
+    unsafe { boundary::look(selector, |s| give_name(s.info.labels.get(class_index as usize), label)) }
 }
 
 /// Writes the address of the name of one of the caller's own signals, without `signal.`. It lives until the selector is closed;
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn trtsel_selector_signal_name(
     name: *mut *const c_char,
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::look(selector, |s| give_name(s.info.of_premodel().signals.get(slot as usize), name)) }
+    unsafe { boundary::look(selector, |s| give_name(s.info.of_premodel().signals.get(slot as usize), name)) }
 }
 
 /// Writes the slot of the caller's own signal with this name, without `signal.`; `TRTSEL_NOT_FOUND` where the premodel in use has
@@ -115,19 +115,19 @@ pub unsafe extern "C" fn trtsel_selector_signal_slot(
     slot: *mut u32,
 ) -> trtsel_status {
     let work = |selector: &trtsel_selector| {
-        let slot = wanted(slot, NO_OUTPUT)?;
+        let at = || {
+            // SAFETY: the caller's promise.
+            let wanted = unsafe { name(signal)? };
+            let premodel = selector.info.of_premodel();
+            let mut signals = premodel.signals.iter().zip(&premodel.is_known);
+            let at = signals.position(|(name, is_known)| *is_known && name.as_bytes() == wanted.as_bytes());
+            at.map(|at| at as u32).ok_or(NO_SUCH)
+        };
         // SAFETY: the caller's promise.
-        let wanted = unsafe { name(signal)? };
-        let premodel = selector.info.of_premodel();
-        let mut signals = premodel.signals.iter().zip(&premodel.is_known);
-        let at =
-            signals.position(|(name, is_known)| *is_known && name.as_bytes() == wanted.as_bytes()).ok_or(NO_SUCH)?;
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { slot.write(at as u32) };
-        Ok(TRTSEL_OK)
+        unsafe { put(slot, at) }
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::look(selector, work) }
+    unsafe { boundary::look(selector, work) }
 }
 
 /// The memory that one candidate holds.
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn trtsel_selector_memory(
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }
 
 /// Writes the counts of what the selector has done so far. While another thread infers, some counts may already include an input
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn trtsel_selector_statistics(
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::look(selector, |selector| {
+        boundary::look(selector, |selector| {
             let output = Output::new(statistics)?;
             output.write(&selector.statistics.snapshot());
             Ok(TRTSEL_OK)
@@ -230,7 +230,7 @@ pub unsafe extern "C" fn trtsel_selector_candidate_statistics(
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::look(selector, |selector| {
+        boundary::look(selector, |selector| {
             let output = Output::new(statistics)?;
             if candidate as usize >= selector.info.candidates.len() {
                 return Err(Fail::new(TRTSEL_NOT_FOUND, "candidate: expected one of the bundle's, got another number"));
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn trtsel_selector_candidate_statistics(
 pub unsafe extern "C" fn trtsel_selector_reset_statistics(selector: *mut trtsel_selector) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::enter(selector, |selector, _| {
+        boundary::enter(selector, |selector, _| {
             selector.statistics.reset();
             Ok(TRTSEL_OK)
         })

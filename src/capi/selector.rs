@@ -4,8 +4,7 @@ use std::ffi::c_char;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-pub(super) use super::boundary::NO_OUTPUT;
-use super::boundary::{self, Called, Guarded, Handle, wanted};
+use super::boundary::{self, Called, Guarded, Handle};
 use super::frame::{input, tensor, trtsel_frame};
 use super::info::Info;
 use super::log::{self, Sink};
@@ -13,9 +12,7 @@ use super::options::{Options, deadline, path, trtsel_options};
 use super::result::trtsel_result;
 use super::sized::{self, Output};
 use super::statistics::Statistics;
-use super::status::{
-    Fail, TRTSEL_NOT_FOUND, TRTSEL_NULL_POINTER, TRTSEL_OK, TRTSEL_PENDING, TRTSEL_WRONG_STATE, trtsel_status,
-};
+use super::status::{Fail, TRTSEL_NOT_FOUND, TRTSEL_OK, TRTSEL_PENDING, TRTSEL_WRONG_STATE, trtsel_status};
 use crate::bundle::Bundle;
 use crate::error::{Error, ErrorKind};
 use crate::input::Input;
@@ -37,8 +34,6 @@ pub(super) struct SelectorState {
     flight: Option<Input<'static>>,
     /// The last result, and whether its true class was fed back.
     pub(super) last: Option<(Outcome, bool)>,
-    /// `u64::MAX` where there is no deadline.
-    deadline_ns: u64,
 }
 
 impl Handle for trtsel_selector {
@@ -47,9 +42,12 @@ impl Handle for trtsel_selector {
     fn guarded(&self) -> &Guarded<SelectorState> {
         &self.guarded
     }
+
+    fn sink(&self) -> Option<log::Sink> {
+        self.sink
+    }
 }
 
-const NULL: Fail = Fail::new(TRTSEL_NULL_POINTER, "selector: expected an open one, got NULL; open one first");
 const IN_FLIGHT: Fail = Fail::new(
     TRTSEL_WRONG_STATE,
     "selector: expected no input in flight, got one; poll or wait until it is done, or cancel it",
@@ -62,32 +60,6 @@ const NO_RESULT: Fail = Fail::new(
 );
 
 impl trtsel_selector {
-    /// Runs a call that may change the selector.
-    ///
-    /// # Safety
-    /// `selector` is NULL or open.
-    pub(super) unsafe fn enter(
-        selector: *mut trtsel_selector,
-        work: impl FnOnce(&trtsel_selector, &mut SelectorState) -> Called,
-    ) -> trtsel_status {
-        // SAFETY: the caller's promise. The reference is shared, because other threads may call `look` at the same time.
-        let Some(selector) = (unsafe { selector.as_ref() }) else { return NULL.status };
-        selector.guarded.enter(selector.sink, |state| work(selector, state))
-    }
-
-    /// Runs a call that changes nothing.
-    ///
-    /// # Safety
-    /// `selector` is NULL or open.
-    pub(super) unsafe fn look(
-        selector: *const trtsel_selector,
-        work: impl FnOnce(&trtsel_selector) -> Called,
-    ) -> trtsel_status {
-        // SAFETY: the caller's promise.
-        let Some(selector) = (unsafe { selector.as_ref() }) else { return NULL.status };
-        selector.guarded.look(|| work(selector))
-    }
-
     /// Discards the last result before a new input; fails where an input is in flight.
     fn prepare_input(&self, state: &mut SelectorState) -> Result<(), Fail> {
         if state.flight.is_some() {
@@ -132,7 +104,7 @@ impl trtsel_selector {
     ) -> Called {
         match outcome {
             Ok(outcome) => {
-                self.statistics.outcome(&outcome, state.deadline_ns);
+                self.statistics.outcome(&outcome, state.selector.deadline());
                 state.last = Some((outcome, false));
                 output.write(&trtsel_result::from(&outcome));
                 Ok(TRTSEL_OK)
@@ -195,8 +167,7 @@ pub unsafe extern "C" fn trtsel_selector_open(
     error_text: *mut c_char,
     error_bytes: usize,
 ) -> trtsel_status {
-    let work = || {
-        let selector = wanted(selector, NO_OUTPUT)?;
+    let opened = || {
         // SAFETY: the caller's promise.
         let folder = unsafe { path(bundle_folder)? };
         let options = if options.is_null() {
@@ -207,14 +178,10 @@ pub unsafe extern "C" fn trtsel_selector_open(
             unsafe { sized::read(options)? }
         };
         let options = options.understand()?;
-        let opened = match options.sink {
-            None => open(&folder, &options)?,
-            Some(sink) => log::with(sink, || open(&folder, &options))?,
-        };
-        // SAFETY: the caller's promise; NULL was refused.
-        unsafe { selector.write(boundary::give(opened)) };
-        Ok(TRTSEL_OK)
+        Ok(boundary::give(log::with(options.sink, || open(&folder, &options))?))
     };
+    // SAFETY: the caller's promise.
+    let work = || unsafe { boundary::put(selector, opened) };
     // SAFETY: the caller's promise.
     unsafe { boundary::open(error_text, error_bytes, work) }
 }
@@ -226,19 +193,13 @@ fn open(folder: &Path, options: &Options) -> Result<trtsel_selector, Error> {
     ::log::info!("{}", choice.reason);
     selector.set_deadline(options.deadline);
     let info = Info::new(&bundle, &selector, &choice);
-    let deadline_ns = deadline_or_none(options.deadline);
     Ok(trtsel_selector {
-        guarded: Guarded::new(SelectorState { selector, flight: None, last: None, deadline_ns }),
+        guarded: Guarded::new(SelectorState { selector, flight: None, last: None }),
         info,
         statistics: Statistics::new(),
         sink: options.sink,
         stream: options.stream,
     })
-}
-
-/// A deadline in nanoseconds; `u64::MAX` where there is none.
-fn deadline_or_none(deadline: Option<Duration>) -> u64 {
-    deadline.map_or(u64::MAX, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Closes a selector: waits until the device has finished its work, and frees everything; NULL does nothing. Returns
@@ -277,7 +238,7 @@ pub unsafe extern "C" fn trtsel_selector_warm_up(
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::enter(selector, |this, state| {
+        boundary::enter(selector, |this, state| {
             let input = input(frame, this.stream)?;
             this.prepare_input(state)?;
             state.selector.warm_up(input)?;
@@ -301,7 +262,7 @@ pub unsafe extern "C" fn trtsel_selector_submit(
     frame: *const trtsel_frame,
 ) -> trtsel_status {
     // SAFETY: the caller's promise, which includes keeping the planes until the input is done.
-    unsafe { trtsel_selector::enter(selector, |this, state| this.submit(state, input(frame, this.stream)?)) }
+    unsafe { boundary::enter(selector, |this, state| this.submit(state, input(frame, this.stream)?)) }
 }
 
 /// Like `trtsel_selector_submit`, for a bundle whose input is a tensor: `values` holds its elements in the network's order, and
@@ -317,7 +278,7 @@ pub unsafe extern "C" fn trtsel_selector_submit_tensor(
     count: usize,
 ) -> trtsel_status {
     // SAFETY: the caller's promise, which includes keeping the floats until the input is done.
-    unsafe { trtsel_selector::enter(selector, |this, state| this.submit(state, tensor(values, count)?)) }
+    unsafe { boundary::enter(selector, |this, state| this.submit(state, tensor(values, count)?)) }
 }
 
 /// Walks the program as far as it can without waiting for the device, and starts the candidates that the program asks for.
@@ -336,7 +297,7 @@ pub unsafe extern "C" fn trtsel_selector_poll(
     result: *mut trtsel_result,
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, |this, state| this.poll(state, Output::new(result)?)) }
+    unsafe { boundary::enter(selector, |this, state| this.poll(state, Output::new(result)?)) }
 }
 
 /// Polls without sleeping until the result is there, or until `timeout_ns` nanoseconds have passed; then it returns
@@ -362,7 +323,7 @@ pub unsafe extern "C" fn trtsel_selector_wait(
         }
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }
 
 /// Submits a frame and waits for its result. Errors and allocations are those of `trtsel_selector_submit` and
@@ -378,9 +339,7 @@ pub unsafe extern "C" fn trtsel_selector_infer(
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
     unsafe {
-        trtsel_selector::enter(selector, |this, state| {
-            this.infer(state, &input(frame, this.stream)?, Output::new(result)?)
-        })
+        boundary::enter(selector, |this, state| this.infer(state, &input(frame, this.stream)?, Output::new(result)?))
     }
 }
 
@@ -396,9 +355,7 @@ pub unsafe extern "C" fn trtsel_selector_infer_tensor(
     result: *mut trtsel_result,
 ) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe {
-        trtsel_selector::enter(selector, |this, state| this.infer(state, &tensor(values, count)?, Output::new(result)?))
-    }
+    unsafe { boundary::enter(selector, |this, state| this.infer(state, &tensor(values, count)?, Output::new(result)?)) }
 }
 
 /// Gives up the input in flight, if there is one, and waits until nothing reads its frame any more. One call at a time; does not
@@ -409,7 +366,7 @@ pub unsafe extern "C" fn trtsel_selector_infer_tensor(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_selector_cancel(selector: *mut trtsel_selector) -> trtsel_status {
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, |this, state| this.cancel(state).map(|()| TRTSEL_OK)) }
+    unsafe { boundary::enter(selector, |this, state| this.cancel(state).map(|()| TRTSEL_OK)) }
 }
 
 /// Puts the selector back into the state that it had after open: cancels the input in flight, discards the last result, unsets
@@ -432,7 +389,7 @@ pub unsafe extern "C" fn trtsel_selector_reset(selector: *mut trtsel_selector) -
         waited.map(|()| TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }
 
 /// Sets how long an input may take from its submit on, in nanoseconds; 0 sets no limit. The new limit applies from the next input
@@ -451,13 +408,11 @@ pub unsafe extern "C" fn trtsel_selector_set_deadline(
     deadline_ns: u64,
 ) -> trtsel_status {
     let work = |_: &trtsel_selector, state: &mut SelectorState| {
-        let deadline = deadline(deadline_ns);
-        state.selector.set_deadline(deadline);
-        state.deadline_ns = deadline_or_none(deadline);
+        state.selector.set_deadline(deadline(deadline_ns));
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }
 
 /// Sets one of the caller's own signals, by the slot that `trtsel_selector_signal_slot` gives. The value stays until it is set
@@ -480,7 +435,7 @@ pub unsafe extern "C" fn trtsel_selector_set_signal(
         Ok(TRTSEL_OK)
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }
 
 /// Replaces the premodel by that of a `premodel.json` for the same candidates, while the selector stays open: the networks, their
@@ -503,7 +458,7 @@ pub unsafe extern "C" fn trtsel_selector_reload(
         this.reload(state, |selector| selector.reload(read_premodel(&file)?))
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }
 
 /// Like `trtsel_selector_reload`, with the premodel that a bundle names. `TRTSEL_BUNDLE` where the bundle names other networks
@@ -522,5 +477,5 @@ pub unsafe extern "C" fn trtsel_selector_reload_bundle(
         this.reload(state, |selector| selector.reload_bundle(&Bundle::read(&folder)?))
     };
     // SAFETY: the caller's promise.
-    unsafe { trtsel_selector::enter(selector, work) }
+    unsafe { boundary::enter(selector, work) }
 }

@@ -1,6 +1,7 @@
 //! Counts of what a selector has done so far. One thread at a time counts, and any thread may read the counts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use trt_select_premodel::{Answer, CandidateId, MAX_CANDIDATES};
 
@@ -193,13 +194,13 @@ impl Statistics {
     }
 
     /// Counts an input that got a result.
-    pub(super) fn outcome(&self, o: &Outcome, deadline_ns: u64) {
+    pub(super) fn outcome(&self, o: &Outcome, deadline: Option<Duration>) {
         self.answered.count();
         let total = o.times.total_ns;
         if o.late {
             self.late.count();
         }
-        if o.late || total > deadline_ns {
+        if o.late || deadline.is_some_and(|deadline| Duration::from_nanos(total) > deadline) {
             self.deadline_misses.count();
         }
         self.latency_sum.add(total);

@@ -27,6 +27,12 @@ impl Selector {
         self.deadline = deadline;
     }
 
+    /// How long an input may take.
+    #[cfg(feature = "capi")]
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
     /// Whether the deadline has passed.
     pub(super) fn is_due(&self) -> bool {
         self.flight.due.is_some_and(|due| Instant::now() >= due)

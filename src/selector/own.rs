@@ -59,10 +59,11 @@ impl Selector {
         }
     }
 
-    /// The names and slots of all own signals that any premodel of this selector has named, in the order of the slots.
+    /// The names of all own signals that any premodel of this selector has named, in the order of their slots, and whether the
+    /// premodel in use has them.
     #[cfg(feature = "capi")]
-    pub(crate) fn own_signals(&self) -> impl Iterator<Item = (&str, SignalSlot)> {
-        (0_u16..).zip(&self.own.0).map(|(at, own)| (own.name.as_str(), SignalSlot(at)))
+    pub(crate) fn own_signals(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.own.0.iter().map(|own| (own.name.as_str(), own.at.is_some()))
     }
 
     /// The slot with this number, by which C programs name it; `None` if there is no such slot.
