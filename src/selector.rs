@@ -393,15 +393,14 @@ impl Selector {
         {
             // If the program begins with a Run, the walk already counts that candidate as one that ran, but it has not been
             // started yet.
-            let first = self.prepared.first_run();
-            return if self.is_due() { self.cut_short(first) } else { Ok(None) };
+            return if self.is_due() { self.cut_short(self.prepared.first_run) } else { Ok(None) };
         }
         let mut request = match self.flight.state {
             State::Idle | State::Features | State::Abandoned => return Err(NOTHING_IN_FLIGHT),
             // If the program begins with a Run, there is nothing to decide. So no time is measured, which saves a reading of the
             // clock.
-            State::Deciding => match self.prepared.first {
-                Some(first) => first,
+            State::Deciding => match self.prepared.first_run {
+                Some(candidate) => Request::Run(candidate),
                 None => self.decide(),
             },
             State::Running(candidate) => match self.take_output(candidate) {
@@ -414,7 +413,6 @@ impl Selector {
             match request {
                 Request::Run(candidate) => {
                     if self.is_due() {
-                        self.flight.state = State::Idle;
                         return self.cut_short(Some(candidate));
                     }
                     request = match self.set.backend.start(candidate, input, &mut self.flight.watch) {

@@ -31,17 +31,11 @@ impl Host {
     /// Whether a candidate's engine is done. After an error it is done too: its run has failed.
     #[inline]
     fn is_over(&mut self, candidate: CandidateId) -> Result<bool> {
-        match self.candidates[candidate.index()].is_ready() {
-            Ok(false) => Ok(false),
-            Ok(true) => {
-                self.under_way = None;
-                Ok(true)
-            }
-            Err(error) => {
-                self.under_way = None;
-                Err(error.into())
-            }
+        let is_ready = self.candidates[candidate.index()].is_ready();
+        if !matches!(is_ready, Ok(false)) {
+            self.under_way = None;
         }
+        Ok(is_ready?)
     }
 }
 

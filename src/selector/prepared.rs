@@ -2,9 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
-use trt_select_premodel::{
-    Board, CandidateId, CandidateSignal, Mask, Node, Premodel, Request, Signal, SignalId, View, Walk,
-};
+use trt_select_premodel::{Board, CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, View, Walk};
 
 use super::check_candidates;
 use crate::backend::Wanted;
@@ -20,8 +18,8 @@ pub(super) struct Prepared {
     pub(super) baked: bool,
     /// The walk that every input begins with. If the program begins with a Run, the walk already stands past it.
     pub(super) start: Walk,
-    /// The request of that first Run, which depends on no signal; `None` if the program begins with a test.
-    pub(super) first: Option<Request>,
+    /// The candidate of that first Run, which depends on no signal; `None` if the program begins with a test.
+    pub(super) first_run: Option<CandidateId>,
     /// The features that the program reads: for each its signal, and its index in [`FEATURES`](crate::features::FEATURES).
     pub(super) features: Vec<(SignalId, usize)>,
     /// What the backend has to compute for these features.
@@ -62,25 +60,22 @@ impl Prepared {
         }
         let program = premodel.program();
         let mut start = program.start();
-        let runs_first = matches!(program.nodes().first().map(Node::view), Some(View::Run { .. }));
-        let first = runs_first.then(|| program.step(&mut start, board.values()));
+        let first_run = match program.nodes().first().map(Node::view) {
+            Some(View::Run { candidate, .. }) => Some(candidate),
+            _ => None,
+        };
+        if first_run.is_some() {
+            program.step(&mut start, board.values());
+        }
         let prepared = Prepared {
             baked: baked::is_baked(&program),
             start,
-            first,
+            first_run,
             wanted: Wanted::of_features(features.iter().map(|&(_, feature)| feature)),
             features,
             premodel,
         };
         Ok((prepared, board))
-    }
-
-    /// The candidate that the program runs before it tests anything; `None` if it begins with a test.
-    pub(super) fn first_run(&self) -> Option<CandidateId> {
-        match self.first {
-            Some(Request::Run(candidate)) => Some(candidate),
-            _ => None,
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use trt_select::samples::{Buffer, Samples};
-use trt_select::{Error, ErrorKind, Outcome, Result, Run, Selector};
+use trt_select::{Outcome, Result, Run, Selector};
 use trt_select_premodel::CandidateId;
 
 use crate::common::{EngineArgs, Output, RealtimeArgs, SampleArgs, input, number, print, print_json, progress, say};
@@ -86,9 +86,6 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     config.gpu.timing = true;
     let (mut selector, choice) = Selector::open(&bundle, &config).map_err(|e| of_bundle(e, &bundle))?;
     samples.check_classes(selector.candidates()[0].classes())?;
-    if samples.is_empty() {
-        return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));
-    }
     say(format_args!("Engine: {}", choice.reason));
     let export_to = args.export_times.as_deref().map(|path| Output::open(path, "--export-times")).transpose()?;
     warm_up(&mut selector, &samples, Duration::from_secs_f64(args.warm_up / 1e3))?;

@@ -201,9 +201,6 @@ impl Worker {
         let mut worker =
             Worker { set, buffer: Buffer::new(), images: true, top_k: top_k.min(classes), order: Vec::new() };
         samples.check_classes(classes)?;
-        if samples.is_empty() {
-            return Err(Error::expected(ErrorKind::Data, "samples", "at least one", "none", "name others"));
-        }
         // Warm up, since the first runs are slower. This also finds out whether samples fit before anything is written.
         samples.load(0, &mut worker.buffer)?;
         worker.images = matches!(input(&worker.buffer)?, Input::Frame(_));

@@ -5,7 +5,6 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 use trt_select::{Error, ErrorKind, Result};
-use trt_select_premodel::Interval;
 use trt_select_study::{FrontPoint, Group, GroupFront, Options, Study, Summary, study};
 use trt_select_train::Profile;
 
@@ -125,13 +124,12 @@ fn profile_of(args: &Args) -> Result<PathBuf> {
 }
 
 fn to_json(study: &Study, profile: &Path, output: &Path) -> Value {
-    let interval = |i: &Interval| json!({ "mean": i.mean, "low": i.low, "high": i.high });
     let name = |c: trt_select_premodel::CandidateId| study.candidates.get(c.index()).cloned();
     let selector = |s: &Summary| {
         json!({
-            "name": s.name, "group": s.group.name(), "accuracy": interval(&s.accuracy),
-            "over_best_single": interval(&s.over_best_single), "selector_accuracy": s.selector_accuracy,
-            "mean_ms": s.mean_ns / 1e6, "speedup": interval(&s.speedup), "p99_ms": s.p99_ns / 1e6,
+            "name": s.name, "group": s.group.name(), "accuracy": s.accuracy,
+            "over_best_single": s.over_best_single, "selector_accuracy": s.selector_accuracy,
+            "mean_ms": s.mean_ns / 1e6, "speedup": s.speedup, "p99_ms": s.p99_ns / 1e6,
             "worst_ms": s.worst_ns / 1e6, "random_mix": s.random_mix, "top5": s.top5, "energy_mj": s.energy_mj,
             "macro_precision": s.macro_scores[0], "macro_recall": s.macro_scores[1], "macro_f1": s.macro_scores[2],
         })

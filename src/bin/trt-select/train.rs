@@ -123,15 +123,14 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         costs = costs.of(&keep);
         truth = truth.with_candidates(&keep);
     }
-    let profile = match args.label_free {
-        None => truth.clone(),
-        Some(kind) => truth.label_free(teacher(kind, &costs), &costs).map_err(|e| of_profile(&e))?,
-    };
+    let label_free = args.label_free.map(|kind| truth.label_free(teacher(kind, &costs), &costs));
+    let label_free = label_free.transpose().map_err(|e| of_profile(&e))?;
+    let profile = label_free.as_ref().unwrap_or(&truth);
     let output = output(args)?;
-    let unseen = unseen(args, &profile)?;
+    let unseen = unseen(args, profile)?;
     let destination = Output::open(&output, "-o")?;
     let (goal, settings) = (goal(args), settings(args));
-    let task = Task::new(&profile, costs.clone()).judged_by(&truth);
+    let task = Task::new(profile, costs.clone()).judged_by(&truth);
     let front = with_bar("training", |tell| sweep(&task, &settings, tell)).map_err(|e| of_training(&e, goal))?;
     let point = front.meeting(goal).map_err(|e| of_training(&e, goal))?;
     let premodel = front.premodel(point).map_err(|e| of_training(&e, goal))?;
