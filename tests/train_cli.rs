@@ -10,7 +10,6 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use trt_select_base::random::Rng;
 
 fn run(args: &[&str]) -> (bool, String, String) {
     let out = Command::new(env!("CARGO_BIN_EXE_trt-select")).args(args).output().unwrap();
@@ -26,8 +25,11 @@ fn json(args: &[&str]) -> Value {
 /// Writes a table of 1,500 rows with two candidates and four classes, and the most probable classes beside it. The small candidate
 /// (1 ms, 5 mJ) is right where it is sure, the large one (10 ms, 20 mJ) nearly always.
 fn table(dir: &Path) -> String {
-    let mut rng = Rng::new(9);
-    let mut unit = || rng.unit();
+    let mut state = 9_u64;
+    let mut unit = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / (1_u64 << 24) as f64
+    };
     let mut rows = String::from("input,label");
     for c in ["small", "large"] {
         write!(rows, ",{c}.reward,{c}.cost_ns,{c}.answer,{c}.top1,{c}.energy_mj,{c}.top5").unwrap();
