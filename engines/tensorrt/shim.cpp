@@ -52,6 +52,7 @@
 #define TRTSEL_NAMES TRTSEL_AT_LEAST(8, 5)
 #define TRTSEL_VERSIONED TRTSEL_AT_LEAST(10, 0)
 #define TRTSEL_MEMORY_V2 TRTSEL_AT_LEAST(10, 1)
+#define TRTSEL_COMPATIBLE (TRTSEL_AT_LEAST(8, 6) && !TRTSEL_RTX)
 // The flag went when networks became strongly typed.
 #define TRTSEL_FP16 (!TRTSEL_AT_LEAST(11, 0))
 
@@ -228,6 +229,21 @@ void set_log(trtsel_shim_log_fn log) noexcept
     __atomic_store_n(&g_log, log, __ATOMIC_RELEASE);
 }
 
+int32_t plugins_register(void* entry) noexcept
+{
+    Log* const log = logger();
+    if (entry == nullptr)
+    {
+        return TRTSEL_SHIM_ARGUMENT;
+    }
+    if (log == nullptr)
+    {
+        return TRTSEL_SHIM_MEMORY;
+    }
+    auto const register_all = reinterpret_cast<bool (*)(void*, char const*)>(entry);
+    return register_all(static_cast<nv::ILogger*>(log), "") ? TRTSEL_SHIM_OK : TRTSEL_SHIM_REFUSED;
+}
+
 void runtime_destroy(trtsel_shim_runtime* runtime) noexcept
 {
     if (runtime != nullptr)
@@ -265,6 +281,58 @@ int32_t runtime_create(
     }
     *out = made;
     return TRTSEL_SHIM_OK;
+}
+
+int32_t runtime_allow_host_code(trtsel_shim_runtime* runtime, int32_t allowed) noexcept
+{
+    if (runtime == nullptr)
+    {
+        return TRTSEL_SHIM_ARGUMENT;
+    }
+#if TRTSEL_COMPATIBLE
+    // 8.5 has no such plans, and its table ends before this call.
+    if (runtime->library_version >= version_int(8, 6, 0))
+    {
+        runtime->runtime->setEngineHostCodeAllowed(allowed != 0);
+        return TRTSEL_SHIM_OK;
+    }
+#endif
+    static_cast<void>(allowed);
+    return TRTSEL_SHIM_UNSUPPORTED;
+}
+
+int32_t runtime_load(trtsel_shim_runtime* runtime, char const* path, trtsel_shim_allocator const* allocator,
+    trtsel_shim_runtime** out) noexcept
+{
+    if (runtime == nullptr || path == nullptr || out == nullptr)
+    {
+        return TRTSEL_SHIM_ARGUMENT;
+    }
+#if TRTSEL_COMPATIBLE
+    if (runtime->library_version >= version_int(8, 6, 0))
+    {
+        trtsel_shim_runtime* const made = make<trtsel_shim_runtime>();
+        if (made == nullptr)
+        {
+            return TRTSEL_SHIM_MEMORY;
+        }
+        made->library_version = runtime->library_version;
+        made->runtime = runtime->runtime->loadRuntime(path);
+        if (!is_object(made->runtime))
+        {
+            free(made);
+            return TRTSEL_SHIM_REFUSED;
+        }
+        if (allocator != nullptr)
+        {
+            made->runtime->setGpuAllocator(new (made->allocator) Allocator(*allocator));
+        }
+        *out = made;
+        return TRTSEL_SHIM_OK;
+    }
+#endif
+    static_cast<void>(allocator);
+    return TRTSEL_SHIM_UNSUPPORTED;
 }
 
 void engine_destroy(trtsel_shim_engine* engine) noexcept
@@ -441,7 +509,18 @@ int32_t context_create(trtsel_shim_engine* engine, trtsel_shim_context** out) no
         return TRTSEL_SHIM_MEMORY;
     }
 #endif
-#if TRTSEL_VERSIONED
+#if TRTSEL_RTX
+    // Left to itself, RTX runs a network of open shapes with slow general kernels until those for the shapes at hand are made in the
+    // background. A graph that is captured meanwhile would keep the slow ones, so the kernels are made before the first run returns.
+    nv::IRuntimeConfig* const config = engine->engine->createRuntimeConfig();
+    if (is_object(config))
+    {
+        config->setExecutionContextAllocationStrategy(nv::ExecutionContextAllocationStrategy::kUSER_MANAGED);
+        config->setDynamicShapesKernelSpecializationStrategy(nv::DynamicShapesKernelSpecializationStrategy::kEAGER);
+        made->context = engine->engine->createExecutionContext(config);
+        delete config;
+    }
+#elif TRTSEL_VERSIONED
     made->context = engine->engine->createExecutionContext(nv::ExecutionContextAllocationStrategy::kUSER_MANAGED);
 #else
     made->context = engine->engine->createExecutionContextWithoutDeviceMemory();
@@ -573,9 +652,13 @@ extern "C" trtsel_shim_table const* TRTSEL_JOIN(trtsel_shim_, TRTSEL_LINE)() noe
         TRTSEL_RTX,
         TRTSEL_VERSIONED,
         TRTSEL_PARSER,
+        TRTSEL_COMPATIBLE,
         set_log,
+        plugins_register,
         runtime_create,
         runtime_destroy,
+        runtime_allow_host_code,
+        runtime_load,
         engine_deserialize,
         engine_destroy,
         engine_tensor_count,

@@ -56,7 +56,17 @@ extern "C" {
 #define TRTSEL_SHIM_STAGE_INPUTS 3
 #define TRTSEL_SHIM_STAGE_FP16 4
 #define TRTSEL_SHIM_STAGE_TARGET 5
-#define TRTSEL_SHIM_STAGE_BUILD 6
+#define TRTSEL_SHIM_STAGE_COMPATIBLE 6
+#define TRTSEL_SHIM_STAGE_TACTICS 7
+#define TRTSEL_SHIM_STAGE_CACHE 8
+#define TRTSEL_SHIM_STAGE_BUILD 9
+
+/* Sources of tactics. TensorRT's own numbers for them differ by version. */
+#define TRTSEL_SHIM_TACTICS_CUBLAS 1
+#define TRTSEL_SHIM_TACTICS_CUBLAS_LT 2
+#define TRTSEL_SHIM_TACTICS_CUDNN 4
+#define TRTSEL_SHIM_TACTICS_EDGE_MASK_CONVOLUTIONS 8
+#define TRTSEL_SHIM_TACTICS_JIT_CONVOLUTIONS 16
 
 typedef struct trtsel_shim_runtime trtsel_shim_runtime;
 typedef struct trtsel_shim_engine trtsel_shim_engine;
@@ -97,9 +107,21 @@ typedef struct trtsel_shim_build_options {
     int32_t target_sm;
     /* Whether layers may run in half precision. */
     int32_t fp16;
+    /* Whether later versions shall run the plan too, and whether it then goes without the lean runtime's code in it. */
+    int32_t version_compatible;
+    int32_t exclude_lean_runtime;
     /* The most scratch memory that a layer may take; 0 leaves it to TensorRT. */
     uint64_t workspace_bytes;
+    /* Sources of tactics to add to those that TensorRT takes by itself, and to leave out of them: sums of TRTSEL_SHIM_TACTICS_*.
+     * To leave out what a version does not have is no error. */
+    uint32_t tactics_on;
+    uint32_t tactics_off;
+    /* What an earlier build handed to `timed`; null with 0 is none. One that does not fit is refused at stage CACHE. */
+    const void *timing_cache;
+    uint64_t timing_cache_bytes;
     void *user;
+    /* Takes the timings of this build; the block lives as long as the call. Null: no timings are kept. */
+    void (*timed)(void *user, const void *data, uint64_t bytes);
     /* A clause on what is wrong with the model or the request. */
     void (*problem)(void *user, const char *text);
     /* Phases nest: `parent` is null for the outermost. */
@@ -129,9 +151,14 @@ typedef struct trtsel_shim_table {
     int32_t has_targets;
     int32_t has_progress;
     int32_t has_parser;
+    /* Plans that later versions run too. A library of this line may still be too old for it. */
+    int32_t has_version_compatible;
 
     /* Who takes the messages of all runtimes and builders of this line; null is nobody. */
     void (*set_log)(trtsel_shim_log_fn log);
+
+    /* `entry` is the address of initLibNvInferPlugins of a library of plugins: they become known to the whole process. */
+    int32_t (*plugins_register)(void *entry);
 
     /* `entry` is the address of createInferRuntime_INTERNAL; `library_version` is 10000 major + 100 minor + patch of the
      * library it lies in, which must be of this line: calls that an older library lacks are not made. `allocator` is
@@ -139,6 +166,12 @@ typedef struct trtsel_shim_table {
     int32_t (*runtime_create)(void *entry, int32_t library_version, const trtsel_shim_allocator *allocator,
                               trtsel_shim_runtime **out);
     void (*runtime_destroy)(trtsel_shim_runtime *runtime);
+    /* Whether code that a version-compatible plan brings with it may run. */
+    int32_t (*runtime_allow_host_code)(trtsel_shim_runtime *runtime, int32_t allowed);
+    /* A runtime of another version, from its lean library's file, for version-compatible plans of that version. It goes before
+     * the runtime that opened it. */
+    int32_t (*runtime_load)(trtsel_shim_runtime *runtime, const char *path, const trtsel_shim_allocator *allocator,
+                            trtsel_shim_runtime **out);
 
     /* `plan` is not needed afterwards. */
     int32_t (*engine_deserialize)(trtsel_shim_runtime *runtime, const void *plan, uint64_t bytes,

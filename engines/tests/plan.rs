@@ -72,6 +72,7 @@ impl Place {
             version,
             compute_capabilities: vec![(8, 0)],
             precision: Precision::Fp32,
+            version_compatible: false,
             onnx: &onnx,
             onnx_sha256: sha256(b"a model"),
             built_at: "2026-11-21T10:30:43Z".to_owned(),
@@ -201,7 +202,7 @@ fn lean_libraries_take_version_compatible_plans_of_their_major_version() {
         Here { lean: true, ..here(Edition::Enterprise, version) }
     };
     // Ours are not built to be version-compatible, and their sidecars say so.
-    mismatch(place.look(&lean(3)), &["TensorRT lean 10.3.0.26", "--versionCompatible"]);
+    mismatch(place.look(&lean(3)), &["TensorRT lean 10.3.0.26", "--version-compatible"]);
     let mut sidecar = Sidecar::read(&place.plan).unwrap().unwrap();
     sidecar.version_compatible = true;
     fs::write(place.sidecar(), sidecar.text()).unwrap();
@@ -224,6 +225,25 @@ fn lean_libraries_take_version_compatible_plans_of_their_major_version() {
     let notices = place.look(&lean(9)).unwrap();
     assert!(notices.iter().any(|n| n.to_string().contains("only if it was built to be version-compatible")));
     mismatch(place.look(&lean(2)), &["10.2.0.26"]);
+}
+
+#[test]
+fn ten_takes_version_compatible_plans_of_8_6() {
+    let eight = Version { major: 8, minor: 6, patch: 0, build: 12 };
+    let place = Place::new(&enterprise_plan(eight), Edition::Enterprise, eight);
+    let with = |version, lean| Here { lean, ..here(Edition::Enterprise, version) };
+    mismatch(place.look(&with(TEN, false)), &["8.6.0.12", "10.3.0.26"]);
+    let mut sidecar = Sidecar::read(&place.plan).unwrap().unwrap();
+    sidecar.version_compatible = true;
+    fs::write(place.sidecar(), sidecar.text()).unwrap();
+    assert_eq!(place.look(&with(TEN, false)).map(|n| n.len()), Ok(1));
+    assert_eq!(place.look(&with(TEN, true)).map(|n| n.len()), Ok(0));
+    for (major, minor) in [(11, 4), (8, 5), (9, 3)] {
+        for lean in [false, true] {
+            let other = Version { major, minor, patch: 0, build: 0 };
+            mismatch(place.look(&with(other, lean)), &["8.6.0.12", &format!("{major}.{minor}.0")]);
+        }
+    }
 }
 
 #[test]

@@ -40,15 +40,45 @@ impl ToyTensor {
     }
 }
 
-/// A network that computes `y = W·x + b`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ToyPlan {
-    /// The plan's magic bytes: `vtrt` or `ftrt`.
+/// What a plan's header says about the library that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// The magic bytes: `vtrt` of RTX, `ftrt` of TensorRT from 8.6 on, `ptrt` before.
     pub(crate) magic: [u8; 4],
+    /// The number of the serialization, which tells versions before 8.6 apart; 1 since then.
+    pub(crate) serialization: u64,
     /// The version: major, minor, patch, build.
     pub(crate) version: [u8; 4],
     /// The mask of GPUs in an RTX plan; the value 2 stands for compute capability 8.0.
     pub(crate) gpus: u64,
+}
+
+impl Form {
+    /// That of RTX 1.7.
+    pub(crate) const RTX: Form = Form { magic: *b"vtrt", serialization: 1, version: [1, 7, 1, 116], gpus: 2 };
+
+    /// That of a version of TensorRT proper.
+    pub(crate) fn enterprise(version: [u8; 4]) -> Form {
+        let serialization = match (version[0], version[1]) {
+            (8, 2..4) => 205,
+            (8, 4) => 213,
+            (8, 5) => 232,
+            _ => 1,
+        };
+        Form { magic: if serialization == 1 { *b"ftrt" } else { *b"ptrt" }, serialization, version, gpus: 0 }
+    }
+}
+
+/// A network that computes `y = W·x + b`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ToyPlan {
+    /// What the header says.
+    pub(crate) form: Form,
+    /// Whether it runs only where the plugins are registered.
+    pub(crate) wants_plugins: bool,
+    /// Whether it is version-compatible, and whether it then brings the lean runtime's code with it.
+    pub(crate) compatible: bool,
+    pub(crate) has_lean: bool,
     /// Number of bytes of device memory that a context needs while it runs.
     pub(crate) activation_bytes: u64,
     /// The input tensor.
@@ -62,15 +92,16 @@ pub(crate) struct ToyPlan {
 }
 
 impl ToyPlan {
-    /// A plan for the double of RTX 1.7. Its weights are small and vary.
-    pub(crate) fn rtx(input: ToyTensor, output: ToyTensor, activation_bytes: u64) -> ToyPlan {
+    /// A plan whose weights are small and vary.
+    pub(crate) fn new(form: Form, input: ToyTensor, output: ToyTensor, activation_bytes: u64) -> ToyPlan {
         let (inputs, outputs) = (input.len(), output.len());
         // An odd step modulo a power of two visits every number. The values are exact in f16.
         let value = |i: usize| ((i * 37 + 11) % 64) as f32 / 64.0 - 0.5;
         ToyPlan {
-            magic: *b"vtrt",
-            version: [1, 7, 1, 116],
-            gpus: 2,
+            form,
+            wants_plugins: false,
+            compatible: false,
+            has_lean: false,
             activation_bytes,
             weights: (0..inputs * outputs).map(value).collect(),
             bias: (0..outputs).map(|o| value(o * 5 + 3)).collect(),
@@ -79,21 +110,17 @@ impl ToyPlan {
         }
     }
 
-    /// The same plan for the double of TensorRT 11.4.
-    pub(crate) fn enterprise(input: ToyTensor, output: ToyTensor, activation_bytes: u64) -> ToyPlan {
-        ToyPlan { magic: *b"ftrt", version: [11, 4, 0, 106], ..ToyPlan::rtx(input, output, activation_bytes) }
-    }
-
     /// The bytes of the plan's file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut to = Vec::new();
-        to.extend_from_slice(&self.magic);
+        to.extend_from_slice(&self.form.magic);
         to.extend_from_slice(&[0; 4]);
-        to.extend_from_slice(&1_u64.to_le_bytes());
+        to.extend_from_slice(&self.form.serialization.to_le_bytes());
         to.extend_from_slice(&[0; 8]);
-        to.extend_from_slice(&self.version);
-        to.extend_from_slice(&self.magic);
-        to.extend_from_slice(&self.gpus.to_le_bytes());
+        to.extend_from_slice(&self.form.version);
+        to.extend_from_slice(&self.form.magic);
+        to.extend_from_slice(&self.form.gpus.to_le_bytes());
+        to.extend([self.wants_plugins, self.compatible, self.has_lean].map(u8::from));
         to.resize(64, 0);
         to.extend_from_slice(b"TOYP");
         to.extend_from_slice(&1_u32.to_le_bytes());

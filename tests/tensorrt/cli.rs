@@ -6,14 +6,14 @@ use super::doubles::{Doubles, with_doubles};
 use super::json_keys;
 use super::toy::toys;
 
-fn trt_select(doubles: &Doubles, args: &[&str]) -> Output {
+pub(crate) fn trt_select(doubles: &Doubles, args: &[&str]) -> Output {
     let bundle = doubles.bundle.to_str().expect("a path");
     let args: Vec<&str> = args.iter().map(|a| if *a == "BUNDLE" { bundle } else { a }).collect();
     // The preloaded library is meant for this process only.
     Command::new(env!("CARGO_BIN_EXE_trt-select")).args(args).env_remove("LD_PRELOAD").output().expect("it starts")
 }
 
-fn text(output: &Output) -> (String, String) {
+pub(crate) fn text(output: &Output) -> (String, String) {
     (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 

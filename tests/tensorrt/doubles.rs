@@ -1,13 +1,12 @@
 //! Runs a test in a process of its own with both doubles, the driver's and TensorRT's, and with a bundle of toy networks.
 
 use std::ffi::{CStr, CString, c_char};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Mutex;
+use std::path::PathBuf;
 
 use libloading::Library;
 
 use super::double::{self, Double, Variant};
+use super::lines::Line;
 use super::toy;
 
 /// The names that the double of TensorRT gives to the calls that can be made to fail.
@@ -17,7 +16,7 @@ pub(crate) const NV_CALLS: [&str; 9] = [
     "getIOTensorName",
     "getTensorShape",
     "getDeviceMemorySizeV2",
-    "createExecutionContext",
+    "createExecutionContextWithRuntimeConfig",
     "setDeviceMemoryV2",
     "setTensorAddress",
     "enqueueV3",
@@ -61,33 +60,22 @@ pub(crate) fn with_variant(name: &str, variant: Variant, variables: &[(&str, &st
 
 /// Builds the double of TensorRT-RTX against the real headers. Where these are not installed it prints so and returns `None`.
 fn build() -> Option<PathBuf> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let headers = root.join("target/tensorrt/include/rtx-1.7");
-    if !headers.join("NvInfer.h").is_file() {
-        println!("skipped: no headers of TensorRT-RTX: run engines/get-tensorrt.sh");
-        return None;
+    let line = Line::all().into_iter().find(|line| line.is_rtx());
+    if line.is_none() {
+        println!("skipped: no headers of TensorRT-RTX: run engines/get-tensorrt.sh, and build again");
     }
-    let edition = trt_select::engines::tensorrt::Edition::Rtx;
-    if !trt_select::engines::tensorrt::lines().iter().any(|line| line.edition == edition) {
-        println!("skipped: this build was made without TensorRT-RTX's headers: build again");
-        return None;
-    }
-    let this = std::env::current_exe().expect("a path");
-    let out = this.ancestors().nth(3).expect("target");
-    let (suffix, sanitize) = double::sanitized();
-    let out = out.join(format!("doubles/nvinfer{suffix}"));
-    let made =
-        Command::new(root.join("tests/doubles/build-libnvinfer")).arg(&out).arg(&headers).args(sanitize).status();
-    assert!(made.expect("the script runs").success(), "build-libnvinfer");
-    Some(out.join("libtensorrt_rtx.so.1"))
+    line.map(|line| line.build(false))
 }
 
 impl Doubles {
     fn open() -> Doubles {
+        Doubles::open_with(|toy| toy.plan())
+    }
+
+    /// Opens the doubles, with plans of another form in the bundle.
+    pub(crate) fn open_with(plan: impl Fn(&toy::Toy) -> Vec<u8>) -> Doubles {
         let folder = tempfile::tempdir().expect("a folder");
-        toy::write_bundle(folder.path(), toy::Toy::plan);
+        toy::write_bundle(folder.path(), plan);
         // SAFETY: this only looks a symbol up among what the process has loaded; no code of the library runs.
         let this = unsafe { libloading::os::unix::Library::this().get(b"trtsel_malloc_count_of_thread\0") };
         Doubles {
@@ -161,6 +149,16 @@ impl Nv {
             self.get::<unsafe extern "C" fn(*const c_char, u64) -> i32>("trtsel_nvdouble_fail")(name.as_ptr(), nth)
         };
         assert_eq!(told, 0, "{call}");
+    }
+
+    /// What the last build was asked for: see `trtsel_nvdouble_build`.
+    pub(crate) fn build(&self, what: &str) -> u64 {
+        let name = CString::new(what).expect("a name");
+        // SAFETY: the hook's signature.
+        let asked =
+            unsafe { self.get::<unsafe extern "C" fn(*const c_char) -> u64>("trtsel_nvdouble_build")(name.as_ptr()) };
+        assert_ne!(asked, u64::MAX, "{what}");
+        asked
     }
 
     pub(crate) fn live(&self, kind: &str) -> i64 {

@@ -6,6 +6,9 @@
 //! AddressSanitizer and Valgrind.
 
 #[cfg(feature = "cli")]
+mod build_cli;
+mod builds;
+#[cfg(feature = "cli")]
 mod cli;
 mod deadline;
 #[path = "../../cuda/tests/common/mod.rs"]
@@ -17,8 +20,13 @@ mod frames;
 #[cfg(feature = "cli")]
 #[path = "../common/json_keys.rs"]
 mod json_keys;
+mod lines;
 mod plans;
 mod toy;
+#[path = "../doubles/toy_plan.rs"]
+mod toy_plan;
+#[path = "../doubles/versions.rs"]
+mod versions;
 
 use std::time::{Duration, Instant};
 
@@ -467,9 +475,12 @@ fn a_restore_that_fails_holds_nothing_and_is_tried_again() {
         let mut selector = open_with(doubles, &config().gpu(gpu)).expect("open");
         let picture = &pictures(1)[0];
         let ids = [0, 1, 2].map(trt_select::premodel::CandidateId);
-        for (call, away) in
-            [("createExecutionContext", 0), ("setDeviceMemoryV2", 1), ("enqueueV3", 0), ("deserializeCudaEngine", 1)]
-        {
+        for (call, away) in [
+            ("createExecutionContextWithRuntimeConfig", 0),
+            ("setDeviceMemoryV2", 1),
+            ("enqueueV3", 0),
+            ("deserializeCudaEngine", 1),
+        ] {
             selector.run_single(ids[2], picture.frame()).expect("the large one is there, the others are not");
             doubles.nv.fail(call, 1);
             selector.run_single(ids[away], picture.frame()).expect_err(call);

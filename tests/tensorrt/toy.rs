@@ -7,6 +7,8 @@ use half::f16;
 use trt_select::engines::{Completion, DataType, Description, Engine, Error, Memory, Precision, TensorInfo};
 use trt_select::premodel::{CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor};
 
+use super::toy_plan::{Form, ToyPlan, ToyTensor};
+
 pub(crate) const CLASSES: usize = 10;
 
 /// A toy network.
@@ -267,50 +269,21 @@ impl Engine for OnCpu {
     }
 }
 
-/// The version that the library reports: four numbers.
-pub(crate) const VERSION: [u8; 4] = [1, 7, 1, 116];
-
 impl Toy {
     /// The network as a plan for the double in its RTX edition, built for compute capability 8.0.
     pub(crate) fn plan(&self) -> Vec<u8> {
-        self.plan_for(*b"vtrt", VERSION, 2)
+        self.plan_as(Form::RTX).bytes()
     }
 
-    /// The network as a plan with another magic, version, and set of GPUs.
-    pub(crate) fn plan_for(&self, magic: [u8; 4], version: [u8; 4], gpus: u64) -> Vec<u8> {
-        let tensor = |name: &str, shape: &[usize]| {
-            let mut t = vec![0_u8; 64];
-            t[..name.len()].copy_from_slice(name.as_bytes());
-            t.extend(u32::from(self.half).to_le_bytes());
-            t.extend((shape.len() as u32).to_le_bytes());
-            for at in 0..8 {
-                t.extend((shape.get(at).copied().unwrap_or(0) as i64).to_le_bytes());
-            }
-            t
+    /// The network as a plan of another version.
+    pub(crate) fn plan_as(&self, form: Form) -> ToyPlan {
+        let tensor = |name: &str, shape: &[usize]| ToyTensor {
+            name: name.to_owned(),
+            half: self.half,
+            shape: shape.iter().map(|&extent| extent as i64).collect(),
         };
-        let mut plan = vec![0_u8; 64];
-        plan.extend(b"TOYP");
-        plan.extend(1_u32.to_le_bytes());
-        plan.extend(self.activation_bytes.to_le_bytes());
-        plan.extend(tensor("input", &self.shape));
-        plan.extend(tensor("logits", &[1, CLASSES]));
-        plan.extend_from_slice(bytemuck::cast_slice(&self.weights));
-        plan.extend_from_slice(bytemuck::cast_slice(&self.bias));
-        let size = (plan.len() + 4) as u64;
-        plan[..4].copy_from_slice(&magic);
-        plan[8..16].copy_from_slice(&1_u64.to_le_bytes());
-        plan[16..24].copy_from_slice(&size.to_le_bytes());
-        plan[24..28].copy_from_slice(&version);
-        plan[28..32].copy_from_slice(&magic);
-        plan[32..40].copy_from_slice(&gpus.to_le_bytes());
-        let crc = crc32(&plan);
-        plan.extend(crc.to_le_bytes());
-        plan
+        let (input, output) = (tensor("input", &self.shape), tensor("logits", &[1, CLASSES]));
+        let (weights, bias) = (self.weights.clone(), self.bias.clone());
+        ToyPlan { weights, bias, ..ToyPlan::new(form, input, output, self.activation_bytes) }
     }
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0_u32, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
-    })
 }

@@ -21,7 +21,15 @@ pub const TRTSEL_SHIM_STAGE_PARSE: i32 = 2;
 pub const TRTSEL_SHIM_STAGE_INPUTS: i32 = 3;
 pub const TRTSEL_SHIM_STAGE_FP16: i32 = 4;
 pub const TRTSEL_SHIM_STAGE_TARGET: i32 = 5;
-pub const TRTSEL_SHIM_STAGE_BUILD: i32 = 6;
+pub const TRTSEL_SHIM_STAGE_COMPATIBLE: i32 = 6;
+pub const TRTSEL_SHIM_STAGE_TACTICS: i32 = 7;
+pub const TRTSEL_SHIM_STAGE_CACHE: i32 = 8;
+pub const TRTSEL_SHIM_STAGE_BUILD: i32 = 9;
+pub const TRTSEL_SHIM_TACTICS_CUBLAS: i32 = 1;
+pub const TRTSEL_SHIM_TACTICS_CUBLAS_LT: i32 = 2;
+pub const TRTSEL_SHIM_TACTICS_CUDNN: i32 = 4;
+pub const TRTSEL_SHIM_TACTICS_EDGE_MASK_CONVOLUTIONS: i32 = 8;
+pub const TRTSEL_SHIM_TACTICS_JIT_CONVOLUTIONS: i32 = 16;
 #[repr(C)]
 #[derive(Debug)]
 pub struct trtsel_shim_runtime {
@@ -89,8 +97,17 @@ pub struct trtsel_shim_build_options {
     pub onnx_path: *const ::core::ffi::c_char,
     pub target_sm: i32,
     pub fp16: i32,
+    pub version_compatible: i32,
+    pub exclude_lean_runtime: i32,
     pub workspace_bytes: u64,
+    pub tactics_on: u32,
+    pub tactics_off: u32,
+    pub timing_cache: *const ::core::ffi::c_void,
+    pub timing_cache_bytes: u64,
     pub user: *mut ::core::ffi::c_void,
+    pub timed: ::core::option::Option<
+        unsafe extern "C" fn(user: *mut ::core::ffi::c_void, data: *const ::core::ffi::c_void, bytes: u64),
+    >,
     pub problem:
         ::core::option::Option<unsafe extern "C" fn(user: *mut ::core::ffi::c_void, text: *const ::core::ffi::c_char)>,
     pub phase_started: ::core::option::Option<
@@ -109,7 +126,7 @@ pub struct trtsel_shim_build_options {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of trtsel_shim_build_options"][::core::mem::size_of::<trtsel_shim_build_options>() - 64usize];
+    ["Size of trtsel_shim_build_options"][::core::mem::size_of::<trtsel_shim_build_options>() - 104usize];
     ["Alignment of trtsel_shim_build_options"][::core::mem::align_of::<trtsel_shim_build_options>() - 8usize];
     ["Offset of field: trtsel_shim_build_options::onnx_path"]
         [::core::mem::offset_of!(trtsel_shim_build_options, onnx_path) - 0usize];
@@ -117,18 +134,32 @@ const _: () = {
         [::core::mem::offset_of!(trtsel_shim_build_options, target_sm) - 8usize];
     ["Offset of field: trtsel_shim_build_options::fp16"]
         [::core::mem::offset_of!(trtsel_shim_build_options, fp16) - 12usize];
+    ["Offset of field: trtsel_shim_build_options::version_compatible"]
+        [::core::mem::offset_of!(trtsel_shim_build_options, version_compatible) - 16usize];
+    ["Offset of field: trtsel_shim_build_options::exclude_lean_runtime"]
+        [::core::mem::offset_of!(trtsel_shim_build_options, exclude_lean_runtime) - 20usize];
     ["Offset of field: trtsel_shim_build_options::workspace_bytes"]
-        [::core::mem::offset_of!(trtsel_shim_build_options, workspace_bytes) - 16usize];
+        [::core::mem::offset_of!(trtsel_shim_build_options, workspace_bytes) - 24usize];
+    ["Offset of field: trtsel_shim_build_options::tactics_on"]
+        [::core::mem::offset_of!(trtsel_shim_build_options, tactics_on) - 32usize];
+    ["Offset of field: trtsel_shim_build_options::tactics_off"]
+        [::core::mem::offset_of!(trtsel_shim_build_options, tactics_off) - 36usize];
+    ["Offset of field: trtsel_shim_build_options::timing_cache"]
+        [::core::mem::offset_of!(trtsel_shim_build_options, timing_cache) - 40usize];
+    ["Offset of field: trtsel_shim_build_options::timing_cache_bytes"]
+        [::core::mem::offset_of!(trtsel_shim_build_options, timing_cache_bytes) - 48usize];
     ["Offset of field: trtsel_shim_build_options::user"]
-        [::core::mem::offset_of!(trtsel_shim_build_options, user) - 24usize];
+        [::core::mem::offset_of!(trtsel_shim_build_options, user) - 56usize];
+    ["Offset of field: trtsel_shim_build_options::timed"]
+        [::core::mem::offset_of!(trtsel_shim_build_options, timed) - 64usize];
     ["Offset of field: trtsel_shim_build_options::problem"]
-        [::core::mem::offset_of!(trtsel_shim_build_options, problem) - 32usize];
+        [::core::mem::offset_of!(trtsel_shim_build_options, problem) - 72usize];
     ["Offset of field: trtsel_shim_build_options::phase_started"]
-        [::core::mem::offset_of!(trtsel_shim_build_options, phase_started) - 40usize];
+        [::core::mem::offset_of!(trtsel_shim_build_options, phase_started) - 80usize];
     ["Offset of field: trtsel_shim_build_options::step_done"]
-        [::core::mem::offset_of!(trtsel_shim_build_options, step_done) - 48usize];
+        [::core::mem::offset_of!(trtsel_shim_build_options, step_done) - 88usize];
     ["Offset of field: trtsel_shim_build_options::phase_finished"]
-        [::core::mem::offset_of!(trtsel_shim_build_options, phase_finished) - 56usize];
+        [::core::mem::offset_of!(trtsel_shim_build_options, phase_finished) - 96usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -157,7 +188,9 @@ pub struct trtsel_shim_table {
     pub has_targets: i32,
     pub has_progress: i32,
     pub has_parser: i32,
+    pub has_version_compatible: i32,
     pub set_log: ::core::option::Option<unsafe extern "C" fn(log: trtsel_shim_log_fn)>,
+    pub plugins_register: ::core::option::Option<unsafe extern "C" fn(entry: *mut ::core::ffi::c_void) -> i32>,
     pub runtime_create: ::core::option::Option<
         unsafe extern "C" fn(
             entry: *mut ::core::ffi::c_void,
@@ -167,6 +200,16 @@ pub struct trtsel_shim_table {
         ) -> i32,
     >,
     pub runtime_destroy: ::core::option::Option<unsafe extern "C" fn(runtime: *mut trtsel_shim_runtime)>,
+    pub runtime_allow_host_code:
+        ::core::option::Option<unsafe extern "C" fn(runtime: *mut trtsel_shim_runtime, allowed: i32) -> i32>,
+    pub runtime_load: ::core::option::Option<
+        unsafe extern "C" fn(
+            runtime: *mut trtsel_shim_runtime,
+            path: *const ::core::ffi::c_char,
+            allocator: *const trtsel_shim_allocator,
+            out: *mut *mut trtsel_shim_runtime,
+        ) -> i32,
+    >,
     pub engine_deserialize: ::core::option::Option<
         unsafe extern "C" fn(
             runtime: *mut trtsel_shim_runtime,
@@ -217,7 +260,7 @@ pub struct trtsel_shim_table {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of trtsel_shim_table"][::core::mem::size_of::<trtsel_shim_table>() - 184usize];
+    ["Size of trtsel_shim_table"][::core::mem::size_of::<trtsel_shim_table>() - 208usize];
     ["Alignment of trtsel_shim_table"][::core::mem::align_of::<trtsel_shim_table>() - 8usize];
     ["Offset of field: trtsel_shim_table::edition"][::core::mem::offset_of!(trtsel_shim_table, edition) - 0usize];
     ["Offset of field: trtsel_shim_table::major"][::core::mem::offset_of!(trtsel_shim_table, major) - 4usize];
@@ -231,38 +274,46 @@ const _: () = {
         [::core::mem::offset_of!(trtsel_shim_table, has_progress) - 28usize];
     ["Offset of field: trtsel_shim_table::has_parser"]
         [::core::mem::offset_of!(trtsel_shim_table, has_parser) - 32usize];
+    ["Offset of field: trtsel_shim_table::has_version_compatible"]
+        [::core::mem::offset_of!(trtsel_shim_table, has_version_compatible) - 36usize];
     ["Offset of field: trtsel_shim_table::set_log"][::core::mem::offset_of!(trtsel_shim_table, set_log) - 40usize];
+    ["Offset of field: trtsel_shim_table::plugins_register"]
+        [::core::mem::offset_of!(trtsel_shim_table, plugins_register) - 48usize];
     ["Offset of field: trtsel_shim_table::runtime_create"]
-        [::core::mem::offset_of!(trtsel_shim_table, runtime_create) - 48usize];
+        [::core::mem::offset_of!(trtsel_shim_table, runtime_create) - 56usize];
     ["Offset of field: trtsel_shim_table::runtime_destroy"]
-        [::core::mem::offset_of!(trtsel_shim_table, runtime_destroy) - 56usize];
+        [::core::mem::offset_of!(trtsel_shim_table, runtime_destroy) - 64usize];
+    ["Offset of field: trtsel_shim_table::runtime_allow_host_code"]
+        [::core::mem::offset_of!(trtsel_shim_table, runtime_allow_host_code) - 72usize];
+    ["Offset of field: trtsel_shim_table::runtime_load"]
+        [::core::mem::offset_of!(trtsel_shim_table, runtime_load) - 80usize];
     ["Offset of field: trtsel_shim_table::engine_deserialize"]
-        [::core::mem::offset_of!(trtsel_shim_table, engine_deserialize) - 64usize];
+        [::core::mem::offset_of!(trtsel_shim_table, engine_deserialize) - 88usize];
     ["Offset of field: trtsel_shim_table::engine_destroy"]
-        [::core::mem::offset_of!(trtsel_shim_table, engine_destroy) - 72usize];
+        [::core::mem::offset_of!(trtsel_shim_table, engine_destroy) - 96usize];
     ["Offset of field: trtsel_shim_table::engine_tensor_count"]
-        [::core::mem::offset_of!(trtsel_shim_table, engine_tensor_count) - 80usize];
+        [::core::mem::offset_of!(trtsel_shim_table, engine_tensor_count) - 104usize];
     ["Offset of field: trtsel_shim_table::engine_tensor"]
-        [::core::mem::offset_of!(trtsel_shim_table, engine_tensor) - 88usize];
+        [::core::mem::offset_of!(trtsel_shim_table, engine_tensor) - 112usize];
     ["Offset of field: trtsel_shim_table::engine_activation_bytes"]
-        [::core::mem::offset_of!(trtsel_shim_table, engine_activation_bytes) - 96usize];
+        [::core::mem::offset_of!(trtsel_shim_table, engine_activation_bytes) - 120usize];
     ["Offset of field: trtsel_shim_table::engine_profile_count"]
-        [::core::mem::offset_of!(trtsel_shim_table, engine_profile_count) - 104usize];
+        [::core::mem::offset_of!(trtsel_shim_table, engine_profile_count) - 128usize];
     ["Offset of field: trtsel_shim_table::context_create"]
-        [::core::mem::offset_of!(trtsel_shim_table, context_create) - 112usize];
+        [::core::mem::offset_of!(trtsel_shim_table, context_create) - 136usize];
     ["Offset of field: trtsel_shim_table::context_destroy"]
-        [::core::mem::offset_of!(trtsel_shim_table, context_destroy) - 120usize];
+        [::core::mem::offset_of!(trtsel_shim_table, context_destroy) - 144usize];
     ["Offset of field: trtsel_shim_table::context_set_activation"]
-        [::core::mem::offset_of!(trtsel_shim_table, context_set_activation) - 128usize];
+        [::core::mem::offset_of!(trtsel_shim_table, context_set_activation) - 152usize];
     ["Offset of field: trtsel_shim_table::context_set_address"]
-        [::core::mem::offset_of!(trtsel_shim_table, context_set_address) - 136usize];
+        [::core::mem::offset_of!(trtsel_shim_table, context_set_address) - 160usize];
     ["Offset of field: trtsel_shim_table::context_set_shape"]
-        [::core::mem::offset_of!(trtsel_shim_table, context_set_shape) - 144usize];
+        [::core::mem::offset_of!(trtsel_shim_table, context_set_shape) - 168usize];
     ["Offset of field: trtsel_shim_table::context_shape"]
-        [::core::mem::offset_of!(trtsel_shim_table, context_shape) - 152usize];
+        [::core::mem::offset_of!(trtsel_shim_table, context_shape) - 176usize];
     ["Offset of field: trtsel_shim_table::context_enqueue"]
-        [::core::mem::offset_of!(trtsel_shim_table, context_enqueue) - 160usize];
+        [::core::mem::offset_of!(trtsel_shim_table, context_enqueue) - 184usize];
     ["Offset of field: trtsel_shim_table::plan_build"]
-        [::core::mem::offset_of!(trtsel_shim_table, plan_build) - 168usize];
-    ["Offset of field: trtsel_shim_table::plan_free"][::core::mem::offset_of!(trtsel_shim_table, plan_free) - 176usize];
+        [::core::mem::offset_of!(trtsel_shim_table, plan_build) - 192usize];
+    ["Offset of field: trtsel_shim_table::plan_free"][::core::mem::offset_of!(trtsel_shim_table, plan_free) - 200usize];
 };

@@ -50,6 +50,8 @@ pub struct Line {
     pub has_fp16: bool,
     /// Whether it builds plans for GPUs other than this machine's.
     pub has_targets: bool,
+    /// Whether it builds plans that later versions run too (8.6 and later, but not RTX).
+    pub has_version_compatible: bool,
     pub(super) table: &'static bindings::trtsel_shim_table,
 }
 
@@ -102,6 +104,7 @@ pub fn lines() -> &'static [Line] {
                 },
                 has_fp16: table.has_fp16 != 0,
                 has_targets: table.has_targets != 0,
+                has_version_compatible: table.has_version_compatible != 0,
                 table,
             }
         };
@@ -268,6 +271,12 @@ impl Library {
         self.create_builder.is_null()
     }
 
+    /// Whether it knows plans that other versions run too: TensorRT from 8.6 on, where this build was made from such headers.
+    pub fn has_version_compatible(&self) -> bool {
+        let version = self.version;
+        self.line.has_version_compatible && (version.major > 8 || version.minor >= 6)
+    }
+
     /// Its name in messages, e.g. `TensorRT 10.3.0.26`.
     pub fn name(&self) -> String {
         format!("{} {}", self.edition(), self.version)
@@ -335,9 +344,18 @@ fn decode(number: i32) -> Option<(Edition, Version)> {
 
 /// Opens a shared library, never to be closed. The error is a part of a sentence that the caller completes.
 pub(super) fn open_shared(path: &Path) -> Result<unix::Library, String> {
+    open_with(path, unix::RTLD_LOCAL)
+}
+
+/// As [`open_shared`], and lets libraries that are opened later find its symbols.
+pub(super) fn open_global(path: &Path) -> Result<unix::Library, String> {
+    open_with(path, unix::RTLD_GLOBAL)
+}
+
+fn open_with(path: &Path, scope: c_int) -> Result<unix::Library, String> {
     // SAFETY: opening a library runs its initialisers. This file is one that the user or the system says is TensorRT, and
     // running its code is what was asked for; nothing here or elsewhere depends on their order.
-    let opened = unsafe { unix::Library::open(Some(path), unix::RTLD_NOW | unix::RTLD_LOCAL) };
+    let opened = unsafe { unix::Library::open(Some(path), unix::RTLD_NOW | scope) };
     let library = opened.map_err(|e| {
         // libloading keeps what the system's loader said as the source of its own error.
         let why = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
@@ -345,7 +363,7 @@ pub(super) fn open_shared(path: &Path) -> Result<unix::Library, String> {
     })?;
     // A second handle, which is never closed, keeps the library loaded when the first one is dropped.
     // SAFETY: as above; it is loaded already, so nothing runs.
-    let kept = unsafe { unix::Library::open(Some(path), unix::RTLD_NOW | unix::RTLD_LOCAL) };
+    let kept = unsafe { unix::Library::open(Some(path), unix::RTLD_NOW | scope) };
     std::mem::forget(kept);
     Ok(library)
 }
@@ -418,6 +436,9 @@ mod tests {
             // TensorRT 11 and RTX take types from the model, and have no switch for half precision.
             assert_eq!(line.has_fp16, line.edition == Edition::Enterprise && line.header_version.major < 11, "{line}");
             assert_eq!(line.has_targets, line.edition == Edition::Rtx, "{line}");
+            let header = line.header_version;
+            let compatible = line.edition == Edition::Enterprise && (header.major > 8 || header.minor >= 6);
+            assert_eq!(line.has_version_compatible, compatible, "{line}");
             let others = lines().iter().filter(|l| l.speaks(line.edition, line.header_version)).count();
             assert_eq!(others, 1, "{line}");
         }

@@ -5,6 +5,8 @@
 //! | `library` | finds TensorRT's library, and the ABI line of the shim that can call it |
 //! | `runtime` | runtime, deserialized engine and execution context, each keeping alive what it was made from |
 //! | `builder` | plans from ONNX files |
+//! | `plugins` | libraries of plugins, registered before the first runtime or builder |
+//! | `timings` | a build's timings, kept so that the next build takes the same tactics |
 //! | `messages` | TensorRT's messages, for the log and for errors |
 //! | [`plan`] | a plan's file and its sidecar: read, and checked before TensorRT sees the plan |
 //! | [`weights`] | whether a model's weights are half precision |
@@ -28,9 +30,12 @@ mod library;
 mod messages;
 mod pinned;
 pub mod plan;
+mod plugins;
 mod runtime;
 mod session;
 mod shared;
+mod tactics;
+mod timings;
 pub mod weights;
 
 use std::fmt;
@@ -40,8 +45,10 @@ pub use self::engine::TensorrtEngine;
 pub use self::library::{LIBRARY_VARIABLE, Library, Line, lines};
 pub use self::pinned::PlanSpec;
 pub use self::plan::sidecar;
+pub use self::plugins::PLUGINS_VARIABLE;
 pub use self::runtime::{Allocator, Context, CudaEngine, IoTensor, Runtime};
 pub use self::session::{Session, SessionOptions};
+pub use self::tactics::{TacticSource, Tactics};
 
 /// A version of TensorRT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,13 +1,14 @@
 //! TensorRT's runtime, deserialized engine and execution context. Each keeps alive what it was made from, so that contexts are destroyed
 //! before engines, and engines before the runtime.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::fmt;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::messages::Listener;
-use super::{Library, bindings, call};
+use super::{Library, bindings, call, plugins};
 use crate::{DataType, Error, ErrorKind};
 
 const MAX_RANK: usize = bindings::TRTSEL_SHIM_MAX_RANK as usize;
@@ -37,7 +38,7 @@ pub unsafe trait Allocator: Send + Sync {
 }
 
 extern "C" fn allocate(user: *mut c_void, bytes: u64, alignment: u64) -> u64 {
-    // SAFETY: `user` is the address of the box that `Runtime::allocator` holds until TensorRT's runtime is gone.
+    // SAFETY: `user` is the address that `OwnedAllocator` holds until TensorRT's runtime is gone.
     let allocator = unsafe { &*user.cast::<Arc<dyn Allocator>>() };
     allocator.allocate(bytes, alignment).unwrap_or(0)
 }
@@ -48,6 +49,32 @@ extern "C" fn release(user: *mut c_void, address: u64) -> i32 {
     i32::from(allocator.free(address))
 }
 
+/// The allocator at an address that TensorRT may keep. The address is a bare pointer rather than a box, since a box that is moved would
+/// claim that nobody else has its address.
+struct OwnedAllocator(NonNull<Arc<dyn Allocator>>);
+
+impl OwnedAllocator {
+    fn new(allocator: Arc<dyn Allocator>) -> OwnedAllocator {
+        OwnedAllocator(NonNull::from(Box::leak(Box::new(allocator))))
+    }
+
+    /// How the shim is told of it.
+    fn to_shim(&self) -> bindings::trtsel_shim_allocator {
+        bindings::trtsel_shim_allocator {
+            user: self.0.as_ptr().cast(),
+            allocate: Some(allocate),
+            release: Some(release),
+        }
+    }
+}
+
+impl Drop for OwnedAllocator {
+    fn drop(&mut self) {
+        // SAFETY: it was leaked by `new`, and is taken back once.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
 /// TensorRT's `IRuntime`.
 ///
 /// # Threads
@@ -56,8 +83,10 @@ pub struct Runtime {
     raw: NonNull<bindings::trtsel_shim_runtime>,
     /// Held while an engine or a context of this runtime is made or destroyed.
     guard: Mutex<()>,
-    /// In a box, so that its address does not change: TensorRT keeps it.
-    allocator: Option<Box<Arc<dyn Allocator>>>,
+    /// Dropped after `Drop` has destroyed TensorRT's runtime, which uses it.
+    allocator: Option<OwnedAllocator>,
+    /// The runtime that opened this one, for one of another version: it is destroyed after it.
+    opened_by: Option<Arc<Runtime>>,
     library: Arc<Library>,
 }
 
@@ -67,18 +96,19 @@ unsafe impl Send for Runtime {}
 unsafe impl Sync for Runtime {}
 
 impl Runtime {
-    /// Makes a runtime. With an allocator, TensorRT takes the device memory for weights and constants from it.
+    /// Makes a runtime. With an allocator, TensorRT takes the device memory for weights and constants from it. Plugins are registered first:
+    /// those beside the library, and those that `TRT_SELECT_PLUGINS` names.
+    ///
+    /// A context of the driver must be current in this thread: TensorRT 8.6 ends the process with a fault of memory where there is no
+    /// driver.
     ///
     /// # Errors
-    /// [`ErrorKind::DriverMissing`] if there is no NVIDIA driver and this TensorRT says so here already (others say it when a plan
+    /// [`ErrorKind::LibraryMissing`] if a library that `TRT_SELECT_PLUGINS` names cannot be opened; [`ErrorKind::DriverMissing`] if there is no NVIDIA driver and this TensorRT says so here already (others say it when a plan
     /// is loaded), else [`ErrorKind::LibraryMissing`] with TensorRT's words.
     pub fn new(library: &Arc<Library>, allocator: Option<Arc<dyn Allocator>>) -> Result<Arc<Runtime>, Error> {
-        let allocator = allocator.map(Box::new);
-        let to_allocator = allocator.as_deref().map(|allocator| bindings::trtsel_shim_allocator {
-            user: std::ptr::from_ref(allocator).cast_mut().cast(),
-            allocate: Some(allocate),
-            release: Some(release),
-        });
+        plugins::register(library)?;
+        let allocator = allocator.map(OwnedAllocator::new);
+        let to_allocator = allocator.as_ref().map(OwnedAllocator::to_shim);
         let to_allocator = to_allocator.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let mut raw = std::ptr::null_mut();
         let listener = Listener::begin();
@@ -92,13 +122,73 @@ impl Runtime {
         };
         match NonNull::new(raw) {
             Some(raw) if status == bindings::TRTSEL_SHIM_OK => {
-                Ok(Arc::new(Runtime { raw, guard: Mutex::new(()), allocator, library: Arc::clone(library) }))
+                let (guard, library) = (Mutex::new(()), Arc::clone(library));
+                Ok(Arc::new(Runtime { raw, guard, allocator, opened_by: None, library }))
             }
             _ => {
                 Err(listener
                     .error(kind_of(status, ErrorKind::LibraryMissing), &format!("{library}: it makes no runtime")))
             }
         }
+    }
+
+    /// Opens the lean runtime of another version, from its library's file, for the version-compatible plans of that version.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if this TensorRT has no such call (before 8.6, and RTX), [`ErrorKind::LibraryMissing`] with what TensorRT
+    /// said if it does not take the file.
+    pub fn load(self: &Arc<Self>, lean: &Path, allocator: Option<Arc<dyn Allocator>>) -> Result<Arc<Runtime>, Error> {
+        let file = lean.display();
+        let path = CString::new(lean.as_os_str().as_encoded_bytes())
+            .map_err(|_| Error::new(ErrorKind::Io, format!("{file}: a path with a null byte cannot be opened")))?;
+        let allocator = allocator.map(OwnedAllocator::new);
+        let to_allocator = allocator.as_ref().map(OwnedAllocator::to_shim);
+        let to_allocator = to_allocator.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let mut raw = std::ptr::null_mut();
+        let listener = Listener::begin();
+        let status = {
+            let _guard = self.lock();
+            // SAFETY: the runtime is alive and ours alone while the guard is held; the path is a C string; the allocator's description is
+            // copied, and what its `user` points to is kept until the new runtime is destroyed.
+            unsafe {
+                call!(self.library.table(), runtime_load(self.raw.as_ptr(), path.as_ptr(), to_allocator, &raw mut raw))
+            }
+        };
+        match NonNull::new(raw) {
+            Some(raw) if status == bindings::TRTSEL_SHIM_OK => {
+                let (guard, library, opened_by) = (Mutex::new(()), Arc::clone(&self.library), Some(Arc::clone(self)));
+                Ok(Arc::new(Runtime { raw, guard, allocator, opened_by, library }))
+            }
+            _ => Err(listener.error(
+                kind_of(status, ErrorKind::LibraryMissing),
+                &format!("{file}: {} does not take it as a lean runtime", self.library.name()),
+            )),
+        }
+    }
+
+    /// Lets the code run that version-compatible plans bring with them: a lean runtime of the version that built them. To be called only if
+    /// the plans that follow come from where the user trusts code.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if this TensorRT has no such plans (before 8.6, and RTX).
+    pub fn allow_host_code(&self) -> Result<(), Error> {
+        let _guard = self.lock();
+        // SAFETY: the runtime is alive and ours alone while the guard is held.
+        match unsafe { call!(self.library.table(), runtime_allow_host_code(self.raw.as_ptr(), 1)) } {
+            bindings::TRTSEL_SHIM_OK => Ok(()),
+            status => Err(Error::new(
+                kind_of(status, ErrorKind::Unsupported),
+                format!(
+                    "{}: it has no plans that bring code with them; build the plan with this library",
+                    self.library
+                ),
+            )),
+        }
+    }
+
+    /// The runtime that opened this one with [`Runtime::load`].
+    pub fn opened_by(&self) -> Option<&Arc<Runtime>> {
+        self.opened_by.as_ref()
     }
 
     /// The library that it belongs to.
@@ -131,7 +221,10 @@ impl Runtime {
             }
         };
         let refused = |status, what: &str| {
-            listener.error(kind_of(status, ErrorKind::Plan), &format!("{name}: {} {what}", self.library.name()))
+            let is_of_plugin = listener.text().to_ascii_lowercase().contains("plugin");
+            let remedy = if is_of_plugin { "; name the library of its plugins in TRT_SELECT_PLUGINS" } else { "" };
+            let what = format!("{name}: {} {what}{remedy}", self.library.name());
+            listener.error(kind_of(status, ErrorKind::Plan), &what)
         };
         let Some(raw) = NonNull::new(raw).filter(|_| status == bindings::TRTSEL_SHIM_OK) else {
             return Err(refused(status, "refused the plan"));

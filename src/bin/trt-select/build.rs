@@ -26,6 +26,27 @@ pub(crate) struct Args {
     /// Most device memory that TensorRT may use for one layer's scratch space [default: the library's own]
     #[arg(long, value_name = "MiB", value_parser = clap::value_parser!(u32).range(1..))]
     workspace: Option<u32>,
+    /// Which GPU of this machine kernels are timed on, as CUDA counts them
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    device: u32,
+    /// Build plans that later versions of TensorRT run too (from 8.6 on; not RTX). They bring a lean runtime with them, and run slower than
+    /// plans of one version
+    #[arg(long)]
+    version_compatible: bool,
+    /// Leave the lean runtime out of version-compatible plans; libraries of other versions then need libnvinfer_lean of this one beside them,
+    /// or in TRT_SELECT_LIBNVINFER_LEAN
+    #[arg(long, requires = "version_compatible")]
+    exclude_lean_runtime: bool,
+    /// Sources of kernels to add or to leave out, as for trtexec: -CUDNN,-CUBLAS,-CUBLAS_LT
+    #[arg(long, value_name = "SOURCES", allow_hyphen_values = true, value_parser = tactic_sources)]
+    tactic_sources: Option<String>,
+    /// Keep the builder's timings in this file, so that the next build chooses the same kernels [default: in a bundle, a file in its folder
+    /// for each version and GPU; with a model, none]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_timing_cache")]
+    timing_cache_file: Option<PathBuf>,
+    /// Neither read nor keep the builder's timings
+    #[arg(long)]
+    no_timing_cache: bool,
     /// Build this candidate of a bundle only; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -57,6 +78,13 @@ fn target(text: &str) -> std::result::Result<Target, String> {
         Some(number @ 50..) => Ok(Target::Capability(number / 10, number % 10)),
         _ => Err("expected current, or sm_ and a compute capability's digits, such as sm_80".to_owned()),
     }
+}
+
+/// The text, if it names sources of tactics. A program without TensorRT refuses to build anyway.
+fn tactic_sources(text: &str) -> std::result::Result<String, String> {
+    #[cfg(feature = "tensorrt")]
+    text.parse::<trt_select::engines::tensorrt::Tactics>()?;
+    Ok(text.to_owned())
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {

@@ -2,6 +2,7 @@
 
 #include "objects.h"
 
+#include <cstdio>
 #include <cstring>
 #include <mutex>
 
@@ -70,11 +71,18 @@ Context::~Context() noexcept
 void Context::Table::setDeviceMemory(void* memory) noexcept
 {
     Alone const alone(context.mBusy);
-    if (!fails(Call::setDeviceMemory))
+    if (fails(Call::setDeviceMemory))
     {
-        context.mActivation = static_cast<uint8_t*>(memory);
-        context.mActivationBytes = context.mEngine.plan.activation_bytes;
+        return;
     }
+    if (reinterpret_cast<uint64_t>(memory) % ALIGNMENT != 0)
+    {
+        log_error("IExecutionContext::setDeviceMemory: Error Code 3: API Usage Error (the memory is not aligned to 256)");
+        return;
+    }
+    context.mActivation = static_cast<uint8_t*>(memory);
+    context.mActivationBytes = context.mEngine.plan.activation_bytes;
+    activation(&context, memory, context.mActivationBytes);
 }
 
 void Context::Table::setDeviceMemoryV2(void* memory, int64_t size) noexcept
@@ -99,42 +107,50 @@ void Context::Table::setDeviceMemoryV2(void* memory, int64_t size) noexcept
     activation(&context, memory, static_cast<uint64_t>(size));
 }
 
-bool Context::Table::setInputShape(char const* name, nv::Dims const& dims) noexcept
+bool Context::set_shape(bool is_input, nv::Dims const& dims, char const* call) noexcept
 {
-    Alone const alone(context.mBusy);
-    if (fails(Call::setInputShape))
-    {
-        return false;
-    }
-    ToyTensor const& input = context.mEngine.plan.tensors[0];
-    bool fits = context.mEngine.tensor(name) == 0 && dims.nbDims == input.shape.nbDims;
+    ToyTensor const& input = mEngine.plan.tensors[0];
+    bool fits = is_input && dims.nbDims == input.shape.nbDims;
     for (int32_t i = 0; fits && i < dims.nbDims; ++i)
     {
         fits = dims.d[i] == (input.shape.d[i] == -1 ? 1 : input.shape.d[i]);
     }
     if (!fits)
     {
-        log_error("IExecutionContext::setInputShape: Error Code 3: API Usage Error (Given invalid shape, outside of the profile)");
+        char text[160];
+        std::snprintf(text, sizeof text,
+            "IExecutionContext::%s: Error Code 3: API Usage Error (Given invalid shape, outside of the profile)", call);
+        log_error(text);
         return false;
     }
-    context.mShaped = true;
+    mShaped = true;
     return true;
 }
 
-nv::Dims Context::Table::getTensorShape(char const* name) const noexcept
+nv::Dims Context::shape(int tensor) const noexcept
 {
-    bool const fail = fails(Call::contextGetTensorShape);
-    int const i = context.mEngine.tensor(name);
-    if (fail || i < 0)
+    if (tensor < 0)
     {
         return {-1, {}};
     }
-    nv::Dims dims = context.mEngine.plan.tensors[i].shape;
-    for (int32_t k = 0; context.mShaped && k < dims.nbDims; ++k)
+    nv::Dims dims = mEngine.plan.tensors[tensor].shape;
+    for (int32_t k = 0; mShaped && k < dims.nbDims; ++k)
     {
         dims.d[k] = dims.d[k] == -1 ? 1 : dims.d[k];
     }
     return dims;
+}
+
+#if TRTSEL_DOUBLE_NAMES
+bool Context::Table::setInputShape(char const* name, nv::Dims const& dims) noexcept
+{
+    Alone const alone(context.mBusy);
+    return !fails(Call::setInputShape) && context.set_shape(context.mEngine.tensor(name) == 0, dims, "setInputShape");
+}
+
+nv::Dims Context::Table::getTensorShape(char const* name) const noexcept
+{
+    return context.shape(fails(Call::contextGetTensorShape) ? -1 : context.mEngine.tensor(name));
 }
 
 bool Context::Table::setTensorAddress(char const* name, void* data) noexcept
@@ -158,6 +174,18 @@ bool Context::Table::setTensorAddress(char const* name, void* data) noexcept
     context.mAddresses[i] = data;
     return true;
 }
+#else
+bool Context::Table::setBindingDimensions(int32_t index, nv::Dims dims) noexcept
+{
+    Alone const alone(context.mBusy);
+    return !fails(Call::setBindingDimensions) && context.set_shape(index == 0, dims, "setBindingDimensions");
+}
+
+nv::Dims Context::Table::getBindingDimensions(int32_t index) const noexcept
+{
+    return context.shape(fails(Call::contextGetBindingDimensions) || index > 1 ? -1 : index);
+}
+#endif
 
 namespace
 {
@@ -185,45 +213,80 @@ void on_finish(void* context) noexcept
 
 } // namespace
 
+#if TRTSEL_DOUBLE_NAMES
 bool Context::Table::enqueueV3(cudaStream_t stream) noexcept
 {
     Alone const alone(context.mBusy);
-    if (fails(Call::enqueueV3))
+    return !fails(Call::enqueueV3) && context.enqueue(stream, "enqueueV3");
+}
+#else
+bool Context::Table::enqueueV2(void* const* bindings, cudaStream_t stream, cudaEvent_t* consumed) noexcept
+{
+    Alone const alone(context.mBusy);
+    if (fails(Call::enqueueV2))
     {
         return false;
     }
+    if (consumed != nullptr)
+    {
+        misuse("enqueueV2 with an event, which the product does not ask for");
+    }
+    for (int i = 0; i < 2; ++i)
+    {
+        context.mAddresses[i] = bindings == nullptr ? nullptr : bindings[i];
+        if (reinterpret_cast<uint64_t>(context.mAddresses[i]) % ALIGNMENT != 0)
+        {
+            misuse("enqueueV2 with an address that is not aligned to 256");
+        }
+    }
+    return context.enqueue(stream, "enqueueV2");
+}
+#endif
+
+bool Context::enqueue(cudaStream_t stream, char const* call) noexcept
+{
     char const* wrong = nullptr;
-    if (context.mAddresses[0] == nullptr || context.mAddresses[1] == nullptr)
+    if (mAddresses[0] == nullptr || mAddresses[1] == nullptr)
     {
-        wrong = "IExecutionContext::enqueueV3: Error Code 3: API Usage Error (Neither address or allocator is set for a tensor)";
+        wrong = "Neither address or allocator is set for a tensor";
     }
-    else if (!context.mShaped)
+    else if (!mShaped)
     {
-        wrong = "IExecutionContext::enqueueV3: Error Code 3: API Usage Error (an input's shape is not specified)";
+        wrong = "an input's shape is not specified";
     }
-    else if (context.mEngine.plan.activation_bytes != 0 && context.mActivation == nullptr)
+    else if (mEngine.plan.activation_bytes != 0 && mActivation == nullptr)
     {
-        wrong = "IExecutionContext::enqueueV3: Error Code 3: API Usage Error (device memory is not set)";
+        wrong = "device memory is not set";
     }
     if (wrong != nullptr)
     {
-        misuse(wrong);
-        log_error(wrong);
+        char text[160];
+        std::snprintf(text, sizeof text, "IExecutionContext::%s: Error Code 3: API Usage Error (%s)", call, wrong);
+        misuse(text);
+        log_error(text);
         return false;
     }
     if (stream == nullptr)
     {
-        misuse("enqueueV3 on the default stream");
+        misuse("a network is enqueued on the default stream");
     }
     Driver const* const cuda = driver();
     if (cuda == nullptr)
     {
         return false;
     }
-    if (cuda->launch_host_function(stream, on_begin, &context) != 0
-        || cuda->launch_host_function(stream, on_finish, &context) != 0)
+    // Where shapes are open and kernels are made lazily, a graph would keep the slow kernels for good.
+    if (is_lazy && mEngine.plan.tensors[0].open && cuda->is_capturing != nullptr)
     {
-        log_error("IExecutionContext::enqueueV3: Error Code 1: Cuda Driver (the work cannot be enqueued)");
+        int capturing = 0;
+        if (cuda->is_capturing(stream, &capturing) == 0 && capturing != 0)
+        {
+            misuse("a network with open shapes is captured while its kernels are made lazily");
+        }
+    }
+    if (cuda->launch_host_function(stream, on_begin, this) != 0 || cuda->launch_host_function(stream, on_finish, this) != 0)
+    {
+        log_error("IExecutionContext::enqueue: Error Code 1: Cuda Driver (the work cannot be enqueued)");
         return false;
     }
     return true;

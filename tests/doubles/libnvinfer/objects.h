@@ -1,4 +1,4 @@
-// Runtime, engine and context of the double.
+// Runtime, engine and context of the double. A table's method without `override` is one that not every version's table has.
 #pragma once
 
 #include "rest.h"
@@ -52,7 +52,11 @@ public:
         }
         else
         {
+#if TRTSEL_DOUBLE_VERSIONED
             done = mAsync ? mAllocator->deallocateAsync(memory, nullptr) : mAllocator->deallocate(memory);
+#else
+            done = mAllocator->deallocate(memory);
+#endif
         }
         if (!done)
         {
@@ -75,8 +79,12 @@ public:
         }
         else
         {
+#if TRTSEL_DOUBLE_VERSIONED
             void* const memory
                 = async ? allocator->allocateAsync(bytes, ALIGNMENT, 0, nullptr) : allocator->allocate(bytes, ALIGNMENT, 0);
+#else
+            void* const memory = allocator->allocate(bytes, ALIGNMENT, 0);
+#endif
             address = reinterpret_cast<uint64_t>(memory);
         }
         if (address == 0)
@@ -117,24 +125,37 @@ public:
     explicit Context(Engine& engine) noexcept;
     ~Context() noexcept override;
 
-    struct Table final : ExecutionContextRest
+    struct Table final : nv::apiv::VExecutionContextRest
     {
         explicit Table(Context& context)
             : context(context)
         {
         }
-        nv::IExecutionContext* getPImpl() noexcept override
+        nv::IExecutionContext* getPImpl() noexcept
         {
             return &context;
         }
         void setDeviceMemory(void* memory) noexcept override;
-        void setDeviceMemoryV2(void* memory, int64_t size) noexcept override;
+        void setDeviceMemoryV2(void* memory, int64_t size) noexcept;
+#if TRTSEL_DOUBLE_NAMES
         bool setInputShape(char const* name, nv::Dims const& dims) noexcept override;
         nv::Dims getTensorShape(char const* name) const noexcept override;
         bool setTensorAddress(char const* name, void* data) noexcept override;
         bool enqueueV3(cudaStream_t stream) noexcept override;
+#else
+        bool setBindingDimensions(int32_t index, nv::Dims dims) noexcept override;
+        nv::Dims getBindingDimensions(int32_t index) const noexcept override;
+        bool enqueueV2(void* const* bindings, cudaStream_t stream, cudaEvent_t* consumed) noexcept override;
+#endif
         Context& context;
     };
+
+    bool set_shape(bool is_input, nv::Dims const& dims, char const* call) noexcept;
+    nv::Dims shape(int tensor) const noexcept;
+    bool enqueue(cudaStream_t stream, char const* call) noexcept;
+
+    // For RTX: whether kernels for the shapes at hand are made in the background.
+    bool is_lazy = TRTSEL_DOUBLE_RTX;
 
     // The two halves of the network on the device. Between them other work may run, but none that uses the same block.
     void begin() noexcept;
@@ -158,17 +179,26 @@ public:
     ~Engine() noexcept override;
     bool upload() noexcept;
 
-    struct Table final : CudaEngineRest
+    struct Table final : nv::apiv::VCudaEngineRest
     {
         explicit Table(Engine& engine)
             : engine(engine)
         {
         }
-        nv::ICudaEngine* getPImpl() noexcept override
+        nv::ICudaEngine* getPImpl() noexcept
         {
             return &engine;
         }
+#if TRTSEL_DOUBLE_VERSIONED
         nv::IExecutionContext* createExecutionContext(nv::ExecutionContextAllocationStrategy strategy) noexcept override;
+#else
+        nv::IExecutionContext* createExecutionContextWithoutDeviceMemory() noexcept override;
+#endif
+#if TRTSEL_DOUBLE_RTX
+        nv::IExecutionContext* createExecutionContextWithRuntimeConfig(nv::IRuntimeConfig* config) noexcept override;
+        nv::IRuntimeConfig* createRuntimeConfig() noexcept override;
+#endif
+#if TRTSEL_DOUBLE_NAMES
         int32_t getNbIOTensors() const noexcept override;
         char const* getIOTensorName(int32_t index) const noexcept override;
         nv::Dims getTensorShape(char const* name) const noexcept override;
@@ -177,8 +207,19 @@ public:
         nv::TensorFormat getTensorFormat(char const* name) const noexcept override;
         nv::TensorLocation getTensorLocation(char const* name) const noexcept override;
         bool isShapeInferenceIO(char const* name) const noexcept override;
+#else
+        int32_t getNbBindings() const noexcept override;
+        char const* getBindingName(int32_t index) const noexcept override;
+        bool bindingIsInput(int32_t index) const noexcept override;
+        nv::Dims getBindingDimensions(int32_t index) const noexcept override;
+        nv::DataType getBindingDataType(int32_t index) const noexcept override;
+        nv::TensorLocation getLocation(int32_t index) const noexcept override;
+        nv::TensorFormat getBindingFormat(int32_t index) const noexcept override;
+        bool isShapeBinding(int32_t index) const noexcept override;
+#endif
         int32_t getNbOptimizationProfiles() const noexcept override;
-        int64_t getDeviceMemorySizeV2() const noexcept override;
+        size_t getDeviceMemorySize() const noexcept;
+        int64_t getDeviceMemorySizeV2() const noexcept;
         Engine& engine;
     };
 
@@ -225,27 +266,49 @@ public:
         live(Kind::runtimes, -1);
     }
 
-    struct Table final : RuntimeRest
+    struct Table final : nv::apiv::VRuntimeRest
     {
         explicit Table(Runtime& runtime)
             : runtime(runtime)
         {
         }
-        nv::IRuntime* getPImpl() noexcept override
+        nv::IRuntime* getPImpl() noexcept
         {
             return &runtime;
         }
-        nv::ICudaEngine* deserializeCudaEngine(void const* blob, std::size_t size) noexcept override;
+#if TRTSEL_DOUBLE_VERSIONED
+        nv::ICudaEngine* deserializeCudaEngine(void const* blob, std::size_t size) noexcept override
+        {
+            return runtime.deserialize(blob, size);
+        }
+#else
+        nv::ICudaEngine* deserializeCudaEngine(void const* blob, std::size_t size, nv::IPluginFactory*) noexcept override
+        {
+            return runtime.deserialize(blob, size);
+        }
+#endif
         void setGpuAllocator(nv::IGpuAllocator* allocator) noexcept override
         {
             fails(Call::setGpuAllocator);
             runtime.allocator = allocator;
         }
+        nv::IRuntime* loadRuntime(char const* path) noexcept;
+        void setEngineHostCodeAllowed(bool allowed) noexcept
+        {
+            fails(Call::setEngineHostCodeAllowed);
+            runtime.host_code = allowed;
+        }
         Runtime& runtime;
     };
 
+    nv::ICudaEngine* deserialize(void const* blob, std::size_t size) noexcept;
+
     nv::IGpuAllocator* allocator = nullptr;
     std::atomic<int64_t> engines{0};
+    // Whether code that a plan brings with it may run.
+    bool host_code = false;
+    // The major version of the lean runtime that this one stands for; 0 for the library's own runtime.
+    int32_t lean_major = 0;
 
 private:
     std::atomic<bool> mBusy{false};

@@ -2,14 +2,18 @@
 
 #include "objects.h"
 
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <new>
 
 namespace trtsel_nvdouble
 {
-nv::ICudaEngine* Runtime::Table::deserializeCudaEngine(void const* blob, std::size_t size) noexcept
+nv::ICudaEngine* Runtime::deserialize(void const* blob, std::size_t size) noexcept
 {
-    Alone const alone(runtime.mBusy);
+    Alone const alone(mBusy);
     if (fails(Call::deserializeCudaEngine))
     {
         return nullptr;
@@ -20,13 +24,17 @@ nv::ICudaEngine* Runtime::Table::deserializeCudaEngine(void const* blob, std::si
         return nullptr;
     }
     ToyPlan plan;
-    std::string const wrong = read_plan(blob, size, plan);
+    std::string wrong = read_plan(blob, size, plan);
+    if (wrong.empty())
+    {
+        wrong = may_run(plan, lean_major, host_code);
+    }
     if (!wrong.empty())
     {
         log_error(wrong.c_str());
         return nullptr;
     }
-    std::unique_ptr<Engine> engine(new (std::nothrow) Engine(runtime, std::move(plan)));
+    std::unique_ptr<Engine> engine(new (std::nothrow) Engine(*this, std::move(plan)));
     if (engine == nullptr || !engine->upload())
     {
         return nullptr;
@@ -62,6 +70,29 @@ bool Engine::upload() noexcept
         && bias.fill(*cuda, mRuntime.allocator, false, plan.bias);
 }
 
+// As the real one, the library of another version is opened and stands behind a runtime of this one.
+nv::IRuntime* Runtime::Table::loadRuntime(char const* path) noexcept
+{
+    if (fails(Call::loadRuntime))
+    {
+        return nullptr;
+    }
+    void* const library = path == nullptr ? nullptr : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    auto const version = library == nullptr ? nullptr : reinterpret_cast<int32_t (*)()>(dlsym(library, "getInferLibVersion"));
+    if (version == nullptr)
+    {
+        log_error("IRuntime::loadRuntime: Error Code 3: API Usage Error (the lean runtime cannot be opened)");
+        return nullptr;
+    }
+    Runtime* const made = new (std::nothrow) Runtime();
+    if (made != nullptr)
+    {
+        made->lean_major = version() < 10000 ? version() / 1000 : version() / 10000;
+    }
+    return made;
+}
+
+#if TRTSEL_DOUBLE_VERSIONED
 nv::IExecutionContext* Engine::Table::createExecutionContext(nv::ExecutionContextAllocationStrategy strategy) noexcept
 {
     if (fails(Call::createExecutionContext))
@@ -75,7 +106,81 @@ nv::IExecutionContext* Engine::Table::createExecutionContext(nv::ExecutionContex
     }
     return new (std::nothrow) Context(engine);
 }
+#else
+nv::IExecutionContext* Engine::Table::createExecutionContextWithoutDeviceMemory() noexcept
+{
+    return fails(Call::createExecutionContextWithoutDeviceMemory) ? nullptr : new (std::nothrow) Context(engine);
+}
+#endif
 
+#if TRTSEL_DOUBLE_RTX
+namespace
+{
+class RuntimeConfig final : public nv::IRuntimeConfig
+{
+public:
+    RuntimeConfig() noexcept
+        : mTable(*this)
+    {
+        mImpl = &mTable;
+    }
+
+    struct Table final : nv::apiv::VRuntimeConfigRest
+    {
+        explicit Table(RuntimeConfig& config)
+            : config(config)
+        {
+        }
+        nv::IRuntimeConfig* getPImpl() noexcept override
+        {
+            return &config;
+        }
+        void setExecutionContextAllocationStrategy(nv::ExecutionContextAllocationStrategy strategy) noexcept override
+        {
+            config.strategy = strategy;
+        }
+        void setDynamicShapesKernelSpecializationStrategy(nv::DynamicShapesKernelSpecializationStrategy how) noexcept override
+        {
+            config.specialization = how;
+        }
+        RuntimeConfig& config;
+    };
+
+    nv::ExecutionContextAllocationStrategy strategy = nv::ExecutionContextAllocationStrategy::kSTATIC;
+    nv::DynamicShapesKernelSpecializationStrategy specialization = nv::DynamicShapesKernelSpecializationStrategy::kLAZY;
+
+private:
+    Table mTable;
+};
+} // namespace
+
+nv::IRuntimeConfig* Engine::Table::createRuntimeConfig() noexcept
+{
+    return new (std::nothrow) RuntimeConfig();
+}
+
+nv::IExecutionContext* Engine::Table::createExecutionContextWithRuntimeConfig(nv::IRuntimeConfig* config) noexcept
+{
+    if (fails(Call::createExecutionContextWithRuntimeConfig))
+    {
+        return nullptr;
+    }
+    auto const* const given = static_cast<RuntimeConfig*>(config);
+    if (given == nullptr || given->strategy != nv::ExecutionContextAllocationStrategy::kUSER_MANAGED)
+    {
+        misuse("a context with device memory of its own");
+        return nullptr;
+    }
+    Context* const made = new (std::nothrow) Context(engine);
+    if (made != nullptr)
+    {
+        made->is_lazy = given->specialization == nv::DynamicShapesKernelSpecializationStrategy::kLAZY;
+    }
+    return made;
+}
+#endif
+
+#if TRTSEL_DOUBLE_NAMES
 int32_t Engine::Table::getNbIOTensors() const noexcept
 {
     fails(Call::getNbIOTensors);
@@ -127,10 +232,61 @@ bool Engine::Table::isShapeInferenceIO(char const*) const noexcept
     return false;
 }
 
+#else
+int32_t Engine::Table::getNbBindings() const noexcept
+{
+    fails(Call::getNbBindings);
+    return 2;
+}
+
+char const* Engine::Table::getBindingName(int32_t index) const noexcept
+{
+    bool const fail = fails(Call::getBindingName);
+    return fail || index < 0 || index > 1 ? nullptr : engine.plan.tensors[index].name.c_str();
+}
+
+bool Engine::Table::bindingIsInput(int32_t index) const noexcept
+{
+    return index == 0;
+}
+
+nv::Dims Engine::Table::getBindingDimensions(int32_t index) const noexcept
+{
+    bool const fail = fails(Call::getBindingDimensions);
+    return fail || index < 0 || index > 1 ? nv::Dims{-1, {}} : engine.plan.tensors[index].shape;
+}
+
+nv::DataType Engine::Table::getBindingDataType(int32_t index) const noexcept
+{
+    return index < 0 || index > 1 ? nv::DataType::kFLOAT : engine.plan.tensors[index].type;
+}
+
+nv::TensorLocation Engine::Table::getLocation(int32_t) const noexcept
+{
+    return nv::TensorLocation::kDEVICE;
+}
+
+nv::TensorFormat Engine::Table::getBindingFormat(int32_t) const noexcept
+{
+    return nv::TensorFormat::kLINEAR;
+}
+
+bool Engine::Table::isShapeBinding(int32_t) const noexcept
+{
+    return false;
+}
+#endif
+
 int32_t Engine::Table::getNbOptimizationProfiles() const noexcept
 {
     fails(Call::getNbOptimizationProfiles);
     return 1;
+}
+
+size_t Engine::Table::getDeviceMemorySize() const noexcept
+{
+    fails(Call::getDeviceMemorySize);
+    return engine.plan.activation_bytes;
 }
 
 int64_t Engine::Table::getDeviceMemorySizeV2() const noexcept
@@ -146,11 +302,20 @@ EXPORT void* createInferRuntime_INTERNAL(void* logger, int32_t version) noexcept
     {
         return nullptr;
     }
-    if (version / 10000 != NV_TENSORRT_MAJOR)
+    // Up to 9 a version is a thousand times its major number.
+    if (version / (NV_TENSORRT_MAJOR < 10 && !TRTSEL_DOUBLE_RTX ? 1000 : 10000) != NV_TENSORRT_MAJOR)
     {
         misuse("createInferRuntime for another version");
         return nullptr;
     }
+#if !TRTSEL_DOUBLE_VERSIONED
+    // Where TensorRT 8 finds no driver, the real call ends in a fault of memory.
+    if (driver() == nullptr)
+    {
+        std::fprintf(stderr, "the double of TensorRT 8: createInferRuntime without a driver\n");
+        std::abort();
+    }
+#endif
     return static_cast<nv::IRuntime*>(new (std::nothrow) Runtime());
 }
 
@@ -159,6 +324,7 @@ EXPORT int32_t getInferLibVersion() noexcept
     return static_cast<int32_t>(NV_TENSORRT_VERSION);
 }
 
+#if TRTSEL_DOUBLE_VERSIONED
 EXPORT int32_t getInferLibMajorVersion() noexcept
 {
     return NV_TENSORRT_MAJOR;
@@ -178,3 +344,4 @@ EXPORT int32_t getInferLibBuildVersion() noexcept
 {
     return NV_TENSORRT_BUILD;
 }
+#endif

@@ -32,6 +32,7 @@ std::atomic<uint64_t> g_fail_at[CALLS];
 std::atomic<int64_t> g_live[KINDS];
 std::atomic<uint64_t> g_misuse{0};
 std::atomic<bool> g_opened{false};
+std::atomic<bool> g_plugins{false};
 std::atomic<nv::ILogger*> g_logger{nullptr};
 char g_misuse_text[512];
 std::mutex g_misuse_lock;
@@ -43,6 +44,33 @@ struct Activation
     uint64_t bytes = 0;
 };
 Activation g_activations[64];
+
+// Whether this version has the call, so that a test may ask for its failure.
+bool is_of_this_version(Call call)
+{
+    switch (call)
+    {
+    case Call::getBindingName:
+    case Call::getBindingDimensions:
+    case Call::setBindingDimensions:
+    case Call::contextGetBindingDimensions:
+    case Call::enqueueV2: return !TRTSEL_DOUBLE_NAMES;
+    case Call::getIOTensorName:
+    case Call::getTensorShape:
+    case Call::setTensorAddress:
+    case Call::setInputShape:
+    case Call::contextGetTensorShape:
+    case Call::enqueueV3: return TRTSEL_DOUBLE_NAMES;
+    case Call::createExecutionContextWithoutDeviceMemory: return !TRTSEL_DOUBLE_VERSIONED;
+    case Call::createExecutionContext: return TRTSEL_DOUBLE_VERSIONED && !TRTSEL_DOUBLE_RTX;
+    case Call::createExecutionContextWithRuntimeConfig: return TRTSEL_DOUBLE_RTX;
+    case Call::getDeviceMemorySizeV2:
+    case Call::setDeviceMemoryV2: return TRTSEL_DOUBLE_MEMORY_V2;
+    case Call::setDeviceMemory: return !TRTSEL_DOUBLE_MEMORY_V2;
+    case Call::loadRuntime: return TRTSEL_DOUBLE_COMPATIBLE;
+    default: return true;
+    }
+}
 
 int index_of(char const* name)
 {
@@ -94,7 +122,7 @@ EXPORT char const* trtsel_nvdouble_failable(void)
     std::call_once(once, [] {
         for (int i = 0; i < CALLS; ++i)
         {
-            if (CAN_FAIL[i])
+            if (CAN_FAIL[i] && is_of_this_version(static_cast<Call>(i)))
             {
                 std::strcat(text, text[0] == 0 ? "" : " ");
                 std::strcat(text, CALL_NAMES[i]);
@@ -126,6 +154,36 @@ EXPORT uint64_t trtsel_nvdouble_misuse(void)
 EXPORT char const* trtsel_nvdouble_misuse_text(void)
 {
     return g_misuse_text;
+}
+
+// What the last build was asked for, by the name of a field of `Build`; all ones if there is no such field.
+EXPORT uint64_t trtsel_nvdouble_build(char const* name)
+{
+    struct Field
+    {
+        char const* name;
+        uint64_t value;
+    };
+    Field const fields[] = {{"workspace", g_build.workspace}, {"fp16", g_build.fp16},
+        {"version_compatible", g_build.version_compatible}, {"exclude_lean", g_build.exclude_lean},
+        {"tactic_sources", g_build.tactic_sources}, {"had_timing_cache", g_build.had_timing_cache},
+        {"profiles", g_build.profiles}, {"target", g_build.target}};
+    for (Field const& field : fields)
+    {
+        if (name != nullptr && std::strcmp(name, field.name) == 0)
+        {
+            return field.value;
+        }
+    }
+    return ~0ULL;
+}
+
+// Called by the double of the plugins' library.
+EXPORT void trtsel_nvdouble_register_plugins(void* logger)
+{
+    fails(Call::initLibNvInferPlugins);
+    take_logger(static_cast<nv::ILogger*>(logger));
+    g_plugins = true;
 }
 
 // From here on a call to setTensorAddress is misuse; with 0, no longer.
@@ -224,16 +282,23 @@ bool opened() noexcept
     return g_opened;
 }
 
+Build g_build;
+
+bool has_plugins() noexcept
+{
+    return g_plugins;
+}
+
 void take_logger(nv::ILogger* logger) noexcept
 {
     nv::ILogger* none = nullptr;
     if (logger == nullptr)
     {
-        misuse("createInferRuntime without a logger");
+        misuse("a call without a logger");
     }
     else if (!g_logger.compare_exchange_strong(none, logger) && none != logger)
     {
-        misuse("createInferRuntime with a second logger: TensorRT keeps the first");
+        misuse("a second logger: TensorRT keeps the first");
     }
 }
 
@@ -282,6 +347,7 @@ Driver const* driver() noexcept
         driver.copy_to_device = reinterpret_cast<decltype(driver.copy_to_device)>(dlsym(library, "cuMemcpyHtoD_v2"));
         driver.allocate = reinterpret_cast<decltype(driver.allocate)>(dlsym(library, "cuMemAlloc_v2"));
         driver.release = reinterpret_cast<decltype(driver.release)>(dlsym(library, "cuMemFree_v2"));
+        driver.is_capturing = reinterpret_cast<decltype(driver.is_capturing)>(dlsym(library, "cuStreamIsCapturing"));
         present = driver.launch_host_function != nullptr && driver.copy_to_device != nullptr && driver.allocate != nullptr
             && driver.release != nullptr;
     });

@@ -1,5 +1,5 @@
-// A double of TensorRT's library for tests: what all its files share. It is compiled against TensorRT's own headers, so
-// its tables are laid out as the real ones are. See ../toy-plan.md for what it runs.
+// A double of TensorRT's library for tests: what all its files share. It is compiled against the headers of one version: NVIDIA's own, so
+// that its tables are laid out as the real ones are, or our declarations in ../headers. See ../toy-plan.md for what it runs.
 #pragma once
 
 #include "NvInfer.h"
@@ -7,11 +7,20 @@
 #include <atomic>
 #include <cstdint>
 
+// What the version has. RTX branched off after 10.
 #ifdef TRT_MAJOR_RTX
 #define TRTSEL_DOUBLE_RTX 1
+#define TRTSEL_DOUBLE_AT_LEAST(major, minor) 1
 #else
 #define TRTSEL_DOUBLE_RTX 0
+#define TRTSEL_DOUBLE_AT_LEAST(major, minor) \
+    (NV_TENSORRT_MAJOR > (major) || (NV_TENSORRT_MAJOR == (major) && NV_TENSORRT_MINOR >= (minor)))
 #endif
+#define TRTSEL_DOUBLE_NAMES TRTSEL_DOUBLE_AT_LEAST(8, 5)
+#define TRTSEL_DOUBLE_COMPATIBLE (TRTSEL_DOUBLE_AT_LEAST(8, 6) && !TRTSEL_DOUBLE_RTX)
+#define TRTSEL_DOUBLE_VERSIONED TRTSEL_DOUBLE_AT_LEAST(10, 0)
+#define TRTSEL_DOUBLE_MEMORY_V2 TRTSEL_DOUBLE_AT_LEAST(10, 1)
+#define TRTSEL_DOUBLE_11 TRTSEL_DOUBLE_AT_LEAST(11, 0)
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -23,7 +32,21 @@ namespace trtsel_nvdouble
 #define TRTSEL_NVDOUBLE_CALLS(CALL) \
     CALL(createInferRuntime, true) \
     CALL(setGpuAllocator, false) \
+    CALL(loadRuntime, true) \
+    CALL(setEngineHostCodeAllowed, false) \
+    CALL(initLibNvInferPlugins, false) \
     CALL(deserializeCudaEngine, true) \
+    CALL(getNbBindings, false) \
+    CALL(getBindingName, true) \
+    CALL(getBindingDimensions, true) \
+    CALL(getDeviceMemorySize, false) \
+    CALL(setBindingDimensions, true) \
+    CALL(contextGetBindingDimensions, true) \
+    CALL(createExecutionContextWithoutDeviceMemory, true) \
+    CALL(createExecutionContextWithRuntimeConfig, true) \
+    CALL(enqueueV2, true) \
+    CALL(createInferBuilder, true) \
+    CALL(buildSerializedNetwork, true) \
     CALL(getNbIOTensors, false) \
     CALL(getIOTensorName, true) \
     CALL(getTensorShape, true) \
@@ -76,8 +99,25 @@ void unexpected(char const* name) noexcept;
 // Whether `trtsel_nvdouble_opened` was called: addresses are bound by then.
 bool opened() noexcept;
 
-// Keeps the logger of the first runtime, as TensorRT does.
+// Keeps the logger of the first runtime or builder, as TensorRT does.
 void take_logger(nv::ILogger* logger) noexcept;
+
+// Whether the plugins' library was told to register what it has.
+bool has_plugins() noexcept;
+
+// What the last build was asked for: see trtsel_nvdouble_build.
+struct Build
+{
+    uint64_t workspace;
+    uint64_t fp16;
+    uint64_t version_compatible;
+    uint64_t exclude_lean;
+    uint64_t tactic_sources;
+    uint64_t had_timing_cache;
+    uint64_t profiles;
+    uint64_t target;
+};
+extern Build g_build;
 
 void log_error(char const* text) noexcept;
 
@@ -91,6 +131,8 @@ struct Driver
     int (*copy_to_device)(unsigned long long to, void const* from, size_t bytes);
     int (*allocate)(unsigned long long* address, size_t bytes);
     int (*release)(unsigned long long address);
+    // Null where the driver has no graphs.
+    int (*is_capturing)(void* stream, int* status);
 };
 
 // Null if there is no driver; says so in the log as TensorRT does.

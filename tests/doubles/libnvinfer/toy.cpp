@@ -146,23 +146,33 @@ float load(ToyTensor const& tensor, void const* data, int64_t i)
 }
 } // namespace
 
+// Up to 8.5 a plan's header tells no version, but the number of its serialization.
+static constexpr char const* MAGIC = TRTSEL_DOUBLE_RTX ? "vtrt" : TRTSEL_DOUBLE_AT_LEAST(8, 6) ? "ftrt" : "ptrt";
+static constexpr uint64_t SERIALIZATION = TRTSEL_DOUBLE_AT_LEAST(8, 6) ? 1
+    : TRTSEL_DOUBLE_AT_LEAST(8, 5)                                      ? 232
+    : TRTSEL_DOUBLE_AT_LEAST(8, 4)                                      ? 213
+                                                                        : 205;
+
 std::string read_plan(void const* data, size_t bytes, ToyPlan& plan)
 {
     uint8_t const* const from = static_cast<uint8_t const*>(data);
-    char const* const magic = TRTSEL_DOUBLE_RTX ? "vtrt" : "ftrt";
     if (bytes < HEADER_BYTES)
     {
         return assertion("bufferSize >= minBufferSize");
     }
-    if (std::memcmp(from, magic, 4) != 0 || at<uint32_t>(from, 4) != 0)
+    if (std::memcmp(from, MAGIC, 4) != 0 || at<uint32_t>(from, 4) != 0)
     {
         return assertion("header.magicTag == kEXPECTED_MAGIC_TAG");
     }
-    uint8_t const expected[4] = {NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR, NV_TENSORRT_PATCH, NV_TENSORRT_BUILD};
-    if (std::memcmp(from + 24, expected, 4) != 0)
+    if (at<uint64_t>(from, 8) != SERIALIZATION)
     {
-        return assertion("header.version == the library's version");
+        return assertion("header.serialization == the library's serialization");
     }
+    std::memcpy(plan.version, from + 24, 4);
+    plan.wants_plugins = from[40] != 0;
+    plan.compatible = from[41] != 0;
+    plan.has_lean = from[42] != 0;
+    plan.tactic = at<uint32_t>(from, 44);
     if (at<uint64_t>(from, 16) != bytes || bytes < WEIGHTS + 4)
     {
         return assertion("header.size == bufferSize");
@@ -191,6 +201,55 @@ std::string read_plan(void const* data, size_t bytes, ToyPlan& plan)
     std::memcpy(plan.weights.data(), from + WEIGHTS, 4 * plan.weights.size());
     std::memcpy(plan.bias.data(), from + WEIGHTS + 4 * plan.weights.size(), 4 * outputs);
     return {};
+}
+
+std::string may_run(ToyPlan const& plan, int32_t lean_major, bool host_code)
+{
+    uint8_t const own[4] = {NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR, NV_TENSORRT_PATCH, NV_TENSORRT_BUILD};
+    bool const same = lean_major == 0 && std::memcmp(plan.version, own, 4) == 0;
+    if (TRTSEL_DOUBLE_LEAN && !plan.compatible)
+    {
+        return assertion("the plan is version-compatible, as a lean runtime wants it");
+    }
+    if (plan.wants_plugins && !has_plugins())
+    {
+        return "IPluginRegistry::getCreator: Error Code 4: API Usage Error (Cannot find plugin: InstanceNormalization_TRT, version: 1)";
+    }
+    if (same || (TRTSEL_DOUBLE_LEAN && plan.version[0] == NV_TENSORRT_MAJOR))
+    {
+        return {};
+    }
+    if (!plan.compatible)
+    {
+        return assertion("header.version == the library's version");
+    }
+    if (lean_major != 0)
+    {
+        return lean_major == plan.version[0] ? "" : assertion("the lean runtime is of the plan's version");
+    }
+    if (!plan.has_lean)
+    {
+        return assertion("the plan brings a lean runtime with it");
+    }
+    return host_code ? "" : assertion("engine host code is allowed");
+}
+
+void seal_plan(std::vector<uint8_t>& plan)
+{
+    uint64_t const size = plan.size();
+    std::memcpy(plan.data(), MAGIC, 4);
+    std::memcpy(plan.data() + 8, &SERIALIZATION, 8);
+    std::memcpy(plan.data() + 16, &size, 8);
+    uint8_t const own[4] = {NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR, NV_TENSORRT_PATCH, NV_TENSORRT_BUILD};
+    std::memcpy(plan.data() + 24, own, 4);
+    std::memcpy(plan.data() + 28, MAGIC, 4);
+    uint32_t const sum = crc32(plan.data(), plan.size() - 4);
+    std::memcpy(plan.data() + plan.size() - 4, &sum, 4);
+}
+
+void write_first_extent(std::vector<uint8_t>& plan, int64_t extent)
+{
+    std::memcpy(plan.data() + TENSORS + NAME_BYTES + 8, &extent, 8);
 }
 
 void run_network(float const* weights, float const* bias, ToyTensor const& input, void const* x, ToyTensor const& output, void* y)

@@ -27,7 +27,7 @@
 //! | `edition`, `version` | of the library that built it: `"tensorrt"` or `"rtx"`, and four numbers |
 //! | `compute_capability` | GPUs that it was built for; empty where that is not known |
 //! | `precision` | `"fp32"`, `"fp16"` or `"int8"` |
-//! | `version_compatible` | whether newer libraries of the same major version may run it |
+//! | `version_compatible` | whether newer libraries of the same major version may run it, and 10 what 8.6 built |
 //! | `onnx`, `onnx_sha256` | name of the model's file, and its SHA-256 |
 //! | `built_at`, `build_seconds`, `by` | when (UTC), in what time, and by which release |
 //! | `check` | SHA-256 of this file's text without this key |
@@ -73,7 +73,7 @@ pub struct Sidecar {
     pub compute_capabilities: Vec<(u32, u32)>,
     /// Arithmetic that it was built for.
     pub precision: Precision,
-    /// Whether newer libraries of the same major version may run it.
+    /// Whether newer libraries of the same major version may run it, and 10 what 8.6 built.
     pub version_compatible: bool,
     /// Name of the model's file, without its folder.
     pub onnx: String,
@@ -98,6 +98,8 @@ pub struct Built<'a> {
     pub compute_capabilities: Vec<(u32, u32)>,
     /// Arithmetic that it was built for.
     pub precision: Precision,
+    /// Whether other versions may run it.
+    pub version_compatible: bool,
     /// The model's file.
     pub onnx: &'a Path,
     /// SHA-256 of the model's file as it was when the build began.
@@ -211,7 +213,7 @@ impl Sidecar {
             version,
             compute_capabilities: capabilities.clone(),
             precision: built.precision,
-            version_compatible: false,
+            version_compatible: built.version_compatible,
             onnx: name,
             onnx_sha256: built.onnx_sha256.clone(),
             built_at: built.built_at.clone(),

@@ -120,11 +120,11 @@ fn check_version(
             ))),
         };
     };
+    let takes = takes_compatible(version, here);
     if here.lean {
-        // A lean library runs only plans that were built to be version-compatible by a library of its major version and not newer than
-        // itself.
-        let remedy = "build a version-compatible plan (trtexec --versionCompatible --excludeLeanRuntime), or use the full library";
-        if version.major != here.version.major || version.is_newer_than(here.version) || compatible == Some(false) {
+        // A lean library runs only plans that were built to be version-compatible.
+        let remedy = "build it with --version-compatible by a library that is not newer, or use the full library";
+        if !takes || compatible == Some(false) {
             return wrong(remedy);
         }
         return Ok(compatible.is_none().then(|| {
@@ -134,10 +134,17 @@ fn check_version(
     if version.is_same(here.version) {
         return Ok(None);
     }
-    if compatible == Some(true) && version.major == here.version.major && !version.is_newer_than(here.version) {
+    if compatible == Some(true) && takes {
         return Ok(Some(format!("made by {version}, taken by {} as version-compatible", here.describe())));
     }
     wrong(rebuild)
+}
+
+/// Whether a library takes a version-compatible plan of another version: an older one of its own major version, and 10 those of 8.6. 11
+/// takes none of 8.
+fn takes_compatible(version: Version, here: &Here) -> bool {
+    let of_8_for_10 = here.version.major == 10 && version.major == 8 && version.minor >= 6;
+    of_8_for_10 || (version.major == here.version.major && !version.is_newer_than(here.version))
 }
 
 /// Checks the GPU.

@@ -15,7 +15,7 @@ use trt_select::engines::Precision;
 use trt_select::engines::tensorrt::plan::{Here, PlanFile, check, sha256_of_file};
 use trt_select::engines::tensorrt::sidecar::{self, Built, Sidecar};
 use trt_select::engines::tensorrt::weights::Weights;
-use trt_select::engines::tensorrt::{BuildOptions, Library, Progress, build_plan_with, check_build};
+use trt_select::engines::tensorrt::{BuildOptions, Edition, Library, Progress, build_plan_with, check_build};
 use trt_select::{Error, ErrorKind, Result};
 
 use self::places::Place;
@@ -65,7 +65,7 @@ pub(super) fn build(args: &Args) -> Result<()> {
     }
     say(format_args!("Builder: {} {} ({})", library.edition(), library.version(), library.path().display()));
     let gpu = match args.target {
-        Target::Current => current_capability(&library)?,
+        Target::Current => current_capability(&library, args.device)?,
         Target::Capability(major, minor) => (major, minor),
     };
     let mut todos = Vec::with_capacity(jobs.len());
@@ -212,7 +212,7 @@ fn prepare(args: &Args, library: &Library, gpu: (u32, u32), job: &Job, half: boo
     let onnx_sha256 = sha256_of_file(&job.onnx)?;
     if args.source.is_dir()
         && !args.force
-        && let Some(sidecar) = up_to_date(library, gpu, job, &onnx_sha256)
+        && let Some(sidecar) = up_to_date(args, library, gpu, job, &onnx_sha256)
     {
         return Ok(Todo::UpToDate(sidecar));
     }
@@ -233,10 +233,31 @@ fn prepare(args: &Args, library: &Library, gpu: (u32, u32), job: &Job, half: boo
         ));
     }
     let workspace_bytes = args.workspace.map(|mib| u64::from(mib) << 20);
-    let options = BuildOptions::default().target(target).fp16(fp16).workspace_bytes(workspace_bytes);
+    // The sources were read when the arguments were.
+    let tactics = args.tactic_sources.as_ref().and_then(|text| text.parse().ok()).unwrap_or_default();
+    let options = BuildOptions::default()
+        .ordinal(args.device)
+        .target(target)
+        .fp16(fp16)
+        .workspace_bytes(workspace_bytes)
+        .version_compatible(args.version_compatible)
+        .exclude_lean_runtime(args.exclude_lean_runtime)
+        .tactics(tactics)
+        .timing_cache(timing_cache(args, library, gpu));
     check_build(library, &job.onnx, &options)?;
     places::writable(args, &job.plan)?;
     Ok(Todo::Build { options, onnx_sha256 })
+}
+
+/// The file for the builder's timings. Those of another version or GPU are of no use, so by default each has a file of its own. RTX times
+/// nothing while it builds.
+fn timing_cache(args: &Args, library: &Library, (major, minor): (u32, u32)) -> Option<PathBuf> {
+    if args.no_timing_cache {
+        return None;
+    }
+    let in_bundle = args.source.is_dir() && library.edition() == Edition::Enterprise;
+    let beside = || args.source.join(format!("timings-{}-sm_{major}{minor}.cache", library.version()));
+    args.timing_cache_file.clone().or_else(|| in_bundle.then(beside))
 }
 
 /// Builds the plan of a job, and puts it and its sidecar into their places.
@@ -261,6 +282,7 @@ fn build_one(
         version: library.version(),
         compute_capabilities: vec![gpu],
         precision: job.precision,
+        version_compatible: options.version_compatible,
         onnx: &job.onnx,
         onnx_sha256,
         built_at: utc(Timestamp::now()),
@@ -278,11 +300,11 @@ fn utc(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The compute capability of GPU 0, which is the GPU that TensorRT builds for without a target.
-fn current_capability(library: &Library) -> Result<(u32, u32)> {
-    match Context::primary(0) {
+/// The compute capability of the GPU that TensorRT builds for without a target.
+fn current_capability(library: &Library, device: u32) -> Result<(u32, u32)> {
+    match Context::primary(device) {
         Ok(context) => Ok(context.device().compute_capability),
-        Err(e) if library.line().has_targets => Err(Error::expected(
+        Err(e) if library.line().has_targets && device == 0 => Err(Error::expected(
             ErrorKind::Engine,
             "build --target current",
             "an NVIDIA GPU",
@@ -331,12 +353,13 @@ impl<'a> Bar<'a> {
 
 /// The sidecar of the plan that is there, if this plan is up to date: built from the same model by the same library, for the same
 /// GPU and precision, and not damaged.
-fn up_to_date(library: &Library, gpu: (u32, u32), job: &Job, onnx_sha256: &str) -> Option<Sidecar> {
+fn up_to_date(args: &Args, library: &Library, gpu: (u32, u32), job: &Job, onnx_sha256: &str) -> Option<Sidecar> {
     // If one of the two files cannot be used, the plan is built again. So the error does not matter.
     let sidecar = Sidecar::read(&job.plan).ok()??;
     let plan = PlanFile::open(&job.plan).ok()?;
     let fits = sidecar.onnx_sha256 == onnx_sha256
         && sidecar.precision == job.precision
+        && sidecar.version_compatible == args.version_compatible
         && sidecar.compute_capabilities == [gpu];
     let here = Here {
         edition: library.edition(),
@@ -380,6 +403,7 @@ fn as_json(job: &Job, done: &Done) -> Value {
         value["precision"] = s.precision.name().into();
         value["edition"] = s.edition.to_string().into();
         value["version"] = s.version.to_string().into();
+        value["version_compatible"] = s.version_compatible.into();
         value["sha256"] = s.sha256.clone().into();
     }
     value

@@ -1,210 +1,16 @@
-//! Shim, runtime, engine and context against the double of TensorRT's library, for both editions that its headers are
-//! brought for (`engines/get-tensorrt.sh`). The driver is a stand-in of a few lines: device memory is host memory.
-#![cfg(feature = "tensorrt")]
+//! From a library to a network that runs, and every way in which that may fail.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString, c_char};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use half::f16;
-use libloading::os::unix::{Library as Shared, RTLD_LOCAL, RTLD_NOW};
-use trt_select_engines::tensorrt::{Allocator, Context, CudaEngine, Edition, Library, Runtime, lines};
+use trt_select_engines::tensorrt::{Allocator, Context, CudaEngine, Runtime};
 use trt_select_engines::{DataType, Error, ErrorKind};
 
-#[path = "../../tests/doubles/toy_plan.rs"]
-mod toy_plan;
-use toy_plan::{ToyPlan, ToyTensor};
-
-/// The stand-in for the driver. Host functions run at once, or when told.
-const DRIVER: &str = r#"
-#include <stdlib.h>
-#include <string.h>
-static void (*queue[64])(void*); static void* users[64]; static int queued, deferred; static long blocks;
-int cuLaunchHostFunc(void* s, void (*f)(void*), void* u) {
-    (void)s;
-    if (!deferred) { f(u); return 0; }
-    if (queued == 64) return 1;
-    queue[queued] = f; users[queued++] = u; return 0;
-}
-int cuMemAlloc_v2(unsigned long long* p, size_t n) { *p = (unsigned long long)aligned_alloc(256, (n + 255) / 256 * 256); ++blocks; return 0; }
-int cuMemFree_v2(unsigned long long p) { free((void*)p); --blocks; return 0; }
-int cuMemcpyHtoD_v2(unsigned long long p, const void* from, size_t n) { memcpy((void*)p, from, n); return 0; }
-void stand_in_defer(int on) { deferred = on; }
-/* Runs what is queued, the entries with these indices first. */
-void stand_in_run(const int* order, int n) { for (int i = 0; i < n; ++i) queue[order[i]](users[order[i]]); queued = 0; }
-long stand_in_blocks(void) { return blocks; }
-"#;
+use super::double::{Double, alone, doubles};
+use super::toy_plan::{Form, ToyPlan, ToyTensor};
 
 const STREAM: u64 = 0x1000;
-
-struct Double {
-    library: Arc<Library>,
-    hooks: Shared,
-    driver: &'static Shared,
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
-}
-
-/// The stand-in, loaded under the driver's name, by which the double finds it.
-fn driver(folder: &Path) -> Option<&'static Shared> {
-    let (source, library) = (folder.join("driver.c"), folder.join("libcuda.so.1"));
-    std::fs::write(&source, DRIVER).expect("writable");
-    let args = ["-shared", "-fPIC", "-O1", "-Wl,-soname,libcuda.so.1", "-o"];
-    if !Command::new("cc").args(args).arg(&library).arg(&source).status().is_ok_and(|s| s.success()) {
-        eprintln!("skipped: no C compiler (cc)");
-        return None;
-    }
-    // SAFETY: the library has no initialisers.
-    let shared = unsafe { Shared::open(Some(&library), RTLD_NOW | RTLD_LOCAL) }.expect("the stand-in loads");
-    Some(Box::leak(Box::new(shared)))
-}
-
-/// Both doubles; what is not there is skipped, with the reason.
-fn doubles() -> &'static [Double] {
-    static DOUBLES: OnceLock<Vec<Double>> = OnceLock::new();
-    DOUBLES.get_or_init(|| {
-        let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("libnvinfer-double");
-        std::fs::create_dir_all(&out).expect("cargo's folder for tests");
-        let Some(driver) = driver(&out) else { return Vec::new() };
-        let mut doubles = Vec::new();
-        for (headers, file, edition, major) in [
-            ("rtx-1.7", "libtensorrt_rtx.so.1", Edition::Rtx, 1),
-            ("11.4", "libnvinfer.so.11", Edition::Enterprise, 11),
-        ] {
-            let headers = root().join("target/tensorrt/include").join(headers);
-            if !headers.exists() {
-                eprintln!("skipped: {} was not brought (engines/get-tensorrt.sh)", headers.display());
-                continue;
-            }
-            if !lines().iter().any(|l| l.edition == edition && l.header_version.major == major) {
-                eprintln!("skipped: this build has no line for {edition} {major}");
-                continue;
-            }
-            let mut build = Command::new(root().join("tests/doubles/build-libnvinfer"));
-            build.arg(&out).arg(&headers);
-            // E.g. `address,undefined`, with the sanitizer's library in LD_PRELOAD.
-            if let Ok(list) = std::env::var("TRT_SELECT_DOUBLE_SANITIZE") {
-                build.arg(format!("--sanitize={list}"));
-            }
-            let built = build.output().expect("bash");
-            if built.status.code() == Some(3) {
-                eprintln!("skipped: {}", String::from_utf8_lossy(&built.stderr));
-                continue;
-            }
-            assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-            let library = Library::open_path(&out.join(file)).expect("the double");
-            // SAFETY: it is loaded already.
-            let hooks = unsafe { Shared::open(Some(out.join(file)), RTLD_NOW | RTLD_LOCAL) }.expect("the double");
-            doubles.push(Double { library, hooks, driver });
-        }
-        doubles
-    })
-}
-
-/// The hooks are the process's: one test at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Double {
-    fn calls(&self, name: &str) -> u64 {
-        let name = CString::new(name).expect("no null");
-        // SAFETY: the signature in tests/doubles/libnvinfer/state.cpp.
-        unsafe {
-            (self.hooks.get::<unsafe extern "C" fn(*const c_char) -> u64>(b"trtsel_nvdouble_calls\0").unwrap())(
-                name.as_ptr(),
-            )
-        }
-    }
-
-    fn fail(&self, name: &str, nth: u64) {
-        let name = CString::new(name).expect("no null");
-        // SAFETY: as above.
-        let answer = unsafe {
-            (self.hooks.get::<unsafe extern "C" fn(*const c_char, u64) -> i32>(b"trtsel_nvdouble_fail\0").unwrap())(
-                name.as_ptr(),
-                nth,
-            )
-        };
-        assert_eq!(answer, 0, "{name:?}");
-    }
-
-    fn failable(&self) -> Vec<String> {
-        // SAFETY: as above.
-        let names = unsafe {
-            CStr::from_ptr((self
-                .hooks
-                .get::<unsafe extern "C" fn() -> *const c_char>(b"trtsel_nvdouble_failable\0")
-                .unwrap())())
-        };
-        names.to_str().expect("ASCII").split(' ').map(str::to_owned).collect()
-    }
-
-    fn live(&self) -> [i64; 4] {
-        ["runtimes", "engines", "contexts", "weight_blocks"].map(|kind| {
-            let kind = CString::new(kind).expect("no null");
-            // SAFETY: as above.
-            unsafe {
-                (self.hooks.get::<unsafe extern "C" fn(*const c_char) -> i64>(b"trtsel_nvdouble_live\0").unwrap())(
-                    kind.as_ptr(),
-                )
-            }
-        })
-    }
-
-    fn misuse(&self) -> (u64, String) {
-        // SAFETY: as above.
-        unsafe {
-            let count = (self.hooks.get::<unsafe extern "C" fn() -> u64>(b"trtsel_nvdouble_misuse\0").unwrap())();
-            let text =
-                (self.hooks.get::<unsafe extern "C" fn() -> *const c_char>(b"trtsel_nvdouble_misuse_text\0").unwrap())(
-                );
-            (count, CStr::from_ptr(text).to_string_lossy().into_owned())
-        }
-    }
-
-    fn opened(&self, is: bool) {
-        // SAFETY: as above.
-        unsafe { (self.hooks.get::<unsafe extern "C" fn(i32)>(b"trtsel_nvdouble_opened\0").unwrap())(i32::from(is)) }
-    }
-
-    fn reset(&self) {
-        // SAFETY: as above.
-        unsafe { (self.hooks.get::<unsafe extern "C" fn()>(b"trtsel_nvdouble_reset\0").unwrap())() }
-    }
-
-    fn defer(&self, on: bool) {
-        // SAFETY: the signature in `DRIVER`.
-        unsafe { (self.driver.get::<unsafe extern "C" fn(i32)>(b"stand_in_defer\0").unwrap())(i32::from(on)) }
-    }
-
-    fn run_queued(&self, order: &[i32]) {
-        // SAFETY: as above; the array is as long as told.
-        unsafe {
-            (self.driver.get::<unsafe extern "C" fn(*const i32, i32)>(b"stand_in_run\0").unwrap())(
-                order.as_ptr(),
-                order.len() as i32,
-            );
-        }
-    }
-
-    fn driver_blocks(&self) -> i64 {
-        // SAFETY: as above.
-        unsafe { (self.driver.get::<unsafe extern "C" fn() -> i64>(b"stand_in_blocks\0").unwrap())() }
-    }
-
-    fn plan(&self, input: ToyTensor, output: ToyTensor, activation_bytes: u64) -> ToyPlan {
-        match self.library.edition() {
-            Edition::Rtx => ToyPlan::rtx(input, output, activation_bytes),
-            _ => ToyPlan::enterprise(input, output, activation_bytes),
-        }
-    }
-}
 
 /// Memory aligned as the driver's.
 #[derive(Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
@@ -416,8 +222,9 @@ fn every_call_that_can_fail_fails_once_and_the_next_try_works() {
         let counts: Vec<u64> = names.iter().map(|name| double.calls(name)).collect();
         let mut failed = 0;
         for (name, count) in names.iter().zip(counts) {
-            if name == "setDeviceMemory" {
-                assert_eq!(count, 0, "the call with a size takes its place");
+            // Those of the builder, of plugins and of lean runtimes: tests/tensorrt makes them fail.
+            if ["loadRuntime", "createInferBuilder", "buildSerializedNetwork"].contains(&name.as_str()) {
+                assert_eq!(count, 0, "{name}");
                 continue;
             }
             assert!(count > 0, "{name} is called");
@@ -432,9 +239,10 @@ fn every_call_that_can_fail_fails_once_and_the_next_try_works() {
                         // Asked for at open, and again for each tensor that is bound or shaped.
                         "getIOTensorName" => error.kind(),
                         "createInferRuntime" => ErrorKind::LibraryMissing,
-                        "setDeviceMemoryV2" => ErrorKind::DeviceMemory,
-                        "setTensorAddress" | "enqueueV3" => ErrorKind::Run,
-                        "setInputShape" | "contextGetTensorShape" => ErrorKind::Shape,
+                        "setDeviceMemory" | "setDeviceMemoryV2" => ErrorKind::DeviceMemory,
+                        "setTensorAddress" | "enqueueV2" | "enqueueV3" => ErrorKind::Run,
+                        "setInputShape" | "setBindingDimensions" => ErrorKind::Shape,
+                        "contextGetTensorShape" | "contextGetBindingDimensions" => ErrorKind::Shape,
                         _ => ErrorKind::Plan,
                     };
                     assert_eq!(error.kind(), expected, "{name} {nth}: {text}");
@@ -443,7 +251,7 @@ fn every_call_that_can_fail_fails_once_and_the_next_try_works() {
                 failed += 1;
             }
         }
-        assert!(failed >= 15, "{failed} calls were made to fail");
+        assert!(failed >= 13, "{failed} calls were made to fail");
     }
 }
 
@@ -471,8 +279,10 @@ fn damaged_and_foreign_plans_are_refused() {
                 bytes[bit / 8] ^= 1 << (bit % 8);
                 refuse(&bytes, "a flipped bit");
             }
-            refuse(&ToyPlan { version: [1, 8, 0, 0], ..plan.clone() }.bytes(), "another version");
-            refuse(&ToyPlan { magic: *b"ptrt", ..plan.clone() }.bytes(), "another edition");
+            let version = Form { version: [1, 8, 0, 0], serialization: 7, ..plan.form };
+            refuse(&ToyPlan { form: version, ..plan.clone() }.bytes(), "another version");
+            let edition = Form { magic: *b"qtrt", ..plan.form };
+            refuse(&ToyPlan { form: edition, ..plan.clone() }.bytes(), "another edition");
             refuse(&ToyPlan { weights: vec![0.0; 7], ..plan.clone() }.bytes(), "too few weights");
             assert_eq!(refused, 1103);
             runtime.deserialize(&good, "good").expect("it is good");
@@ -498,11 +308,13 @@ fn memory_that_cannot_be_had_is_told_as_such() {
             let mut context = engine.create_context().expect("a context");
             let mut block = Block::new(4096);
             // SAFETY: the double refuses these before it uses them.
-            for error in unsafe {
-                [context.set_activation(block.address(), 4095), context.set_activation(block.address() + 8, 4096)]
-            } {
-                assert_eq!(error.expect_err("refused").kind(), ErrorKind::DeviceMemory);
-            }
+            let too_small = unsafe { context.set_activation(block.address(), 4095) };
+            // Before 10.1 TensorRT is not told the size.
+            let knows_size = double.calls("setDeviceMemoryV2") > 0;
+            assert_eq!(too_small.map_err(|e| e.kind()), if knows_size { Err(ErrorKind::DeviceMemory) } else { Ok(()) });
+            // SAFETY: as above.
+            let unaligned = unsafe { context.set_activation(block.address() + 8, 4096) };
+            assert_eq!(unaligned.expect_err("refused").kind(), ErrorKind::DeviceMemory);
             let error = context.set_input_shape(0, &[2, 3, 4, 4]).expect_err("a batch of two");
             assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
             assert!(error.to_string().contains("`image`") && error.to_string().contains("[2, 3, 4, 4]"), "{error}");
@@ -539,7 +351,9 @@ fn misuse_is_seen() {
         let address = first.blocks[0].address();
         // SAFETY: the same address as before.
         unsafe { first.context.bind(0, address) }.expect("TensorRT takes it");
-        seen("setTensorAddress after open");
+        if !double.has_bindings() {
+            seen("setTensorAddress after open");
+        }
 
         // Two networks may interleave as long as each has its own block.
         double.defer(true);

@@ -1,0 +1,3 @@
+#pragma once
+#include "NvInfer.h"
+#include "../nvonnxparser.h"

@@ -1,0 +1,3 @@
+#pragma once
+#include "NvInferVersion.h"
+#include "../nvinfer.h"

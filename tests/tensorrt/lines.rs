@@ -1,0 +1,269 @@
+//! The whole path on a double of every version of TensorRT that this build has a line for: RTX and 11 where their headers were brought, and
+//! 8.2, 8.6 and 10 where `tests/doubles/lines` runs the tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use trt_select::GpuConfig;
+use trt_select::engines::tensorrt::{Edition, Version, lines};
+
+use super::doubles::Doubles;
+use super::toy_plan::Form;
+use super::versions::Headers;
+use super::{assert_same, config, double, lanes, on_cpu, open, open_with, pictures, toy};
+
+/// A version of TensorRT whose headers are here, and for which this build has a line.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    headers: PathBuf,
+    edition: Edition,
+    version: Version,
+}
+
+impl Line {
+    /// Every version, by the folders of headers that this build was made from.
+    pub(crate) fn all() -> Vec<Line> {
+        let line = |headers: Headers| {
+            let [major, minor, patch, build] = headers.version;
+            let version = Version { major, minor, patch, build };
+            let edition = if headers.is_rtx { Edition::Rtx } else { Edition::Enterprise };
+            let here = lines().iter().any(|line| line.edition == edition && line.header_version == version);
+            here.then_some(Line { headers: headers.folder, edition, version })
+        };
+        Headers::all(Path::new(env!("CARGO_MANIFEST_DIR"))).into_iter().filter_map(line).collect()
+    }
+
+    pub(crate) fn is_rtx(&self) -> bool {
+        self.edition == Edition::Rtx
+    }
+
+    /// Major and minor number.
+    pub(crate) fn number(&self) -> (u32, u32) {
+        (self.version.major, self.version.minor)
+    }
+
+    /// The form of its plans.
+    pub(crate) fn form(&self) -> Form {
+        let Version { major, minor, patch, build } = self.version;
+        let version = [major, minor, patch, build].map(|n| n as u8);
+        if self.is_rtx() { Form { version, ..Form::RTX } } else { Form::enterprise(version) }
+    }
+
+    /// `tensorrt-8.2.1.8`, for folders and messages.
+    pub(crate) fn name(&self) -> String {
+        format!("{}-{}", self.edition.name().to_lowercase(), self.version)
+    }
+
+    /// The double of its library, built where it is not up to date.
+    pub(crate) fn build(&self, lean: bool) -> PathBuf {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let this = std::env::current_exe().expect("a path");
+        let (suffix, sanitize) = double::sanitized();
+        // A folder's name is told apart by its headers too: our declarations and NVIDIA's may be of one version.
+        let own = if self.headers.starts_with(root.join("tests/doubles")) { "-own" } else { "" };
+        let lean_suffix = if lean { "-lean" } else { "" };
+        let folder = format!("doubles/{}{own}{lean_suffix}{suffix}", self.name());
+        let out = this.ancestors().nth(3).expect("target").join(folder);
+        let mut script = Command::new(root.join("tests/doubles/build-libnvinfer"));
+        script.arg(&out).arg(&self.headers).args(lean.then_some("--lean")).args(sanitize);
+        assert!(script.status().expect("the script runs").success(), "build-libnvinfer");
+        match (self.is_rtx(), lean) {
+            (true, _) => out.join("libtensorrt_rtx.so.1"),
+            (false, false) => out.join(format!("libnvinfer.so.{}", self.version.major)),
+            (false, true) => out.join(format!("libnvinfer_lean.so.{}", self.version.major)),
+        }
+    }
+}
+
+const LINE: &str = "TRT_SELECT_TEST_LINE";
+
+/// Runs a test's body in a child process for each version that is wanted, with the driver's double and that version's. `name` must be the
+/// test's own name.
+pub(crate) fn with_lines(
+    name: &str,
+    wanted: impl Fn(&Line) -> bool,
+    variables: &[(&str, &str)],
+    body: impl Fn(&Doubles, &Line),
+) {
+    let all: Vec<Line> = Line::all().into_iter().filter(wanted).collect();
+    if double::is_child(name) {
+        let this = std::env::var(LINE).expect("the parent names it");
+        let line = all.iter().find(|line| line.name() == this).expect("one of them");
+        return body(&Doubles::open_with(|toy| toy.plan_as(line.form()).bytes()), line);
+    }
+    let Some(cuda) = double::build(double::FULL) else { return };
+    if all.is_empty() {
+        println!("skipped: this build has no line of TensorRT that this test is for: run tests/doubles/lines");
+    }
+    for line in all {
+        let (cuda, nv, this) = (cuda.to_str().expect("a path"), line.build(false), line.name());
+        println!("{name}: {this}");
+        let mut variables = variables.to_vec();
+        variables.extend([
+            ("TRT_SELECT_LIBCUDA", cuda),
+            ("TRT_SELECT_LIBNVINFER", nv.to_str().expect("a path")),
+            (LINE, &this),
+        ]);
+        double::run_child(name, &variables);
+    }
+}
+
+#[test]
+fn every_version_answers_as_on_the_cpu() {
+    with_lines(
+        "lines::every_version_answers_as_on_the_cpu",
+        |_| true,
+        &[],
+        |doubles, line| {
+            let pictures = pictures(48);
+            let mut cpu = on_cpu(doubles);
+            let mut selector = open(doubles).expect("open");
+            let (enqueue, bind) =
+                if line.number() < (8, 5) && !line.is_rtx() { ("enqueueV2", 0) } else { ("enqueueV3", 6) };
+            assert_eq!(doubles.nv.calls("setTensorAddress"), bind, "two tensors a candidate, each bound once");
+            for gpu in lanes(&selector) {
+                assert!(gpu.has_graph(), "{:?}", gpu.graph_refused());
+            }
+            let captured = doubles.nv.calls(enqueue);
+            assert!(captured >= 6, "each is run once and captured once");
+            for picture in &pictures {
+                let expected = cpu.infer(picture.frame()).expect("answered");
+                assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, &format!("{picture:?}"));
+            }
+            assert_eq!(doubles.nv.calls(enqueue), captured, "graphs are replayed");
+            let largest = toy::toys().iter().map(|t| t.activation_bytes).max().expect("three");
+            let blocks = doubles.nv.activation_blocks();
+            assert!(blocks.len() == 3 && blocks.iter().all(|block| block.0 == blocks[0].0), "{blocks:?}");
+            assert_eq!(doubles.cuda.live_blocks_of(largest), 1, "one block for all");
+            drop(selector);
+            doubles.assert_all_freed();
+
+            let limit = toy::toys().iter().map(|t| 4 * (t.weights.len() + t.bias.len()) as u64).max();
+            let gpu = GpuConfig::default().max_resident_bytes(limit).keep_plans(true).graphs(false);
+            let mut selector = open_with(doubles, &config().gpu(gpu)).expect("open");
+            for picture in pictures.iter().take(24) {
+                let expected = cpu.infer(picture.frame()).expect("answered");
+                assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "evicted and back");
+            }
+            assert!(doubles.nv.calls(enqueue) > captured + 24);
+            drop(selector);
+            doubles.assert_all_freed();
+        },
+    );
+}
+
+/// Plans that need plugins: those beside the library are registered by themselves, others where the user names them.
+#[test]
+fn plugins_are_registered_before_plans_are_read() {
+    let name = "lines::plugins_are_registered_before_plans_are_read";
+    let enterprise = |line: &Line| !line.is_rtx();
+    let write = |doubles: &Doubles, line: &Line| {
+        let mut plan = toy::toys()[0].plan_as(line.form());
+        plan.wants_plugins = true;
+        std::fs::write(toy::plan_path(&doubles.bundle, "small"), plan.bytes()).expect("written");
+    };
+    with_lines(name, enterprise, &[], |doubles, line| {
+        write(doubles, line);
+        let picture = &pictures(1)[0];
+        let expected = on_cpu(doubles).infer(picture.frame()).expect("answered");
+        for _ in 0..2 {
+            let mut selector = open(doubles).expect("the plugins beside the library are registered");
+            assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "with a plugin");
+        }
+        assert_eq!(doubles.nv.calls("initLibNvInferPlugins"), 1, "once in a process");
+        doubles.assert_all_freed();
+    });
+}
+
+#[test]
+fn plugins_elsewhere_are_named() {
+    use super::builds::moved;
+    for line in Line::all().iter().filter(|line| !line.is_rtx()) {
+        let Some(cuda) = double::build(double::FULL) else { return };
+        // The library alone, with its plugins in another folder.
+        let folder = tempfile::tempdir().expect("a folder");
+        let (nv, plugins) = moved(&line.build(false), folder.path());
+        for (named, words) in [
+            (None, vec!["InstanceNormalization_TRT", "TRT_SELECT_PLUGINS"]),
+            (Some(PathBuf::from("/nowhere/plugins.so")), vec!["TRT_SELECT_PLUGINS=/nowhere/plugins.so", "unset"]),
+            (Some(plugins), vec![]),
+        ] {
+            let bundle = tempfile::tempdir().expect("a folder");
+            toy::write_bundle(bundle.path(), |toy| {
+                let mut plan = toy.plan_as(line.form());
+                plan.wants_plugins = toy.name == "small";
+                plan.bytes()
+            });
+            let mut child = Command::new(std::env::current_exe().expect("a path"));
+            child.args(["lines::open_for_plugins", "--exact", "--nocapture", "--include-ignored"]);
+            child.env("TRT_SELECT_LIBCUDA", &cuda).env("TRT_SELECT_LIBNVINFER", &nv);
+            child.env("TRT_SELECT_TEST_BUNDLE", bundle.path()).env_remove("TRT_SELECT_PLUGINS");
+            child.envs(named.iter().map(|named| ("TRT_SELECT_PLUGINS", named)));
+            let output = child.output().expect("it starts");
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let answer = said.lines().find_map(|l| l.split_once("opened: ")).expect("an answer").1;
+            if words.is_empty() {
+                assert_eq!(answer, "ok", "{}: {said}", line.name());
+            }
+            words.iter().for_each(|word| assert!(answer.contains(word), "{}: no {word} in {answer}", line.name()));
+        }
+    }
+}
+
+/// Not a test of its own: what `plugins_elsewhere_are_named` runs in another process.
+#[test]
+#[ignore = "run by another test"]
+fn open_for_plugins() {
+    let Some(bundle) = std::env::var_os("TRT_SELECT_TEST_BUNDLE") else { return };
+    let bundle = trt_select::bundle::Bundle::read(Path::new(&bundle)).expect("a bundle");
+    match trt_select::Selector::open(&bundle, &config()) {
+        Ok(_) => println!("opened: ok"),
+        Err(error) => println!("opened: {error}"),
+    }
+}
+
+/// TensorRT 8 ends the process with a fault of memory where it is asked for a runtime and there is no driver. So the driver is asked first.
+#[test]
+fn without_a_driver_no_library_is_asked_for_a_runtime() {
+    with_lines(
+        "lines::without_a_driver_no_library_is_asked_for_a_runtime",
+        |_| true,
+        &[],
+        |doubles, line| {
+            // In this process the driver is there. In its child it is not.
+            let mut child = Command::new(std::env::current_exe().expect("a path"));
+            child.args(["lines::open_for_plugins", "--exact", "--nocapture", "--include-ignored"]);
+            child.env("TRT_SELECT_TEST_BUNDLE", &doubles.bundle).env("TRT_SELECT_LIBCUDA", "/nowhere/libcuda.so.1");
+            let output = child.output().expect("it starts");
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success(), "{}: {}: {said}", line.name(), output.status);
+            assert!(said.contains("opened: ") && said.contains("NVIDIA driver"), "{said}");
+        },
+    );
+}
+
+/// RTX makes its kernels for the shapes at hand in the background, unless it is told otherwise, and a graph would keep the slow ones.
+#[test]
+fn a_foreign_plan_of_open_batch_is_not_captured_with_slow_kernels() {
+    let name = "lines::a_foreign_plan_of_open_batch_is_not_captured_with_slow_kernels";
+    with_lines(
+        name,
+        |_| true,
+        &[],
+        |doubles, line| {
+            let mut plan = toy::toys()[0].plan_as(line.form());
+            (plan.input.shape[0], plan.output.shape[0]) = (-1, -1);
+            std::fs::write(toy::plan_path(&doubles.bundle, "small"), plan.bytes()).expect("written");
+            let picture = &pictures(1)[0];
+            let expected = on_cpu(doubles).infer(picture.frame()).expect("answered");
+            let mut selector = open(doubles).expect("open");
+            assert!(lanes(&selector)[0].has_graph());
+            assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "open batch");
+            drop(selector);
+            doubles.assert_all_freed();
+        },
+    );
+}
