@@ -54,7 +54,7 @@ mod shim {
         }
         let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
         let sources = here.join("tensorrt");
-        for file in ["shim.h", "shim.cpp", "shim_build.inc", "cuda_stub/cuda_runtime_api.h"] {
+        for file in ["shim.h", "shim.cpp", "shim_build.inc", "shim_runtime.inc", "cuda_stub/cuda_runtime_api.h"] {
             println!("cargo::rerun-if-changed={}", sources.join(file).display());
         }
         let found = find(&here);

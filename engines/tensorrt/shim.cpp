@@ -228,113 +228,12 @@ void set_log(trtsel_shim_log_fn log) noexcept
 {
     __atomic_store_n(&g_log, log, __ATOMIC_RELEASE);
 }
+} // namespace
 
-int32_t plugins_register(void* entry) noexcept
+#include "shim_runtime.inc"
+
+namespace
 {
-    Log* const log = logger();
-    if (entry == nullptr)
-    {
-        return TRTSEL_SHIM_ARGUMENT;
-    }
-    if (log == nullptr)
-    {
-        return TRTSEL_SHIM_MEMORY;
-    }
-    auto const register_all = reinterpret_cast<bool (*)(void*, char const*)>(entry);
-    return register_all(static_cast<nv::ILogger*>(log), "") ? TRTSEL_SHIM_OK : TRTSEL_SHIM_REFUSED;
-}
-
-void runtime_destroy(trtsel_shim_runtime* runtime) noexcept
-{
-    if (runtime != nullptr)
-    {
-        delete runtime->runtime;
-        free(runtime);
-    }
-}
-
-int32_t runtime_create(
-    void* entry, int32_t library_version, trtsel_shim_allocator const* allocator, trtsel_shim_runtime** out) noexcept
-{
-    if (entry == nullptr || out == nullptr)
-    {
-        return TRTSEL_SHIM_ARGUMENT;
-    }
-    Log* const log = logger();
-    trtsel_shim_runtime* const made = make<trtsel_shim_runtime>();
-    if (log == nullptr || made == nullptr)
-    {
-        free(made);
-        return TRTSEL_SHIM_MEMORY;
-    }
-    auto const create = reinterpret_cast<void* (*) (void*, int32_t)>(entry);
-    made->library_version = library_version;
-    made->runtime = static_cast<nv::IRuntime*>(create(static_cast<nv::ILogger*>(log), spoken_version(library_version)));
-    if (!is_object(made->runtime))
-    {
-        free(made);
-        return TRTSEL_SHIM_REFUSED;
-    }
-    if (allocator != nullptr)
-    {
-        made->runtime->setGpuAllocator(new (made->allocator) Allocator(*allocator));
-    }
-    *out = made;
-    return TRTSEL_SHIM_OK;
-}
-
-int32_t runtime_allow_host_code(trtsel_shim_runtime* runtime, int32_t allowed) noexcept
-{
-    if (runtime == nullptr)
-    {
-        return TRTSEL_SHIM_ARGUMENT;
-    }
-#if TRTSEL_COMPATIBLE
-    // 8.5 has no such plans, and its table ends before this call.
-    if (runtime->library_version >= version_int(8, 6, 0))
-    {
-        runtime->runtime->setEngineHostCodeAllowed(allowed != 0);
-        return TRTSEL_SHIM_OK;
-    }
-#endif
-    static_cast<void>(allowed);
-    return TRTSEL_SHIM_UNSUPPORTED;
-}
-
-int32_t runtime_load(trtsel_shim_runtime* runtime, char const* path, trtsel_shim_allocator const* allocator,
-    trtsel_shim_runtime** out) noexcept
-{
-    if (runtime == nullptr || path == nullptr || out == nullptr)
-    {
-        return TRTSEL_SHIM_ARGUMENT;
-    }
-#if TRTSEL_COMPATIBLE
-    if (runtime->library_version >= version_int(8, 6, 0))
-    {
-        trtsel_shim_runtime* const made = make<trtsel_shim_runtime>();
-        if (made == nullptr)
-        {
-            return TRTSEL_SHIM_MEMORY;
-        }
-        made->library_version = runtime->library_version;
-        made->runtime = runtime->runtime->loadRuntime(path);
-        if (!is_object(made->runtime))
-        {
-            free(made);
-            return TRTSEL_SHIM_REFUSED;
-        }
-        if (allocator != nullptr)
-        {
-            made->runtime->setGpuAllocator(new (made->allocator) Allocator(*allocator));
-        }
-        *out = made;
-        return TRTSEL_SHIM_OK;
-    }
-#endif
-    static_cast<void>(allocator);
-    return TRTSEL_SHIM_UNSUPPORTED;
-}
-
 void engine_destroy(trtsel_shim_engine* engine) noexcept
 {
     if (engine != nullptr)

@@ -16,6 +16,8 @@ mod examples;
 #[path = "../gpu/frames.rs"]
 mod frames;
 mod library;
+#[path = "../tensorrt/line.rs"]
+mod line;
 mod misuse;
 mod packaging;
 mod reload;
@@ -26,6 +28,10 @@ mod tools;
 #[path = "../tensorrt/toy.rs"]
 #[allow(dead_code, reason = "its other users are tests/tensorrt")]
 mod toy;
+#[path = "../doubles/toy_plan.rs"]
+mod toy_plan;
+#[path = "../doubles/versions.rs"]
+mod versions;
 
 use std::path::Path;
 

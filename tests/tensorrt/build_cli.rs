@@ -6,7 +6,8 @@ use trt_select::engines::tensorrt::sidecar::Sidecar;
 
 use super::cli::{text, trt_select};
 use super::doubles::Doubles;
-use super::lines::{Line, with_lines};
+use super::line::Line;
+use super::lines::with_lines;
 use super::{assert_same, json_keys, on_cpu, open, pictures, toy};
 
 /// Lets the double of the builder build the bundle's networks, whose plans are not there yet.

@@ -6,7 +6,8 @@ use trt_select::ErrorKind;
 use trt_select::engines::tensorrt::{BuildOptions, BuiltPlan, Library, Tactics, build_plan_with};
 
 use super::doubles::Doubles;
-use super::lines::{Line, with_lines};
+use super::line::Line;
+use super::lines::with_lines;
 use super::toy_plan::ToyPlan;
 use super::{assert_same, on_cpu, open, pictures, toy};
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use libloading::Library;
 
 use super::double::{self, Double, Variant};
-use super::lines::Line;
+use super::line::Line;
 use super::toy;
 
 /// The names that the double of TensorRT gives to the calls that can be made to fail.

@@ -20,6 +20,7 @@ mod frames;
 #[cfg(feature = "cli")]
 #[path = "../common/json_keys.rs"]
 mod json_keys;
+mod line;
 mod lines;
 mod plans;
 mod toy;
