@@ -318,6 +318,7 @@ impl Pipe {
     fn launch_features(&mut self, groups: FeatureGroups) -> Result<(), Error> {
         self.sequence += 1;
         let grid = groups.grid.unwrap_or_default();
+        let multiprocessors = self.context.device().multiprocessors;
         let mut params = FeaturesParams {
             frame: self.desc,
             scratch: self.scratch.address(),
@@ -330,8 +331,7 @@ impl Pipe {
         };
         let mut args = [(&raw mut params).cast::<c_void>()];
         if groups.whole {
-            let blocks =
-                kernels::whole_grid(self.desc.width_px, self.desc.height_px, self.context.device().multiprocessors);
+            let blocks = kernels::whole_grid(self.desc.width_px, self.desc.height_px, multiprocessors);
             // SAFETY: the kernel takes one FeaturesParams by value; its scratch and record belong to this pipe, which waits
             // for the stream before it frees them; the frame is in our buffer, or promised by `DeviceFrame::new`.
             unsafe {
@@ -339,8 +339,11 @@ impl Pipe {
             };
         }
         if groups.grid.is_some() {
+            let blocks = kernels::grid_blocks(grid.height, multiprocessors);
             // SAFETY: as above.
-            unsafe { self.kernels.grid.launch(&self.stream, [1, 1, 1], [kernels::GRID_BLOCK, 1, 1], 0, &mut args)? };
+            unsafe {
+                self.kernels.grid.launch(&self.stream, [blocks, 1, 1], [kernels::GRID_BLOCK, 1, 1], 0, &mut args)?
+            };
         }
         Ok(())
     }

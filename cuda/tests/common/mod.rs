@@ -173,6 +173,13 @@ impl Double {
         unsafe { self.get::<unsafe extern "C" fn(u64) -> u64>("trtsel_double_live_blocks_of")(bytes) }
     }
 
+    /// How many blocks the last launch of a kernel had; 0 where it was not launched yet.
+    pub(crate) fn blocks(&self, kernel: &str) -> u64 {
+        let kernel = CString::new(kernel).unwrap();
+        // SAFETY: the hook's signature.
+        unsafe { self.get::<unsafe extern "C" fn(*const c_char) -> u64>("trtsel_double_blocks")(kernel.as_ptr()) }
+    }
+
     pub(crate) fn reset(&self) {
         // SAFETY: the hook's signature.
         unsafe { self.get::<unsafe extern "C" fn()>("trtsel_double_reset")() }

@@ -205,5 +205,13 @@ EXPORT int cuLaunchKernel(void* function_handle, unsigned gx, unsigned gy, unsig
         memcpy(op.arguments + offset, arguments[i], bytes);
         offset += (bytes + 7) / 8 * 8;
     }
+    op.kernel->blocks = uint64_t(gx) * gy * gz;
     return enqueue(name, *stream, op);
+}
+
+// How many blocks the last launch of a kernel had; 0 where it was not launched yet, and for a name that there is not.
+EXPORT uint64_t trtsel_double_blocks(const char* kernel) {
+    std::lock_guard<std::recursive_mutex> lock(state().mutex);
+    const Kernel* found = find_kernel(kernel);
+    return found ? found->blocks : 0;
 }

@@ -131,6 +131,7 @@ struct Kernel {
     const trtsel_host_kernel* host = nullptr;
     unsigned argument_count = 0;
     uint32_t argument_bytes[MAX_ARGUMENTS] = {};
+    mutable uint64_t blocks = 0;  // of its last launch, be it enqueued or captured
 };
 
 struct Op {
