@@ -199,17 +199,21 @@ TS_FN void ts_join(ts_u32* parent, ts_u32 a, ts_u32 b) {
 // is enough.
 TS_FN void ts_join_neighbours(ts_u32* parent, ts_u32 width, ts_u32 i, ts_u32 x, bool above) {
     const bool left = x > 0, right = x + 1 < width;
-    if (above && ts_load_volatile(parent + i - width) != TS_NO_CELL) {
-        ts_join(parent, i, i - width);
-        return;
+    // An edge cell, or TS_NO_CELL.
+    const auto edge = [&](bool there, ts_u32 cell) {
+        return there && ts_load_volatile(parent + cell) != TS_NO_CELL ? cell : TS_NO_CELL;
+    };
+    ts_u32 next = edge(above, i - width), other = TS_NO_CELL;
+    if (next == TS_NO_CELL) {
+        next = edge(left, i - 1);
+        if (next == TS_NO_CELL) next = edge(left && above, i - width - 1);
+        other = edge(right && above, i - width + 1);
     }
-    if (left && ts_load_volatile(parent + i - 1) != TS_NO_CELL) {
-        ts_join(parent, i, i - 1);
-    } else if (left && above && ts_load_volatile(parent + i - width - 1) != TS_NO_CELL) {
-        ts_join(parent, i, i - width - 1);
-    }
-    if (right && above && ts_load_volatile(parent + i - width + 1) != TS_NO_CELL) {
-        ts_join(parent, i, i - width + 1);
+    // A loop, so that the code of ts_join is here once.
+    TS_NO_UNROLL
+    for (ts_u32 k = 0; k < 2; ++k) {
+        if (next != TS_NO_CELL) ts_join(parent, i, next);
+        next = other;
     }
 }
 
