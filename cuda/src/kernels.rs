@@ -1,4 +1,4 @@
-//! The kernels: their PTX, their names, and how they are launched.
+//! The kernels: their PTX and machine code, their names, and how they are launched.
 //!
 //! They are plain constants and need no driver. A test compares them with the constants in the kernels' sources.
 //!
@@ -14,6 +14,10 @@
 //! # What runs at once
 //! The two feature kernels are given the same scratch of [`SCRATCH_BYTES`] and the same record, and each uses a part of its own, so they
 //! may run at the same time. Two launches of the same kernel on the same scratch must run one after the other, as they do on one stream.
+
+mod cubin;
+
+pub use cubin::{Cubin, cubin_for};
 
 /// The kernels as PTX (ISA 6.0, for sm_53 and everything later), as `cuda/kernels/build-ptx` made it.
 pub const PTX: &str = include_str!("../kernels/kernels.ptx");

@@ -5,6 +5,7 @@
 //! the double. `TRT_SELECT_GPU_FRAMES` is the number of random frames (default 1,000).
 
 mod doubles;
+mod forms;
 mod frames;
 mod grid;
 
