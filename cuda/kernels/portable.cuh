@@ -78,6 +78,7 @@ TS_FN void ts_fence_system() { __nvvm_membar_sys(); }
 TS_FN ts_u64 ts_atomic_add(ts_u64* at, ts_u64 v) { return (ts_u64)__nvvm_atom_add_gen_ll((ts_i64*)at, (ts_i64)v); }
 TS_FN ts_u32 ts_atomic_add(ts_u32* at, ts_u32 v) { return (ts_u32)__nvvm_atom_add_gen_i((int*)at, (int)v); }
 TS_FN ts_u32 ts_atomic_min(ts_u32* at, ts_u32 v) { return __nvvm_atom_min_gen_ui(at, v); }
+TS_FN ts_u32 ts_atomic_max(ts_u32* at, ts_u32 v) { return __nvvm_atom_max_gen_ui(at, v); }
 TS_FN ts_u32 ts_float_bits(float v) { return __builtin_bit_cast(ts_u32, v); }
 TS_FN float ts_bits_float(ts_u32 v) { return __builtin_bit_cast(float, v); }
 #else
@@ -90,6 +91,7 @@ TS_FN void ts_fence_system() { __threadfence_system(); }
 TS_FN ts_u64 ts_atomic_add(ts_u64* at, ts_u64 v) { return atomicAdd(at, v); }
 TS_FN ts_u32 ts_atomic_add(ts_u32* at, ts_u32 v) { return atomicAdd(at, v); }
 TS_FN ts_u32 ts_atomic_min(ts_u32* at, ts_u32 v) { return atomicMin(at, v); }
+TS_FN ts_u32 ts_atomic_max(ts_u32* at, ts_u32 v) { return atomicMax(at, v); }
 TS_FN ts_u32 ts_float_bits(float v) { return __float_as_uint(v); }
 TS_FN float ts_bits_float(ts_u32 v) { return __uint_as_float(v); }
 #endif
@@ -155,6 +157,11 @@ TS_FN T ts_atomic_add(T* at, T v) {
 TS_FN ts_u32 ts_atomic_min(ts_u32* at, ts_u32 v) {
     const ts_u32 old = *at;
     *at = v < old ? v : old;
+    return old;
+}
+TS_FN ts_u32 ts_atomic_max(ts_u32* at, ts_u32 v) {
+    const ts_u32 old = *at;
+    *at = v > old ? v : old;
     return old;
 }
 template <class T>

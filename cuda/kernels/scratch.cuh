@@ -16,12 +16,39 @@ struct ts_whole_scratch {
     ts_u32 unused[27];
 };
 
+#define TS_GRID_SUMS 3
+
+// Seven counts in two words, 16 bits each: more than there are cells.
+#define TS_LANES_A_WORD 4u
+#define TS_LANE_WORDS 2u
+static_assert(TS_MAX_CELLS < 65536, "a count of cells has 16 bits");
+TS_FN ts_u32 ts_lane_shift(ts_u32 lane) { return 16 * (lane % TS_LANES_A_WORD); }
+
+// What is known of a component of edge cells.
+struct ts_component {
+    // Cells by the angle of their gradient.
+    ts_u64 angles[TS_LANE_WORDS];
+    // Cells, and strong cells times 65536.
+    ts_u32 members;
+    // Its bounding box but for the top, as numbers whose maximum is wanted: width - 1 - left, and so on.
+    ts_u32 left_complement;
+    ts_u32 right;
+    ts_u32 bottom;
+};
+
 struct ts_grid_scratch {
+    ts_u64 sums[TS_GRID_SUMS];
+    // Blocks that are done with their band.
+    ts_u32 done;
+    // How many of `firsts` there are.
+    ts_u32 first_count;
+    ts_u32 unused[8];
+    // At the first cell of each component.
+    ts_component components[TS_MAX_CELLS];
     // Where a cell's component goes on, at last its first cell; TS_NO_CELL where there is no edge.
     ts_u32 parent[TS_MAX_CELLS];
-    // At a component's first cell: its cells, and its strong cells times 65536.
-    ts_u32 members[TS_MAX_CELLS];
-    ts_u16 magnitude[TS_MAX_CELLS];
+    // First cells of the components inside of bands, in any order.
+    ts_u32 firsts[TS_MAX_CELLS];
 };
 
 struct ts_scratch {
@@ -29,8 +56,9 @@ struct ts_scratch {
     ts_grid_scratch grid;
 };
 
-#define TS_SCRATCH_BYTES 192256
+#define TS_SCRATCH_BYTES 768320
 static_assert(sizeof(ts_whole_scratch) == 256, "ts_whole_scratch: its size is part of SCRATCH_BYTES");
+static_assert(sizeof(ts_component) == 32, "ts_component: its size is part of SCRATCH_BYTES");
 static_assert(sizeof(ts_scratch) == TS_SCRATCH_BYTES, "ts_scratch: must be SCRATCH_BYTES of cuda/src/kernels.rs");
 
 #endif

@@ -1,11 +1,11 @@
-//! The kernels: their PTX, their names, and how they are launched.
+//! The kernels: their PTX and machine code, their names, and how they are launched.
 //!
 //! They are plain constants and need no driver. A test compares them with the constants in the kernels' sources.
 //!
 //! | kernel | argument | block | grid |
 //! | --- | --- | --- | --- |
 //! | [`FEATURES_WHOLE`] | [`FeaturesParams`](crate::FeaturesParams) by value | [`WHOLE_BLOCK`] | [`whole_grid`] |
-//! | [`FEATURES_GRID`] | [`FeaturesParams`](crate::FeaturesParams) by value | [`GRID_BLOCK`] | 1 |
+//! | [`FEATURES_GRID`] | [`FeaturesParams`](crate::FeaturesParams) by value | [`GRID_BLOCK`] | [`grid_blocks`] |
 //! | [`PREPROCESS`] | device address of [`PreprocessParams`](crate::PreprocessParams) | [`PREPROCESS_BLOCK`] | [`preprocess_grid`] |
 //! | [`SIGNALS`] | device address of [`SignalsParams`](crate::SignalsParams) | [`SIGNALS_BLOCK`] | 1 |
 //!
@@ -14,6 +14,10 @@
 //! # What runs at once
 //! The two feature kernels are given the same scratch of [`SCRATCH_BYTES`] and the same record, and each uses a part of its own, so they
 //! may run at the same time. Two launches of the same kernel on the same scratch must run one after the other, as they do on one stream.
+
+mod cubin;
+
+pub use cubin::{Cubin, cubin_for};
 
 /// The kernels as PTX (ISA 6.0, for sm_53 and everything later), as `cuda/kernels/build-ptx` made it.
 pub const PTX: &str = include_str!("../kernels/kernels.ptx");
@@ -42,7 +46,7 @@ pub const SIGNALS_BLOCK: u32 = 256;
 /// Bytes of device memory that [`FeaturesParams::scratch`](crate::FeaturesParams::scratch) points to, at a multiple of 8.
 /// The host zeroes them once; each kernel leaves its part as the next launch expects it. After a launch that did not come to its end
 /// (because the context failed or was destroyed) the host must zero them again.
-pub const SCRATCH_BYTES: usize = WHOLE_SCRATCH_BYTES + MAX_CELLS as usize * (4 + 4 + 2);
+pub const SCRATCH_BYTES: usize = WHOLE_SCRATCH_BYTES + 64 + MAX_CELLS as usize * (32 + 4 + 4);
 /// Most cells of the grid that [`FEATURES_GRID`] works on.
 pub const MAX_CELLS: u32 = 19_200;
 /// Bytes at the beginning of the scratch that [`FEATURES_WHOLE`] uses; [`FEATURES_GRID`] uses the rest.
@@ -57,6 +61,11 @@ pub const PREPROCESS_TILE_HEIGHT: u32 = 16;
 const UNIT_PX: u32 = 16;
 /// Blocks of [`FEATURES_WHOLE`] that a multiprocessor can hold at once, on the GPUs with the fewest registers.
 const WHOLE_BLOCKS_PER_MULTIPROCESSOR: u32 = 4;
+/// Rows of the grid that a block of [`FEATURES_GRID`] takes where the device has room for so many blocks. A block reads six rows beside
+/// its own, and the last one joins what the blocks have parted: fewer rows would cost more of both than they save.
+const GRID_ROWS_PER_BLOCK: u32 = 8;
+/// Blocks of [`FEATURES_GRID`] that a multiprocessor can hold at once, on the GPUs with the fewest registers.
+const GRID_BLOCKS_PER_MULTIPROCESSOR: u32 = 2;
 
 /// How many blocks of [`FEATURES_WHOLE`] to launch for a frame of this size in pixels, on a device of this many multiprocessors: as many
 /// as find work, but no more than the device can run at once. The sums are the same for any number of blocks from 1 on.
@@ -73,6 +82,22 @@ pub const fn whole_grid(width: u32, height: u32, multiprocessors: u32) -> u32 {
     let at_once = multiprocessors as u64 * WHOLE_BLOCKS_PER_MULTIPROCESSOR as u64;
     let blocks = if busy < at_once { busy } else { at_once };
     if blocks == 0 { 1 } else { blocks as u32 }
+}
+
+/// How many blocks of [`FEATURES_GRID`] to launch for a grid of this many rows of cells, on a device of this many multiprocessors. The sums
+/// are the same for any number of blocks from 1 on; one block reads no cell twice, but keeps a single multiprocessor busy.
+///
+/// ```
+/// use trt_select_cuda::kernels::grid_blocks;
+/// // 120 rows are work for 15 blocks; a device of 2 multiprocessors runs 4 at once.
+/// assert_eq!(grid_blocks(120, 16), 15);
+/// assert_eq!(grid_blocks(120, 2), 4);
+/// ```
+pub const fn grid_blocks(rows: u32, multiprocessors: u32) -> u32 {
+    let busy = rows.div_ceil(GRID_ROWS_PER_BLOCK);
+    let at_once = multiprocessors.saturating_mul(GRID_BLOCKS_PER_MULTIPROCESSOR);
+    let blocks = if busy < at_once { busy } else { at_once };
+    if blocks == 0 { 1 } else { blocks }
 }
 
 /// The grid of [`PREPROCESS`] for a tensor of this size in pixels. It does not depend on the frame, so that a graph that was captured
@@ -93,6 +118,11 @@ mod tests {
         assert_eq!(whole_grid(1920, 1080, 2), 8);
         assert_eq!(whole_grid(1920, 1080, 1_000), 507);
         assert_eq!(whole_grid(32_768, 32_768, u32::MAX), 262_144);
+        assert_eq!(
+            [grid_blocks(1, 16), grid_blocks(0, 16), grid_blocks(120, 0), grid_blocks(9, u32::MAX)],
+            [1, 1, 1, 2]
+        );
+        assert_eq!([grid_blocks(90, 132), grid_blocks(120, 1), grid_blocks(MAX_CELLS, 1_000)], [12, 2, 2000]);
         assert_eq!(preprocess_grid(224, 224), [7, 14, 1]);
         assert_eq!(preprocess_grid(1, 1), [1, 1, 1]);
     }

@@ -8,10 +8,18 @@ namespace {
 template <class Argument>
 using Kernel = void (*)(const ts_host_block&, Argument);
 
+// A GPU promises no order of the blocks. Here they run one after the other, but each launch begins with another one, so
+// that the last to finish is not always the one with the highest number.
+unsigned first_block(const unsigned grid[3]) {
+    static unsigned launches = 0;
+    return __atomic_fetch_add(&launches, 1u, __ATOMIC_RELAXED) % grid[0];
+}
+
 template <class Argument>
-void run_blocks(Kernel<Argument> kernel, const unsigned grid[3], Argument argument) {
+void run_blocks(Kernel<Argument> kernel, const unsigned grid[3], unsigned first, Argument argument) {
     for (unsigned y = 0; y < grid[1]; ++y) {
-        for (unsigned x = 0; x < grid[0]; ++x) {
+        for (unsigned i = 0; i < grid[0]; ++i) {
+            const unsigned x = (first + i) % grid[0];
             const ts_host_block at = {{x, y, 0}, {grid[0], grid[1], grid[2]}};
             kernel(at, argument);
 #if TS_LANES
@@ -27,6 +35,7 @@ template <class Argument>
 struct Lane {
     Kernel<Argument> kernel;
     const unsigned* grid;
+    unsigned first;
     Argument argument;
     ts_u32 thread;
 };
@@ -35,7 +44,7 @@ template <class Argument>
 void* run_lane(void* given) {
     const Lane<Argument>& lane = *static_cast<Lane<Argument>*>(given);
     ts_own_thread = lane.thread;
-    run_blocks(lane.kernel, lane.grid, lane.argument);
+    run_blocks(lane.kernel, lane.grid, lane.first, lane.argument);
     return nullptr;
 }
 
@@ -47,8 +56,9 @@ void run(Kernel<Argument> kernel, ts_u32 threads, const unsigned grid[3], Argume
     for (ts_u32 w = 0; w < threads / TS_WARP; ++w) pthread_barrier_init(&ts_warp_barriers[w], nullptr, TS_WARP);
     static pthread_t handles[TS_MOST_THREADS];
     static Lane<Argument> lanes[TS_MOST_THREADS];
+    const unsigned first = first_block(grid);
     for (ts_u32 t = 0; t < threads; ++t) {
-        lanes[t] = {kernel, grid, argument, t};
+        lanes[t] = {kernel, grid, first, argument, t};
         if (pthread_create(&handles[t], nullptr, run_lane<Argument>, &lanes[t]) != 0) {
             fprintf(stderr, "host kernels: thread %u of %u could not be started\n", t, threads);
             abort();
@@ -60,7 +70,7 @@ void run(Kernel<Argument> kernel, ts_u32 threads, const unsigned grid[3], Argume
 #else
 template <class Argument>
 void run(Kernel<Argument> kernel, ts_u32, const unsigned grid[3], Argument argument) {
-    run_blocks(kernel, grid, argument);
+    run_blocks(kernel, grid, first_block(grid), argument);
 }
 #endif
 
@@ -95,9 +105,9 @@ void launch(const char* name, const Limits& limits, Kernel<Argument> kernel, con
         launch(#kernel, {kernel##_threads, most_x, most_y}, kernel, grid, block, args);      \
     }
 
-// A tensor has at most 16384 pixels a side.
+// A grid has at most 19200 rows. A tensor has at most 16384 pixels a side.
 LAUNCHER(trtsel_features_whole, 1u << 18, 1)
-LAUNCHER(trtsel_features_grid, 1, 1)
+LAUNCHER(trtsel_features_grid, 19200, 1)
 LAUNCHER(trtsel_preprocess, 16384 / TS_TILE_WIDTH, 16384 / TS_TILE_HEIGHT)
 LAUNCHER(trtsel_signals, 1, 1)
 

@@ -36,6 +36,12 @@ TS_FN ts_u32 ts_atomic_min(ts_u32* at, ts_u32 v) {
     }
     return old;
 }
+TS_FN ts_u32 ts_atomic_max(ts_u32* at, ts_u32 v) {
+    ts_u32 old = __atomic_load_n(at, __ATOMIC_RELAXED);
+    while (v > old && !__atomic_compare_exchange_n(at, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+    return old;
+}
 template <class T>
 TS_FN T ts_load_volatile(const T* at) {
     return __atomic_load_n(at, __ATOMIC_RELAXED);

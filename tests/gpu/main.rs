@@ -5,7 +5,9 @@
 //! the double. `TRT_SELECT_GPU_FRAMES` is the number of random frames (default 1,000).
 
 mod doubles;
+mod forms;
 mod frames;
+mod grid;
 
 use trt_select::cuda::driver::{Context, DeviceBuffer, Error, Stream};
 use trt_select::cuda::pipe::{
@@ -19,6 +21,7 @@ use trt_select::preprocess::{ChannelOrder, DeviceAxis, Filter, Layout, Preproces
 use trt_select::{Frame, bundle::Scores};
 
 use frames::Picture;
+use grid::{GridKernel, chosen_blocks};
 use trt_select_base::random::Rng;
 
 /// The context of the first GPU; `None` where there is none, after printing the reason.
@@ -272,13 +275,15 @@ fn lanes_take_tensors_and_report_scores_that_are_none() {
     assert!(lane.tensor_mut().expect("no failure").len() == 10);
 }
 
-/// Prints the features kernel's time beside that of a copy of the same bytes on the device. It has no bound to fail.
+/// Prints the features kernels' times beside that of a copy of the same bytes on the device, and the grid kernel's with one block beside
+/// that with as many as a pipe launches. It has no bound to fail.
 #[test]
 #[ignore = "a measurement: run it by name, in a release build, on a GPU"]
 fn features_against_a_device_copy() {
     use trt_select::cuda::driver::Event;
     let Some(context) = context() else { return };
     let mut pipe = Pipe::new(&context, &PipeOptions::default().timing(true)).expect("a pipe");
+    let mut grid_kernel = GridKernel::new(&context);
     let stream = Stream::new(&context).expect("a stream");
     let (start, end) = (Event::new(&context, true).expect("an event"), Event::new(&context, true).expect("an event"));
     for (width, height) in [(640_u32, 480_u32), (1280, 720), (1920, 1080), (3840, 2160)] {
@@ -331,6 +336,17 @@ fn features_against_a_device_copy() {
             by_group[1] / copy,
             by_group[2],
             by_group[2] / copy
+        );
+        let chosen = chosen_blocks(&context, &on_device);
+        let by_blocks = [1, chosen].map(|blocks| {
+            let times = (0..200).map(|_| grid_kernel.run(&on_device, blocks).1).collect();
+            median(times)
+        });
+        println!(
+            "{width}x{height} rgb8: grid with 1 block {:.4} ms, with {chosen} blocks {:.4} ms ({:.1} times as fast)",
+            by_blocks[0],
+            by_blocks[1],
+            by_blocks[0] / by_blocks[1]
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Both feature kernels give the same integers as the scalar reference.
 
 use trt_select::Frame;
-use trt_select::features::{Features, Groups, Workspace};
+use trt_select::features::{Features, GridSize, Groups, Workspace};
 use trt_select_cuda::{Accumulators, FeaturesRecord, Format, kernels};
 
 use trt_select_base::random::Rng;
@@ -12,6 +12,12 @@ use crate::patterns;
 
 /// The value of every field of the record before a kernel writes to it.
 const UNTOUCHED: u64 = 0xa5a5_a5a5_a5a5_a5a5;
+
+/// Bytes at the beginning of the scratch that are zero between two launches: the whole-frame kernel's, and the grid kernel's counts.
+const COUNTS_BYTES: usize = kernels::WHOLE_SCRATCH_BYTES + 64;
+
+/// One block, a seam in the middle, seams at uneven rows, a band for every few rows or for every row, and blocks without a row.
+const GRID_BLOCKS: [u32; 7] = [1, 2, 3, 7, 40, 120, 200];
 
 fn untouched() -> FeaturesRecord {
     bytemuck::cast([UNTOUCHED; size_of::<FeaturesRecord>() / 8])
@@ -40,24 +46,25 @@ impl Bench<'_> {
         Bench { kernels, scratch, workspace: Workspace::new(), sequence: 0 }
     }
 
-    /// Runs both kernels, one after the other on the same record, and checks every field after each of them.
-    fn check(&mut self, frame: &Frame<'_>, blocks: u32, what: &dyn Fn() -> String) -> Accumulators {
+    /// Runs both kernels, each with its number of blocks, one after the other on the same record, and checks every field after each of
+    /// them. Checks too that the next launch finds the counts in the scratch as it needs them.
+    fn check(&mut self, frame: &Frame<'_>, blocks: u32, grid_blocks: u32, what: &dyn Fn() -> String) -> Accumulators {
         let want = Features::compute(frame, Groups::ALL, &mut self.workspace);
         let mut record = untouched();
         let mut expected = untouched();
         self.sequence += 1;
-        self.kernels.features(Some(blocks), frame, &mut self.scratch, &mut record, self.sequence);
+        self.kernels.features(Groups::WHOLE, blocks, frame, &mut self.scratch, &mut record, self.sequence);
         expected.accumulators = with_group(expected.accumulators, want, Groups::WHOLE);
         expected.whole_sequence = self.sequence;
         assert_eq!(record, expected, "whole, {blocks} blocks: {}", what());
-        assert!(self.scratch[..kernels::WHOLE_SCRATCH_BYTES / 8].iter().all(|&w| w == 0), "{}", what());
+        assert!(self.scratch[..COUNTS_BYTES / 8].iter().all(|&w| w == 0), "{}", what());
 
         self.sequence += 1;
-        self.kernels.features(None, frame, &mut self.scratch, &mut record, self.sequence);
+        self.kernels.features(Groups::GRID, grid_blocks, frame, &mut self.scratch, &mut record, self.sequence);
         expected.accumulators = with_group(expected.accumulators, want, Groups::GRID);
         expected.grid_sequence = self.sequence;
-        assert_eq!(record, expected, "grid: {}", what());
-        assert!(self.scratch[..kernels::WHOLE_SCRATCH_BYTES / 8].iter().all(|&w| w == 0), "{}", what());
+        assert_eq!(record, expected, "grid, {grid_blocks} blocks: {}", what());
+        assert!(self.scratch[..COUNTS_BYTES / 8].iter().all(|&w| w == 0), "{}", what());
         want
     }
 }
@@ -67,8 +74,8 @@ fn golden_frames() {
     let Some(kernels) = host::get() else { return };
     let mut bench = Bench::new(kernels);
     for sample in patterns::samples() {
-        for blocks in [1, 2, 7] {
-            bench.check(&sample.frame(), blocks, &|| sample.name.clone());
+        for (n, grid_blocks) in GRID_BLOCKS.into_iter().enumerate() {
+            bench.check(&sample.frame(), [1, 2, 7][n % 3], grid_blocks, &|| sample.name.clone());
         }
     }
 }
@@ -85,7 +92,13 @@ fn random_frames_of_every_format() {
         let frame = owned.frame();
         let own = kernels::whole_grid(frame.width(), frame.height(), random.within(1, 8));
         let blocks = if case % 4 == 0 { random.within(1, 20) } else { own };
-        let sums = bench.check(&frame, blocks, &|| format!("case {case}: {}", owned.describe()));
+        let rows = GridSize::of(frame.width(), frame.height()).height;
+        let grid_blocks = match case % 4 {
+            0 => random.within(1, 3),
+            1 => random.within(1, rows + 2),
+            _ => kernels::grid_blocks(rows, random.within(1, 40)),
+        };
+        let sums = bench.check(&frame, blocks, grid_blocks, &|| format!("case {case}: {}", owned.describe()));
         wide[case as usize % 6] += u64::from(owned.is_wide());
         objects += u64::from(sums.object_width > 0);
         corners += u64::from(sums.keypoints > 0);
@@ -105,7 +118,7 @@ fn sums_outgrow_32_bits() {
     assert!(pixels / u64::from(kernels::WHOLE_BLOCK) * 65_025 > u64::from(u32::MAX));
     let bytes = vec![255u8; pixels as usize];
     let frame = Frame::packed(Format::Gray8, width, height, width as usize, &bytes).unwrap();
-    let sums = Bench::new(kernels).check(&frame, 1, &|| "white".into());
+    let sums = Bench::new(kernels).check(&frame, 1, 1, &|| "white".into());
     assert_eq!(sums.sum_sq_grey, 65_025 * pixels);
 }
 
@@ -130,8 +143,10 @@ fn winding_components() {
         for flip in [false, true] {
             let bytes = comb(pitch, flip);
             let frame = Frame::packed(Format::Gray8, width, height, width as usize, &bytes).unwrap();
-            let sums = bench.check(&frame, 3, &|| format!("comb of {pitch}"));
-            assert!(sums.object_height > 0);
+            for grid_blocks in GRID_BLOCKS {
+                let sums = bench.check(&frame, 3, grid_blocks, &|| format!("comb of {pitch}"));
+                assert!(sums.object_height > 0);
+            }
         }
     }
     // Weak edges, which are kept where a single strong cell touches them, and not kept where none does.
@@ -143,7 +158,10 @@ fn winding_components() {
             }
         }
         let frame = Frame::packed(Format::Gray8, width, height, width as usize, &bytes).unwrap();
-        let sums = bench.check(&frame, 2, &|| format!("weak edge, strong {strong}"));
-        assert_eq!(sums.edge_cells > 0, strong);
+        // The strong cell is in another band than most of the weak ones.
+        for grid_blocks in GRID_BLOCKS {
+            let sums = bench.check(&frame, 2, grid_blocks, &|| format!("weak edge, strong {strong}"));
+            assert_eq!(sums.edge_cells > 0, strong);
+        }
     }
 }

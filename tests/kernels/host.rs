@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use bytemuck::Pod;
 use libloading::Library;
 use trt_select::Frame;
-use trt_select::features::GridSize;
+use trt_select::features::{GridSize, Groups};
 use trt_select_cuda::{FeaturesParams, FeaturesRecord, PreprocessParams, SignalsParams, kernels};
 
 /// The environment variable that names a library which has been built already.
@@ -128,10 +128,11 @@ impl Kernels {
         unsafe { run(&grid, &[block, 1, 1], args.as_mut_ptr()) };
     }
 
-    /// Runs a features kernel on a frame: for the whole-frame group with this many blocks, or for the grid group.
+    /// Runs the features kernel of a group on a frame, with this many blocks.
     pub(crate) fn features(
         &self,
-        blocks: Option<u32>,
+        group: Groups,
+        blocks: u32,
         frame: &Frame<'_>,
         scratch: &mut [u64],
         record: &mut FeaturesRecord,
@@ -154,9 +155,10 @@ impl Kernels {
         };
         // SAFETY: the frame is borrowed and sound; scratch and record have the right size, and nobody else uses them.
         unsafe {
-            match blocks {
-                Some(n) => self.launch(kernels::FEATURES_WHOLE, [n, 1, 1], kernels::WHOLE_BLOCK, params),
-                None => self.launch(kernels::FEATURES_GRID, [1, 1, 1], kernels::GRID_BLOCK, params),
+            if group == Groups::WHOLE {
+                self.launch(kernels::FEATURES_WHOLE, [blocks, 1, 1], kernels::WHOLE_BLOCK, params);
+            } else {
+                self.launch(kernels::FEATURES_GRID, [blocks, 1, 1], kernels::GRID_BLOCK, params);
             }
         }
     }

@@ -142,6 +142,12 @@ fn remedy(code: i32) -> Option<&'static str> {
         code if is_lost(code) => "the context is lost; restart the process",
         // No binary, invalid PTX, unknown PTX version.
         209 | 218 | 222 => "update the driver",
+        // The driver compiles PTX by a library of its own, which containers often lack.
+        221 => {
+            "install libnvidia-ptxjitcompiler.so.1 of the driver's version, or give the container the driver capabilities \
+             compute,utility"
+        }
+        223 => "unset CUDA_DISABLE_PTX_JIT",
         802 | 999 => "see the system's log for what the driver says",
         803 | 804 => "the driver's library and its kernel module differ in version; reboot, or install one driver",
         900..=908 => "do without graphs, or leave calls that a capture forbids out of it",
@@ -172,6 +178,14 @@ mod tests {
         let error = Error::of_call_about("cuModuleLoadDataEx", 218, "", "line 1; syntax\n  fatal : abandoned\n");
         assert_eq!(error.kind(), ErrorKind::Call);
         assert!(error.to_string().contains("(218) (line 1; syntax; fatal : abandoned)"), "{error}");
+        let error = Error::of_call("cuModuleLoadDataEx", 221);
+        assert_eq!(error.kind(), ErrorKind::Call);
+        assert_eq!(
+            error.to_string(),
+            "cuModuleLoadDataEx: expected success, got CUDA_ERROR_JIT_COMPILER_NOT_FOUND (221); install \
+             libnvidia-ptxjitcompiler.so.1 of the driver's version, or give the container the driver capabilities \
+             compute,utility"
+        );
         for code in -1..1100 {
             assert!(!Error::of_call("x", code).to_string().contains('\n'));
         }

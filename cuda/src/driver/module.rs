@@ -7,6 +7,7 @@ use cudarc::driver::sys::{CUfunc_st, CUjit_option, CUmod_st};
 
 use super::table::call;
 use super::{Context, Error, ErrorKind, Raw, Result, Stream};
+use crate::kernels::Cubin;
 
 struct Inner {
     context: Context,
@@ -20,7 +21,7 @@ impl Drop for Inner {
     }
 }
 
-/// Kernels that the driver has compiled. They stay loaded until this object and the last [`Function`] of it are dropped.
+/// Kernels that the driver has loaded. They stay loaded until this object and the last [`Function`] of it are dropped.
 pub struct Module {
     inner: Arc<Inner>,
 }
@@ -54,6 +55,34 @@ impl Module {
             // SAFETY: the last character is 0.
             let said = unsafe { CStr::from_ptr(log.as_ptr()) }.to_string_lossy();
             return Err(Error::of_call_about(CALL, code, "", &said));
+        }
+        Ok(Module { inner: Arc::new(Inner { context: context.clone(), raw: Raw(raw) }) })
+    }
+
+    /// Loads the product's kernels as machine code: the driver compiles nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Misuse`] where what was built in is damaged; the call's, where the device or the driver is another one than the code
+    /// is for. The PTX is for all of them: [`Module::load_ptx`].
+    pub fn load_cubin(context: &Context, cubin: &Cubin) -> Result<Module> {
+        const CALL: &str = "cuModuleLoadDataEx";
+        let about = format!(" of the kernels for {}", cubin.name());
+        let image = cubin.image().ok_or_else(|| {
+            let message =
+                format!("{CALL}{about}: expected a zlib stream of machine code, got damaged bytes; report it");
+            Error::new(ErrorKind::Misuse, CALL, message)
+        })?;
+        let mut raw = std::ptr::null_mut();
+        let entered = context.enter()?;
+        // SAFETY: the image is an ELF file as ptxas wrote it, whole and at a multiple of 8 (only `cubin_for` gives a `Cubin`); there are
+        // no options; the call copies what it needs and writes one handle.
+        let code = unsafe {
+            let image = image.as_ptr().cast::<c_void>();
+            (context.table().cuModuleLoadDataEx)(&mut raw, image, 0, std::ptr::null_mut(), std::ptr::null_mut())
+        };
+        drop(entered);
+        if code != 0 {
+            return Err(Error::of_call_about(CALL, code, &about, ""));
         }
         Ok(Module { inner: Arc::new(Inner { context: context.clone(), raw: Raw(raw) }) })
     }

@@ -18,10 +18,11 @@
 
 mod frame;
 mod lane;
+mod loaded;
 mod memory;
 mod spec;
 
-use std::ffi::{CString, c_void};
+use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,12 +30,14 @@ use bytemuck::Zeroable;
 
 pub use frame::{AnyFrame, DeviceFrame, HostFrame};
 pub use lane::Lane;
+pub use loaded::KERNELS_VARIABLE;
 pub use memory::FrameMemoryChoice;
 pub use spec::{Axes, AxisTables, LaneInput, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor, Preprocessing};
 
-use crate::driver::{Context, DeviceBuffer, Error, ErrorKind, Event, Function, Module, PinnedBuffer, Stream};
+use crate::driver::{Context, DeviceBuffer, Error, ErrorKind, Event, PinnedBuffer, Stream};
 use crate::{Accumulators, FeaturesParams, FeaturesRecord, FrameDesc, FrameMemory, kernels};
 use frame::misuse;
+use loaded::Kernels;
 use memory::FrameBuffers;
 
 /// How to open a pipe.
@@ -133,29 +136,6 @@ pub struct BeginTimes {
 /// The number of the next frame, counted from 1 over all pipes of the process.
 static FRAMES: AtomicU64 = AtomicU64::new(1);
 
-/// The kernels, loaded.
-pub(crate) struct Kernels {
-    whole: Function,
-    grid: Function,
-    pub(crate) preprocess: Function,
-    pub(crate) signals: Function,
-    _module: Module,
-}
-
-impl Kernels {
-    fn load(context: &Context) -> Result<Kernels, Error> {
-        let module = Module::load_ptx(context, kernels::PTX)?;
-        let function = |name: &str| module.function(&CString::new(name).unwrap_or_default());
-        Ok(Kernels {
-            whole: function(kernels::FEATURES_WHOLE)?,
-            grid: function(kernels::FEATURES_GRID)?,
-            preprocess: function(kernels::PREPROCESS)?,
-            signals: function(kernels::SIGNALS)?,
-            _module: module,
-        })
-    }
-}
-
 struct Timing {
     /// Whether there was a copy between `begun` and `uploaded`.
     copied: bool,
@@ -253,6 +233,12 @@ impl Pipe {
         self.frames.choice()
     }
 
+    /// The form in which the driver took the kernels: `ptx`, or the name of the machine code, such as `sm_62`. [`KERNELS_VARIABLE`]
+    /// says what is tried.
+    pub fn kernel_form(&self) -> &'static str {
+        self.kernels.form
+    }
+
     /// Bytes that the pipe itself holds.
     pub fn memory(&self) -> LaneMemory {
         let (device, pinned) = self.frames.bytes();
@@ -318,6 +304,7 @@ impl Pipe {
     fn launch_features(&mut self, groups: FeatureGroups) -> Result<(), Error> {
         self.sequence += 1;
         let grid = groups.grid.unwrap_or_default();
+        let multiprocessors = self.context.device().multiprocessors;
         let mut params = FeaturesParams {
             frame: self.desc,
             scratch: self.scratch.address(),
@@ -330,8 +317,7 @@ impl Pipe {
         };
         let mut args = [(&raw mut params).cast::<c_void>()];
         if groups.whole {
-            let blocks =
-                kernels::whole_grid(self.desc.width_px, self.desc.height_px, self.context.device().multiprocessors);
+            let blocks = kernels::whole_grid(self.desc.width_px, self.desc.height_px, multiprocessors);
             // SAFETY: the kernel takes one FeaturesParams by value; its scratch and record belong to this pipe, which waits
             // for the stream before it frees them; the frame is in our buffer, or promised by `DeviceFrame::new`.
             unsafe {
@@ -339,8 +325,11 @@ impl Pipe {
             };
         }
         if groups.grid.is_some() {
+            let blocks = kernels::grid_blocks(grid.height, multiprocessors);
             // SAFETY: as above.
-            unsafe { self.kernels.grid.launch(&self.stream, [1, 1, 1], [kernels::GRID_BLOCK, 1, 1], 0, &mut args)? };
+            unsafe {
+                self.kernels.grid.launch(&self.stream, [blocks, 1, 1], [kernels::GRID_BLOCK, 1, 1], 0, &mut args)?
+            };
         }
         Ok(())
     }

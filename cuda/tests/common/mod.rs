@@ -173,6 +173,21 @@ impl Double {
         unsafe { self.get::<unsafe extern "C" fn(u64) -> u64>("trtsel_double_live_blocks_of")(bytes) }
     }
 
+    /// Sets a property of the device or the driver; the hook lists them.
+    pub(crate) fn set(&self, what: &str, value: i64) {
+        let name = CString::new(what).unwrap();
+        let hook = self.get::<unsafe extern "C" fn(*const c_char, i64) -> c_int>("trtsel_double_set");
+        // SAFETY: the hook's signature.
+        assert_eq!(unsafe { hook(name.as_ptr(), value) }, 1, "{what}");
+    }
+
+    /// How many blocks the last launch of a kernel had; 0 where it was not launched yet.
+    pub(crate) fn blocks(&self, kernel: &str) -> u64 {
+        let kernel = CString::new(kernel).unwrap();
+        // SAFETY: the hook's signature.
+        unsafe { self.get::<unsafe extern "C" fn(*const c_char) -> u64>("trtsel_double_blocks")(kernel.as_ptr()) }
+    }
+
     pub(crate) fn reset(&self) {
         // SAFETY: the hook's signature.
         unsafe { self.get::<unsafe extern "C" fn()>("trtsel_double_reset")() }

@@ -1,6 +1,8 @@
-// Modules and kernels: the PTX names them, functions of the host do their work.
+// Modules and kernels: PTX or machine code names them, functions of the host do their work.
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
+#include <string>
 
 #include "state.h"
 
@@ -69,14 +71,55 @@ const char* not_ptx(const char* text) {
     return nullptr;
 }
 
-bool has_entry(const char* text, const char* name) {
+bool has_entry(const Module& module, const char* name) {
     const size_t len = strlen(name);
-    for (const char* at = text; (at = strstr(at, ".entry"));) {
+    // A section has the name of the kernel that it holds.
+    if (module.elf) {
+        const std::string section = std::string(".text.") + name;
+        const auto end = module.text.end();
+        return std::search(module.text.begin(), end, section.c_str(), section.c_str() + section.size() + 1) != end;
+    }
+    for (const char* at = module.text.data(); (at = strstr(at, ".entry"));) {
         at += 6;
         while (isspace(static_cast<unsigned char>(*at))) ++at;
         if (!strncmp(at, name, len) && !isalnum(static_cast<unsigned char>(at[len])) && at[len] != '_' && at[len] != '$') return true;
     }
     return false;
+}
+
+template <class T>
+T read_at(const char* image, size_t offset) {
+    T value;
+    memcpy(&value, image + offset, sizeof value);
+    return value;
+}
+
+bool is_elf(const char* image) { return !memcmp(image, "\177ELF", 4); }
+
+// Bytes of an ELF file of 64 bits: up to the end of its tables of sections and segments, which ptxas writes last.
+size_t elf_bytes(const char* image) {
+    const uint64_t segments = read_at<uint64_t>(image, 0x20) + uint64_t(56) * read_at<uint16_t>(image, 0x38);
+    const uint64_t sections = read_at<uint64_t>(image, 0x28) + uint64_t(64) * read_at<uint16_t>(image, 0x3c);
+    return size_t(segments > sections ? segments : sections);
+}
+
+// Whether the device runs this machine code: that of its own capability, or of an earlier one with the same major number where
+// neither is a Jetson's.
+bool runs(const char* image) {
+    const uint32_t flags = read_at<uint32_t>(image, 0x30);
+    const int sm = int(image[8] < 8 ? flags & 255 : flags >> 8 & 255);
+    const int own = 10 * state().major + state().minor;
+    const auto jetson = [](int number) { return number == 53 || number == 62 || number == 72 || number == 87; };
+    return sm == own || (sm / 10 == own / 10 && sm < own && !jetson(sm) && !jetson(own));
+}
+
+// What a driver says of an image of machine code.
+int take_elf(const char* image) {
+    if (reinterpret_cast<uintptr_t>(image) % 8) misuse("cuModuleLoadData: an ELF file that is not at a multiple of 8");
+    if (int code = state().cubin_result) return code;
+    // EM_CUDA.
+    if (read_at<uint16_t>(image, 0x12) != 190) return INVALID_IMAGE;
+    return runs(image) ? SUCCESS : NO_BINARY_FOR_GPU;
 }
 
 int load(Call& call, void** out, const void* image, unsigned count, const int* options, void** values) {
@@ -85,7 +128,9 @@ int load(Call& call, void** out, const void* image, unsigned count, const int* o
     if (!out || !image || (count && (!options || !values))) return INVALID_VALUE;
     if (int code = potentially_unsafe()) return code;
     const char* text = static_cast<const char*>(image);
-    if (const char* why = not_ptx(text)) {
+    const bool elf = is_elf(text);
+    if (int code = elf ? take_elf(text) : state().ptx_result) return code;
+    if (const char* why = elf ? nullptr : not_ptx(text)) {
         char* log = nullptr;
         size_t bytes = 0;
         unsigned size_at = count;
@@ -105,7 +150,8 @@ int load(Call& call, void** out, const void* image, unsigned count, const int* o
     const Handle handle = state().modules.create();
     Module* module = state().modules.get(handle);
     module->context = current_handle();
-    module->text.assign(text, text + strlen(text) + 1);
+    module->elf = elf;
+    module->text.assign(text, text + (elf ? elf_bytes(text) : strlen(text) + 1));
     *out = pointer_of(handle);
     return SUCCESS;
 }
@@ -142,10 +188,10 @@ EXPORT int cuModuleGetFunction(void** out, void* handle, const char* name) {
         return INVALID_HANDLE;
     }
     if (!out || !name) return INVALID_VALUE;
-    if (!has_entry(module->text.data(), name)) return NOT_FOUND;
+    if (!has_entry(*module, name)) return NOT_FOUND;
     const Kernel* kernel = find_kernel(name);
     if (!kernel) {
-        misuse("cuModuleGetFunction: the PTX has %s, but no kernel of that name is compiled for the host", name);
+        misuse("cuModuleGetFunction: the module has %s, but no kernel of that name is compiled for the host", name);
         return NOT_FOUND;
     }
     const Handle made = state().functions.create();
@@ -205,5 +251,13 @@ EXPORT int cuLaunchKernel(void* function_handle, unsigned gx, unsigned gy, unsig
         memcpy(op.arguments + offset, arguments[i], bytes);
         offset += (bytes + 7) / 8 * 8;
     }
+    op.kernel->blocks = uint64_t(gx) * gy * gz;
     return enqueue(name, *stream, op);
+}
+
+// How many blocks the last launch of a kernel had; 0 where it was not launched yet, and for a name that there is not.
+EXPORT uint64_t trtsel_double_blocks(const char* kernel) {
+    std::lock_guard<std::recursive_mutex> lock(state().mutex);
+    const Kernel* found = find_kernel(kernel);
+    return found ? found->blocks : 0;
 }

@@ -70,6 +70,8 @@ State* make_state() {
     s->can_map = int(env("TRT_SELECT_DOUBLE_CAN_MAP", 1));
     s->total_bytes = uint64_t(env("TRT_SELECT_DOUBLE_MEMORY", int64_t(4) << 30));
     s->delay = uint64_t(env("TRT_SELECT_DOUBLE_DELAY", 0));
+    s->cubin_result = int(env("TRT_SELECT_DOUBLE_CUBIN", 0));
+    s->ptx_result = int(env("TRT_SELECT_DOUBLE_PTX", 0));
     if (const char* capability = getenv("TRT_SELECT_DOUBLE_CC")) sscanf(capability, "%d.%d", &s->major, &s->minor);
     if (const char* name = getenv("TRT_SELECT_DOUBLE_NAME")) snprintf(s->name, sizeof s->name, "%s", name);
     failures_from_env(*s);
@@ -250,7 +252,7 @@ EXPORT const char* trtsel_double_symbols(void) {
 }
 
 // Sets a property of the device or the driver: "integrated", "can_map", "major", "minor", "driver_version", "devices",
-// "total_bytes". Gives 0 for another name.
+// "total_bytes"; or what loading machine code ("cubin") or PTX ("ptx") gives, 0 to look at it. Gives 0 for another name.
 EXPORT int trtsel_double_set(const char* what, int64_t value) {
     State& s = state();
     Lock lock(s.mutex);
@@ -262,6 +264,8 @@ EXPORT int trtsel_double_set(const char* what, int64_t value) {
     else if (is("driver_version")) s.driver_version = int(value);
     else if (is("devices")) s.device_count = value > 8 ? 8 : int(value);
     else if (is("total_bytes")) s.total_bytes = uint64_t(value);
+    else if (is("cubin")) s.cubin_result = int(value);
+    else if (is("ptx")) s.ptx_result = int(value);
     else return 0;
     return 1;
 }

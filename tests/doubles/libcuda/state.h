@@ -28,7 +28,9 @@ enum Result : int {
     NOT_INITIALIZED = 3,
     NO_DEVICE = 100,
     INVALID_DEVICE = 101,
+    INVALID_IMAGE = 200,
     INVALID_CONTEXT = 201,
+    NO_BINARY_FOR_GPU = 209,
     INVALID_PTX = 218,
     INVALID_HANDLE = 400,
     ILLEGAL_STATE = 401,
@@ -131,6 +133,7 @@ struct Kernel {
     const trtsel_host_kernel* host = nullptr;
     unsigned argument_count = 0;
     uint32_t argument_bytes[MAX_ARGUMENTS] = {};
+    mutable uint64_t blocks = 0;  // of its last launch, be it enqueued or captured
 };
 
 struct Op {
@@ -208,6 +211,7 @@ struct Graph {
 
 struct Module {
     Handle context = 0;
+    bool elf = false;  // machine code, not PTX
     std::vector<char> text;
 };
 
@@ -236,6 +240,7 @@ struct State {
     char name[64] = "libcuda double";
     uint64_t total_bytes = uint64_t(4) << 30, used_bytes = 0;
     uint64_t delay = 0;
+    int cubin_result = 0, ptx_result = 0;  // what loading machine code, or PTX, gives; 0: it is looked at
     uint64_t ticket = 0;
     bool running = false;  // a kernel or a host function is being run
     pthread_t runner = {};
