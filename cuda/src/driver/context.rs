@@ -86,22 +86,23 @@ pub(super) struct Counts {
 struct Inner {
     driver: &'static Driver,
     raw: Raw<CUctx_st>,
-    cu_device: CUdevice,
     device: DeviceInfo,
     counts: Counts,
     error: Mutex<Option<Error>>,
 }
 
-/// The primary context of a device, which the CUDA runtime and TensorRT use too. It is held until the last clone, and the
-/// last object that was made in it, is gone.
+/// The primary context of a device, which the CUDA runtime and TensorRT use too.
+///
+/// The first call of [`Context::primary`] for a device retains it, and the process keeps it from then on: nothing here releases it. Another
+/// library of the process may still be using it when the last object of this layer is gone, and making it anew takes about a second.
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<Inner>,
 }
 
 impl Context {
-    /// The primary context of a device, counted from 0. Another call for the same device holds the same context once more;
-    /// its objects are counted apart ([`Context::allocated`]).
+    /// The primary context of a device, counted from 0. Another call for the same device gives the same context; its objects are counted
+    /// apart ([`Context::allocated`]).
     ///
     /// # Errors
     /// Those of [`Driver::load`]; [`ErrorKind::NoDevice`]; the errors of the calls made.
@@ -120,11 +121,9 @@ impl Context {
         // SAFETY: the ordinal is below the count, so it fits; the call writes one integer.
         unsafe { call!(table, cuDeviceGet(&mut cu_device, ordinal as c_int)) }?;
         let device = describe(table, cu_device, ordinal)?;
-        let mut raw = std::ptr::null_mut();
-        // SAFETY: the call writes one handle.
-        unsafe { call!(table, cuDevicePrimaryCtxRetain(&mut raw, cu_device)) }?;
-        let (raw, counts, error) = (Raw(raw), Counts::default(), Mutex::new(None));
-        Ok(Context { inner: Arc::new(Inner { driver, raw, cu_device, device, counts, error }) })
+        let raw = driver.primary(cu_device)?;
+        let (counts, error) = (Counts::default(), Mutex::new(None));
+        Ok(Context { inner: Arc::new(Inner { driver, raw, device, counts, error }) })
     }
 
     /// Makes this context current in the calling thread until the guard is dropped; then the one before is current again. Objects of
@@ -262,16 +261,7 @@ impl std::fmt::Debug for Context {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let table = &self.driver.table;
-        let (name, release) = match table.cuDevicePrimaryCtxRelease_v2 {
-            Some(newer) => ("cuDevicePrimaryCtxRelease_v2", newer),
-            None => ("cuDevicePrimaryCtxRelease", table.cuDevicePrimaryCtxRelease),
-        };
-        // SAFETY: retained once by this object; all objects made in it are gone, since each holds it.
-        if let Err(error) = check(name, unsafe { release(self.cu_device) }) {
-            self.driver.store(error);
-        }
-        // An error that is still kept here would be lost with the context, so the driver keeps it from now on.
+        // An error that is still kept here would be lost with this object, so the driver keeps it from now on.
         if let Some(error) = self.error.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             self.driver.store(error);
         }

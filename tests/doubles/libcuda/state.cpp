@@ -157,6 +157,11 @@ EXPORT int64_t trtsel_double_live(const char* kind) {
     Lock lock(s.mutex);
     const auto is = [&](const char* name) { return !strcmp(kind, name); };
     if (is("contexts")) return s.contexts.live();
+    if (is("primaries")) {
+        int64_t sum = 0;
+        s.contexts.each([&](Context& context, Handle) { sum += context.primary; });
+        return sum;
+    }
     if (is("retained")) {
         int64_t sum = 0;
         s.contexts.each([&](Context& context, Handle) { sum += int64_t(context.retained); });
@@ -183,7 +188,7 @@ EXPORT int64_t trtsel_double_live(const char* kind) {
         if (is(blocks[i])) return s.live_blocks[i];
         if (is(bytes[i])) return s.live_bytes[i];
     }
-    // Everything that somebody must give back.
+    // Everything that somebody must give back, and the primary contexts, which the product keeps.
     if (is("*")) {
         int64_t sum = s.contexts.live() + s.events.live() + s.captures.live() + s.graphs.live() + s.execs.live() + s.modules.live();
         s.streams.each([&](Stream& stream, Handle) { sum += !stream.legacy; });
