@@ -76,6 +76,8 @@ pub struct Lane<N: Network> {
     context: Context,
     /// The number of the frame that `params` describe; 0 if there is none.
     loaded: u64,
+    /// The pipe's number of the last launch; 0 if there was none, or it failed.
+    number: u64,
     /// A launch was enqueued, and the host has not seen its end.
     launched: bool,
     wants_graph: bool,
@@ -172,6 +174,7 @@ impl<N: Network> Lane<N> {
             context: context.clone(),
             network,
             loaded: 0,
+            number: 0,
             launched: false,
             wants_graph: spec.graph,
             refused: None,
@@ -207,9 +210,9 @@ impl<N: Network> Lane<N> {
         }
         self.warm_up_and_capture()?;
         self.launch(pipe)?;
-        self.stream.synchronize()?;
-        self.launched = false;
-        pipe.seen_all();
+        pipe.settle()?;
+        // This launch was not the caller's: its result is not for `poll`.
+        (self.number, self.launched) = (0, false);
         // The tables that were loaded copy a frame of the tensor's own size. A real frame of that size may be cropped and need others,
         // so the next frame has to bring its tables.
         if let Some(axes) = &mut self.axes {
@@ -287,7 +290,7 @@ impl<N: Network> Lane<N> {
             at += part.len();
         }
         if bytes > 0 {
-            pipe.enqueued();
+            pipe.enqueue();
             // SAFETY: both blocks have room, and live until the lane has waited for the stream; the host writes to the
             // staging block again only for another frame, which waits for this one's work.
             unsafe { self.stream.copy_to_device_async(memory.device.address(), memory.staging.as_ptr(), bytes)? };
@@ -335,6 +338,8 @@ impl<N: Network> Lane<N> {
     /// # Errors
     /// What the network or the driver reported; [`ErrorKind::Misuse`] where the frame that was loaded is no longer the pipe's.
     pub fn launch(&mut self, pipe: &mut Pipe) -> Result<(), N::Error> {
+        // If this launch fails, the record that is there belongs to an earlier one.
+        self.number = 0;
         self.check_pipe(pipe)?;
         if self.axes.is_some() && (self.loaded == 0 || self.loaded != pipe.frame()) {
             let line = "lane: expected the pipe's frame, got another or none; load it first";
@@ -344,7 +349,7 @@ impl<N: Network> Lane<N> {
             self.stream.synchronize()?;
             self.launched = false;
         }
-        pipe.enqueued();
+        let number = pipe.enqueue();
         if !self.is_resident() {
             self.network.restore()?;
             if let Err(error) = self.warm_up_and_capture() {
@@ -369,17 +374,23 @@ impl<N: Network> Lane<N> {
         if let Some((_, end)) = &self.timing {
             end.record(&self.stream)?;
         }
+        self.number = number;
         Ok(())
     }
 
-    /// The result of the last launch, once it has arrived; `None` before. The probabilities are copied to `probabilities`. Never blocks.
+    /// The result of the last launch, once it has arrived; `None` before, and where there was no launch or it failed. The probabilities
+    /// are copied to `probabilities`. Never blocks.
     ///
     /// # Errors
-    /// What the driver reports of the work under way.
+    /// [`ErrorKind::Misuse`] where the pipe is not the one that the lane was made for; what the driver reports of the work under way.
     ///
     /// # Panics
     /// If `probabilities` has not one element a class.
     pub fn poll(&mut self, pipe: &mut Pipe, probabilities: &mut [f32]) -> Result<Option<SignalsRecord>, Error> {
+        self.check_pipe(pipe)?;
+        if self.number == 0 {
+            return Ok(None);
+        }
         let arrived = || self.record.load_u64(offset_of!(SignalsRecord, sequence)) == self.params.signals.sequence;
         let is_there = arrived() || (self.patience.is_over(&self.stream)? && arrived());
         if !is_there {
@@ -387,7 +398,7 @@ impl<N: Network> Lane<N> {
             return Ok(None);
         }
         self.launched = false;
-        pipe.seen_all();
+        pipe.saw(self.number);
         probabilities.copy_from_slice(bytemuck::cast_slice(&self.probabilities.as_slice()[..4 * probabilities.len()]));
         Ok(Some(self.record.read_pod::<SignalsRecord>(0)))
     }

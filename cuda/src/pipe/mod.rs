@@ -180,8 +180,10 @@ pub struct Pipe {
     frame: u64,
     sequence: u64,
     awaited: FeatureGroups,
-    /// Work was enqueued, and the host has not seen its end.
-    busy: bool,
+    /// The number of the work that was enqueued last: all work of a pipe and its lanes is numbered, and the stream does it in this order.
+    enqueued: u64,
+    /// The largest number of a work whose end the host has seen. All work before it is done too.
+    seen: u64,
     /// A feature kernel may not have come to its end. Its half-made sums are still in the scratch, which has to be zeroed before the
     /// next launch.
     dirty: bool,
@@ -235,7 +237,8 @@ impl Pipe {
             frame: 0,
             sequence: 0,
             awaited: FeatureGroups::default(),
-            busy: false,
+            enqueued: 0,
+            seen: 0,
             dirty: false,
             patience: Patience::default(),
         };
@@ -283,12 +286,12 @@ impl Pipe {
         let copied;
         match frame {
             AnyFrame::Host(host) => {
-                // Set before the call: if it fails after it has enqueued its copy, that copy is still under way.
-                self.busy = true;
+                // Counted before the call: if it fails after it has enqueued its copy, that copy is still under way.
+                self.enqueued += 1;
                 (self.desc, copied) = self.frames.upload(&self.context, &self.stream, host, begun)?;
             }
             AnyFrame::Device(device) => {
-                self.busy = true;
+                self.enqueued += 1;
                 if let Some(stream) = device.stream() {
                     // SAFETY: `DeviceFrame::after` promised that the stream is alive and of this context.
                     unsafe { self.caller.record_raw(stream)? };
@@ -383,14 +386,15 @@ impl Pipe {
         self.timing.is_some()
     }
 
-    /// Says that the host has seen the results of everything that was enqueued.
-    pub(crate) fn seen_all(&mut self) {
-        self.busy = false;
+    /// Says that work is about to be enqueued, and gives its number.
+    pub(crate) fn enqueue(&mut self) -> u64 {
+        self.enqueued += 1;
+        self.enqueued
     }
 
-    /// Says that work was enqueued.
-    pub(crate) fn enqueued(&mut self) {
-        self.busy = true;
+    /// Says that the host has seen the end of the work of this number. Work of larger numbers may still be under way.
+    pub(crate) fn saw(&mut self, number: u64) {
+        self.seen = self.seen.max(number);
     }
 
     /// Waits until nothing is under way. Returns at once if the host has seen the last result already.
@@ -398,10 +402,10 @@ impl Pipe {
     /// # Errors
     /// What the driver reports. The work may go on then, and the next call waits again.
     pub fn settle(&mut self) -> Result<(), Error> {
-        if self.busy {
+        if self.seen < self.enqueued {
             self.stream.synchronize()?;
-            // Cleared after the wait, not before: if the wait fails, the device may still be working in our memory.
-            self.busy = false;
+            // Noted after the wait, not before: if the wait fails, the device may still be working in our memory.
+            self.seen = self.enqueued;
         }
         Ok(())
     }
@@ -427,7 +431,7 @@ impl Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        if self.busy {
+        if self.seen < self.enqueued {
             lane::wait_at_last(&self.stream, &self.context);
         }
     }
