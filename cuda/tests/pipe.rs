@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use trt_select_cuda::driver::{Context, DeviceBuffer, Error, Stream};
 use trt_select_cuda::pipe::{
@@ -102,8 +103,12 @@ impl Bench {
 
     /// Begins a grey frame of one value. No features are asked for.
     fn begin(&mut self, value: u8) {
+        self.begin_with(value, FeatureGroups::default());
+    }
+
+    fn begin_with(&mut self, value: u8, groups: FeatureGroups) {
         let pixels = [value; LEN];
-        self.pipe.begin(&frame(&pixels), FeatureGroups::default()).unwrap();
+        self.pipe.begin(&frame(&pixels), groups).unwrap();
     }
 
     fn load(&mut self, lane: usize) {
@@ -157,6 +162,82 @@ fn a_result_is_the_end_of_its_own_launch_only() {
         bench.begin(240);
         assert!(bench.poll(1).unwrap());
         assert_eq!((bench.output(0), bench.output(1)), (16.0, 16.0));
+        double.delay(0);
+        drop(bench);
+        double.is_clean();
+    });
+}
+
+/// Asking the driver costs a microsecond or more, which a caller that polls without a pause must not pay again and again.
+#[test]
+fn a_busy_poll_hardly_asks_the_driver() {
+    with_double("a_busy_poll_hardly_asks_the_driver", FULL, &[], |double| {
+        let mut bench = Bench::new(FrameMemory::Device);
+        double.delay(u64::MAX);
+        for _ in 0..3 {
+            bench.begin(1);
+            bench.launch(0);
+            let (before, start) = (double.calls("cuStreamQuery"), Instant::now());
+            let mut polls = 0_u64;
+            while start.elapsed() < Duration::from_millis(5) {
+                assert!(!bench.poll(0).unwrap());
+                polls += 1;
+            }
+            let asked = double.calls("cuStreamQuery") - before;
+            assert!((1..=6).contains(&asked), "{asked} times in {polls} polls and {:?}", start.elapsed());
+            double.release();
+            assert!(bench.poll(0).unwrap());
+        }
+        // Features alike, which are asked for by `begin`.
+        bench.begin_with(1, FeatureGroups { whole: true, grid: None });
+        let (before, start) = (double.calls("cuStreamQuery"), Instant::now());
+        while start.elapsed() < Duration::from_millis(5) {
+            assert!(bench.pipe.poll_features().unwrap().is_none());
+        }
+        assert!((1..=6).contains(&(double.calls("cuStreamQuery") - before)));
+        double.delay(0);
+        drop(bench);
+        double.is_clean();
+    });
+}
+
+/// What the driver says is told within some milliseconds, to a caller that polls all the time and to one that polls now and then: that the
+/// work failed, and that it is done without a result.
+#[test]
+fn a_failure_is_told_however_often_the_caller_polls() {
+    with_double("a_failure_is_told_however_often_the_caller_polls", FULL, &[], |double| {
+        let mut bench = Bench::new(FrameMemory::Device);
+        for pause_ms in [0, 2] {
+            let until_error = |bench: &mut Bench| {
+                let start = Instant::now();
+                for polls in 1.. {
+                    match bench.poll(0) {
+                        Ok(there) => assert!(!there),
+                        Err(error) => return (error, polls, start.elapsed()),
+                    }
+                    std::thread::sleep(Duration::from_millis(pause_ms));
+                }
+                unreachable!("an error comes");
+            };
+            double.delay(u64::MAX);
+            bench.begin(1);
+            bench.launch(0);
+            double.fail("cuStreamQuery", 2, 719);
+            let (error, polls, after) = until_error(&mut bench);
+            assert_eq!((error.code(), error.call()), (719, "cuStreamQuery"));
+            assert!(pause_ms == 0 || polls <= 4, "{polls} polls, {after:?}");
+            double.release();
+            assert!(bench.poll(0).unwrap());
+
+            double.set("skip_kernels", 1);
+            double.delay(1);
+            bench.begin(1);
+            bench.launch(0);
+            let (error, polls, after) = until_error(&mut bench);
+            assert!(error.to_string().starts_with("network: expected a record"), "{error}");
+            assert!(pause_ms == 0 || polls <= 4, "{polls} polls, {after:?}");
+            double.set("skip_kernels", 0);
+        }
         double.delay(0);
         drop(bench);
         double.is_clean();

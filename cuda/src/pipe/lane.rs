@@ -178,7 +178,7 @@ impl<N: Network> Lane<N> {
             launched: false,
             wants_graph: spec.graph,
             refused: None,
-            patience: Patience::default(),
+            patience: Patience::begin(),
         })
     }
 
@@ -360,7 +360,7 @@ impl<N: Network> Lane<N> {
             }
         }
         self.stage();
-        self.patience = Patience::default();
+        self.patience = Patience::begin();
         if let Some((start, _)) = &self.timing {
             start.record(&self.stream)?;
         }

@@ -24,6 +24,7 @@ mod spec;
 use std::ffi::{CString, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytemuck::Zeroable;
 
@@ -240,7 +241,7 @@ impl Pipe {
             enqueued: 0,
             seen: 0,
             dirty: false,
-            patience: Patience::default(),
+            patience: Patience::begin(),
         };
         memory::place_frames(&mut pipe, options.frame_memory)?;
         Ok(pipe)
@@ -313,7 +314,7 @@ impl Pipe {
             timing.done.record(&self.stream)?;
         }
         self.awaited = groups;
-        self.patience = Patience::default();
+        self.patience = Patience::begin();
         Ok(())
     }
 
@@ -437,24 +438,53 @@ impl Drop for Pipe {
     }
 }
 
-/// Decides when a poll asks the driver whether the stream has failed or is done. Reading the sequence word costs next to nothing, a call
-/// of the driver about a microsecond, so only some polls make that call.
-#[derive(Clone, Copy, Debug, Default)]
+/// Decides when a poll asks the driver whether the stream has failed or is done. Reading the sequence word costs next to nothing and a call
+/// of the driver a microsecond or more, so the driver is asked by time: first some while after the work was enqueued, when most results
+/// are there, and then now and then. Reading the clock costs tens of nanoseconds, so a caller that polls without a pause does not read it
+/// in every poll.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    polls: u32,
+    /// When the driver was asked last; before the first time, when the work was enqueued.
+    asked: Instant,
+    /// How long after `asked` the driver is asked again.
+    pause: Duration,
+    /// When the clock was read last.
+    read: Instant,
+    /// How many polls do without the clock between two readings, and how many of them are left.
+    between: u32,
+    skip: u32,
     over: bool,
 }
 
-/// Every so many polls the driver is asked.
-const POLLS_PER_QUERY: u32 = 16;
+/// How long after its work was enqueued a stream is asked about first.
+const FIRST_QUERY: Duration = Duration::from_micros(200);
+/// How long after each such question the next one follows.
+const NEXT_QUERY: Duration = Duration::from_millis(1);
+/// How many polls in a row do without the clock at most, where the caller polls without a pause.
+const POLLS_WITHOUT_CLOCK: u32 = 7;
+/// Two readings of the clock that are farther apart than this had a pause between their polls: from then on every poll reads the clock.
+const LONG_BETWEEN_READINGS: Duration = Duration::from_micros(50);
 
 impl Patience {
-    /// Asks the driver in the first poll and in every [`POLLS_PER_QUERY`]-th one after it. True once all work on the stream is done.
+    /// For work that is enqueued now.
+    pub(crate) fn begin() -> Patience {
+        let now = Instant::now();
+        Patience { asked: now, pause: FIRST_QUERY, read: now, between: 0, skip: 0, over: false }
+    }
+
+    /// Asks the driver if it is time to. True once all work on the stream is done.
     pub(crate) fn is_over(&mut self, stream: &Stream) -> Result<bool, Error> {
-        let ask = self.polls.is_multiple_of(POLLS_PER_QUERY);
-        self.polls = self.polls.wrapping_add(1);
-        if ask && stream.query()? {
-            self.over = true;
+        if self.over || self.skip > 0 {
+            self.skip = self.skip.saturating_sub(1);
+            return Ok(self.over);
+        }
+        let now = Instant::now();
+        let is_busy = now.duration_since(self.read) < LONG_BETWEEN_READINGS;
+        self.between = if is_busy { (self.between + 1).min(POLLS_WITHOUT_CLOCK) } else { 0 };
+        (self.read, self.skip) = (now, self.between);
+        if now.duration_since(self.asked) >= self.pause {
+            (self.asked, self.pause) = (now, NEXT_QUERY);
+            self.over = stream.query()?;
         }
         Ok(self.over)
     }

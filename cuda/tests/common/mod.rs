@@ -170,6 +170,14 @@ impl Double {
         live
     }
 
+    /// Sets a property of the device or the driver.
+    pub(crate) fn set(&self, what: &str, value: i64) {
+        let name = CString::new(what).unwrap();
+        let hook = self.get::<unsafe extern "C" fn(*const c_char, i64) -> c_int>("trtsel_double_set");
+        // SAFETY: the hook's signature.
+        assert_eq!(unsafe { hook(name.as_ptr(), value) }, 1, "{what}");
+    }
+
     /// Live objects but for the primary contexts, of which the process keeps those that it has used, each retained once.
     #[track_caller]
     pub(crate) fn left(&self) -> i64 {

@@ -255,7 +255,7 @@ EXPORT const char* trtsel_double_symbols(void) {
 }
 
 // Sets a property of the device or the driver: "integrated", "can_map", "major", "minor", "driver_version", "devices",
-// "total_bytes". Gives 0 for another name.
+// "total_bytes"; with "skip_kernels", kernels do nothing from now on. Gives 0 for another name.
 EXPORT int trtsel_double_set(const char* what, int64_t value) {
     State& s = state();
     Lock lock(s.mutex);
@@ -267,6 +267,7 @@ EXPORT int trtsel_double_set(const char* what, int64_t value) {
     else if (is("driver_version")) s.driver_version = int(value);
     else if (is("devices")) s.device_count = value > 8 ? 8 : int(value);
     else if (is("total_bytes")) s.total_bytes = uint64_t(value);
+    else if (is("skip_kernels")) s.skip_kernels = value != 0;
     else return 0;
     return 1;
 }

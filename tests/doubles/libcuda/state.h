@@ -237,6 +237,7 @@ struct State {
     uint64_t total_bytes = uint64_t(4) << 30, used_bytes = 0;
     uint64_t delay = 0;
     uint64_t ticket = 0;
+    bool skip_kernels = false;  // kernels do nothing, as one that did not run
     bool running = false;  // a kernel or a host function is being run
     pthread_t runner = {};
     uint64_t calls[SYMBOL_COUNT] = {}, total_calls = 0;

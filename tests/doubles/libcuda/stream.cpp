@@ -38,6 +38,7 @@ void execute(Stream& stream, const Op& op) {
             memset(op.destination, op.value, op.bytes);
             return;
         case Op::KERNEL: {
+            if (s.skip_kernels) return;
             void* pointers[MAX_ARGUMENTS];
             size_t offset = 0;
             for (unsigned i = 0; i < op.kernel->argument_count; ++i) {
