@@ -17,6 +17,7 @@ mod frames;
 #[cfg(feature = "cli")]
 #[path = "../common/json_keys.rs"]
 mod json_keys;
+mod loading;
 mod plans;
 mod toy;
 

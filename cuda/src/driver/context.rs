@@ -169,7 +169,8 @@ impl Context {
         Ok((free as u64, total as u64))
     }
 
-    /// Blocks until all work of the context is done, other libraries' too.
+    /// Blocks until all work of the context is done, other libraries' too. Not while a stream of the context captures, in whichever thread:
+    /// the driver refuses the wait then, and the capture is broken.
     ///
     /// # Errors
     /// The call's, or that of work that was enqueued earlier.

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::mem::offset_of;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytemuck::Zeroable;
 
@@ -93,6 +93,10 @@ impl<N: Network> std::fmt::Debug for Lane<N> {
             .finish_non_exhaustive()
     }
 }
+
+/// Held by a lane while it captures, and while it waits for the whole device. The driver refuses that wait while any stream of the context
+/// captures, in whichever thread, and it breaks the capture.
+static CAPTURES: Mutex<()> = Mutex::new(());
 
 /// At open, room is taken for the axis tables of frames of up to this many pixels a side.
 const AXIS_SIDE_PX: usize = 1920;
@@ -516,8 +520,13 @@ impl<N: Network> Lane<N> {
     }
 
     /// Runs the network once part by part and then captures its graph. A network may allocate on its first run, which a capture forbids;
-    /// so that run comes before the capture.
+    /// so that run comes before the capture. Before all that it waits for the whole device: a library may still be filling the network's
+    /// memory on streams of its own, which this lane's stream does not wait for.
     fn warm_up_and_capture(&mut self) -> Result<(), N::Error> {
+        {
+            let _nobody_captures = CAPTURES.lock().unwrap_or_else(PoisonError::into_inner);
+            self.context.synchronize()?;
+        }
         self.stage();
         self.enqueue_parts()?;
         self.stream.synchronize()?;
@@ -530,6 +539,7 @@ impl<N: Network> Lane<N> {
             return Ok(());
         }
         let stream = Arc::clone(&self.stream);
+        let _nobody_waits = CAPTURES.lock().unwrap_or_else(PoisonError::into_inner);
         match stream.capture(|| self.enqueue_parts()) {
             Ok(graph) => match graph.instantiate() {
                 Ok(graph) => self.graph = Some(graph),

@@ -246,8 +246,15 @@ EXPORT int cuCtxGetDevice(int* device) {
 EXPORT int cuCtxSynchronize(void) {
     BEGIN(cuCtxSynchronize);
     CURRENT(context);
-    if (int code = potentially_unsafe()) return code;
     const Handle handle = current_handle();
+    // A wait for the whole context is a wait for each of its streams, of which none may capture, in whichever thread.
+    bool captures = false;
+    state().captures.each([&](Capture& capture, Handle) {
+        const Stream* origin = state().streams.get(capture.origin);
+        if (!origin || origin->context != handle) return;
+        capture.invalid = captures = true;
+    });
+    if (captures) return CAPTURE_UNSUPPORTED;
     state().streams.each([&](Stream& stream, Handle) {
         if (stream.context == handle) run(stream, stream.enqueued);
     });

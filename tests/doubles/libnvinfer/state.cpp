@@ -282,8 +282,10 @@ Driver const* driver() noexcept
         driver.copy_to_device = reinterpret_cast<decltype(driver.copy_to_device)>(dlsym(library, "cuMemcpyHtoD_v2"));
         driver.allocate = reinterpret_cast<decltype(driver.allocate)>(dlsym(library, "cuMemAlloc_v2"));
         driver.release = reinterpret_cast<decltype(driver.release)>(dlsym(library, "cuMemFree_v2"));
+        driver.create_stream = reinterpret_cast<decltype(driver.create_stream)>(dlsym(library, "cuStreamCreate"));
+        driver.destroy_stream = reinterpret_cast<decltype(driver.destroy_stream)>(dlsym(library, "cuStreamDestroy_v2"));
         present = driver.launch_host_function != nullptr && driver.copy_to_device != nullptr && driver.allocate != nullptr
-            && driver.release != nullptr;
+            && driver.release != nullptr && driver.create_stream != nullptr && driver.destroy_stream != nullptr;
     });
     if (!present)
     {

@@ -91,6 +91,8 @@ struct Driver
     int (*copy_to_device)(unsigned long long to, void const* from, size_t bytes);
     int (*allocate)(unsigned long long* address, size_t bytes);
     int (*release)(unsigned long long address);
+    int (*create_stream)(void** stream, unsigned flags);
+    int (*destroy_stream)(void* stream);
 };
 
 // Null if there is no driver; says so in the log as TensorRT does.
