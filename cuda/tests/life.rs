@@ -31,6 +31,7 @@ fn objects_live_and_die() {
         let device = context.device();
         assert_eq!((device.name.as_str(), device.ordinal, device.compute_capability), ("libcuda double", 0, (8, 0)));
         assert_eq!((device.integrated, device.can_map_host, device.multiprocessors), (false, true, 4));
+        assert!(device.can_register_host);
         assert_eq!(device.total_bytes, 4 << 30);
         {
             let _entered = context.enter().unwrap();
@@ -196,6 +197,28 @@ fn the_process_keeps_the_primary_contexts_it_has_used() {
             (0..4).for_each(|_| drop(scope.spawn(|| Context::primary(0).unwrap().synchronize().unwrap())));
         });
         assert_eq!(double.live("retained"), 2);
+        double.is_clean();
+    });
+}
+
+/// Which devices can page-lock memory that is there already: an older driver does not tell, and of its devices those that are integrated
+/// may not.
+#[test]
+fn devices_tell_whether_they_register_memory() {
+    with_double("devices_tell_whether_they_register_memory", FULL, &[], |double| {
+        for (told, integrated, expected) in
+            [(1, 0, true), (1, 1, true), (0, 0, false), (0, 1, false), (-1, 0, true), (-1, 1, false)]
+        {
+            double.set("host_register", told);
+            double.set("integrated", integrated);
+            let context = Context::primary(0).unwrap();
+            assert_eq!(context.device().can_register_host, expected, "{told} {integrated}");
+            let registered = Registered::new(&context, Arc::new(vec![0; 64]));
+            assert_eq!(registered.err().map(|error| error.code()), (!expected).then_some(801));
+        }
+        // Any other failure is one.
+        double.fail("cuDeviceGetAttribute", 4, 999);
+        assert_eq!(Context::primary(0).unwrap_err().code(), 999);
         double.is_clean();
     });
 }

@@ -1,9 +1,11 @@
 //! How plans and weights come to the device.
 
 use trt_select::GpuConfig;
+use trt_select::cuda::FrameMemory;
+use trt_select::premodel::CandidateId;
 
 use super::doubles::with_doubles;
-use super::toy::toys;
+use super::toy::{plan_path, toys};
 use super::{assert_same, config, on_cpu, open_with, pictures};
 
 /// TensorRT may fill weights on a stream of its own, which our stream does not wait for. Nothing runs before they are there: neither after
@@ -30,5 +32,39 @@ fn weights_that_are_still_on_their_way_are_waited_for() {
             drop(selector);
             doubles.assert_all_freed();
         }
+    });
+}
+
+/// A device that cannot page-lock a mapping is not asked to. Its plans are read into ordinary memory, which the processor reads at full
+/// speed, and are counted as such.
+#[test]
+fn plans_are_read_into_ordinary_memory_where_none_can_be_registered() {
+    let told = [("TRT_SELECT_DOUBLE_HOST_REGISTER", "0"), ("TRT_SELECT_DOUBLE_INTEGRATED", "1")];
+    let name = "loading::plans_are_read_into_ordinary_memory_where_none_can_be_registered";
+    with_doubles(name, &told, |doubles| {
+        let pictures = pictures(12);
+        let mut cpu = on_cpu(doubles);
+        let largest = toys().iter().map(|t| 4 * (t.weights.len() + t.bias.len()) as u64).max();
+        let [dropped, kept] = [false, true].map(|keep| {
+            let gpu = GpuConfig::default().max_resident_bytes(largest).keep_plans(keep);
+            let gpu = gpu.frame_memory(FrameMemory::Mapped);
+            let mut selector = open_with(doubles, &config().gpu(gpu)).expect("open");
+            for picture in &pictures {
+                let expected = cpu.infer(picture.frame()).expect("answered");
+                assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "ordinary memory");
+            }
+            let memory = [0, 1, 2].map(|candidate| selector.set().memory(CandidateId(candidate)));
+            let held = memory.iter().map(|m| m.pinned_bytes).sum::<u64>() + selector.set().shared_memory().pinned_bytes;
+            let locked = doubles.cuda.live("pinned_bytes") + doubles.cuda.live("mapped_bytes");
+            assert_eq!(held as i64, locked, "what is told to be page-locked is, and nothing else");
+            memory
+        });
+        assert_eq!(doubles.cuda.calls("cuMemHostRegister_v2"), 0);
+        for ((toy, dropped), kept) in toys().iter().zip(dropped).zip(kept) {
+            let plan = std::fs::metadata(plan_path(&doubles.bundle, toy.name)).expect("a plan").len();
+            assert_eq!((dropped.host_bytes, kept.host_bytes), (0, plan), "{}", toy.name);
+            assert_eq!(dropped.pinned_bytes, kept.pinned_bytes, "{}", toy.name);
+        }
+        doubles.assert_all_freed();
     });
 }

@@ -24,6 +24,9 @@ pub struct DeviceInfo {
     pub integrated: bool,
     /// Host memory can be mapped into its address space.
     pub can_map_host: bool,
+    /// Memory of the host that is there already can be page-locked for it ([`super::Registered`]). An integrated device that is not coherent
+    /// with the processor's caches (Jetson TX2, Nano) cannot; page-locked memory is not cached there, so the host reads it slowly.
+    pub can_register_host: bool,
     /// Number of streaming multiprocessors.
     pub multiprocessors: u32,
     /// Its memory, or what it may use of the host's.
@@ -294,6 +297,9 @@ impl Drop for Entered<'_> {
     }
 }
 
+/// `CUDA_ERROR_INVALID_VALUE`.
+const INVALID_VALUE: c_int = 1;
+
 fn describe(table: &CallTable, device: CUdevice, ordinal: u32) -> Result<DeviceInfo> {
     let mut name = [0 as c_char; 256];
     // SAFETY: the call writes at most the given number of characters, the last one 0.
@@ -310,6 +316,13 @@ fn describe(table: &CallTable, device: CUdevice, ordinal: u32) -> Result<DeviceI
         unsafe { call!(table, cuDeviceGetAttribute(&mut value, attribute as c_int, device)) }?;
         Ok(u32::try_from(value).unwrap_or(0))
     };
+    let integrated = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_INTEGRATED)? != 0;
+    let can_register_host = match attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED) {
+        Ok(value) => value != 0,
+        // A driver that is older than the attribute. Of the devices that it can have, those that are integrated may lack it.
+        Err(error) if error.code() == INVALID_VALUE => !integrated,
+        Err(error) => return Err(error),
+    };
     Ok(DeviceInfo {
         name: name.trim().to_owned(),
         ordinal,
@@ -317,8 +330,9 @@ fn describe(table: &CallTable, device: CUdevice, ordinal: u32) -> Result<DeviceI
             attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
             attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
         ),
-        integrated: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_INTEGRATED)? != 0,
+        integrated,
         can_map_host: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY)? != 0,
+        can_register_host,
         multiprocessors: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
         total_bytes: total_bytes as u64,
     })

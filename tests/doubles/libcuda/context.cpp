@@ -141,6 +141,10 @@ EXPORT int cuDeviceGetAttribute(int* value, int attribute, int device) {
         case 41: *value = 1; break;          // one address space
         case 75: *value = s.major; break;
         case 76: *value = s.minor; break;
+        case 99:                             // registering host memory
+            if (s.host_register < 0) return INVALID_VALUE;
+            *value = s.host_register;
+            break;
         default: return INVALID_VALUE;
     }
     return SUCCESS;

@@ -68,6 +68,7 @@ State* make_state() {
     if (s->device_count > 8) s->device_count = 8;
     s->integrated = int(env("TRT_SELECT_DOUBLE_INTEGRATED", 0));
     s->can_map = int(env("TRT_SELECT_DOUBLE_CAN_MAP", 1));
+    s->host_register = int(env("TRT_SELECT_DOUBLE_HOST_REGISTER", 1));
     s->total_bytes = uint64_t(env("TRT_SELECT_DOUBLE_MEMORY", int64_t(4) << 30));
     s->delay = uint64_t(env("TRT_SELECT_DOUBLE_DELAY", 0));
     if (const char* capability = getenv("TRT_SELECT_DOUBLE_CC")) sscanf(capability, "%d.%d", &s->major, &s->minor);
@@ -254,14 +255,15 @@ EXPORT const char* trtsel_double_symbols(void) {
     return text;
 }
 
-// Sets a property of the device or the driver: "integrated", "can_map", "major", "minor", "driver_version", "devices",
-// "total_bytes"; with "skip_kernels", kernels do nothing from now on. Gives 0 for another name.
+// Sets a property of the device or the driver: "integrated", "can_map", "host_register", "major", "minor", "driver_version",
+// "devices", "total_bytes"; with "skip_kernels", kernels do nothing from now on. Gives 0 for another name.
 EXPORT int trtsel_double_set(const char* what, int64_t value) {
     State& s = state();
     Lock lock(s.mutex);
     const auto is = [&](const char* name) { return !strcmp(what, name); };
     if (is("integrated")) s.integrated = int(value);
     else if (is("can_map")) s.can_map = int(value);
+    else if (is("host_register")) s.host_register = int(value);
     else if (is("major")) s.major = int(value);
     else if (is("minor")) s.minor = int(value);
     else if (is("driver_version")) s.driver_version = int(value);

@@ -233,6 +233,8 @@ struct State {
     std::recursive_mutex mutex;
     bool initialised = false;
     int driver_version = 0, device_count = 1, integrated = 0, major = 8, minor = 0, can_map = 1;
+    // Whether host memory can be registered; negative: the driver does not know the attribute, and integrated devices cannot.
+    int host_register = 1;
     char name[64] = "libcuda double";
     uint64_t total_bytes = uint64_t(4) << 30, used_bytes = 0;
     uint64_t delay = 0;
