@@ -122,7 +122,7 @@ impl Bench {
     }
 
     fn poll(&mut self, lane: usize) -> Result<bool, Error> {
-        Ok(self.lanes[lane].poll(&mut self.pipe, &mut [0.0; LEN])?.is_some())
+        Ok(self.lanes[lane].poll(&mut self.pipe)?.is_some())
     }
 
     /// The first element of a lane's output.
@@ -183,8 +183,9 @@ fn a_busy_poll_hardly_asks_the_driver() {
                 assert!(!bench.poll(0).unwrap());
                 polls += 1;
             }
-            let asked = double.calls("cuStreamQuery") - before;
-            assert!((1..=6).contains(&asked), "{asked} times in {polls} polls and {:?}", start.elapsed());
+            // Five milliseconds, or more where the machine is busy with something else.
+            let (asked, took) = (double.calls("cuStreamQuery") - before, start.elapsed());
+            assert!(u128::from(asked) <= took.as_millis() + 1, "{asked} times in {polls} polls and {took:?}");
             double.release();
             assert!(bench.poll(0).unwrap());
         }
@@ -194,7 +195,7 @@ fn a_busy_poll_hardly_asks_the_driver() {
         while start.elapsed() < Duration::from_millis(5) {
             assert!(bench.pipe.poll_features().unwrap().is_none());
         }
-        assert!((1..=6).contains(&(double.calls("cuStreamQuery") - before)));
+        assert!(u128::from(double.calls("cuStreamQuery") - before) <= start.elapsed().as_millis() + 1);
         double.delay(0);
         drop(bench);
         double.is_clean();
@@ -260,6 +261,38 @@ fn nothing_is_waited_for_once_the_last_result_was_seen() {
             bench.begin(17);
             assert_eq!(double.calls("cuStreamSynchronize"), before);
         }
+        drop(bench);
+        double.is_clean();
+    });
+}
+
+/// Probabilities are copied once, when somebody asks, and belong to the result that was given last.
+#[test]
+fn probabilities_are_those_of_the_last_result() {
+    with_double("probabilities_are_those_of_the_last_result", FULL, &[], |double| {
+        let mut bench = Bench::new(FrameMemory::Device);
+        assert!(bench.lanes[0].probabilities().is_empty(), "it was prepared only");
+        double.delay(u64::MAX);
+        for last in [3, 9] {
+            let mut pixels = [0; LEN];
+            pixels[last] = 2;
+            bench.pipe.begin(&frame(&pixels), FeatureGroups::default()).unwrap();
+            bench.launch(0);
+            assert!(!bench.poll(0).unwrap() && bench.lanes[0].probabilities().is_empty());
+            double.release();
+            assert!(bench.poll(0).unwrap());
+            let probabilities = bench.lanes[0].probabilities();
+            let sum = 2_f32.exp() + (LEN - 1) as f32;
+            assert_eq!(probabilities.len(), LEN);
+            for (class, p) in probabilities.iter().enumerate() {
+                let expected = if class == last { 2_f32.exp() / sum } else { 1.0 / sum };
+                assert!((p - expected).abs() < 1e-6, "{class}: {p} {expected}");
+            }
+            let before = probabilities.to_vec();
+            double.fill_mapped(4 * LEN as u64, 0);
+            assert_eq!(bench.lanes[0].probabilities(), before, "they were copied");
+        }
+        double.delay(0);
         drop(bench);
         double.is_clean();
     });

@@ -14,7 +14,7 @@ use trt_select_cuda::pipe::{
 };
 use trt_select_engines::tensorrt::{PlanSpec, Session, SessionOptions, TensorrtEngine};
 use trt_select_engines::{Completion, Memory};
-use trt_select_premodel::{Board, CandidateId, Scores, Summary};
+use trt_select_premodel::{Board, CandidateId, Mask, Scores, Summary};
 
 use super::{Backend, FeatureValues, NOT_FINITE, SharedMemory, Wanted};
 use crate::bundle::{Bundle, CandidateSpec};
@@ -164,16 +164,33 @@ impl Backend for Gpu {
 
     fn poll(&mut self, candidate: CandidateId, board: &mut Board, times: &mut DeviceTimes) -> Result<bool> {
         let runner = &mut self.candidates[candidate.index()];
-        let Some(record) = runner.lane.poll(&mut self.pipe, board.probabilities_mut(candidate))? else {
-            return Ok(false);
-        };
+        let Some(record) = runner.lane.poll(&mut self.pipe)? else { return Ok(false) };
         times.compute_ns += runner.compute_ns();
         if record.valid == 0 {
             return Err(NOT_FINITE);
         }
         let (class, top1, margin, entropy) = (record.class, record.top1, record.margin, record.entropy);
-        board.take_summary(candidate, Summary { class, top1, margin, entropy });
+        let summary = Summary { class, top1, margin, entropy };
+        let read = board.reads_probabilities_with(candidate);
+        if !read.has(candidate) {
+            board.take_summary_alone(candidate, summary);
+            return Ok(true);
+        }
+        self.bring_probabilities(read, board);
+        let from = self.probabilities(candidate);
+        board.probabilities_mut(candidate).iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        board.take_summary(candidate, summary);
         Ok(true)
+    }
+
+    fn bring_probabilities(&self, of: Mask, board: &mut Board) {
+        for candidate in board.without_probabilities(of) {
+            board.take_probabilities(candidate, self.probabilities(candidate));
+        }
+    }
+
+    fn probabilities(&self, candidate: CandidateId) -> &[f32] {
+        self.candidates.get(candidate.index()).map_or(&[], |c| c.lane.probabilities())
     }
 
     /// After an error the device may still be using memory that the next input needs.

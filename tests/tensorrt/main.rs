@@ -19,6 +19,7 @@ mod frames;
 mod json_keys;
 mod loading;
 mod plans;
+mod probabilities;
 mod toy;
 
 use std::time::{Duration, Instant};
@@ -575,7 +576,6 @@ fn lanes_and_pipes_refuse_what_would_read_elsewhere() {
         pipe.begin(&frame(9), none).expect("begun");
         lane.load_frame(&mut pipe, Some(&axes(5))).expect("loaded");
         lane.launch(&mut pipe).expect("launched");
-        let mut probabilities = [0.0; 2];
-        while lane.poll(&mut pipe, &mut probabilities).expect("no failure").is_none() {}
+        while lane.poll(&mut pipe).expect("no failure").is_none() {}
     });
 }

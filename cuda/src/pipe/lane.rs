@@ -1,5 +1,6 @@
 //! A lane: one candidate's way from the frame on the device to its signals, captured as a CUDA graph.
 
+use std::cell::{Cell, OnceCell};
 use std::ffi::c_void;
 use std::mem::offset_of;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,6 +71,9 @@ pub struct Lane<N: Network> {
     tensor: Option<PinnedBuffer>,
     probabilities: PinnedBuffer,
     record: PinnedBuffer,
+    /// The probabilities of the last result in ordinary memory, once somebody has asked for them, and the room for them before.
+    copied: OnceCell<Box<[f32]>>,
+    room: Cell<Box<[f32]>>,
     timing: Option<(Event, Event)>,
     kernels: Arc<Kernels>,
     stream: Arc<Stream>,
@@ -78,6 +82,8 @@ pub struct Lane<N: Network> {
     loaded: u64,
     /// The pipe's number of the last launch; 0 if there was none, or it failed.
     number: u64,
+    /// [`Lane::poll`] has given the result of the last launch.
+    has_result: bool,
     /// A launch was enqueued, and the host has not seen its end.
     launched: bool,
     wants_graph: bool,
@@ -172,6 +178,8 @@ impl<N: Network> Lane<N> {
             tensor,
             probabilities,
             record,
+            copied: OnceCell::new(),
+            room: Cell::new(vec![0.0; classes as usize].into()),
             timing,
             kernels: Arc::clone(pipe.kernels()),
             stream: Arc::clone(pipe.stream()),
@@ -179,6 +187,7 @@ impl<N: Network> Lane<N> {
             network,
             loaded: 0,
             number: 0,
+            has_result: false,
             launched: false,
             wants_graph: spec.graph,
             refused: None,
@@ -342,8 +351,11 @@ impl<N: Network> Lane<N> {
     /// # Errors
     /// What the network or the driver reported; [`ErrorKind::Misuse`] where the frame that was loaded is no longer the pipe's.
     pub fn launch(&mut self, pipe: &mut Pipe) -> Result<(), N::Error> {
-        // If this launch fails, the record that is there belongs to an earlier one.
-        self.number = 0;
+        // If this launch fails, the record and the probabilities that are there belong to an earlier one.
+        (self.number, self.has_result) = (0, false);
+        if let Some(room) = self.copied.take() {
+            self.room.set(room);
+        }
         self.check_pipe(pipe)?;
         if self.axes.is_some() && (self.loaded == 0 || self.loaded != pipe.frame()) {
             let line = "lane: expected the pipe's frame, got another or none; load it first";
@@ -382,15 +394,11 @@ impl<N: Network> Lane<N> {
         Ok(())
     }
 
-    /// The result of the last launch, once it has arrived; `None` before, and where there was no launch or it failed. The probabilities
-    /// are copied to `probabilities`. Never blocks.
+    /// The result of the last launch, once it has arrived; `None` before, and where there was no launch or it failed. Never blocks.
     ///
     /// # Errors
     /// [`ErrorKind::Misuse`] where the pipe is not the one that the lane was made for; what the driver reports of the work under way.
-    ///
-    /// # Panics
-    /// If `probabilities` has not one element a class.
-    pub fn poll(&mut self, pipe: &mut Pipe, probabilities: &mut [f32]) -> Result<Option<SignalsRecord>, Error> {
+    pub fn poll(&mut self, pipe: &mut Pipe) -> Result<Option<SignalsRecord>, Error> {
         self.check_pipe(pipe)?;
         if self.number == 0 {
             return Ok(None);
@@ -401,10 +409,25 @@ impl<N: Network> Lane<N> {
             self.patience.check("network")?;
             return Ok(None);
         }
-        self.launched = false;
+        (self.launched, self.has_result) = (false, true);
         pipe.saw(self.number);
-        probabilities.copy_from_slice(bytemuck::cast_slice(&self.probabilities.as_slice()[..4 * probabilities.len()]));
         Ok(Some(self.record.read_pod::<SignalsRecord>(0)))
+    }
+
+    /// The class probabilities of the result that [`Lane::poll`] gave last; empty where the lane was launched again since, or never. The first
+    /// call after a result copies them from the memory that the device writes, which some integrated devices read slowly; so whoever does
+    /// not need them does not pay for them. Does not allocate.
+    pub fn probabilities(&self) -> &[f32] {
+        if !self.has_result {
+            return &[];
+        }
+        self.copied.get_or_init(|| {
+            let mut room = self.room.take();
+            // The device is done with the block: its record is written last, and `poll` has read it.
+            let bytes = self.probabilities.as_slice();
+            room.iter_mut().zip(bytemuck::cast_slice(&bytes[..bytes.len() / 4 * 4])).for_each(|(to, from)| *to = *from);
+            room
+        })
     }
 
     /// Times of the last launch, once its work is done; `None` while it is not, and where the pipe does not measure.

@@ -170,6 +170,12 @@ impl Double {
         live
     }
 
+    /// Writes one byte over all live blocks of mapped memory of exactly that size.
+    pub(crate) fn fill_mapped(&self, bytes: u64, value: u8) -> u64 {
+        // SAFETY: the hook's signature.
+        unsafe { self.get::<unsafe extern "C" fn(u64, u8) -> u64>("trtsel_double_fill_mapped")(bytes, value) }
+    }
+
     /// Sets a property of the device or the driver.
     pub(crate) fn set(&self, what: &str, value: i64) {
         let name = CString::new(what).unwrap();

@@ -216,6 +216,19 @@ EXPORT uint64_t trtsel_double_live_blocks_of(uint64_t bytes) {
     return count;
 }
 
+// Writes one byte over all live blocks of mapped memory of exactly that size; gives how many there are. It shows who still reads them.
+EXPORT uint64_t trtsel_double_fill_mapped(uint64_t bytes, unsigned char value) {
+    State& s = state();
+    Lock lock(s.mutex);
+    uint64_t count = 0;
+    for (const auto& [address, block] : s.blocks)
+        if (block.kind == Block::MAPPED && block.bytes == bytes) {
+            memset(reinterpret_cast<void*>(address), value, bytes);
+            ++count;
+        }
+    return count;
+}
+
 // Runs everything that waits in queues.
 EXPORT void trtsel_double_release(void) {
     Lock lock(state().mutex);
