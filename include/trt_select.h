@@ -152,7 +152,7 @@
 #define TRTSEL_DEVICE_TIMES 4
 
 /**
- * Flag of the options: keep plans in page-locked memory, so that an evicted candidate is loaded again without reading the disk.
+ * Flag of the options: keep plans in memory, so that an evicted candidate is loaded again without reading the disk.
  */
 #define TRTSEL_KEEP_PLANS 8
 

@@ -4,7 +4,7 @@
 
 use trt_select_engines::registry::{self, Choice, EngineKind};
 use trt_select_engines::{Completion, Memory};
-use trt_select_premodel::{Answer, Board, CandidateId, Summary};
+use trt_select_premodel::{Answer, Board, CandidateId, Mask, Summary};
 
 use crate::backend::host::Host;
 use crate::backend::{Backend, FeatureValues, SharedMemory, Wanted};
@@ -207,6 +207,8 @@ impl CandidateSet {
             std::hint::spin_loop();
         }
         self.watch.computed();
+        // The next run of the candidate, for whichever board, would overwrite them.
+        self.backend.bring_probabilities(Mask::of(candidate), &mut self.board);
         let times = &self.watch.times;
         device.enqueue_ns = times.device.enqueue_ns;
         Ok(Run {

@@ -79,7 +79,8 @@ pub struct GpuConfig {
     pub graphs: bool,
     /// Whether events measure the device's work; [`StageTimes`](crate::StageTimes) then has the device's times.
     pub timing: bool,
-    /// Whether plans stay in page-locked memory, so that an evicted candidate can be loaded again without the disk.
+    /// Whether plans stay in memory, so that an evicted candidate can be loaded again without the disk. The memory is page-locked where the
+    /// device can use it so; it is ordinary memory on a TX2 or a Nano.
     pub keep_plans: bool,
     /// The largest number of device bytes that the candidates' weights may take together. If there is no room, the candidate that was not
     /// used for longest is evicted. The poll that needs an evicted candidate loads it again: this poll blocks, allocates, and may log.
@@ -126,7 +127,7 @@ with! {
     graphs: bool,
     /// Sets whether events measure the device's work.
     timing: bool,
-    /// Sets whether plans stay in page-locked memory.
+    /// Sets whether plans stay in memory.
     keep_plans: bool,
     /// Sets the largest number of device bytes that the candidates' weights may take together.
     max_resident_bytes: Option<u64>,

@@ -283,6 +283,8 @@ impl Selector {
     /// If there is no candidate with this id.
     pub fn run_single<'i>(&mut self, candidate: CandidateId, input: impl Into<Input<'i>>) -> Result<Run> {
         self.settle()?;
+        // The run may overwrite the probabilities of the last input, which can still be asked for.
+        self.set.backend.bring_probabilities(self.board.reported(), &mut self.board);
         self.set.run(candidate, &input.into())
     }
 
@@ -290,11 +292,19 @@ impl Selector {
     /// candidates' calibrated probabilities. Empty before the first outcome, while the next input is in flight, and after
     /// [`Selector::reload`].
     pub fn probabilities(&self) -> &[f32] {
-        self.flight.answered.map_or(&[], |answer| self.board.probabilities(answer))
+        match self.flight.answered {
+            Some(Answer::Candidate(candidate)) => self.probabilities_of(candidate),
+            Some(average) => self.board.probabilities(average),
+            None => &[],
+        }
     }
 
     /// The class probabilities that a candidate gave for the last input; empty if it did not run on that input.
     pub fn probabilities_of(&self, candidate: CandidateId) -> &[f32] {
+        // On a GPU the board has them only if a signal needed them. The others are copied when somebody asks.
+        if self.board.without_probabilities(Mask::of(candidate)).next().is_some() {
+            return self.set.backend.probabilities(candidate);
+        }
         self.board.probabilities(Answer::Candidate(candidate))
     }
 
@@ -484,6 +494,9 @@ impl Selector {
     fn outcome(&mut self, answer: Answer, cut: Option<Mask>) -> Result<Option<Outcome>> {
         let Selector { set, board, flight, .. } = self;
         flight.state = State::Idle;
+        if let Answer::Average(of) = answer {
+            set.backend.bring_probabilities(of, board);
+        }
         let top = board.answer(answer).ok_or(NOTHING_IN_FLIGHT)?;
         if matches!(answer, Answer::Average(_)) {
             flight.watch.computed();

@@ -11,7 +11,9 @@ use trt_select_cuda::driver::{
 
 mod common;
 
-use common::{ADD, CUDA_10_2, Double, FULL, NO_GRAPHS, NO_MEMORY_INFO, PTX, RECORD, is_child, run_child, with_double};
+use common::{
+    ADD, CUDA_10_2, Double, FULL, NO_GRAPHS, NO_MEMORY_INFO, NO_RELEASE, PTX, RECORD, is_child, run_child, with_double,
+};
 
 #[test]
 fn objects_live_and_die() {
@@ -29,6 +31,7 @@ fn objects_live_and_die() {
         let device = context.device();
         assert_eq!((device.name.as_str(), device.ordinal, device.compute_capability), ("libcuda double", 0, (8, 0)));
         assert_eq!((device.integrated, device.can_map_host, device.multiprocessors), (false, true, 4));
+        assert!(device.can_register_host);
         assert_eq!(device.total_bytes, 4 << 30);
         {
             let _entered = context.enter().unwrap();
@@ -147,11 +150,9 @@ fn objects_live_and_die() {
         assert_eq!(context.take_error(), None);
         assert_eq!(Arc::strong_count(&file), 1, "the owner was let go");
         assert_eq!(double.live("retained"), 2, "ours and the caller's");
-        let clone = context.clone();
         drop(context);
-        assert_eq!(double.live("retained"), 2);
-        drop(clone);
         kept("Context::drop");
+        assert_eq!((double.live("retained"), double.live("primaries")), (2, 1), "the process keeps it");
         double.destroy_foreign(foreign);
         double.is_clean();
         assert_eq!(driver.take_error(), None);
@@ -164,11 +165,10 @@ fn objects_keep_their_context() {
     with_double("objects_keep_their_context", FULL, &[], |double| {
         let context = Context::primary(0).unwrap();
         let other = Context::primary(0).unwrap();
-        assert_eq!((context.raw(), double.live("contexts"), double.live("retained")), (other.raw(), 1, 2));
+        assert_eq!((context.raw(), double.live("contexts"), double.live("retained")), (other.raw(), 1, 1));
         let (stream, buffer) = (Stream::new(&context).unwrap(), DeviceBuffer::new(&other, 16).unwrap());
         assert_eq!((context.allocated().device_blocks, other.allocated().device_blocks), (0, 1));
         drop((context, other));
-        assert_eq!(double.live("retained"), 2);
         stream.synchronize().unwrap();
         let elsewhere = std::thread::spawn(move || {
             stream.synchronize().unwrap();
@@ -176,6 +176,59 @@ fn objects_keep_their_context() {
         });
         elsewhere.join().unwrap();
         double.is_clean();
+    });
+}
+
+/// Another library of the process may use the primary context when the last of our objects is gone, and making it anew takes a second.
+#[test]
+fn the_process_keeps_the_primary_contexts_it_has_used() {
+    let two = [("TRT_SELECT_DOUBLE_DEVICES", "2")];
+    with_double("the_process_keeps_the_primary_contexts_it_has_used", FULL, &two, |double| {
+        let handles = [0, 1, 0].map(|ordinal| {
+            let context = Context::primary(ordinal).unwrap();
+            drop((Stream::new(&context).unwrap(), DeviceBuffer::new(&context, 16).unwrap()));
+            context.raw()
+        });
+        assert_eq!(handles[0], handles[2], "it was not made anew");
+        assert_eq!((double.live("primaries"), double.live("retained")), (2, 2), "one for each device");
+        assert_eq!(double.calls("cuDevicePrimaryCtxRetain"), 2);
+        // Threads that ask for it at the same time do not retain it twice.
+        std::thread::scope(|scope| {
+            (0..4).for_each(|_| drop(scope.spawn(|| Context::primary(0).unwrap().synchronize().unwrap())));
+        });
+        assert_eq!(double.live("retained"), 2);
+        double.is_clean();
+    });
+}
+
+/// Which devices can page-lock memory that is there already: an older driver does not tell, and of its devices those that are integrated
+/// may not.
+#[test]
+fn devices_tell_whether_they_register_memory() {
+    with_double("devices_tell_whether_they_register_memory", FULL, &[], |double| {
+        for (told, integrated, expected) in
+            [(1, 0, true), (1, 1, true), (0, 0, false), (0, 1, false), (-1, 0, true), (-1, 1, false)]
+        {
+            double.set("host_register", told);
+            double.set("integrated", integrated);
+            let context = Context::primary(0).unwrap();
+            assert_eq!(context.device().can_register_host, expected, "{told} {integrated}");
+            let registered = Registered::new(&context, Arc::new(vec![0; 64]));
+            assert_eq!(registered.err().map(|error| error.code()), (!expected).then_some(801));
+        }
+        // Any other failure is one.
+        double.fail("cuDeviceGetAttribute", 4, 999);
+        assert_eq!(Context::primary(0).unwrap_err().code(), 999);
+        double.is_clean();
+    });
+}
+
+/// No call that releases a primary context is needed, so a driver may lack the old one or the new one.
+#[test]
+fn a_driver_without_the_calls_that_release_a_primary_context() {
+    with_double("a_driver_without_the_calls_that_release_a_primary_context", NO_RELEASE, &[], |double| {
+        assert!(!double.symbols().iter().any(|symbol| symbol.contains("PrimaryCtxRelease")));
+        smoke(double, true);
     });
 }
 
@@ -291,24 +344,21 @@ fn errors_of_drop_are_kept() {
         assert_eq!(driver.take_error(), None);
         drop(context);
         assert_eq!(driver.take_error().unwrap().call(), "cuCtxPushCurrent_v2");
-        let context = Context::primary(0).unwrap();
-        double.fail("cuDevicePrimaryCtxRelease_v2", 1, 999);
-        drop(context);
-        let error = driver.take_error().unwrap();
-        assert_eq!((error.call(), error.code()), ("cuDevicePrimaryCtxRelease_v2", 999));
         double.is_clean();
     });
 }
 
 #[test]
 fn a_failed_load_may_be_tried_again() {
-    let fail = [("TRT_SELECT_DOUBLE_FAIL", "cuInit:1:100,cuDriverGetVersion:2:9999")];
+    let fail = [("TRT_SELECT_DOUBLE_FAIL", "cuInit:1:100,cuDriverGetVersion:2:9999,cuDevicePrimaryCtxRetain:1:304")];
     with_double("a_failed_load_may_be_tried_again", FULL, &fail, |double| {
         let error = Driver::load().unwrap_err();
         assert_eq!((error.kind(), error.call(), error.code()), (ErrorKind::NoDevice, "cuInit", 100));
         assert!(error.to_string().contains("no GPU is visible"), "{error}");
         let error = Context::primary(0).unwrap_err();
         assert_eq!((error.kind(), error.call()), (ErrorKind::UnknownResult, "cuDriverGetVersion"));
+        let error = Context::primary(0).unwrap_err();
+        assert_eq!((error.code(), error.call()), (304, "cuDevicePrimaryCtxRetain"));
         drop(Context::primary(0).unwrap());
         double.is_clean();
     });
@@ -364,12 +414,14 @@ fn no_symbol() {
 }
 
 /// The calls that the double has beyond what the layer uses: for the caller's part in tests, and for other libraries.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 10] = [
     "cuCtxCreate_v2",
     "cuCtxDestroy_v2",
     "cuCtxGetCurrent",
     "cuCtxSetCurrent",
     "cuCtxGetDevice",
+    "cuDevicePrimaryCtxRelease",
+    "cuDevicePrimaryCtxRelease_v2",
     "cuLaunchHostFunc",
     "cuModuleLoadData",
     "cuStreamIsCapturing",
@@ -429,11 +481,11 @@ fn a_driver_of_cuda_10_2() {
     with_double("a_driver_of_cuda_10_2", CUDA_10_2, &[], |double| {
         assert_eq!(Driver::load().unwrap().version(), (10, 2));
         let symbols = double.symbols();
-        for newer in ["cuGraphInstantiateWithFlags", "cuGraphInstantiate_v2", "cuDevicePrimaryCtxRelease_v2"] {
+        for newer in ["cuGraphInstantiateWithFlags", "cuGraphInstantiate_v2"] {
             assert!(!symbols.iter().any(|symbol| symbol == newer), "{newer}");
         }
         smoke(double, true);
-        assert_eq!((double.calls("cuGraphInstantiate"), double.calls("cuDevicePrimaryCtxRelease")), (1, 1));
+        assert_eq!(double.calls("cuGraphInstantiate"), 1);
         assert_eq!(double.calls("cuMemHostRegister_v2"), 2, "with the flag that it does not know, and without");
         // What the driver wrote about a graph that it refused is in the error.
         let context = Context::primary(0).unwrap();
@@ -460,7 +512,6 @@ fn the_newest_instantiate_is_taken() {
     with_double("the_newest_instantiate_is_taken", FULL, &[], |double| {
         smoke(double, true);
         assert_eq!((double.calls("cuGraphInstantiateWithFlags"), double.calls("cuGraphInstantiate")), (1, 0));
-        assert_eq!((double.calls("cuDevicePrimaryCtxRelease_v2"), double.calls("cuDevicePrimaryCtxRelease")), (1, 0));
         assert_eq!(double.calls("cuMemHostRegister_v2"), 1);
     });
 }

@@ -144,9 +144,9 @@ impl OpenOptions {
 /// Memory that an engine holds, as far as its library tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Host bytes: weights and IO buffers.
+    /// Host bytes: weights and IO buffers, and plans that are kept in ordinary memory.
     pub host_bytes: u64,
-    /// Page-locked host bytes: plans that are kept in memory.
+    /// Page-locked host bytes: plans that are kept in page-locked memory.
     pub pinned_bytes: u64,
     /// Device bytes: weights and IO tensors.
     pub device_bytes: u64,

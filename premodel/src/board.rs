@@ -37,6 +37,8 @@ pub(crate) enum Own {
 pub(crate) struct Output {
     summary: Summary,
     probabilities: Vec<f32>,
+    /// Whether `probabilities` are those that the summary belongs to. They may still be elsewhere, for example on the device.
+    is_whole: bool,
     /// 1 over the natural logarithm of the number of classes.
     entropy_scale: f64,
     /// Its signals that a test reads, each with its place among the values.
@@ -290,6 +292,52 @@ impl Board {
         true
     }
 
+    /// The candidates whose probabilities the board reads when it takes a summary of this candidate: the members of every average that a test
+    /// reads, whose other members have all reported. Probabilities that are elsewhere must be brought before: see
+    /// [`Board::take_summary_alone`].
+    pub fn reads_probabilities_with(&self, candidate: CandidateId) -> Mask {
+        let reported = self.reported.with(candidate);
+        let is_read = |average: &&Average| {
+            !average.signals.is_empty() && average.of.has(candidate) && average.of.without(reported).is_empty()
+        };
+        self.averages.iter().filter(is_read).fold(Mask::EMPTY, |all, average| all.union(average.of))
+    }
+
+    /// Those of the given candidates that have reported a summary on this input, but no probabilities so far.
+    pub fn without_probabilities(&self, of: Mask) -> impl Iterator<Item = CandidateId> + use<> {
+        let is_whole = |c: CandidateId| self.outputs.get(c.index()).is_none_or(|output| output.is_whole);
+        let without = of.iter().filter(|&c| self.reported.has(c) && !is_whole(c)).fold(Mask::EMPTY, Mask::with);
+        without.iter()
+    }
+
+    /// Takes a candidate's output whose probabilities are elsewhere. They may be brought later by [`Board::take_probabilities`]. Until then
+    /// [`Board::probabilities`] of the candidate is empty, and no average that it is a member of can be computed.
+    pub fn take_summary_alone(&mut self, candidate: CandidateId, summary: Summary) {
+        if let Some(output) = self.outputs.get_mut(candidate.index()) {
+            output.is_whole = false;
+            self.take(candidate, summary);
+        }
+    }
+
+    /// Brings the probabilities of a summary that was taken alone. Returns `false`, and takes nothing, where the candidate has not reported or
+    /// has another number of classes.
+    pub fn take_probabilities(&mut self, candidate: CandidateId, probabilities: &[f32]) -> bool {
+        match self.outputs.get_mut(candidate.index()) {
+            Some(output) if self.reported.has(candidate) && output.probabilities.len() == probabilities.len() => {
+                output.probabilities.copy_from_slice(probabilities);
+                output.is_whole = true;
+                if let Some(calibration) = &mut output.calibration {
+                    (calibration.has_logits, calibration.is_current) = (false, false);
+                }
+                if self.last.is_some_and(|(at, _)| self.averages[at].of.has(candidate)) {
+                    self.last = None;
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Takes the output of a candidate that ran, and computes every signal that depends on it and whose other candidates have run too.
     ///
     /// Returns `None` where the output cannot be trusted (see [`summarise`](crate::summarise)) or there is no such candidate; in the first
@@ -301,6 +349,7 @@ impl Board {
             self.unset(candidate);
             return None;
         };
+        output.is_whole = true;
         if let Some(calibration) = &mut output.calibration {
             calibration.has_logits = kind == Scores::Logits;
             if calibration.has_logits {
@@ -321,6 +370,7 @@ impl Board {
     /// probabilities that the summary belongs to must stand in [`Board::probabilities_mut`] already.
     pub fn take_summary(&mut self, candidate: CandidateId, summary: Summary) {
         let Some(output) = self.outputs.get_mut(candidate.index()) else { return };
+        output.is_whole = true;
         if let Some(calibration) = &mut output.calibration {
             calibration.has_logits = false;
         }
@@ -373,12 +423,15 @@ impl Board {
         }
     }
 
-    /// Computes the probabilities of an average. Returns `None` where not all its candidates have run, or where they differ in their
-    /// numbers of classes.
+    /// Computes the probabilities of an average. Returns `None` where not all its candidates have run with probabilities, or where they
+    /// differ in their numbers of classes.
     fn mix(&mut self, at: usize) -> Option<Top> {
         let Average { of, members, .. } = &self.averages[at];
         let classes = self.outputs[members.first()?.0.index()].probabilities.len();
-        let fits = |(c, _): &(CandidateId, f32)| self.outputs[c.index()].probabilities.len() == classes;
+        let fits = |(c, _): &(CandidateId, f32)| {
+            let output = &self.outputs[c.index()];
+            output.probabilities.len() == classes && output.is_whole
+        };
         if !of.without(self.reported).is_empty() || !members.iter().all(fits) {
             return None;
         }
@@ -436,11 +489,11 @@ impl Board {
     }
 
     /// The class probabilities of an answer. Call [`Board::answer`] for the same answer first: an average is computed there. Empty where
-    /// there are none.
+    /// there are none, and where a candidate's summary was taken alone.
     pub fn probabilities(&self, answer: Answer) -> &[f32] {
         match answer {
             Answer::Candidate(candidate) if self.reported.has(candidate) => {
-                self.outputs.get(candidate.index()).map_or(&[], |output| &output.probabilities)
+                self.outputs.get(candidate.index()).filter(|output| output.is_whole).map_or(&[], |o| &o.probabilities)
             }
             Answer::Candidate(_) => &[],
             Answer::Average(of) => match self.last {

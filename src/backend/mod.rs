@@ -14,7 +14,7 @@ pub mod gpu;
 pub(crate) mod host;
 
 use trt_select_engines::{Completion, Memory};
-use trt_select_premodel::{Board, CandidateId};
+use trt_select_premodel::{Board, CandidateId, Mask};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{FEATURE_COUNT, Groups, Needs};
@@ -73,10 +73,20 @@ pub(crate) trait Backend: std::fmt::Debug + Send {
     /// An error of the kind [`ErrorKind::Input`] says that the input does not fit. Any other error is a failure of the candidate.
     fn start(&mut self, candidate: CandidateId, input: &Input<'_>, watch: &mut Stopwatch) -> Result<Completion>;
 
-    /// Returns true if a candidate that was started is done; the board has then taken its output. Never blocks.
+    /// Returns true if a candidate that was started is done; the board has then taken its output, and of a device the summary alone unless the
+    /// board reads the probabilities for a signal. Never blocks.
     ///
     /// An error is a failure of the candidate: its run failed, or its output cannot be used.
     fn poll(&mut self, candidate: CandidateId, board: &mut Board, times: &mut DeviceTimes) -> Result<bool>;
+
+    /// Brings the board the probabilities of those of the given candidates whose summary alone it has taken. They are the candidates' last
+    /// runs: whoever starts a candidate for another board or input calls this first, if its probabilities are still of use.
+    fn bring_probabilities(&self, _: Mask, _: &mut Board) {}
+
+    /// The probabilities of a candidate's last run, where a board has taken the summary alone.
+    fn probabilities(&self, _: CandidateId) -> &[f32] {
+        &[]
+    }
 
     /// Waits for all work that is under way. After this, nothing reads the input's memory any more.
     fn settle(&mut self) -> Result<()>;

@@ -30,7 +30,7 @@ pub const TRTSEL_STRICT: u32 = 1;
 pub const TRTSEL_NO_GRAPHS: u32 = 2;
 /// Flag of the options: measure the device's work with CUDA events, so that results have device times.
 pub const TRTSEL_DEVICE_TIMES: u32 = 4;
-/// Flag of the options: keep plans in page-locked memory, so that an evicted candidate is loaded again without reading the disk.
+/// Flag of the options: keep plans in memory, so that an evicted candidate is loaded again without reading the disk.
 pub const TRTSEL_KEEP_PLANS: u32 = 8;
 
 /// Device memory; on an integrated GPU, device memory or mapped memory, whichever a measurement finds faster.

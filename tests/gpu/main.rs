@@ -159,7 +159,8 @@ fn axis(axis: DeviceAxis<'_>) -> AxisTables<'_> {
 
 fn wait(lane: &mut Lane<Copying>, pipe: &mut Pipe, probabilities: &mut [f32]) -> SignalsRecord {
     loop {
-        if let Some(record) = lane.poll(pipe, probabilities).expect("no failure") {
+        if let Some(record) = lane.poll(pipe).expect("no failure") {
+            probabilities.copy_from_slice(lane.probabilities());
             return record;
         }
     }

@@ -107,7 +107,7 @@ impl Doubles {
         for kind in ["runtimes", "engines", "contexts", "weight_blocks"] {
             assert_eq!(self.nv.live(kind), 0, "TensorRT's {kind} left: {what}");
         }
-        assert_eq!(self.cuda.live("*"), 0, "the driver's objects left: {what}");
+        assert_eq!(self.cuda.left(), 0, "the driver's objects left: {what}");
     }
 
     /// How many times a scenario makes this call of TensorRT.

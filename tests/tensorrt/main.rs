@@ -22,7 +22,9 @@ mod frames;
 mod json_keys;
 mod line;
 mod lines;
+mod loading;
 mod plans;
+mod probabilities;
 mod toy;
 #[path = "../doubles/toy_plan.rs"]
 mod toy_plan;
@@ -586,7 +588,6 @@ fn lanes_and_pipes_refuse_what_would_read_elsewhere() {
         pipe.begin(&frame(9), none).expect("begun");
         lane.load_frame(&mut pipe, Some(&axes(5))).expect("loaded");
         lane.launch(&mut pipe).expect("launched");
-        let mut probabilities = [0.0; 2];
-        while lane.poll(&mut pipe, &mut probabilities).expect("no failure").is_none() {}
+        while lane.poll(&mut pipe).expect("no failure").is_none() {}
     });
 }

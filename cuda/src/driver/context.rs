@@ -24,6 +24,9 @@ pub struct DeviceInfo {
     pub integrated: bool,
     /// Host memory can be mapped into its address space.
     pub can_map_host: bool,
+    /// Memory of the host that is there already can be page-locked for it ([`super::Registered`]). An integrated device that is not coherent
+    /// with the processor's caches (Jetson TX2, Nano) cannot; page-locked memory is not cached there, so the host reads it slowly.
+    pub can_register_host: bool,
     /// Number of streaming multiprocessors.
     pub multiprocessors: u32,
     /// Its memory, or what it may use of the host's.
@@ -86,22 +89,23 @@ pub(super) struct Counts {
 struct Inner {
     driver: &'static Driver,
     raw: Raw<CUctx_st>,
-    cu_device: CUdevice,
     device: DeviceInfo,
     counts: Counts,
     error: Mutex<Option<Error>>,
 }
 
-/// The primary context of a device, which the CUDA runtime and TensorRT use too. It is held until the last clone, and the
-/// last object that was made in it, is gone.
+/// The primary context of a device, which the CUDA runtime and TensorRT use too.
+///
+/// The first call of [`Context::primary`] for a device retains it, and the process keeps it from then on: nothing here releases it. Another
+/// library of the process may still be using it when the last object of this layer is gone, and making it anew takes about a second.
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<Inner>,
 }
 
 impl Context {
-    /// The primary context of a device, counted from 0. Another call for the same device holds the same context once more;
-    /// its objects are counted apart ([`Context::allocated`]).
+    /// The primary context of a device, counted from 0. Another call for the same device gives the same context; its objects are counted
+    /// apart ([`Context::allocated`]).
     ///
     /// # Errors
     /// Those of [`Driver::load`]; [`ErrorKind::NoDevice`]; the errors of the calls made.
@@ -120,11 +124,9 @@ impl Context {
         // SAFETY: the ordinal is below the count, so it fits; the call writes one integer.
         unsafe { call!(table, cuDeviceGet(&mut cu_device, ordinal as c_int)) }?;
         let device = describe(table, cu_device, ordinal)?;
-        let mut raw = std::ptr::null_mut();
-        // SAFETY: the call writes one handle.
-        unsafe { call!(table, cuDevicePrimaryCtxRetain(&mut raw, cu_device)) }?;
-        let (raw, counts, error) = (Raw(raw), Counts::default(), Mutex::new(None));
-        Ok(Context { inner: Arc::new(Inner { driver, raw, cu_device, device, counts, error }) })
+        let raw = driver.primary(cu_device)?;
+        let (counts, error) = (Counts::default(), Mutex::new(None));
+        Ok(Context { inner: Arc::new(Inner { driver, raw, device, counts, error }) })
     }
 
     /// Makes this context current in the calling thread until the guard is dropped; then the one before is current again. Objects of
@@ -170,7 +172,8 @@ impl Context {
         Ok((free as u64, total as u64))
     }
 
-    /// Blocks until all work of the context is done, other libraries' too.
+    /// Blocks until all work of the context is done, other libraries' too. Not while a stream of the context captures, in whichever thread:
+    /// the driver refuses the wait then, and the capture is broken.
     ///
     /// # Errors
     /// The call's, or that of work that was enqueued earlier.
@@ -262,16 +265,7 @@ impl std::fmt::Debug for Context {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let table = &self.driver.table;
-        let (name, release) = match table.cuDevicePrimaryCtxRelease_v2 {
-            Some(newer) => ("cuDevicePrimaryCtxRelease_v2", newer),
-            None => ("cuDevicePrimaryCtxRelease", table.cuDevicePrimaryCtxRelease),
-        };
-        // SAFETY: retained once by this object; all objects made in it are gone, since each holds it.
-        if let Err(error) = check(name, unsafe { release(self.cu_device) }) {
-            self.driver.store(error);
-        }
-        // An error that is still kept here would be lost with the context, so the driver keeps it from now on.
+        // An error that is still kept here would be lost with this object, so the driver keeps it from now on.
         if let Some(error) = self.error.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             self.driver.store(error);
         }
@@ -303,6 +297,9 @@ impl Drop for Entered<'_> {
     }
 }
 
+/// `CUDA_ERROR_INVALID_VALUE`.
+const INVALID_VALUE: c_int = 1;
+
 fn describe(table: &CallTable, device: CUdevice, ordinal: u32) -> Result<DeviceInfo> {
     let mut name = [0 as c_char; 256];
     // SAFETY: the call writes at most the given number of characters, the last one 0.
@@ -319,6 +316,13 @@ fn describe(table: &CallTable, device: CUdevice, ordinal: u32) -> Result<DeviceI
         unsafe { call!(table, cuDeviceGetAttribute(&mut value, attribute as c_int, device)) }?;
         Ok(u32::try_from(value).unwrap_or(0))
     };
+    let integrated = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_INTEGRATED)? != 0;
+    let can_register_host = match attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED) {
+        Ok(value) => value != 0,
+        // A driver that is older than the attribute. Of the devices that it can have, those that are integrated may lack it.
+        Err(error) if error.code() == INVALID_VALUE => !integrated,
+        Err(error) => return Err(error),
+    };
     Ok(DeviceInfo {
         name: name.trim().to_owned(),
         ordinal,
@@ -326,8 +330,9 @@ fn describe(table: &CallTable, device: CUdevice, ordinal: u32) -> Result<DeviceI
             attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
             attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
         ),
-        integrated: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_INTEGRATED)? != 0,
+        integrated,
         can_map_host: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY)? != 0,
+        can_register_host,
         multiprocessors: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
         total_bytes: total_bytes as u64,
     })

@@ -3,11 +3,12 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use cudarc::driver::sys::{CUctx_st, CUdevice};
 use libloading::Library;
 use trt_select_base::text::one_line;
 
 use super::table::{CallTable, call};
-use super::{Error, ErrorKind, Result};
+use super::{Error, ErrorKind, Raw, Result};
 
 /// The environment variable that names another driver library: a path, or a name for the system's loader.
 pub const VARIABLE: &str = "TRT_SELECT_LIBCUDA";
@@ -17,6 +18,8 @@ pub struct Driver {
     pub(super) table: CallTable,
     version: (i32, i32),
     path: String,
+    /// The primary contexts that this process has retained, each once, and keeps.
+    primaries: Mutex<Vec<(CUdevice, Raw<CUctx_st>)>>,
     error: Mutex<Option<Error>>,
 }
 
@@ -61,7 +64,7 @@ impl Driver {
         let path = file_of(table.cuInit as *const c_void).unwrap_or(name);
         let version = (number / 1000, number % 1000 / 10);
         log::debug!("NVIDIA driver {path}: CUDA {}.{}", version.0, version.1);
-        Ok(Driver { table, version, path, error: Mutex::new(None) })
+        Ok(Driver { table, version, path, primaries: Mutex::default(), error: Mutex::new(None) })
     }
 
     /// The newest CUDA version that the driver supports: major, minor.
@@ -93,8 +96,21 @@ impl Driver {
         Ok(u32::try_from(count).unwrap_or(0))
     }
 
-    /// The first error since the last call of this function that occurred while a context was released. Errors of objects in a context
-    /// are given by [`super::Context::take_error`].
+    /// A device's primary context. The first call for a device retains it, for as long as the process lives; see [`super::Context`].
+    pub(super) fn primary(&self, device: CUdevice) -> Result<Raw<CUctx_st>> {
+        let mut primaries = self.primaries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, raw)) = primaries.iter().find(|(known, _)| *known == device) {
+            return Ok(*raw);
+        }
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: the caller has the device from the driver; the call writes one handle.
+        unsafe { call!(self.table, cuDevicePrimaryCtxRetain(&mut raw, device)) }?;
+        primaries.push((device, Raw(raw)));
+        Ok(Raw(raw))
+    }
+
+    /// The first error since the last call of this function that [`super::Context::take_error`] was not asked for before its context and
+    /// all objects in it were gone.
     pub fn take_error(&self) -> Option<Error> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -18,7 +18,8 @@ use super::{Context, Error, ErrorKind, Result};
 ///
 /// While the device may write it, the host must not hold slices of it ([`PinnedBuffer::as_slice`]), and reads it by
 /// [`PinnedBuffer::load_u64`] and [`PinnedBuffer::read_pod`] instead. The calls that enqueue such work are `unsafe`, since their caller
-/// promises this. The memory is never write-combined, so the host reads it at full speed.
+/// promises this. The memory is never write-combined, so the host reads it at full speed, but on devices where
+/// [`DeviceInfo::can_register_host`](super::DeviceInfo::can_register_host) is false: there it is not cached.
 ///
 /// Dropping it frees it; work that uses it must be done by then.
 pub struct PinnedBuffer {
@@ -214,7 +215,7 @@ impl Registered {
     /// registered otherwise on most machines).
     ///
     /// Many machines refuse this (the system limits locked memory; some drivers do not lock file mappings): copy into a
-    /// [`PinnedBuffer`] then.
+    /// [`PinnedBuffer`] then. Some devices cannot at all: see [`DeviceInfo::can_register_host`](super::DeviceInfo::can_register_host).
     ///
     /// # Errors
     /// [`ErrorKind::Misuse`] for no bytes; the call's.

@@ -9,6 +9,13 @@ use super::graph::no_graphs;
 use super::table::{call, check};
 use super::{Context, Error, ErrorKind, Event, Graph, Raw, Result};
 
+const END: &str = "cuStreamEndCapture";
+/// `CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD`.
+const WRONG_THREAD: c_int = 908;
+/// What the driver's documentation says of that result: only the thread that began the capture can end it.
+const STILL_CAPTURES: &str =
+    "the stream still captures and does no other work: end the capture in the thread that began it";
+
 /// A stream of its own, which does not wait for the legacy default stream.
 ///
 /// Dropping it does not wait. The work that is enqueued is done all the same.
@@ -94,21 +101,26 @@ impl Stream {
         self.context.with(|_| check("cuStreamBeginCapture_v2", unsafe { begin(self.raw.0, mode) }))
     }
 
-    /// Ends the capture and gives its graph. Whatever the result, the stream captures no longer and can be used again.
+    /// Ends the capture and gives its graph. The stream captures no longer and can be used again, also after an error; but in another
+    /// thread than the one that began the capture, this call ends nothing and the stream goes on capturing.
     ///
     /// # Errors
-    /// The call's: `CUDA_ERROR_STREAM_CAPTURE_INVALIDATED` where something that a capture forbids was done.
+    /// The call's: `CUDA_ERROR_STREAM_CAPTURE_INVALIDATED` where something that a capture forbids was done,
+    /// `CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD` where another thread began the capture.
     pub fn end_capture(&self) -> Result<Graph> {
         let Some(end) = self.context.table().cuStreamEndCapture else { return Err(no_graphs()) };
         let mut raw: CUgraph = std::ptr::null_mut();
         // SAFETY: the stream is alive; the call writes one handle.
-        let ended = self.context.insist("cuStreamEndCapture", |_| unsafe { end(self.raw.0, &mut raw) });
+        let ended = self.context.insist(END, |_| unsafe { end(self.raw.0, &mut raw) });
         // The driver may give a handle together with an error; it is destroyed then, too.
         let graph = (!raw.is_null()).then(|| Graph::from_raw(self.context.clone(), raw));
-        ended?;
+        ended.map_err(|error| match error.code() {
+            WRONG_THREAD => Error::of_call_about(END, WRONG_THREAD, "", STILL_CAPTURES),
+            _ => error,
+        })?;
         graph.ok_or_else(|| {
             let message = "cuStreamEndCapture: expected a graph, got none; do without graphs";
-            Error::new(ErrorKind::Call, "cuStreamEndCapture", message)
+            Error::new(ErrorKind::Call, END, message)
         })
     }
 

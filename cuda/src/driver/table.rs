@@ -25,7 +25,7 @@ macro_rules! calls {
         /// The calls without which the layer does not work. Every driver since CUDA 10.2 has them.
         pub const REQUIRED_CALLS: &[&str] = &[$(stringify!($required)),*];
 
-        /// The calls that are used where the driver has them: graphs, and newer versions of required ones.
+        /// The calls that are used where the driver has them: capture and graphs.
         pub const OPTIONAL_CALLS: &[&str] = &[$(stringify!($optional)),*];
 
         impl CallTable {
@@ -60,7 +60,6 @@ calls! {
         cuDeviceGetAttribute(*mut c_int, c_int, CUdevice);
         cuDeviceTotalMem_v2(*mut usize, CUdevice);
         cuDevicePrimaryCtxRetain(*mut CUcontext, CUdevice);
-        cuDevicePrimaryCtxRelease(CUdevice);
         cuCtxPushCurrent_v2(CUcontext);
         cuCtxPopCurrent_v2(*mut CUcontext);
         cuCtxSynchronize();
@@ -98,8 +97,6 @@ calls! {
         );
     }
     optional {
-        // CUDA 11.0; before it, the one without a number.
-        cuDevicePrimaryCtxRelease_v2(CUdevice);
         // Graphs: CUDA 10.1 for the capture with a mode, 10.0 for the rest.
         cuStreamBeginCapture_v2(CUstream, c_int);
         cuStreamEndCapture(CUstream, *mut CUgraph);

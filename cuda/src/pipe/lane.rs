@@ -1,40 +1,19 @@
 //! A lane: one candidate's way from the frame on the device to its signals, captured as a CUDA graph.
 
+use std::cell::{Cell, OnceCell};
 use std::ffi::c_void;
 use std::mem::offset_of;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytemuck::Zeroable;
 
+use super::axes::AxisMemory;
 use super::spec::{
     Axes, AxisTables, LaneInput, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor, Preprocessing,
 };
 use super::{AnyFrame, FeatureGroups, HostFrame, Kernels, Patience, Pipe};
 use crate::driver::{Context, DeviceBuffer, Error, ErrorKind, Event, GraphExec, PinnedBuffer, Stream};
-use crate::{
-    AxisParams, AxisWindow, Format, FrameDesc, LaneParams, PreprocessParams, SignalsParams, SignalsRecord, kernels,
-};
-
-/// The tables of a resize from one frame size, with the memory on the host that they are copied from.
-struct AxisMemory {
-    /// In this order: windows of columns, windows of rows, weights of columns, weights of rows.
-    staging: PinnedBuffer,
-    device: DeviceBuffer,
-    /// The frame size that the tables are for.
-    size_px: (u32, u32),
-}
-
-impl AxisMemory {
-    /// Takes room for the tables of `outputs` output samples on both axes together.
-    fn new(context: &Context, outputs: usize) -> Result<AxisMemory, Error> {
-        let bytes = outputs * size_of::<AxisWindow>() + 2 * 4 * (4 * AXIS_SIDE_PX + 4 * outputs);
-        Ok(AxisMemory {
-            staging: PinnedBuffer::new(context, bytes, false)?,
-            device: DeviceBuffer::new(context, bytes)?,
-            size_px: (0, 0),
-        })
-    }
-}
+use crate::{Format, FrameDesc, LaneParams, PreprocessParams, SignalsParams, SignalsRecord, kernels};
 
 /// Looks that frames are preprocessed to as many elements as the network's input has, and copies the tables of what a byte becomes to the
 /// device.
@@ -70,12 +49,19 @@ pub struct Lane<N: Network> {
     tensor: Option<PinnedBuffer>,
     probabilities: PinnedBuffer,
     record: PinnedBuffer,
+    /// The probabilities of the last result in ordinary memory, once somebody has asked for them, and the room for them before.
+    copied: OnceCell<Box<[f32]>>,
+    room: Cell<Box<[f32]>>,
     timing: Option<(Event, Event)>,
     kernels: Arc<Kernels>,
     stream: Arc<Stream>,
     context: Context,
     /// The number of the frame that `params` describe; 0 if there is none.
     loaded: u64,
+    /// The pipe's number of the last launch; 0 if there was none, or it failed.
+    number: u64,
+    /// [`Lane::poll`] has given the result of the last launch.
+    has_result: bool,
     /// A launch was enqueued, and the host has not seen its end.
     launched: bool,
     wants_graph: bool,
@@ -92,8 +78,9 @@ impl<N: Network> std::fmt::Debug for Lane<N> {
     }
 }
 
-/// At open, room is taken for the axis tables of frames of up to this many pixels a side.
-const AXIS_SIDE_PX: usize = 1920;
+/// Held by a lane while it captures, and while it waits for the whole device. The driver refuses that wait while any stream of the context
+/// captures, in whichever thread, and it breaks the capture.
+static CAPTURES: Mutex<()> = Mutex::new(());
 
 impl<N: Network> Lane<N> {
     /// Makes a lane for frames of this pipe and allocates all its memory. [`Lane::prepare`] must be called before the first launch.
@@ -166,16 +153,20 @@ impl<N: Network> Lane<N> {
             tensor,
             probabilities,
             record,
+            copied: OnceCell::new(),
+            room: Cell::new(vec![0.0; classes as usize].into()),
             timing,
             kernels: Arc::clone(pipe.kernels()),
             stream: Arc::clone(pipe.stream()),
             context: context.clone(),
             network,
             loaded: 0,
+            number: 0,
+            has_result: false,
             launched: false,
             wants_graph: spec.graph,
             refused: None,
-            patience: Patience::default(),
+            patience: Patience::begin(),
         })
     }
 
@@ -207,9 +198,9 @@ impl<N: Network> Lane<N> {
         }
         self.warm_up_and_capture()?;
         self.launch(pipe)?;
-        self.stream.synchronize()?;
-        self.launched = false;
-        pipe.seen_all();
+        pipe.settle()?;
+        // This launch was not the caller's: its result is not for `poll`.
+        (self.number, self.launched) = (0, false);
         // The tables that were loaded copy a frame of the tensor's own size. A real frame of that size may be cropped and need others,
         // so the next frame has to bring its tables.
         if let Some(axes) = &mut self.axes {
@@ -257,50 +248,7 @@ impl<N: Network> Lane<N> {
                 "lane: expected axis tables for a frame of a new size, got none; compute them",
             ));
         };
-        let preprocess = &mut self.params.preprocess;
-        let (width, height) = (pipe.desc().width_px, pipe.desc().height_px);
-        if !axes.columns.fits(preprocess.width, width) || !axes.rows.fits(preprocess.height, height) {
-            return Err(Error::new(
-                ErrorKind::Misuse,
-                "lane",
-                "lane: expected windows inside of the frame, one an output with its weights, got others; compute them for this frame",
-            ));
-        }
-        let parts: [&[u8]; 4] = [
-            bytemuck::cast_slice(axes.columns.windows),
-            bytemuck::cast_slice(axes.rows.windows),
-            bytemuck::cast_slice(axes.columns.weights),
-            bytemuck::cast_slice(axes.rows.weights),
-        ];
-        let bytes = parts.iter().map(|p| p.len()).sum::<usize>();
-        if bytes > memory.device.bytes() {
-            // The tables of this frame are larger than any before.
-            let staging = PinnedBuffer::new(&self.context, bytes, false)?;
-            (memory.staging, memory.device) = (staging, DeviceBuffer::new(&self.context, bytes)?);
-        }
-        memory.size_px = (0, 0);
-        let mut addresses = [0_u64; 4];
-        let (mut at, staging) = (0, memory.staging.as_mut_slice());
-        for (part, address) in parts.iter().zip(&mut addresses) {
-            staging[at..at + part.len()].copy_from_slice(part);
-            *address = memory.device.address() + at as u64;
-            at += part.len();
-        }
-        if bytes > 0 {
-            pipe.enqueued();
-            // SAFETY: both blocks have room, and live until the lane has waited for the stream; the host writes to the
-            // staging block again only for another frame, which waits for this one's work.
-            unsafe { self.stream.copy_to_device_async(memory.device.address(), memory.staging.as_ptr(), bytes)? };
-        }
-        memory.size_px = (width, height);
-        for (to, axis, at) in [(&mut preprocess.columns, &axes.columns, 0), (&mut preprocess.rows, &axes.rows, 1)] {
-            *to = AxisParams {
-                windows: addresses[at],
-                weights: addresses[at + 2],
-                is_copy: axis.is_copy.into(),
-                offset: axis.offset,
-            };
-        }
+        memory.load(&self.stream, pipe, axes, &mut self.params.preprocess)?;
         (self.params.preprocess.frame, self.loaded) = (*pipe.desc(), pipe.frame());
         Ok(())
     }
@@ -335,16 +283,16 @@ impl<N: Network> Lane<N> {
     /// # Errors
     /// What the network or the driver reported; [`ErrorKind::Misuse`] where the frame that was loaded is no longer the pipe's.
     pub fn launch(&mut self, pipe: &mut Pipe) -> Result<(), N::Error> {
+        // If this launch fails, the record and the probabilities that are there belong to an earlier one.
+        (self.number, self.has_result) = (0, false);
+        self.give_room_back();
         self.check_pipe(pipe)?;
-        if self.axes.is_some() && (self.loaded == 0 || self.loaded != pipe.frame()) {
-            let line = "lane: expected the pipe's frame, got another or none; load it first";
-            return Err(Error::new(ErrorKind::Misuse, "lane", line).into());
-        }
+        self.check_loaded(pipe)?;
         if self.launched {
             self.stream.synchronize()?;
             self.launched = false;
         }
-        pipe.enqueued();
+        let number = pipe.enqueue();
         if !self.is_resident() {
             self.network.restore()?;
             if let Err(error) = self.warm_up_and_capture() {
@@ -355,7 +303,7 @@ impl<N: Network> Lane<N> {
             }
         }
         self.stage();
-        self.patience = Patience::default();
+        self.patience = Patience::begin();
         if let Some((start, _)) = &self.timing {
             start.record(&self.stream)?;
         }
@@ -369,27 +317,80 @@ impl<N: Network> Lane<N> {
         if let Some((_, end)) = &self.timing {
             end.record(&self.stream)?;
         }
+        self.number = number;
         Ok(())
     }
 
-    /// The result of the last launch, once it has arrived; `None` before. The probabilities are copied to `probabilities`. Never blocks.
+    /// Preprocesses the pipe's frame, which was loaded, and waits for the end. The network does not run, and there is no result. It is for
+    /// measuring: see [`Pipe::place_frames`].
     ///
     /// # Errors
-    /// What the driver reports of the work under way.
+    /// [`ErrorKind::Misuse`] where the lane takes tensors, or the frame that was loaded is no longer the pipe's; what the driver reported.
+    pub fn preprocess(&mut self, pipe: &mut Pipe) -> Result<(), Error> {
+        self.check_pipe(pipe)?;
+        self.check_loaded(pipe)?;
+        if self.axes.is_none() {
+            return Err(Error::new(ErrorKind::Misuse, "lane", TAKES_TENSORS));
+        }
+        pipe.settle()?;
+        (self.number, self.has_result, self.launched) = (0, false, false);
+        self.give_room_back();
+        self.stage();
+        pipe.enqueue();
+        self.enqueue_input()?;
+        pipe.settle()
+    }
+
+    /// Looks that the frame that was loaded is still the pipe's; a lane that takes tensors loads none.
+    fn check_loaded(&self, pipe: &Pipe) -> Result<(), Error> {
+        if self.axes.is_some() && (self.loaded == 0 || self.loaded != pipe.frame()) {
+            let line = "lane: expected the pipe's frame, got another or none; load it first";
+            return Err(Error::new(ErrorKind::Misuse, "lane", line));
+        }
+        Ok(())
+    }
+
+    /// The copy of the last result's probabilities is out of date: its room is for the next one's.
+    fn give_room_back(&mut self) {
+        if let Some(room) = self.copied.take() {
+            self.room.set(room);
+        }
+    }
+
+    /// The result of the last launch, once it has arrived; `None` before, and where there was no launch or it failed. Never blocks.
     ///
-    /// # Panics
-    /// If `probabilities` has not one element a class.
-    pub fn poll(&mut self, pipe: &mut Pipe, probabilities: &mut [f32]) -> Result<Option<SignalsRecord>, Error> {
+    /// # Errors
+    /// [`ErrorKind::Misuse`] where the pipe is not the one that the lane was made for; what the driver reports of the work under way.
+    pub fn poll(&mut self, pipe: &mut Pipe) -> Result<Option<SignalsRecord>, Error> {
+        self.check_pipe(pipe)?;
+        if self.number == 0 {
+            return Ok(None);
+        }
         let arrived = || self.record.load_u64(offset_of!(SignalsRecord, sequence)) == self.params.signals.sequence;
         let is_there = arrived() || (self.patience.is_over(&self.stream)? && arrived());
         if !is_there {
             self.patience.check("network")?;
             return Ok(None);
         }
-        self.launched = false;
-        pipe.seen_all();
-        probabilities.copy_from_slice(bytemuck::cast_slice(&self.probabilities.as_slice()[..4 * probabilities.len()]));
+        (self.launched, self.has_result) = (false, true);
+        pipe.saw(self.number);
         Ok(Some(self.record.read_pod::<SignalsRecord>(0)))
+    }
+
+    /// The class probabilities of the result that [`Lane::poll`] gave last; empty where the lane was launched again since, or never. The first
+    /// call after a result copies them from the memory that the device writes, which some integrated devices read slowly; so whoever does
+    /// not need them does not pay for them. Does not allocate.
+    pub fn probabilities(&self) -> &[f32] {
+        if !self.has_result {
+            return &[];
+        }
+        self.copied.get_or_init(|| {
+            let mut room = self.room.take();
+            // The device is done with the block: its record is written last, and `poll` has read it.
+            let bytes = self.probabilities.as_slice();
+            room.iter_mut().zip(bytemuck::cast_slice(&bytes[..bytes.len() / 4 * 4])).for_each(|(to, from)| *to = *from);
+            room
+        })
     }
 
     /// Times of the last launch, once its work is done; `None` while it is not, and where the pipe does not measure.
@@ -460,8 +461,8 @@ impl<N: Network> Lane<N> {
         self.staged.as_mut_slice()[..size_of::<LaneParams>()].copy_from_slice(bytemuck::bytes_of(&self.params));
     }
 
-    /// Enqueues the parts of one run in order. The graph is captured from these calls.
-    fn enqueue_parts(&mut self) -> Result<(), N::Error> {
+    /// Enqueues what fills the network's input: the copy of the parameters, and the preprocessing or the copy of the tensor.
+    fn enqueue_input(&mut self) -> Result<(), Error> {
         // SAFETY: both blocks have room for the parameters and live until the lane has waited for the stream; the host writes
         // the staged block only when no launch is under way.
         unsafe {
@@ -495,6 +496,12 @@ impl<N: Network> Lane<N> {
                 };
             }
         }
+        Ok(())
+    }
+
+    /// Enqueues the parts of one run in order. The graph is captured from these calls.
+    fn enqueue_parts(&mut self) -> Result<(), N::Error> {
+        self.enqueue_input()?;
         // SAFETY: the lane owns the network, and waits for the stream before it evicts or drops it.
         unsafe { self.network.enqueue(&self.stream)? };
         let mut at = self.on_device.address() + offset_of!(LaneParams, signals) as u64;
@@ -505,8 +512,13 @@ impl<N: Network> Lane<N> {
     }
 
     /// Runs the network once part by part and then captures its graph. A network may allocate on its first run, which a capture forbids;
-    /// so that run comes before the capture.
+    /// so that run comes before the capture. Before all that it waits for the whole device: a library may still be filling the network's
+    /// memory on streams of its own, which this lane's stream does not wait for.
     fn warm_up_and_capture(&mut self) -> Result<(), N::Error> {
+        {
+            let _nobody_captures = CAPTURES.lock().unwrap_or_else(PoisonError::into_inner);
+            self.context.synchronize()?;
+        }
         self.stage();
         self.enqueue_parts()?;
         self.stream.synchronize()?;
@@ -519,6 +531,7 @@ impl<N: Network> Lane<N> {
             return Ok(());
         }
         let stream = Arc::clone(&self.stream);
+        let _nobody_waits = CAPTURES.lock().unwrap_or_else(PoisonError::into_inner);
         match stream.capture(|| self.enqueue_parts()) {
             Ok(graph) => match graph.instantiate() {
                 Ok(graph) => self.graph = Some(graph),

@@ -16,6 +16,7 @@
 //! `begin`, `load`, `launch` and both polls allocate nothing, on the host or the device, unless a frame is larger than
 //! any before it and than [`PipeOptions::frame_bytes`].
 
+mod axes;
 mod frame;
 mod lane;
 mod loaded;
@@ -25,6 +26,7 @@ mod spec;
 use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytemuck::Zeroable;
 
@@ -51,7 +53,8 @@ use memory::FrameBuffers;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PipeOptions {
-    /// Where frames from the host go.
+    /// Where frames from the host go. [`FrameMemory::Auto`] copies them; on an integrated device [`Pipe::place_frames`] finds out what is
+    /// faster there.
     pub frame_memory: FrameMemory,
     /// Room for a packed frame that is taken at open, in bytes; a larger frame takes more when it comes.
     pub frame_bytes: usize,
@@ -160,8 +163,10 @@ pub struct Pipe {
     frame: u64,
     sequence: u64,
     awaited: FeatureGroups,
-    /// Work was enqueued, and the host has not seen its end.
-    busy: bool,
+    /// The number of the work that was enqueued last: all work of a pipe and its lanes is numbered, and the stream does it in this order.
+    enqueued: u64,
+    /// The largest number of a work whose end the host has seen. All work before it is done too.
+    seen: u64,
     /// A feature kernel may not have come to its end. Its half-made sums are still in the scratch, which has to be zeroed before the
     /// next launch.
     dirty: bool,
@@ -202,7 +207,7 @@ impl Pipe {
                 done: Event::new(context, true)?,
             })
         };
-        let mut pipe = Pipe {
+        Ok(Pipe {
             frames: FrameBuffers::new(context, options.frame_memory, options.frame_bytes)?,
             scratch: DeviceBuffer::zeroed(context, kernels::SCRATCH_BYTES)?,
             record: PinnedBuffer::new(context, size_of::<FeaturesRecord>(), true)?,
@@ -215,12 +220,11 @@ impl Pipe {
             frame: 0,
             sequence: 0,
             awaited: FeatureGroups::default(),
-            busy: false,
+            enqueued: 0,
+            seen: 0,
             dirty: false,
-            patience: Patience::default(),
-        };
-        memory::place_frames(&mut pipe, options.frame_memory)?;
-        Ok(pipe)
+            patience: Patience::begin(),
+        })
     }
 
     /// The device.
@@ -269,12 +273,12 @@ impl Pipe {
         let copied;
         match frame {
             AnyFrame::Host(host) => {
-                // Set before the call: if it fails after it has enqueued its copy, that copy is still under way.
-                self.busy = true;
+                // Counted before the call: if it fails after it has enqueued its copy, that copy is still under way.
+                self.enqueued += 1;
                 (self.desc, copied) = self.frames.upload(&self.context, &self.stream, host, begun)?;
             }
             AnyFrame::Device(device) => {
-                self.busy = true;
+                self.enqueued += 1;
                 if let Some(stream) = device.stream() {
                     // SAFETY: `DeviceFrame::after` promised that the stream is alive and of this context.
                     unsafe { self.caller.record_raw(stream)? };
@@ -296,7 +300,7 @@ impl Pipe {
             timing.done.record(&self.stream)?;
         }
         self.awaited = groups;
-        self.patience = Patience::default();
+        self.patience = Patience::begin();
         Ok(())
     }
 
@@ -372,14 +376,15 @@ impl Pipe {
         self.timing.is_some()
     }
 
-    /// Says that the host has seen the results of everything that was enqueued.
-    pub(crate) fn seen_all(&mut self) {
-        self.busy = false;
+    /// Says that work is about to be enqueued, and gives its number.
+    pub(crate) fn enqueue(&mut self) -> u64 {
+        self.enqueued += 1;
+        self.enqueued
     }
 
-    /// Says that work was enqueued.
-    pub(crate) fn enqueued(&mut self) {
-        self.busy = true;
+    /// Says that the host has seen the end of the work of this number. Work of larger numbers may still be under way.
+    pub(crate) fn saw(&mut self, number: u64) {
+        self.seen = self.seen.max(number);
     }
 
     /// Waits until nothing is under way. Returns at once if the host has seen the last result already.
@@ -387,10 +392,10 @@ impl Pipe {
     /// # Errors
     /// What the driver reports. The work may go on then, and the next call waits again.
     pub fn settle(&mut self) -> Result<(), Error> {
-        if self.busy {
+        if self.seen < self.enqueued {
             self.stream.synchronize()?;
-            // Cleared after the wait, not before: if the wait fails, the device may still be working in our memory.
-            self.busy = false;
+            // Noted after the wait, not before: if the wait fails, the device may still be working in our memory.
+            self.seen = self.enqueued;
         }
         Ok(())
     }
@@ -416,30 +421,59 @@ impl Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        if self.busy {
+        if self.seen < self.enqueued {
             lane::wait_at_last(&self.stream, &self.context);
         }
     }
 }
 
-/// Decides when a poll asks the driver whether the stream has failed or is done. Reading the sequence word costs next to nothing, a call
-/// of the driver about a microsecond, so only some polls make that call.
-#[derive(Clone, Copy, Debug, Default)]
+/// Decides when a poll asks the driver whether the stream has failed or is done. Reading the sequence word costs next to nothing and a call
+/// of the driver a microsecond or more, so the driver is asked by time: first some while after the work was enqueued, when most results
+/// are there, and then now and then. Reading the clock costs tens of nanoseconds, so a caller that polls without a pause does not read it
+/// in every poll.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    polls: u32,
+    /// When the driver was asked last; before the first time, when the work was enqueued.
+    asked: Instant,
+    /// How long after `asked` the driver is asked again.
+    pause: Duration,
+    /// When the clock was read last.
+    read: Instant,
+    /// How many polls do without the clock between two readings, and how many of them are left.
+    between: u32,
+    skip: u32,
     over: bool,
 }
 
-/// Every so many polls the driver is asked.
-const POLLS_PER_QUERY: u32 = 16;
+/// How long after its work was enqueued a stream is asked about first.
+const FIRST_QUERY: Duration = Duration::from_micros(200);
+/// How long after each such question the next one follows.
+const NEXT_QUERY: Duration = Duration::from_millis(1);
+/// How many polls in a row do without the clock at most, where the caller polls without a pause.
+const POLLS_WITHOUT_CLOCK: u32 = 7;
+/// Two readings of the clock that are farther apart than this had a pause between their polls: from then on every poll reads the clock.
+const LONG_BETWEEN_READINGS: Duration = Duration::from_micros(50);
 
 impl Patience {
-    /// Asks the driver in the first poll and in every [`POLLS_PER_QUERY`]-th one after it. True once all work on the stream is done.
+    /// For work that is enqueued now.
+    pub(crate) fn begin() -> Patience {
+        let now = Instant::now();
+        Patience { asked: now, pause: FIRST_QUERY, read: now, between: 0, skip: 0, over: false }
+    }
+
+    /// Asks the driver if it is time to. True once all work on the stream is done.
     pub(crate) fn is_over(&mut self, stream: &Stream) -> Result<bool, Error> {
-        let ask = self.polls.is_multiple_of(POLLS_PER_QUERY);
-        self.polls = self.polls.wrapping_add(1);
-        if ask && stream.query()? {
-            self.over = true;
+        if self.over || self.skip > 0 {
+            self.skip = self.skip.saturating_sub(1);
+            return Ok(self.over);
+        }
+        let now = Instant::now();
+        let is_busy = now.duration_since(self.read) < LONG_BETWEEN_READINGS;
+        self.between = if is_busy { (self.between + 1).min(POLLS_WITHOUT_CLOCK) } else { 0 };
+        (self.read, self.skip) = (now, self.between);
+        if now.duration_since(self.asked) >= self.pause {
+            (self.asked, self.pause) = (now, NEXT_QUERY);
+            self.over = stream.query()?;
         }
         Ok(self.over)
     }

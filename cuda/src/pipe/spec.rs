@@ -37,7 +37,8 @@ pub unsafe trait Network: Send {
     /// Whether its device memory is there.
     fn is_resident(&self) -> bool;
 
-    /// Allocates and fills the network's device memory again.
+    /// Allocates and fills the network's device memory again. The filling may still be under way on other streams of the context when this
+    /// returns: the lane waits for the whole device before it enqueues anything.
     ///
     /// # Errors
     /// What the library or the driver reported; it may be tried again.

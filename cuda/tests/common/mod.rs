@@ -27,6 +27,9 @@ pub(crate) const CUDA_10_2: Variant = Variant("cuda-10.2", &["--cuda-10.2"]);
 pub(crate) const NO_GRAPHS: Variant = Variant("no-graphs", &["--no-graphs"]);
 /// To be run with [`sanitizers`] in `LD_PRELOAD`.
 pub(crate) const SANITIZED: Variant = Variant("sanitized", &["--sanitize=address,undefined,alignment"]);
+/// Neither version of the call that releases a primary context.
+pub(crate) const NO_RELEASE: Variant =
+    Variant("no-release", &["--omit=cuDevicePrimaryCtxRelease", "--omit=cuDevicePrimaryCtxRelease_v2"]);
 pub(crate) const NO_MEMORY_INFO: Variant = Variant("no-memory-info", &["--omit=cuMemGetInfo_v2"]);
 
 /// The double's file, built where it is not up to date; none, with the reason printed, where it cannot be built here.
@@ -167,6 +170,20 @@ impl Double {
         live
     }
 
+    /// Writes one byte over all live blocks of mapped memory of exactly that size.
+    pub(crate) fn fill_mapped(&self, bytes: u64, value: u8) -> u64 {
+        // SAFETY: the hook's signature.
+        unsafe { self.get::<unsafe extern "C" fn(u64, u8) -> u64>("trtsel_double_fill_mapped")(bytes, value) }
+    }
+
+    /// Live objects but for the primary contexts, of which the process keeps those that it has used, each retained once.
+    #[track_caller]
+    pub(crate) fn left(&self) -> i64 {
+        let kept = self.live("primaries");
+        assert_eq!(self.live("retained") - (self.live("contexts") - kept), kept, "retains of the primary contexts");
+        self.live("*") - kept
+    }
+
     /// Live blocks of device memory of exactly that size.
     pub(crate) fn live_blocks_of(&self, bytes: u64) -> u64 {
         // SAFETY: the hook's signature.
@@ -281,6 +298,6 @@ impl Double {
     #[track_caller]
     pub(crate) fn is_clean(&self) {
         self.is_used_well();
-        assert_eq!(self.live("*"), 0, "live objects");
+        assert_eq!(self.left(), 0, "live objects");
     }
 }

@@ -186,12 +186,17 @@ impl TensorrtEngine {
         (among(self.input), among(self.output))
     }
 
-    /// Memory that it holds. TensorRT does not tell what it allocates on the host, so that is not counted.
+    /// Memory that it holds; a kept plan counts as page-locked memory, or as ordinary memory where the device cannot page-lock it. TensorRT
+    /// does not tell what it allocates on the host, so that is not counted.
     pub fn memory(&self) -> Memory {
         let tensors: usize = self.tensors.iter().map(|t| t.buffer.bytes()).sum();
+        let kept = |locked| match &self.kept {
+            Some(plan) if plan.is_locked() == locked => self.plan_bytes,
+            _ => 0,
+        };
         Memory {
-            host_bytes: 0,
-            pinned_bytes: if self.kept.is_some() { self.plan_bytes } else { 0 },
+            host_bytes: kept(false),
+            pinned_bytes: kept(true),
             device_bytes: tensors as u64 + if self.is_loaded() { self.weight_bytes() } else { 0 },
             activation_bytes: self.activation_bytes,
         }

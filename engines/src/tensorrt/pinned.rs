@@ -1,4 +1,4 @@
-//! A plan in page-locked memory, while TensorRT reads it.
+//! A plan in memory, page-locked where that is of use, while TensorRT reads it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,12 +29,15 @@ pub struct PlanSpec {
     pub output: Option<String>,
 }
 
-/// A plan's bytes while TensorRT reads them. They are page-locked, and never copied to pageable memory.
+/// A plan's bytes while TensorRT reads them. Where page-locked memory is of use, they are never copied to other memory.
 pub(super) enum Pinned {
     /// The file's mapping, registered with the driver.
     Mapping { _registered: Registered, file: Arc<PlanFile> },
     /// A copy in page-locked memory, where the driver refused to lock the mapping.
     Block { block: PinnedBuffer, bytes: usize },
+    /// A copy in ordinary memory, for a device that cannot page-lock a mapping. The processor would read page-locked memory uncached there,
+    /// which is several times slower.
+    Ordinary(Vec<u8>),
 }
 
 impl Pinned {
@@ -42,18 +45,24 @@ impl Pinned {
         match self {
             Pinned::Mapping { file, .. } => file.bytes(),
             Pinned::Block { block, bytes } => &block.as_slice()[..*bytes],
+            Pinned::Ordinary(bytes) => bytes,
         }
+    }
+
+    /// Whether the bytes are page-locked.
+    pub(super) fn is_locked(&self) -> bool {
+        !matches!(self, Pinned::Ordinary(_))
     }
 
     /// Looks that the file has not changed since it was checked. A copy cannot have changed.
     fn check_unchanged(&self) -> Result<(), Error> {
         match self {
             Pinned::Mapping { file, .. } => file.check_unchanged(),
-            Pinned::Block { .. } => Ok(()),
+            Pinned::Block { .. } | Pinned::Ordinary(_) => Ok(()),
         }
     }
 
-    /// Checks a plan against its sidecar, the library and the GPU, and page-locks it.
+    /// Checks a plan against its sidecar, the library and the GPU, and page-locks it or reads it.
     pub(super) fn open(shared: &Shared, spec: &PlanSpec) -> Result<Pinned, Error> {
         let file = Arc::new(PlanFile::open(&spec.plan)?);
         let sidecar = Sidecar::read(&spec.plan)?;
@@ -69,6 +78,11 @@ impl Pinned {
             log::warn!("{}: {notice}", spec.name);
         }
         let bytes = file.bytes().len();
+        if !shared.context.device().can_register_host {
+            let mut ordinary = vec![0; bytes];
+            file.read_into(&mut ordinary)?;
+            return Ok(Pinned::Ordinary(ordinary));
+        }
         match Registered::new(&shared.context, Arc::clone(&file) as Owner) {
             Ok(registered) => Ok(Pinned::Mapping { _registered: registered, file }),
             Err(refused) => {

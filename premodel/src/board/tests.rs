@@ -115,6 +115,41 @@ fn what_was_computed_elsewhere_counts_alike() {
     assert_ne!(ours.answer(Answer::Average(AB)), before);
 }
 
+/// Probabilities may come after the summary. Until then nothing is made of them: neither the old ones nor an average.
+#[test]
+fn probabilities_may_come_later() {
+    let (mut ours, mut theirs) = (Board::new(&premodel(), 3), Board::new(&premodel(), 3));
+    for round in 0..2 {
+        ours.begin();
+        theirs.begin();
+        let mut p = [[0.0; 3]; 2];
+        for (c, logits) in [A, B].into_iter().zip(&LOGITS) {
+            let p = &mut p[c.index()];
+            crate::summarise(&logits.map(|x| x * (1.0 + round as f32)), Scores::Logits, p).unwrap();
+            let summary = ours.take_scores(c, Scores::Probabilities, p).unwrap();
+            theirs.take_summary_alone(c, summary);
+            assert!(theirs.probabilities(Answer::Candidate(c)).is_empty());
+        }
+        assert_eq!(theirs.answer(Answer::Candidate(B)), ours.answer(Answer::Candidate(B)));
+        // The average of both is not computed of what an earlier input left behind.
+        assert!(theirs.values()[8].is_nan() && theirs.answer(Answer::Average(AB)).is_none());
+        assert_eq!(theirs.without_probabilities(AB).fold(Mask::EMPTY, Mask::with), AB);
+        assert!(!theirs.take_probabilities(A, &[0.5; 2]) && !theirs.take_probabilities(CandidateId(2), &p[0]));
+        for c in [A, B] {
+            assert!(theirs.take_probabilities(c, &p[c.index()]));
+            assert_eq!(theirs.probabilities(Answer::Candidate(c)), p[c.index()]);
+        }
+        assert!(theirs.without_probabilities(AB).next().is_none());
+        assert_eq!(theirs.answer(Answer::Average(AB)), ours.answer(Answer::Average(AB)));
+    }
+    ours.begin();
+    assert!(!ours.take_probabilities(A, &[1.0, 0.0, 0.0]), "it has not reported on this input");
+    // Tests read the average of `a` alone, and that of both once both have reported.
+    assert_eq!((ours.reads_probabilities_with(A), ours.reads_probabilities_with(B)), (Mask::of(A), Mask::EMPTY));
+    ours.take_scores(A, Scores::Logits, &LOGITS[0]).unwrap();
+    assert_eq!((ours.reads_probabilities_with(A), ours.reads_probabilities_with(B)), (Mask::of(A), AB));
+}
+
 #[test]
 fn averages_are_of_equally_many_classes() {
     let mut board = Board::new(&premodel(), 3);

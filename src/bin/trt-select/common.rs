@@ -51,7 +51,7 @@ pub(crate) struct GpuArgs {
     /// Most device memory that weights may take, in MiB; to make room, candidates that were not used for longest are evicted
     #[arg(long, alias = "maxResident", value_name = "MiB", value_parser = clap::value_parser!(u32).range(1..), help_heading = "GPU")]
     max_resident: Option<u32>,
-    /// Keep plans in page-locked memory, so that an evicted candidate is loaded again without reading the disk
+    /// Keep plans in memory, so that an evicted candidate is loaded again without reading the disk
     #[arg(long, alias = "keepPlans", help_heading = "GPU")]
     keep_plans: bool,
 }

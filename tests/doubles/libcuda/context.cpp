@@ -141,6 +141,10 @@ EXPORT int cuDeviceGetAttribute(int* value, int attribute, int device) {
         case 41: *value = 1; break;          // one address space
         case 75: *value = s.major; break;
         case 76: *value = s.minor; break;
+        case 99:                             // registering host memory
+            if (s.host_register < 0) return INVALID_VALUE;
+            *value = s.host_register;
+            break;
         default: return INVALID_VALUE;
     }
     return SUCCESS;
@@ -246,8 +250,15 @@ EXPORT int cuCtxGetDevice(int* device) {
 EXPORT int cuCtxSynchronize(void) {
     BEGIN(cuCtxSynchronize);
     CURRENT(context);
-    if (int code = potentially_unsafe()) return code;
     const Handle handle = current_handle();
+    // A wait for the whole context is a wait for each of its streams, of which none may capture, in whichever thread.
+    bool captures = false;
+    state().captures.each([&](Capture& capture, Handle) {
+        const Stream* origin = state().streams.get(capture.origin);
+        if (!origin || origin->context != handle) return;
+        capture.invalid = captures = true;
+    });
+    if (captures) return CAPTURE_UNSUPPORTED;
     state().streams.each([&](Stream& stream, Handle) {
         if (stream.context == handle) run(stream, stream.enqueued);
     });

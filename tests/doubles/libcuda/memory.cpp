@@ -216,6 +216,7 @@ EXPORT int cuMemHostRegister_v2(void* pointer, size_t bytes, unsigned flags) {
     BEGIN(cuMemHostRegister_v2);
     CURRENT(context);
     State& s = state();
+    if (s.host_register == 0 || (s.host_register < 0 && s.integrated)) return NOT_SUPPORTED;
     // The flag for reading only came with CUDA 11.1.
     const unsigned known = s.driver_version >= 11010 ? 15 : 7;
     if (!pointer || !bytes || flags & ~known) return INVALID_VALUE;

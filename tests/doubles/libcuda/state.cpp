@@ -68,12 +68,19 @@ State* make_state() {
     if (s->device_count > 8) s->device_count = 8;
     s->integrated = int(env("TRT_SELECT_DOUBLE_INTEGRATED", 0));
     s->can_map = int(env("TRT_SELECT_DOUBLE_CAN_MAP", 1));
+    s->host_register = int(env("TRT_SELECT_DOUBLE_HOST_REGISTER", 1));
     s->total_bytes = uint64_t(env("TRT_SELECT_DOUBLE_MEMORY", int64_t(4) << 30));
     s->delay = uint64_t(env("TRT_SELECT_DOUBLE_DELAY", 0));
     s->cubin_result = int(env("TRT_SELECT_DOUBLE_CUBIN", 0));
     s->ptx_result = int(env("TRT_SELECT_DOUBLE_PTX", 0));
     if (const char* capability = getenv("TRT_SELECT_DOUBLE_CC")) sscanf(capability, "%d.%d", &s->major, &s->minor);
     if (const char* name = getenv("TRT_SELECT_DOUBLE_NAME")) snprintf(s->name, sizeof s->name, "%s", name);
+    // NAME:MICROSECONDS
+    if (const char* slow = getenv("TRT_SELECT_DOUBLE_SLOW_MAPPED")) {
+        long long us = 0;
+        sscanf(slow, "%63[^:]:%lld", s->slow_mapped, &us);
+        s->slow_mapped_us = us;
+    }
     failures_from_env(*s);
     return s;
 }
@@ -159,6 +166,11 @@ EXPORT int64_t trtsel_double_live(const char* kind) {
     Lock lock(s.mutex);
     const auto is = [&](const char* name) { return !strcmp(kind, name); };
     if (is("contexts")) return s.contexts.live();
+    if (is("primaries")) {
+        int64_t sum = 0;
+        s.contexts.each([&](Context& context, Handle) { sum += context.primary; });
+        return sum;
+    }
     if (is("retained")) {
         int64_t sum = 0;
         s.contexts.each([&](Context& context, Handle) { sum += int64_t(context.retained); });
@@ -185,7 +197,7 @@ EXPORT int64_t trtsel_double_live(const char* kind) {
         if (is(blocks[i])) return s.live_blocks[i];
         if (is(bytes[i])) return s.live_bytes[i];
     }
-    // Everything that somebody must give back.
+    // Everything that somebody must give back, and the primary contexts, which the product keeps.
     if (is("*")) {
         int64_t sum = s.contexts.live() + s.events.live() + s.captures.live() + s.graphs.live() + s.execs.live() + s.modules.live();
         s.streams.each([&](Stream& stream, Handle) { sum += !stream.legacy; });
@@ -209,6 +221,19 @@ EXPORT uint64_t trtsel_double_live_blocks_of(uint64_t bytes) {
     Lock lock(s.mutex);
     uint64_t count = 0;
     for (const auto& [address, block] : s.blocks) count += block.kind == Block::DEVICE && block.bytes == bytes;
+    return count;
+}
+
+// Writes one byte over all live blocks of mapped memory of exactly that size; gives how many there are. It shows who still reads them.
+EXPORT uint64_t trtsel_double_fill_mapped(uint64_t bytes, unsigned char value) {
+    State& s = state();
+    Lock lock(s.mutex);
+    uint64_t count = 0;
+    for (const auto& [address, block] : s.blocks)
+        if (block.kind == Block::MAPPED && block.bytes == bytes) {
+            memset(reinterpret_cast<void*>(address), value, bytes);
+            ++count;
+        }
     return count;
 }
 
@@ -251,14 +276,16 @@ EXPORT const char* trtsel_double_symbols(void) {
     return text;
 }
 
-// Sets a property of the device or the driver: "integrated", "can_map", "major", "minor", "driver_version", "devices",
-// "total_bytes"; or what loading machine code ("cubin") or PTX ("ptx") gives, 0 to look at it. Gives 0 for another name.
+// Sets a property of the device or the driver: "integrated", "can_map", "host_register", "major", "minor", "driver_version",
+// "devices", "total_bytes"; what loading machine code ("cubin") or PTX ("ptx") gives, 0 to look at it; with "skip_kernels", kernels do
+// nothing from now on. Gives 0 for another name.
 EXPORT int trtsel_double_set(const char* what, int64_t value) {
     State& s = state();
     Lock lock(s.mutex);
     const auto is = [&](const char* name) { return !strcmp(what, name); };
     if (is("integrated")) s.integrated = int(value);
     else if (is("can_map")) s.can_map = int(value);
+    else if (is("host_register")) s.host_register = int(value);
     else if (is("major")) s.major = int(value);
     else if (is("minor")) s.minor = int(value);
     else if (is("driver_version")) s.driver_version = int(value);
@@ -266,6 +293,7 @@ EXPORT int trtsel_double_set(const char* what, int64_t value) {
     else if (is("total_bytes")) s.total_bytes = uint64_t(value);
     else if (is("cubin")) s.cubin_result = int(value);
     else if (is("ptx")) s.ptx_result = int(value);
+    else if (is("skip_kernels")) s.skip_kernels = value != 0;
     else return 0;
     return 1;
 }

@@ -237,11 +237,17 @@ struct State {
     std::recursive_mutex mutex;
     bool initialised = false;
     int driver_version = 0, device_count = 1, integrated = 0, major = 8, minor = 0, can_map = 1;
+    // Whether host memory can be registered; negative: the driver does not know the attribute, and integrated devices cannot.
+    int host_register = 1;
     char name[64] = "libcuda double";
     uint64_t total_bytes = uint64_t(4) << 30, used_bytes = 0;
     uint64_t delay = 0;
     int cubin_result = 0, ptx_result = 0;  // what loading machine code, or PTX, gives; 0: it is looked at
     uint64_t ticket = 0;
+    // A kernel whose name has this in it takes so much longer where its frame lies in mapped memory.
+    char slow_mapped[64] = "";
+    int64_t slow_mapped_us = 0;
+    bool skip_kernels = false;  // kernels do nothing, as one that did not run
     bool running = false;  // a kernel or a host function is being run
     pthread_t runner = {};
     uint64_t calls[SYMBOL_COUNT] = {}, total_calls = 0;

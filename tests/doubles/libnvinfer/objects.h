@@ -4,6 +4,9 @@
 #include "rest.h"
 #include "toy.h"
 
+#include <cstdlib>
+#include <cstring>
+
 namespace trtsel_nvdouble
 {
 constexpr uint64_t ALIGNMENT = 256;
@@ -43,6 +46,10 @@ public:
         if (mAddress == 0)
         {
             return;
+        }
+        if (mStream != nullptr)
+        {
+            driver()->destroy_stream(mStream);
         }
         bool done;
         void* const memory = reinterpret_cast<void*>(mAddress);
@@ -100,7 +107,20 @@ public:
         {
             misuse("the allocator gave memory that is not aligned as asked");
         }
-        if (cuda.copy_to_device(address, values.data(), bytes) != 0)
+        int copied;
+        if (uploads_asynchronously())
+        {
+            // As TensorRT may do it: on a stream of its own, for which nobody has waited when the engine is there.
+            mFrom = values.data();
+            mBytes = bytes;
+            copied = cuda.create_stream(&mStream, 1);
+            copied = copied != 0 ? copied : cuda.launch_host_function(mStream, on_upload, this);
+        }
+        else
+        {
+            copied = cuda.copy_to_device(address, values.data(), bytes);
+        }
+        if (copied != 0)
         {
             log_error("IRuntime::deserializeCudaEngine: Error Code 1: Cuda Runtime (weights cannot be copied)");
             return false;
@@ -114,6 +134,21 @@ public:
     }
 
 private:
+    static bool uploads_asynchronously() noexcept
+    {
+        char const* const told = std::getenv("TRT_SELECT_NVDOUBLE_ASYNC_WEIGHTS");
+        return told != nullptr && told[0] != 0;
+    }
+
+    static void on_upload(void* block) noexcept
+    {
+        WeightBlock const& self = *static_cast<WeightBlock*>(block);
+        std::memcpy(reinterpret_cast<void*>(self.mAddress), self.mFrom, self.mBytes);
+    }
+
+    void* mStream = nullptr;
+    void const* mFrom = nullptr;
+    size_t mBytes = 0;
     unsigned long long mAddress = 0;
     nv::IGpuAllocator* mAllocator = nullptr;
     bool mAsync = false;

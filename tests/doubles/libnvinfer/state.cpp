@@ -348,6 +348,8 @@ Driver const* driver() noexcept
         driver.allocate = reinterpret_cast<decltype(driver.allocate)>(dlsym(library, "cuMemAlloc_v2"));
         driver.release = reinterpret_cast<decltype(driver.release)>(dlsym(library, "cuMemFree_v2"));
         driver.is_capturing = reinterpret_cast<decltype(driver.is_capturing)>(dlsym(library, "cuStreamIsCapturing"));
+        driver.create_stream = reinterpret_cast<decltype(driver.create_stream)>(dlsym(library, "cuStreamCreate"));
+        driver.destroy_stream = reinterpret_cast<decltype(driver.destroy_stream)>(dlsym(library, "cuStreamDestroy_v2"));
         present = driver.launch_host_function != nullptr && driver.copy_to_device != nullptr && driver.allocate != nullptr
             && driver.release != nullptr;
     });

@@ -133,6 +133,9 @@ struct Driver
     int (*release)(unsigned long long address);
     // Null where the driver has no graphs.
     int (*is_capturing)(void* stream, int* status);
+    // For uploads of weights on a stream of the library's own, which a test asks for.
+    int (*create_stream)(void** stream, unsigned flags);
+    int (*destroy_stream)(void* stream);
 };
 
 // Null if there is no driver; says so in the log as TensorRT does.
