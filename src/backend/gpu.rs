@@ -55,13 +55,13 @@ impl Gpu {
         let options =
             PipeOptions::default().frame_memory(gpu.frame_memory).frame_bytes(gpu.frame_bytes).timing(gpu.timing);
         let pipe = Pipe::new(session.context(), &options)?;
-        let reason = format!("tensorrt: {}; {}", session.about(), pipe.frame_memory().reason);
         let mut candidates = Vec::with_capacity(engines.len());
         for (spec, engine) in bundle.candidates.iter().zip(engines) {
             candidates.push(GpuCandidate::new(&pipe, spec, engine, config.gpu.graphs)?);
         }
         let max_resident_bytes = gpu.max_resident_bytes;
-        let mut gpu = Gpu { candidates, pipe, session, max_resident_bytes, begun: false, clock: 0, reason };
+        let mut gpu =
+            Gpu { candidates, pipe, session, max_resident_bytes, begun: false, clock: 0, reason: String::new() };
         for at in 0..gpu.candidates.len() {
             gpu.make_room(at)?;
             let candidate = &mut gpu.candidates[at];
@@ -72,7 +72,22 @@ impl Gpu {
                 log::warn!("candidate {name}: no CUDA graph, its work is enqueued part by part: {why}");
             }
         }
+        gpu.place_frames()?;
+        gpu.reason = format!("tensorrt: {}; {}", gpu.session.about(), gpu.pipe.frame_memory().reason);
         Ok(gpu)
+    }
+
+    /// Finds out where frames should go, if that is to be measured.
+    fn place_frames(&mut self) -> Result<()> {
+        let mut of_frames: Vec<&mut GpuCandidate> =
+            self.candidates.iter_mut().filter(|c| c.preprocess.is_some()).collect();
+        let names: Vec<String> = of_frames.iter().map(|c| c.name.clone()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.pipe.place_frames(&names, |pipe, at| {
+            let candidate = &mut of_frames[at];
+            candidate.load_frame(pipe)?;
+            Ok(candidate.lane.preprocess(pipe)?)
+        })
     }
 
     /// The candidates' names and descriptions, in the order of their ids.
@@ -286,18 +301,21 @@ impl GpuCandidate {
         match (input, &mut self.preprocess) {
             (Input::Tensor(values), None) => copy_tensor(values, self.lane.tensor_mut()?, &self.name),
             (Input::Tensor(_), Some(_)) => Err(WANTS_FRAME),
-            (_, None) => Err(WANTS_TENSOR),
-            (_, Some(preprocess)) => {
-                let axes = if self.lane.wants_axes(pipe) {
-                    let desc = pipe.desc();
-                    let tables = preprocess.device_tables(desc.width_px, desc.height_px);
-                    Some(Axes { columns: axis(tables.columns), rows: axis(tables.rows) })
-                } else {
-                    None
-                };
-                Ok(self.lane.load_frame(pipe, axes.as_ref())?)
-            }
+            _ => self.load_frame(pipe),
         }
+    }
+
+    /// Makes the pipe's frame the next input.
+    fn load_frame(&mut self, pipe: &mut Pipe) -> Result<()> {
+        let Some(preprocess) = &mut self.preprocess else { return Err(WANTS_TENSOR) };
+        let axes = if self.lane.wants_axes(pipe) {
+            let desc = pipe.desc();
+            let tables = preprocess.device_tables(desc.width_px, desc.height_px);
+            Some(Axes { columns: axis(tables.columns), rows: axis(tables.rows) })
+        } else {
+            None
+        };
+        Ok(self.lane.load_frame(pipe, axes.as_ref())?)
     }
 
     /// The time of the last run by the device's clock; 0 if it is not measured.

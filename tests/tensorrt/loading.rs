@@ -68,3 +68,69 @@ fn plans_are_read_into_ordinary_memory_where_none_can_be_registered() {
         doubles.assert_all_freed();
     });
 }
+
+/// On an integrated device both ways of a frame are measured. The features read each byte once; preprocessing reads many again, which counts
+/// where mapped memory is slow to read.
+#[test]
+fn frames_are_placed_where_features_and_preprocessing_are_fast() {
+    // For the three candidates together 180 ms more than by copy, which no chance makes up for.
+    let told = [("TRT_SELECT_DOUBLE_INTEGRATED", "1"), ("TRT_SELECT_DOUBLE_SLOW_MAPPED", "preprocess:60000")];
+    let name = "loading::frames_are_placed_where_features_and_preprocessing_are_fast";
+    with_doubles(name, &told, |doubles| {
+        let pictures = pictures(12);
+        let mut cpu = on_cpu(doubles);
+        let mut selector = open_with(doubles, &config()).expect("open");
+        let about = selector.set().gpu().expect("on the GPU").about().to_owned();
+        assert!(
+            about.contains(
+                "frames: copied to device memory: measured faster (1280x720, in us by copy/mapped: upload and features "
+            ),
+            "{about}"
+        );
+        // The figures: `NAME COPY/MAPPED` for each part.
+        let figures = |part: &str| -> (f64, f64) {
+            let (_, rest) = about.split_once(&format!("{part} ")).unwrap_or_else(|| panic!("{part}: {about}"));
+            let (copy, mapped) = rest.split_once('/').expect("two figures");
+            let mapped = mapped.split([',', ')']).next().expect("a figure");
+            (copy.parse().expect("a number"), mapped.parse().expect("a number"))
+        };
+        for part in ["small", "middle", "large"] {
+            assert!(figures(part).1 >= 60_000.0, "{about}");
+        }
+        let (copied, mapped) = figures("in all");
+        assert!(copied < mapped && mapped >= 180_000.0 && !about.contains('\n'), "{about}");
+        // What was measured leaves nothing behind.
+        for picture in &pictures {
+            let expected = cpu.infer(picture.frame()).expect("answered");
+            assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "copied");
+        }
+        drop(selector);
+        doubles.assert_all_freed();
+    });
+}
+
+/// Where both are read alike, the copy is what mapped memory saves.
+#[test]
+fn frames_stay_in_mapped_memory_where_that_is_faster() {
+    let told = [("TRT_SELECT_DOUBLE_INTEGRATED", "1")];
+    with_doubles("loading::frames_stay_in_mapped_memory_where_that_is_faster", &told, |doubles| {
+        let pictures = pictures(12);
+        let mut cpu = on_cpu(doubles);
+        let mut selector = open_with(doubles, &config()).expect("open");
+        let gpu = selector.set().gpu().expect("on the GPU");
+        assert!(
+            gpu.about().contains("measured faster (1280x720") && gpu.about().contains(", small "),
+            "{}",
+            gpu.about()
+        );
+        // Whichever was faster on this machine: the device's room for a frame goes where it is not needed.
+        let held = selector.set().shared_memory().device_bytes;
+        assert_eq!(gpu.about().contains("in mapped memory"), held < 1920 * 1080 * 4, "{held}");
+        for picture in &pictures {
+            let expected = cpu.infer(picture.frame()).expect("answered");
+            assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "placed");
+        }
+        drop(selector);
+        doubles.assert_all_freed();
+    });
+}

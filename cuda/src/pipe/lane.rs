@@ -7,35 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytemuck::Zeroable;
 
+use super::axes::AxisMemory;
 use super::spec::{
     Axes, AxisTables, LaneInput, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor, Preprocessing,
 };
 use super::{AnyFrame, FeatureGroups, HostFrame, Kernels, Patience, Pipe};
 use crate::driver::{Context, DeviceBuffer, Error, ErrorKind, Event, GraphExec, PinnedBuffer, Stream};
-use crate::{
-    AxisParams, AxisWindow, Format, FrameDesc, LaneParams, PreprocessParams, SignalsParams, SignalsRecord, kernels,
-};
-
-/// The tables of a resize from one frame size, with the memory on the host that they are copied from.
-struct AxisMemory {
-    /// In this order: windows of columns, windows of rows, weights of columns, weights of rows.
-    staging: PinnedBuffer,
-    device: DeviceBuffer,
-    /// The frame size that the tables are for.
-    size_px: (u32, u32),
-}
-
-impl AxisMemory {
-    /// Takes room for the tables of `outputs` output samples on both axes together.
-    fn new(context: &Context, outputs: usize) -> Result<AxisMemory, Error> {
-        let bytes = outputs * size_of::<AxisWindow>() + 2 * 4 * (4 * AXIS_SIDE_PX + 4 * outputs);
-        Ok(AxisMemory {
-            staging: PinnedBuffer::new(context, bytes, false)?,
-            device: DeviceBuffer::new(context, bytes)?,
-            size_px: (0, 0),
-        })
-    }
-}
+use crate::{Format, FrameDesc, LaneParams, PreprocessParams, SignalsParams, SignalsRecord, kernels};
 
 /// Looks that frames are preprocessed to as many elements as the network's input has, and copies the tables of what a byte becomes to the
 /// device.
@@ -103,9 +81,6 @@ impl<N: Network> std::fmt::Debug for Lane<N> {
 /// Held by a lane while it captures, and while it waits for the whole device. The driver refuses that wait while any stream of the context
 /// captures, in whichever thread, and it breaks the capture.
 static CAPTURES: Mutex<()> = Mutex::new(());
-
-/// At open, room is taken for the axis tables of frames of up to this many pixels a side.
-const AXIS_SIDE_PX: usize = 1920;
 
 impl<N: Network> Lane<N> {
     /// Makes a lane for frames of this pipe and allocates all its memory. [`Lane::prepare`] must be called before the first launch.
@@ -273,50 +248,7 @@ impl<N: Network> Lane<N> {
                 "lane: expected axis tables for a frame of a new size, got none; compute them",
             ));
         };
-        let preprocess = &mut self.params.preprocess;
-        let (width, height) = (pipe.desc().width_px, pipe.desc().height_px);
-        if !axes.columns.fits(preprocess.width, width) || !axes.rows.fits(preprocess.height, height) {
-            return Err(Error::new(
-                ErrorKind::Misuse,
-                "lane",
-                "lane: expected windows inside of the frame, one an output with its weights, got others; compute them for this frame",
-            ));
-        }
-        let parts: [&[u8]; 4] = [
-            bytemuck::cast_slice(axes.columns.windows),
-            bytemuck::cast_slice(axes.rows.windows),
-            bytemuck::cast_slice(axes.columns.weights),
-            bytemuck::cast_slice(axes.rows.weights),
-        ];
-        let bytes = parts.iter().map(|p| p.len()).sum::<usize>();
-        if bytes > memory.device.bytes() {
-            // The tables of this frame are larger than any before.
-            let staging = PinnedBuffer::new(&self.context, bytes, false)?;
-            (memory.staging, memory.device) = (staging, DeviceBuffer::new(&self.context, bytes)?);
-        }
-        memory.size_px = (0, 0);
-        let mut addresses = [0_u64; 4];
-        let (mut at, staging) = (0, memory.staging.as_mut_slice());
-        for (part, address) in parts.iter().zip(&mut addresses) {
-            staging[at..at + part.len()].copy_from_slice(part);
-            *address = memory.device.address() + at as u64;
-            at += part.len();
-        }
-        if bytes > 0 {
-            pipe.enqueue();
-            // SAFETY: both blocks have room, and live until the lane has waited for the stream; the host writes to the
-            // staging block again only for another frame, which waits for this one's work.
-            unsafe { self.stream.copy_to_device_async(memory.device.address(), memory.staging.as_ptr(), bytes)? };
-        }
-        memory.size_px = (width, height);
-        for (to, axis, at) in [(&mut preprocess.columns, &axes.columns, 0), (&mut preprocess.rows, &axes.rows, 1)] {
-            *to = AxisParams {
-                windows: addresses[at],
-                weights: addresses[at + 2],
-                is_copy: axis.is_copy.into(),
-                offset: axis.offset,
-            };
-        }
+        memory.load(&self.stream, pipe, axes, &mut self.params.preprocess)?;
         (self.params.preprocess.frame, self.loaded) = (*pipe.desc(), pipe.frame());
         Ok(())
     }
@@ -353,14 +285,9 @@ impl<N: Network> Lane<N> {
     pub fn launch(&mut self, pipe: &mut Pipe) -> Result<(), N::Error> {
         // If this launch fails, the record and the probabilities that are there belong to an earlier one.
         (self.number, self.has_result) = (0, false);
-        if let Some(room) = self.copied.take() {
-            self.room.set(room);
-        }
+        self.give_room_back();
         self.check_pipe(pipe)?;
-        if self.axes.is_some() && (self.loaded == 0 || self.loaded != pipe.frame()) {
-            let line = "lane: expected the pipe's frame, got another or none; load it first";
-            return Err(Error::new(ErrorKind::Misuse, "lane", line).into());
-        }
+        self.check_loaded(pipe)?;
         if self.launched {
             self.stream.synchronize()?;
             self.launched = false;
@@ -392,6 +319,42 @@ impl<N: Network> Lane<N> {
         }
         self.number = number;
         Ok(())
+    }
+
+    /// Preprocesses the pipe's frame, which was loaded, and waits for the end. The network does not run, and there is no result. It is for
+    /// measuring: see [`Pipe::place_frames`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Misuse`] where the lane takes tensors, or the frame that was loaded is no longer the pipe's; what the driver reported.
+    pub fn preprocess(&mut self, pipe: &mut Pipe) -> Result<(), Error> {
+        self.check_pipe(pipe)?;
+        self.check_loaded(pipe)?;
+        if self.axes.is_none() {
+            return Err(Error::new(ErrorKind::Misuse, "lane", TAKES_TENSORS));
+        }
+        pipe.settle()?;
+        (self.number, self.has_result, self.launched) = (0, false, false);
+        self.give_room_back();
+        self.stage();
+        pipe.enqueue();
+        self.enqueue_input()?;
+        pipe.settle()
+    }
+
+    /// Looks that the frame that was loaded is still the pipe's; a lane that takes tensors loads none.
+    fn check_loaded(&self, pipe: &Pipe) -> Result<(), Error> {
+        if self.axes.is_some() && (self.loaded == 0 || self.loaded != pipe.frame()) {
+            let line = "lane: expected the pipe's frame, got another or none; load it first";
+            return Err(Error::new(ErrorKind::Misuse, "lane", line));
+        }
+        Ok(())
+    }
+
+    /// The copy of the last result's probabilities is out of date: its room is for the next one's.
+    fn give_room_back(&mut self) {
+        if let Some(room) = self.copied.take() {
+            self.room.set(room);
+        }
     }
 
     /// The result of the last launch, once it has arrived; `None` before, and where there was no launch or it failed. Never blocks.
@@ -498,8 +461,8 @@ impl<N: Network> Lane<N> {
         self.staged.as_mut_slice()[..size_of::<LaneParams>()].copy_from_slice(bytemuck::bytes_of(&self.params));
     }
 
-    /// Enqueues the parts of one run in order. The graph is captured from these calls.
-    fn enqueue_parts(&mut self) -> Result<(), N::Error> {
+    /// Enqueues what fills the network's input: the copy of the parameters, and the preprocessing or the copy of the tensor.
+    fn enqueue_input(&mut self) -> Result<(), Error> {
         // SAFETY: both blocks have room for the parameters and live until the lane has waited for the stream; the host writes
         // the staged block only when no launch is under way.
         unsafe {
@@ -533,6 +496,12 @@ impl<N: Network> Lane<N> {
                 };
             }
         }
+        Ok(())
+    }
+
+    /// Enqueues the parts of one run in order. The graph is captured from these calls.
+    fn enqueue_parts(&mut self) -> Result<(), N::Error> {
+        self.enqueue_input()?;
         // SAFETY: the lane owns the network, and waits for the stream before it evicts or drops it.
         unsafe { self.network.enqueue(&self.stream)? };
         let mut at = self.on_device.address() + offset_of!(LaneParams, signals) as u64;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::frame::{HostFrame, Packing};
 use super::{AnyFrame, FeatureGroups, Pipe};
-use crate::driver::{Context, DeviceBuffer, Error, Event, PinnedBuffer, Stream};
+use crate::driver::{Context, DeviceBuffer, DeviceInfo, Error, Event, PinnedBuffer, Stream};
 use crate::{Format, FrameDesc, FrameMemory};
 
 /// Where frames from the host go, and why.
@@ -21,6 +21,8 @@ pub(super) struct FrameBuffers {
     staging: PinnedBuffer,
     device: Option<DeviceBuffer>,
     choice: FrameMemoryChoice,
+    /// The faster way is to be found out by [`Pipe::place_frames`].
+    undecided: bool,
 }
 
 impl FrameBuffers {
@@ -28,8 +30,8 @@ impl FrameBuffers {
         let bytes = bytes.max(1);
         let staging = PinnedBuffer::new(context, bytes, true)?;
         let device = if memory == FrameMemory::Mapped { None } else { Some(DeviceBuffer::new(context, bytes)?) };
-        let choice = FrameMemoryChoice { memory, reason: format!("frames: {} memory: asked for", memory.name()) };
-        Ok(FrameBuffers { staging, device, choice })
+        let (choice, undecided) = first_choice(context.device(), memory);
+        Ok(FrameBuffers { staging, device, choice, undecided })
     }
 
     pub(super) fn choice(&self) -> &FrameMemoryChoice {
@@ -73,36 +75,79 @@ impl FrameBuffers {
     }
 }
 
-/// Decides where frames go if [`FrameMemory::Auto`] was asked for. A device that is not integrated gets copies; on an integrated one,
-/// both ways are measured and the faster one is taken.
-pub(super) fn place_frames(pipe: &mut Pipe, asked: FrameMemory) -> Result<(), Error> {
-    if asked != FrameMemory::Auto {
-        return Ok(());
+/// Where frames go before anything is measured.
+fn first_choice(device: &DeviceInfo, asked: FrameMemory) -> (FrameMemoryChoice, bool) {
+    let choice = |memory, reason: &str| FrameMemoryChoice { memory, reason: format!("frames: {reason}") };
+    match asked {
+        FrameMemory::Auto if device.integrated => {
+            (choice(FrameMemory::Device, "copied to device memory: nothing was measured"), true)
+        }
+        FrameMemory::Auto => {
+            (choice(FrameMemory::Device, "copied to device memory: the device is not integrated"), false)
+        }
+        asked => (choice(asked, &format!("{} memory: asked for", asked.name())), false),
     }
-    let set = |pipe: &mut Pipe, memory, reason| pipe.frames.choice = FrameMemoryChoice { memory, reason };
-    if !pipe.context().device().integrated {
-        set(pipe, FrameMemory::Device, "frames: copied to device memory: the device is not integrated".to_owned());
-        return Ok(());
-    }
-    let by_copy = median_us(pipe)?;
-    let kept = pipe.frames.device.take();
-    let mapped = median_us(pipe)?;
-    let figures = format!("{WIDTH}x{HEIGHT} to features: {by_copy:.0} us by copy, {mapped:.0} us mapped");
-    if by_copy < mapped {
-        pipe.frames.device = kept;
-        set(pipe, FrameMemory::Device, format!("frames: copied to device memory: measured faster ({figures})"));
-    } else {
-        set(pipe, FrameMemory::Mapped, format!("frames: in mapped memory: measured faster ({figures})"));
-    }
-    Ok(())
 }
 
 /// The frame that both ways are measured on: RGB8 of this size.
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 720;
+/// How often each way is measured.
+const ROUNDS: usize = 9;
+/// The first rounds are not counted: the driver loads code in them, and the device raises its clock.
+const ROUNDS_BEFORE: usize = 3;
 
-/// Median time from `begin` to the whole-frame features, in microseconds.
-fn median_us(pipe: &mut Pipe) -> Result<f64, Error> {
+impl Pipe {
+    /// Measures both ways of frames from the host to the device and takes the faster one, where [`FrameMemory::Auto`] was asked for and the
+    /// device is integrated; otherwise this does nothing. Before it is called, such a pipe copies frames.
+    ///
+    /// The features read each byte of a frame once, a network's preprocessing reads many of them again. So what is compared is the sum of
+    /// upload, features of the whole frame, and the preprocessing of every network. `names` are the networks' names, for the reason
+    /// that [`Pipe::frame_memory`] gives; `preprocess` gets a network's place among them, preprocesses the frame that was begun, as its lane
+    /// would do, and waits for the end: see [`Lane::preprocess`](super::Lane::preprocess).
+    ///
+    /// # Errors
+    /// Those of `preprocess`, and what the driver reported. Frames are copied then.
+    pub fn place_frames<E: From<Error>>(
+        &mut self,
+        names: &[&str],
+        mut preprocess: impl FnMut(&mut Pipe, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if !self.frames.undecided {
+            return Ok(());
+        }
+        let by_copy = medians_us(self, names.len(), &mut preprocess)?;
+        let device = self.frames.device.take();
+        let mapped = medians_us(self, names.len(), &mut preprocess);
+        self.frames.device = device;
+        let mapped = mapped?;
+        self.frames.undecided = false;
+        let sum = |times: &[f64]| times.iter().sum::<f64>();
+        let parts = ["upload and features"].iter().chain(names).zip(by_copy.iter().zip(&mapped));
+        let figures: Vec<String> = parts.map(|(name, (copy, map))| format!("{name} {copy:.0}/{map:.0}")).collect();
+        let (copied, read_mapped) = (sum(&by_copy), sum(&mapped));
+        let is_copy = copied < read_mapped;
+        let (memory, way) = if is_copy {
+            (FrameMemory::Device, "copied to device memory")
+        } else {
+            self.frames.device = None;
+            (FrameMemory::Mapped, "in mapped memory")
+        };
+        let reason = format!(
+            "frames: {way}: measured faster ({WIDTH}x{HEIGHT}, in us by copy/mapped: {}, in all {copied:.0}/{read_mapped:.0})",
+            figures.join(", ")
+        );
+        self.frames.choice = FrameMemoryChoice { memory, reason };
+        Ok(())
+    }
+}
+
+/// Median times in microseconds: from `begin` to the whole-frame features, and of the preprocessing of each network.
+fn medians_us<E: From<Error>>(
+    pipe: &mut Pipe,
+    networks: usize,
+    preprocess: &mut impl FnMut(&mut Pipe, usize) -> Result<(), E>,
+) -> Result<Vec<f64>, E> {
     let pixels = vec![0x5a_u8; (3 * WIDTH * HEIGHT) as usize];
     let desc = FrameDesc {
         width_px: WIDTH,
@@ -112,19 +157,29 @@ fn median_us(pipe: &mut Pipe) -> Result<f64, Error> {
         ..FrameDesc::default()
     };
     let frame = AnyFrame::Host(HostFrame { planes: [&pixels, &[]], desc });
-    let mut times = Vec::new();
-    // The first rounds are not counted: the driver loads code in them, and the device raises its clock.
-    for round in 0..12 {
-        let start = Instant::now();
+    let mut times = vec![Vec::with_capacity(ROUNDS); 1 + networks];
+    for round in 0..ROUNDS_BEFORE + ROUNDS {
+        let mut start = Instant::now();
+        let mut note = |part: usize| {
+            let now = Instant::now();
+            if round >= ROUNDS_BEFORE {
+                times[part].push(now.duration_since(start).as_secs_f64() * 1e6);
+            }
+            start = now;
+        };
         pipe.begin(&frame, FeatureGroups { whole: true, grid: None })?;
         while pipe.poll_features()?.is_none() {
             std::hint::spin_loop();
         }
-        pipe.saw(pipe.enqueued);
-        if round >= 3 {
-            times.push(start.elapsed().as_secs_f64() * 1e6);
+        note(0);
+        for network in 0..networks {
+            preprocess(pipe, network)?;
+            note(1 + network);
         }
     }
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    let median = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    Ok(times.into_iter().map(median).collect())
 }

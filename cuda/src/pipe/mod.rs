@@ -16,6 +16,7 @@
 //! `begin`, `load`, `launch` and both polls allocate nothing, on the host or the device, unless a frame is larger than
 //! any before it and than [`PipeOptions::frame_bytes`].
 
+mod axes;
 mod frame;
 mod lane;
 mod memory;
@@ -49,7 +50,8 @@ use memory::FrameBuffers;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PipeOptions {
-    /// Where frames from the host go.
+    /// Where frames from the host go. [`FrameMemory::Auto`] copies them; on an integrated device [`Pipe::place_frames`] finds out what is
+    /// faster there.
     pub frame_memory: FrameMemory,
     /// Room for a packed frame that is taken at open, in bytes; a larger frame takes more when it comes.
     pub frame_bytes: usize,
@@ -225,7 +227,7 @@ impl Pipe {
                 done: Event::new(context, true)?,
             })
         };
-        let mut pipe = Pipe {
+        Ok(Pipe {
             frames: FrameBuffers::new(context, options.frame_memory, options.frame_bytes)?,
             scratch: DeviceBuffer::zeroed(context, kernels::SCRATCH_BYTES)?,
             record: PinnedBuffer::new(context, size_of::<FeaturesRecord>(), true)?,
@@ -242,9 +244,7 @@ impl Pipe {
             seen: 0,
             dirty: false,
             patience: Patience::begin(),
-        };
-        memory::place_frames(&mut pipe, options.frame_memory)?;
-        Ok(pipe)
+        })
     }
 
     /// The device.

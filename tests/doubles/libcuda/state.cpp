@@ -73,6 +73,12 @@ State* make_state() {
     s->delay = uint64_t(env("TRT_SELECT_DOUBLE_DELAY", 0));
     if (const char* capability = getenv("TRT_SELECT_DOUBLE_CC")) sscanf(capability, "%d.%d", &s->major, &s->minor);
     if (const char* name = getenv("TRT_SELECT_DOUBLE_NAME")) snprintf(s->name, sizeof s->name, "%s", name);
+    // NAME:MICROSECONDS
+    if (const char* slow = getenv("TRT_SELECT_DOUBLE_SLOW_MAPPED")) {
+        long long us = 0;
+        sscanf(slow, "%63[^:]:%lld", s->slow_mapped, &us);
+        s->slow_mapped_us = us;
+    }
     failures_from_env(*s);
     return s;
 }

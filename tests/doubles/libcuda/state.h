@@ -239,6 +239,9 @@ struct State {
     uint64_t total_bytes = uint64_t(4) << 30, used_bytes = 0;
     uint64_t delay = 0;
     uint64_t ticket = 0;
+    // A kernel whose name has this in it takes so much longer where its frame lies in mapped memory.
+    char slow_mapped[64] = "";
+    int64_t slow_mapped_us = 0;
     bool skip_kernels = false;  // kernels do nothing, as one that did not run
     bool running = false;  // a kernel or a host function is being run
     pthread_t runner = {};
