@@ -73,8 +73,8 @@ fn plans_are_read_into_ordinary_memory_where_none_can_be_registered() {
 /// where mapped memory is slow to read.
 #[test]
 fn frames_are_placed_where_features_and_preprocessing_are_fast() {
-    // For the three candidates together 60 ms more than by copy, which nothing else here takes.
-    let told = [("TRT_SELECT_DOUBLE_INTEGRATED", "1"), ("TRT_SELECT_DOUBLE_SLOW_MAPPED", "preprocess:20000")];
+    // For the three candidates together 180 ms more than by copy, which no chance makes up for.
+    let told = [("TRT_SELECT_DOUBLE_INTEGRATED", "1"), ("TRT_SELECT_DOUBLE_SLOW_MAPPED", "preprocess:60000")];
     let name = "loading::frames_are_placed_where_features_and_preprocessing_are_fast";
     with_doubles(name, &told, |doubles| {
         let pictures = pictures(12);
@@ -83,7 +83,7 @@ fn frames_are_placed_where_features_and_preprocessing_are_fast() {
         let about = selector.set().gpu().expect("on the GPU").about().to_owned();
         assert!(
             about.contains(
-                "frames: copied to device memory: measured faster (1280x720, in us by copy/mapped: features "
+                "frames: copied to device memory: measured faster (1280x720, in us by copy/mapped: upload and features "
             ),
             "{about}"
         );
@@ -95,10 +95,10 @@ fn frames_are_placed_where_features_and_preprocessing_are_fast() {
             (copy.parse().expect("a number"), mapped.parse().expect("a number"))
         };
         for part in ["small", "middle", "large"] {
-            assert!(figures(part).1 >= 20_000.0, "{about}");
+            assert!(figures(part).1 >= 60_000.0, "{about}");
         }
         let (copied, mapped) = figures("in all");
-        assert!(copied < mapped && mapped >= 60_000.0 && !about.contains('\n'), "{about}");
+        assert!(copied < mapped && mapped >= 180_000.0 && !about.contains('\n'), "{about}");
         // What was measured leaves nothing behind.
         for picture in &pictures {
             let expected = cpu.infer(picture.frame()).expect("answered");

@@ -93,7 +93,7 @@ fn first_choice(device: &DeviceInfo, asked: FrameMemory) -> (FrameMemoryChoice, 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 720;
 /// How often each way is measured.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 9;
 /// The first rounds are not counted: the driver loads code in them, and the device raises its clock.
 const ROUNDS_BEFORE: usize = 3;
 
@@ -123,7 +123,7 @@ impl Pipe {
         let mapped = mapped?;
         self.frames.undecided = false;
         let sum = |times: &[f64]| times.iter().sum::<f64>();
-        let parts = ["features"].iter().chain(names).zip(by_copy.iter().zip(&mapped));
+        let parts = ["upload and features"].iter().chain(names).zip(by_copy.iter().zip(&mapped));
         let figures: Vec<String> = parts.map(|(name, (copy, map))| format!("{name} {copy:.0}/{map:.0}")).collect();
         let (copied, read_mapped) = (sum(&by_copy), sum(&mapped));
         let is_copy = copied < read_mapped;
