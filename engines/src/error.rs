@@ -102,6 +102,13 @@ impl Error {
         Error { message: one_line(line).into_owned(), ..self }
     }
 
+    /// The same error with what to do about it.
+    #[cfg(feature = "tensorrt")]
+    pub(crate) fn with_remedy(self, remedy: &str) -> Self {
+        let message = format!("{}; {remedy}", self.message);
+        Error { message, ..self }
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.kind

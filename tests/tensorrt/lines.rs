@@ -20,6 +20,17 @@ pub(crate) fn with_lines(
     variables: &[(&str, &str)],
     body: impl Fn(&Doubles, &Line),
 ) {
+    with_libraries(name, wanted, false, variables, body);
+}
+
+/// The same with each version's lean library, if `lean`.
+pub(crate) fn with_libraries(
+    name: &str,
+    wanted: impl Fn(&Line) -> bool,
+    lean: bool,
+    variables: &[(&str, &str)],
+    body: impl Fn(&Doubles, &Line),
+) {
     let all: Vec<Line> = Line::all().into_iter().filter(wanted).collect();
     if double::is_child(name) {
         let this = std::env::var(LINE).expect("the parent names it");
@@ -31,7 +42,7 @@ pub(crate) fn with_lines(
         println!("skipped: this build has no line of TensorRT that this test is for: run tests/doubles/lines");
     }
     for line in all {
-        let (cuda, nv, this) = (cuda.to_str().expect("a path"), line.build(false), line.name());
+        let (cuda, nv, this) = (cuda.to_str().expect("a path"), line.build(lean), line.name());
         println!("{name}: {this}");
         let mut variables = variables.to_vec();
         variables.extend([

@@ -10,6 +10,7 @@ mod build_cli;
 mod builds;
 #[cfg(feature = "cli")]
 mod cli;
+mod compatible;
 mod deadline;
 #[path = "../../cuda/tests/common/mod.rs"]
 mod double;

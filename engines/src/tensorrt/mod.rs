@@ -5,6 +5,7 @@
 //! | `library` | finds TensorRT's library, and the ABI line of the shim that can call it |
 //! | `runtime` | runtime, deserialized engine and execution context, each keeping alive what it was made from |
 //! | `builder` | plans from ONNX files |
+//! | `compatible` | version-compatible plans of other versions, and the lean runtimes that they need |
 //! | `plugins` | libraries of plugins, registered before the first runtime or builder |
 //! | `timings` | a build's timings, kept so that the next build takes the same tactics |
 //! | `messages` | TensorRT's messages, for the log and for errors |
@@ -25,6 +26,7 @@ mod allocator;
 #[rustfmt::skip]
 mod bindings;
 mod builder;
+mod compatible;
 mod engine;
 mod library;
 mod messages;
@@ -41,6 +43,7 @@ pub mod weights;
 use std::fmt;
 
 pub use self::builder::{BuildOptions, BuiltPlan, PARSER_VARIABLE, Progress, build_plan, build_plan_with, check_build};
+pub use self::compatible::LEAN_VARIABLE;
 pub use self::engine::TensorrtEngine;
 pub use self::library::{LIBRARY_VARIABLE, Library, Line, lines};
 pub use self::pinned::PlanSpec;

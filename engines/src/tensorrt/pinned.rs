@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use trt_select_cuda::driver::{Owner, PinnedBuffer, Registered};
 
-use super::Edition;
 use super::plan::sidecar::Sidecar;
 use super::plan::{self, Here, PlanFile};
 use super::runtime::CudaEngine;
 use super::shared::Shared;
+use super::{Edition, Version};
 use crate::{Error, ErrorKind, Precision};
 
 /// A plan to open.
@@ -29,8 +29,15 @@ pub struct PlanSpec {
     pub output: Option<String>,
 }
 
-/// A plan's bytes while TensorRT reads them. Where page-locked memory is of use, they are never copied to other memory.
-pub(super) enum Pinned {
+/// A plan while TensorRT reads it.
+pub(super) struct Pinned {
+    bytes: Bytes,
+    /// The version that built it, if its sidecar says that it is version-compatible.
+    compatible: Option<Version>,
+}
+
+/// A plan's bytes. Where page-locked memory is of use, they are never copied to other memory.
+enum Bytes {
     /// The file's mapping, registered with the driver.
     Mapping { _registered: Registered, file: Arc<PlanFile> },
     /// A copy in page-locked memory, where the driver refused to lock the mapping.
@@ -42,23 +49,23 @@ pub(super) enum Pinned {
 
 impl Pinned {
     pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Pinned::Mapping { file, .. } => file.bytes(),
-            Pinned::Block { block, bytes } => &block.as_slice()[..*bytes],
-            Pinned::Ordinary(bytes) => bytes,
+        match &self.bytes {
+            Bytes::Mapping { file, .. } => file.bytes(),
+            Bytes::Block { block, bytes } => &block.as_slice()[..*bytes],
+            Bytes::Ordinary(bytes) => bytes,
         }
     }
 
     /// Whether the bytes are page-locked.
     pub(super) fn is_locked(&self) -> bool {
-        !matches!(self, Pinned::Ordinary(_))
+        !matches!(self.bytes, Bytes::Ordinary(_))
     }
 
     /// Looks that the file has not changed since it was checked. A copy cannot have changed.
     fn check_unchanged(&self) -> Result<(), Error> {
-        match self {
-            Pinned::Mapping { file, .. } => file.check_unchanged(),
-            Pinned::Block { .. } | Pinned::Ordinary(_) => Ok(()),
+        match &self.bytes {
+            Bytes::Mapping { file, .. } => file.check_unchanged(),
+            Bytes::Block { .. } | Bytes::Ordinary(_) => Ok(()),
         }
     }
 
@@ -77,37 +84,46 @@ impl Pinned {
         for notice in plan::check(&file, sidecar.as_ref(), &here, spec.onnx.as_deref())? {
             log::warn!("{}: {notice}", spec.name);
         }
+        let compatible = sidecar.filter(|sidecar| sidecar.version_compatible).map(|sidecar| sidecar.version);
+        Ok(Pinned { bytes: Bytes::of(shared, file, &spec.name)?, compatible })
+    }
+}
+
+impl Bytes {
+    /// Page-locks a plan's file, or reads it.
+    fn of(shared: &Shared, file: Arc<PlanFile>, name: &str) -> Result<Bytes, Error> {
         let bytes = file.bytes().len();
         if !shared.context.device().can_register_host {
             let mut ordinary = vec![0; bytes];
             file.read_into(&mut ordinary)?;
-            return Ok(Pinned::Ordinary(ordinary));
+            return Ok(Bytes::Ordinary(ordinary));
         }
         match Registered::new(&shared.context, Arc::clone(&file) as Owner) {
-            Ok(registered) => Ok(Pinned::Mapping { _registered: registered, file }),
+            Ok(registered) => Ok(Bytes::Mapping { _registered: registered, file }),
             Err(refused) => {
-                log::debug!(
-                    "{}: the mapping was not page-locked ({refused}); read once into a pinned block",
-                    spec.name
-                );
+                log::debug!("{name}: the mapping was not page-locked ({refused}); read once into a pinned block");
                 let mut block = PinnedBuffer::new(&shared.context, bytes, false)?;
                 file.read_into(&mut block.as_mut_slice()[..bytes])?;
-                Ok(Pinned::Block { block, bytes })
+                Ok(Bytes::Block { block, bytes })
             }
         }
     }
 }
 
-/// Lets TensorRT deserialize a plan.
+/// Lets TensorRT deserialize a plan, with the runtime that is for it.
 pub(super) fn deserialize(shared: &Shared, pinned: &Pinned, name: &str) -> Result<Arc<CudaEngine>, Error> {
-    let Some(runtime) = &shared.runtime else {
+    let Some(own) = &shared.runtime else {
         return Err(Error::new(
             ErrorKind::Run,
             "TensorRT's runtime: expected it open, got it closed; open a new session",
         ));
     };
     drop(shared.allocator.take_error());
-    let engine = runtime.deserialize(pinned.bytes(), name).map_err(|e| match shared.allocator.take_error() {
+    let engine = match pinned.compatible {
+        None => own.deserialize(pinned.bytes(), name),
+        Some(version) => shared.compatible.deserialize(own, &shared.allocator, version, pinned.bytes(), name),
+    };
+    let engine = engine.map_err(|e| match shared.allocator.take_error() {
         Some(cause) => e.caused_by(cause),
         None => e,
     })?;

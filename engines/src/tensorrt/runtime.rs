@@ -166,15 +166,15 @@ impl Runtime {
         }
     }
 
-    /// Lets the code run that version-compatible plans bring with them: a lean runtime of the version that built them. To be called only if
-    /// the plans that follow come from where the user trusts code.
+    /// Whether the code may run that version-compatible plans bring with them, a lean runtime of the version that built them. It is to be
+    /// allowed only for plans that come from where the user trusts code.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] if this TensorRT has no such plans (before 8.6, and RTX).
-    pub fn allow_host_code(&self) -> Result<(), Error> {
+    pub fn allow_host_code(&self, allowed: bool) -> Result<(), Error> {
         let _guard = self.lock();
         // SAFETY: the runtime is alive and ours alone while the guard is held.
-        match unsafe { call!(self.library.table(), runtime_allow_host_code(self.raw.as_ptr(), 1)) } {
+        match unsafe { call!(self.library.table(), runtime_allow_host_code(self.raw.as_ptr(), i32::from(allowed))) } {
             bindings::TRTSEL_SHIM_OK => Ok(()),
             status => Err(Error::new(
                 kind_of(status, ErrorKind::Unsupported),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use trt_select_cuda::driver::Context;
 
 use super::allocator::CountingAllocator;
+use super::compatible::Compatible;
 use super::engine::TensorrtEngine;
 use super::library::Library;
 use super::pinned::PlanSpec;
@@ -85,6 +86,7 @@ impl Session {
         drop(_current);
         let shared = Shared {
             runtime: Some(runtime),
+            compatible: Compatible::default(),
             library,
             allocator,
             context,

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use trt_select_cuda::driver::{Context, DeviceBuffer, Entered};
 
 use super::allocator::CountingAllocator;
+use super::compatible::Compatible;
 use super::library::Library;
 use super::runtime::Runtime;
 use crate::Error;
 
 pub(super) struct Shared {
     pub(super) runtime: Option<Arc<Runtime>>,
+    pub(super) compatible: Compatible,
     pub(super) library: Arc<Library>,
     pub(super) allocator: Arc<CountingAllocator>,
     pub(super) context: Context,
@@ -25,6 +27,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // TensorRT frees its device memory in whichever context is current.
         let _current = enter_at_last(&self.context);
+        self.compatible.clear();
         self.runtime = None;
     }
 }

@@ -215,6 +215,11 @@ std::string may_run(ToyPlan const& plan, int32_t lean_major, bool host_code)
     {
         return "IPluginRegistry::getCreator: Error Code 4: API Usage Error (Cannot find plugin: InstanceNormalization_TRT, version: 1)";
     }
+    // Code in a plan is refused unless it is allowed, even where it is not needed.
+    if (plan.has_lean && !host_code)
+    {
+        return assertion("engine host code is allowed");
+    }
     if (same || (TRTSEL_DOUBLE_LEAN && plan.version[0] == NV_TENSORRT_MAJOR))
     {
         return {};
@@ -227,11 +232,7 @@ std::string may_run(ToyPlan const& plan, int32_t lean_major, bool host_code)
     {
         return lean_major == plan.version[0] ? "" : assertion("the lean runtime is of the plan's version");
     }
-    if (!plan.has_lean)
-    {
-        return assertion("the plan brings a lean runtime with it");
-    }
-    return host_code ? "" : assertion("engine host code is allowed");
+    return plan.has_lean ? "" : assertion("the plan brings a lean runtime with it");
 }
 
 void seal_plan(std::vector<uint8_t>& plan)
