@@ -79,6 +79,8 @@ pub(crate) struct ToyPlan {
     /// Whether it is version-compatible, and whether it then brings the lean runtime's code with it.
     pub(crate) compatible: bool,
     pub(crate) has_lean: bool,
+    /// Whether there is a second output, of integers.
+    pub(crate) has_integers: bool,
     /// Number of bytes of device memory that a context needs while it runs.
     pub(crate) activation_bytes: u64,
     /// The input tensor.
@@ -102,6 +104,7 @@ impl ToyPlan {
             wants_plugins: false,
             compatible: false,
             has_lean: false,
+            has_integers: false,
             activation_bytes,
             weights: (0..inputs * outputs).map(value).collect(),
             bias: (0..outputs).map(|o| value(o * 5 + 3)).collect(),
@@ -120,7 +123,7 @@ impl ToyPlan {
         to.extend_from_slice(&self.form.version);
         to.extend_from_slice(&self.form.magic);
         to.extend_from_slice(&self.form.gpus.to_le_bytes());
-        to.extend([self.wants_plugins, self.compatible, self.has_lean].map(u8::from));
+        to.extend([self.wants_plugins, self.compatible, self.has_lean, self.has_integers].map(u8::from));
         to.resize(64, 0);
         to.extend_from_slice(b"TOYP");
         to.extend_from_slice(&1_u32.to_le_bytes());

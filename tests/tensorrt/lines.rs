@@ -210,3 +210,36 @@ fn a_foreign_plan_of_open_batch_is_not_captured_with_slow_kernels() {
         },
     );
 }
+
+/// An output that nobody chose may be of any type: it gets memory, and nothing else is asked of it.
+#[test]
+fn only_the_chosen_tensors_have_to_be_floats() {
+    with_lines(
+        "lines::only_the_chosen_tensors_have_to_be_floats",
+        |_| true,
+        &[],
+        |doubles, line| {
+            let mut plan = toy::toys()[0].plan_as(line.form());
+            plan.has_integers = true;
+            std::fs::write(toy::plan_path(&doubles.bundle, "small"), plan.bytes()).expect("written");
+            let error = open(doubles).expect_err("two outputs, and none is named").to_string();
+            assert!(error.contains("integers") && error.contains("logits"), "{error}");
+            let file = doubles.bundle.join("bundle.toml");
+            let text = std::fs::read_to_string(&file).expect("a bundle");
+            let name = |output: &str| {
+                std::fs::write(&file, text.replacen("input = \"input\"", &format!("output = \"{output}\""), 1))
+                    .expect("written");
+            };
+            name("integers");
+            let error = open(doubles).expect_err("integers are no scores");
+            assert!(error.to_string().contains("'integers': expected fp32 or fp16, got TensorRT's type 3"), "{error}");
+            name("logits");
+            let picture = &pictures(1)[0];
+            let expected = on_cpu(doubles).infer(picture.frame()).expect("answered");
+            let mut selector = open(doubles).expect("open");
+            assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "beside integers");
+            drop(selector);
+            doubles.assert_all_freed();
+        },
+    );
+}

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use trt_select_cuda::driver::{DeviceBuffer, Stream};
+use trt_select_cuda::driver::Stream;
 use trt_select_cuda::pipe::{Network, NetworkTensor};
 
 use super::pinned::{Pinned, PlanSpec, deserialize};
-use super::runtime::{Context, CudaEngine, IoTensor};
+use super::runtime::{Context, CudaEngine};
 use super::shared::{Activation, Shared, Taking, enter_at_last};
-use crate::{DataType, Description, Error, ErrorKind, Memory, TensorInfo};
+use super::tensors::Tensor;
+use crate::{Description, Error, ErrorKind, Memory};
 
 /// One network of a [`Session`](super::Session). Its tensors' addresses are bound once, when its context is made.
 ///
@@ -31,16 +32,6 @@ pub struct TensorrtEngine {
     context_bytes: u64,
     plan_bytes: u64,
     shared: Arc<Shared>,
-}
-
-struct Tensor {
-    /// TensorRT's number of the tensor.
-    index: usize,
-    is_input: bool,
-    /// Whether the plan leaves its batch open. It is 1 here.
-    open_batch: bool,
-    info: TensorInfo,
-    buffer: DeviceBuffer,
 }
 
 impl std::fmt::Debug for TensorrtEngine {
@@ -66,10 +57,7 @@ impl TensorrtEngine {
         drop(taking);
         let mut tensors = Vec::new();
         for (index, io) in engine.tensors().iter().enumerate() {
-            let (info, open_batch) = tensor_info(io)?;
-            let bytes = info.len() * info.data_type.size_bytes();
-            let buffer = DeviceBuffer::zeroed(&shared.context, bytes.max(1))?;
-            tensors.push(Tensor { index, is_input: io.input, open_batch, info, buffer });
+            tensors.push(Tensor::new(&shared.context, index, io)?);
         }
         let pick = |input: bool, wanted: Option<&str>| pick(&tensors, input, wanted);
         let (input, output) = (pick(true, spec.input.as_deref())?, pick(false, spec.output.as_deref())?);
@@ -80,7 +68,9 @@ impl TensorrtEngine {
                 format!("plan: expected a network of one input, got {inputs}; export it with its other inputs fixed"),
             ));
         }
-        let of = |input: bool| tensors.iter().filter(|t| t.is_input == input).map(|t| t.info.clone()).collect();
+        tensors[input].check_chosen()?;
+        tensors[output].check_chosen()?;
+        let of = |input: bool| tensors.iter().filter(|t| t.is_input == input).filter_map(Tensor::info).collect();
         let device = shared.context.device();
         let description = Description {
             kind: "tensorrt",
@@ -144,23 +134,21 @@ impl TensorrtEngine {
         unsafe { context.set_activation(block.address(), block.bytes() as u64)? };
         for tensor in &self.tensors {
             if tensor.is_input && tensor.open_batch {
-                let shape: Vec<i64> = tensor.info.shape.iter().map(|&n| n as i64).collect();
+                let shape: Vec<i64> = tensor.shape.iter().map(|&n| n as i64).collect();
                 context.set_input_shape(tensor.index, &shape)?;
             }
         }
         for tensor in &self.tensors {
             // All extents are fixed now. They must be those that the buffers were allocated for.
             let shape = context.shape(tensor.index)?;
-            if shape.len() != tensor.info.shape.len()
-                || shape.iter().zip(&tensor.info.shape).any(|(a, b)| *a != *b as i64)
-            {
+            if shape.len() != tensor.shape.len() || shape.iter().zip(&tensor.shape).any(|(a, b)| *a != *b as i64) {
                 return Err(Error::new(
                     ErrorKind::Shape,
                     format!(
                         "{}: tensor '{}': expected {:?} for a batch of 1, got {shape:?}; export it with fixed extents",
                         self.spec.plan.display(),
-                        tensor.info.name,
-                        tensor.info.shape
+                        tensor.name,
+                        tensor.shape
                     ),
                 ));
             }
@@ -182,7 +170,10 @@ impl TensorrtEngine {
     /// The index of the input among [`Description::inputs`], and of the output that candidates are judged by among
     /// [`Description::outputs`].
     pub fn selected(&self) -> (usize, usize) {
-        let among = |at: usize| self.tensors[..at].iter().filter(|t| t.is_input == self.tensors[at].is_input).count();
+        let among = |at: usize| {
+            let before = self.tensors[..at].iter().filter(|t| t.is_input == self.tensors[at].is_input);
+            before.filter_map(Tensor::info).count()
+        };
         (among(self.input), among(self.output))
     }
 
@@ -232,11 +223,11 @@ unsafe impl Network for TensorrtEngine {
     type Error = Error;
 
     fn input(&self) -> NetworkTensor<'_> {
-        tensor(&self.tensors[self.input])
+        self.tensors[self.input].as_network()
     }
 
     fn output(&self) -> NetworkTensor<'_> {
-        tensor(&self.tensors[self.output])
+        self.tensors[self.output].as_network()
     }
 
     unsafe fn enqueue(&mut self, stream: &Stream) -> Result<(), Error> {
@@ -288,11 +279,7 @@ unsafe impl Network for TensorrtEngine {
             // If the plan was not kept in memory, its file may have been replaced since it was opened.
             let same = engine.tensors().len() == self.tensors.len()
                 && engine.activation_bytes() <= self.activation.as_ref().map_or(0, |a| a.block().bytes() as u64)
-                && engine
-                    .tensors()
-                    .iter()
-                    .zip(&self.tensors)
-                    .all(|(io, t)| tensor_info(io).is_ok_and(|(info, _)| info == t.info));
+                && engine.tensors().iter().zip(&self.tensors).all(|(io, tensor)| tensor.is_as(io));
             if !same {
                 return Err(Error::new(
                     ErrorKind::PlanMismatch,
@@ -309,47 +296,21 @@ unsafe impl Network for TensorrtEngine {
     }
 }
 
-fn tensor(tensor: &Tensor) -> NetworkTensor<'_> {
-    NetworkTensor { buffer: &tensor.buffer, len: tensor.info.len(), half: tensor.info.data_type == DataType::F16 }
-}
-
 /// The input, or the output, of the name `wanted`; without a name, the only one.
 fn pick(tensors: &[Tensor], input: bool, wanted: Option<&str>) -> Result<usize, Error> {
     let candidates: Vec<usize> = (0..tensors.len()).filter(|&i| tensors[i].is_input == input).collect();
     let found = match wanted {
-        Some(wanted) => candidates.iter().copied().find(|&i| tensors[i].info.name == wanted),
+        Some(wanted) => candidates.iter().copied().find(|&i| tensors[i].name == wanted),
         None if candidates.len() == 1 => Some(candidates[0]),
         None => None,
     };
     found.ok_or_else(|| {
         let role = if input { "input" } else { "output" };
-        let names: Vec<&str> = candidates.iter().map(|&i| tensors[i].info.name.as_str()).collect();
+        let names: Vec<&str> = candidates.iter().map(|&i| tensors[i].name.as_str()).collect();
         let expected = wanted.map_or_else(|| format!("one {role}"), |w| format!("an {role} named '{w}'"));
         Error::new(
             ErrorKind::Shape,
             format!("plan: expected {expected}, got {names:?}; name one of them as the candidate's {role}"),
         )
     })
-}
-
-/// A tensor of TensorRT's in our form, and whether its batch was left open. An open batch becomes 1.
-fn tensor_info(io: &IoTensor) -> Result<(TensorInfo, bool), Error> {
-    let refuse = |expected: &str, got: String| {
-        Err(Error::new(
-            ErrorKind::Shape,
-            format!("plan: tensor '{}': expected {expected}, got {got}; export it so", io.name),
-        ))
-    };
-    let Some(data_type) = io.data_type else {
-        return refuse("fp32 or fp16", format!("TensorRT's type {}", io.raw_type));
-    };
-    if !io.linear || !io.on_device {
-        return refuse("a linear layout in device memory", "another".to_owned());
-    }
-    let open_batch = io.shape.first() == Some(&-1);
-    let extent = |(at, &n): (usize, &i64)| if at == 0 && n == -1 { Ok(1) } else { usize::try_from(n) };
-    match io.shape.iter().enumerate().map(extent).collect::<Result<Vec<usize>, _>>() {
-        Ok(shape) if !shape.contains(&0) => Ok((TensorInfo { name: io.name.clone(), data_type, shape }, open_batch)),
-        _ => refuse("fixed extents but for the batch", format!("{:?}", io.shape)),
-    }
 }

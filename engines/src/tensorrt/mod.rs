@@ -16,6 +16,7 @@
 //! | `allocator` | where TensorRT takes device memory from, counted |
 //! | `pinned` | a plan in page-locked memory while TensorRT reads it |
 //! | `engine` | one plan with its execution context and its tensors on the device |
+//! | `tensors` | these tensors, and which of them a lane can fill or read |
 //!
 //! The shim (`engines/tensorrt/`) is compiled for every ABI line whose headers were found when the crate was built:
 //! [`lines()`] tells which. Nothing here links against TensorRT or CUDA.
@@ -37,6 +38,7 @@ mod runtime;
 mod session;
 mod shared;
 mod tactics;
+mod tensors;
 mod timings;
 pub mod weights;
 

@@ -202,7 +202,7 @@ private:
     std::atomic<bool> mBusy{false};
     uint8_t* mActivation = nullptr;
     uint64_t mActivationBytes = 0;
-    void* mAddresses[2] = {};
+    void* mAddresses[3] = {};
     bool mShaped;
     uint8_t mPattern;
 };
@@ -258,10 +258,10 @@ public:
         Engine& engine;
     };
 
-    // 0 is the input, 1 the output, -1 no tensor.
+    // 0 is the input, 1 the output, 2 another output, -1 no tensor.
     int tensor(char const* name) const noexcept
     {
-        for (int i = 0; name != nullptr && i < 2; ++i)
+        for (int i = 0; name != nullptr && i < plan.count; ++i)
         {
             if (plan.tensors[i].name == name)
             {

@@ -184,13 +184,13 @@ nv::IExecutionContext* Engine::Table::createExecutionContextWithRuntimeConfig(nv
 int32_t Engine::Table::getNbIOTensors() const noexcept
 {
     fails(Call::getNbIOTensors);
-    return 2;
+    return engine.plan.count;
 }
 
 char const* Engine::Table::getIOTensorName(int32_t index) const noexcept
 {
     bool const fail = fails(Call::getIOTensorName);
-    return fail || index < 0 || index > 1 ? nullptr : engine.plan.tensors[index].name.c_str();
+    return fail || index < 0 || index >= engine.plan.count ? nullptr : engine.plan.tensors[index].name.c_str();
 }
 
 nv::Dims Engine::Table::getTensorShape(char const* name) const noexcept
@@ -236,13 +236,13 @@ bool Engine::Table::isShapeInferenceIO(char const*) const noexcept
 int32_t Engine::Table::getNbBindings() const noexcept
 {
     fails(Call::getNbBindings);
-    return 2;
+    return engine.plan.count;
 }
 
 char const* Engine::Table::getBindingName(int32_t index) const noexcept
 {
     bool const fail = fails(Call::getBindingName);
-    return fail || index < 0 || index > 1 ? nullptr : engine.plan.tensors[index].name.c_str();
+    return fail || index < 0 || index >= engine.plan.count ? nullptr : engine.plan.tensors[index].name.c_str();
 }
 
 bool Engine::Table::bindingIsInput(int32_t index) const noexcept
@@ -253,12 +253,12 @@ bool Engine::Table::bindingIsInput(int32_t index) const noexcept
 nv::Dims Engine::Table::getBindingDimensions(int32_t index) const noexcept
 {
     bool const fail = fails(Call::getBindingDimensions);
-    return fail || index < 0 || index > 1 ? nv::Dims{-1, {}} : engine.plan.tensors[index].shape;
+    return fail || index < 0 || index >= engine.plan.count ? nv::Dims{-1, {}} : engine.plan.tensors[index].shape;
 }
 
 nv::DataType Engine::Table::getBindingDataType(int32_t index) const noexcept
 {
-    return index < 0 || index > 1 ? nv::DataType::kFLOAT : engine.plan.tensors[index].type;
+    return index < 0 || index >= engine.plan.count ? nv::DataType::kFLOAT : engine.plan.tensors[index].type;
 }
 
 nv::TensorLocation Engine::Table::getLocation(int32_t) const noexcept

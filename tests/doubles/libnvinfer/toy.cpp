@@ -190,6 +190,16 @@ std::string read_plan(void const* data, size_t bytes, ToyPlan& plan)
     {
         return assertion("tensors");
     }
+    if (from[43] != 0)
+    {
+        plan.tensors[2].name = "integers";
+        plan.tensors[2].type = nv::DataType::kINT32;
+        plan.tensors[2].shape.nbDims = 2;
+        plan.tensors[2].shape.d[0] = 1;
+        plan.tensors[2].shape.d[1] = 4;
+        plan.tensors[2].elements = 4;
+        plan.count = 3;
+    }
     size_t const inputs = static_cast<size_t>(plan.tensors[0].elements);
     size_t const outputs = static_cast<size_t>(plan.tensors[1].elements);
     if (bytes != WEIGHTS + 4 * (inputs * outputs + outputs) + 4)

@@ -27,7 +27,9 @@ struct ToyPlan
     // Which of several equal ways the builder took.
     uint32_t tactic = 0;
     uint8_t version[4] = {};
-    ToyTensor tensors[2]; // input, output
+    // Input, output, and where there are three an output of 32-bit integers.
+    ToyTensor tensors[3];
+    int count = 2;
     std::vector<float> weights; // [output][input]
     std::vector<float> bias;
 };
