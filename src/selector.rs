@@ -18,6 +18,7 @@ mod deadline;
 mod outcome;
 mod own;
 mod prepared;
+mod ranges;
 mod reload;
 
 pub use outcome::Outcome;
@@ -41,6 +42,7 @@ use crate::input::Input;
 use crate::times::Stopwatch;
 use own::OwnSignals;
 use prepared::Prepared;
+use ranges::Ranges;
 use reload::Networks;
 
 /// Reads a premodel's file and checks it.
@@ -141,6 +143,8 @@ pub struct Selector {
     /// The user's own signals, with their values.
     own: OwnSignals,
     flight: Flight,
+    /// What a profiler shows of the input in flight.
+    ranges: Ranges,
     /// How long each input may take; `None` if there is no limit.
     deadline: Option<Duration>,
     /// The networks as they were when the bundle was opened; `None` if the selector was not opened from a bundle.
@@ -204,7 +208,8 @@ impl Selector {
             failure: None,
             due: None,
         };
-        Ok(Selector { set, prepared, board, own, flight, deadline: None, networks: None, strict: false })
+        let ranges = Ranges::new(set.as_slice());
+        Ok(Selector { set, prepared, board, own, flight, ranges, deadline: None, networks: None, strict: false })
     }
 
     /// The candidates, in the order of their ids.
@@ -338,7 +343,8 @@ impl Selector {
             // stopwatch, so that the times of this input do not contain the wait.
             self.settle()?;
         }
-        let Selector { set, prepared, board, flight, deadline, .. } = self;
+        self.ranges.submit();
+        let Selector { set, prepared, board, flight, ranges, deadline, .. } = self;
         flight.due = deadline.and_then(|deadline| Instant::now().checked_add(deadline));
         flight.watch.start();
         flight.failure = None;
@@ -351,6 +357,9 @@ impl Selector {
                 ErrorKind::Input,
                 "input: expected a frame, got a tensor; the premodel reads image features",
             ));
+        }
+        if !wanted.is_empty() {
+            ranges.features();
         }
         if !set.backend.begin(input, wanted, &mut flight.features)? {
             flight.state = State::Features;
@@ -368,6 +377,7 @@ impl Selector {
             self.board.set(signal, self.flight.features[feature]);
         }
         self.flight.watch.featured();
+        self.ranges.features_done();
         self.flight.state = State::Deciding;
     }
 
@@ -425,6 +435,7 @@ impl Selector {
                     if self.is_due() {
                         return self.cut_short(Some(candidate));
                     }
+                    self.ranges.run(candidate);
                     request = match self.set.backend.start(candidate, input, &mut self.flight.watch) {
                         Ok(completion) => {
                             self.flight.state = State::Running(candidate);
@@ -454,6 +465,7 @@ impl Selector {
     }
 
     fn decide(&mut self) -> Request {
+        let _shown = self.ranges.decide();
         let request = self.step();
         self.flight.watch.decided();
         request
@@ -477,6 +489,7 @@ impl Selector {
             Ok(false) => None,
             Ok(true) => {
                 watch.computed();
+                self.ranges.run_done();
                 Some(self.decide())
             }
             Err(error) => Some(self.after_failure(candidate, error)),
@@ -485,6 +498,7 @@ impl Selector {
 
     fn after_failure(&mut self, candidate: CandidateId, error: Error) -> Request {
         self.flight.watch.computed();
+        self.ranges.run_done();
         self.flight.failure = Some(error);
         self.prepared.premodel.program().failed(&mut self.flight.walk, candidate)
     }
@@ -501,6 +515,7 @@ impl Selector {
         if matches!(answer, Answer::Average(_)) {
             flight.watch.computed();
         }
+        self.ranges.done();
         flight.answered = Some(answer);
         // The stopwatch was last read at the end of the decision or of the average, so the total time ends there.
         flight.watch.stop();

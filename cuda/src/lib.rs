@@ -5,15 +5,18 @@
 //!   `#[repr(C)]` without padding, so that a kernel, a C caller and the scalar reference read the same bytes.
 //! - [`kernels`]: the kernels' PTX, names and launch geometry.
 //! - Feature `driver`: module `driver`, the thin layer over the CUDA driver, and module `pipe`, a frame's way over the device.
+//! - Feature `nvtx`: module `nvtx`, named ranges for NVIDIA's profilers.
 //!
 //! Nothing here links against CUDA; the driver is opened at run time.
-#![cfg_attr(not(feature = "driver"), forbid(unsafe_code))]
+#![cfg_attr(not(any(feature = "driver", feature = "nvtx")), forbid(unsafe_code))]
 
 mod accumulators;
 #[cfg(feature = "driver")]
 pub mod driver;
 mod frame;
 pub mod kernels;
+#[cfg(feature = "nvtx")]
+pub mod nvtx;
 mod params;
 #[cfg(feature = "driver")]
 pub mod pipe;
