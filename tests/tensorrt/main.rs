@@ -26,6 +26,8 @@ mod plans;
 mod toy;
 #[path = "../doubles/toy_plan.rs"]
 mod toy_plan;
+#[cfg(feature = "cli")]
+mod verify_cli;
 #[path = "../doubles/versions.rs"]
 mod versions;
 
