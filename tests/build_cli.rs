@@ -42,7 +42,7 @@ fn refused(out: &Output, code: i32, parts: &[&str]) {
 fn wrong_usage_is_one_line_and_exit_code_2() {
     let (model, bundle) = (fashion("nano.onnx"), fashion(""));
     let (model, bundle) = (model.as_str(), bundle.as_str());
-    let cases: [(&[&str], &[&str]); 14] = [
+    let cases: [(&[&str], &[&str]); 20] = [
         (&["build"], &["see --help"]),
         (&["build", model], &["a file without -o", "-o PLAN"]),
         (&["build", "no-such-thing"], &["no-such-thing", "no such file or folder"]),
@@ -57,6 +57,12 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         (&["build", bundle, "--target", "sm_1200"], &["--target"]),
         (&["build", bundle, "--workspace", "0"], &["--workspace"]),
         (&["build", bundle, "--workspace", "lots"], &["--workspace"]),
+        (&["build", bundle, "--verify-at-least", "50"], &["--verify"]),
+        (&["build", bundle, "--verify", "--verify-at-least", "101"], &["--verify-at-least", "0 to 100"]),
+        (&["build", bundle, "--verify-samples", "9"], &["--verify"]),
+        (&["build", bundle, "--verify", "--verify-samples", "0"], &["--verify-samples"]),
+        (&["build", bundle, "--list", "x.csv"], &["--list", "--verify"]),
+        (&["build", model, "-o", "x.plan", "--verify", "--images", "x"], &["--images", "a bundle's folder", "--list"]),
     ];
     for (args, parts) in cases {
         refused(&command(args).output().unwrap(), 2, parts);

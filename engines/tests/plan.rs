@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use trt_select_base::random::Rng;
 use trt_select_engines::tensorrt::plan::{self, HEADER_BYTES, Here, Notice, PlanFile, PlanHeader, check, sha256};
-use trt_select_engines::tensorrt::sidecar::{self, Built, Sidecar};
+use trt_select_engines::tensorrt::sidecar::{self, Built, Sidecar, Verified};
 use trt_select_engines::tensorrt::weights::Weights;
 use trt_select_engines::tensorrt::{Edition, Version};
 use trt_select_engines::{Error, ErrorKind, Precision};
@@ -448,6 +448,40 @@ fn sidecars_of_another_form_are_refused() {
     fs::remove_file(place.sidecar()).unwrap();
     fs::create_dir(place.sidecar()).unwrap();
     assert_eq!(Sidecar::read(&place.plan).expect_err("refused").kind(), ErrorKind::Io);
+}
+
+#[test]
+fn a_record_of_how_it_answered_is_part_of_the_sidecar() {
+    let place = Place::rtx();
+    let before = fs::read(&place.plan).unwrap();
+    let earlier = fs::read_to_string(place.sidecar()).unwrap();
+    assert!(!earlier.contains("verified"), "sidecars of earlier releases have no such key, and are read as they are");
+    let mut sidecar = Sidecar::read(&place.plan).unwrap().unwrap();
+    assert_eq!(sidecar.verified, None);
+    let verified = Verified {
+        samples: 500,
+        inputs: "samples.csv".to_owned(),
+        top1_agreement: 2.0 / 3.0,
+        largest_difference: 0.001_249_332,
+        with: "tract 0.23.9".to_owned(),
+    };
+    sidecar.verified = Some(verified.clone());
+    sidecar::rewrite(&place.plan, &sidecar).unwrap();
+    assert_eq!(Sidecar::read(&place.plan), Ok(Some(sidecar.clone())));
+    assert_eq!((fs::read(&place.plan).unwrap(), place.look(&here(Edition::Rtx, RTX))), (before, Ok(vec![])));
+
+    let text = sidecar.text();
+    let parse = |text: &str| Sidecar::parse(&place.sidecar(), text.as_bytes());
+    refused(parse(&text.replace("500", "501")), &["one that was changed since"]);
+    refused(parse(&text.replacen("\"samples\"", "\"extra\": 1, \"samples\"", 1)), &["unknown field `extra`"]);
+    let signed = |change: &dyn Fn(&mut Verified)| {
+        let mut wrong = sidecar.clone();
+        wrong.verified.as_mut().map(change);
+        wrong.text()
+    };
+    refused(parse(&signed(&|v| v.samples = 0)), &["`verified.samples`"]);
+    refused(parse(&signed(&|v| v.top1_agreement = 1.5)), &["`verified.top1_agreement`", "1.5"]);
+    refused(parse(&signed(&|v| v.largest_difference = -0.5)), &["`verified.largest_difference`", "-0.5"]);
 }
 
 #[test]

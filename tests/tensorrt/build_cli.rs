@@ -11,7 +11,7 @@ use super::lines::with_lines;
 use super::{assert_same, json_keys, on_cpu, open, pictures, toy};
 
 /// Lets the double of the builder build the bundle's networks, whose plans are not there yet.
-fn unbuilt(doubles: &Doubles, line: &Line) {
+pub(crate) fn unbuilt(doubles: &Doubles, line: &Line) {
     for toy in toy::toys() {
         let (plan, model) = (toy::plan_path(&doubles.bundle, toy.name), format!("{}.onnx.toyplan", toy.name));
         fs::write(doubles.bundle.join(model), toy.plan_as(line.form()).bytes()).expect("written");

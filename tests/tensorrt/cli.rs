@@ -18,7 +18,7 @@ pub(crate) fn text(output: &Output) -> (String, String) {
 }
 
 /// Writes some pictures and a list of them with labels.
-fn write_samples(doubles: &Doubles) {
+pub(crate) fn write_samples(doubles: &Doubles) {
     let mut list = String::from("image,label\n");
     for n in 0..12_u8 {
         let mut image = b"P6 40 30 255\n".to_vec();

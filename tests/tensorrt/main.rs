@@ -29,6 +29,8 @@ mod probabilities;
 mod toy;
 #[path = "../doubles/toy_plan.rs"]
 mod toy_plan;
+#[cfg(feature = "cli")]
+mod verify_cli;
 #[path = "../doubles/versions.rs"]
 mod versions;
 

@@ -56,12 +56,18 @@ impl Toy {
 
     /// The network as an ONNX model: a Flatten and a Gemm.
     pub(crate) fn onnx(&self) -> Vec<u8> {
+        self.onnx_of_weights(false)
+    }
+
+    /// The same network; its weights may be stored in half precision, of which a Cast makes 32-bit floats.
+    pub(crate) fn onnx_of_weights(&self, half: bool) -> Vec<u8> {
         let floats = |name: &str, dims: &[usize], values: &[f32]| {
             let mut t = Vec::new();
             dims.iter().for_each(|&d| field_varint(&mut t, 1, d as u64));
-            field_varint(&mut t, 2, 1);
-            field_bytes(&mut t, 8, name.as_bytes());
-            field_bytes(&mut t, 9, bytemuck::cast_slice(values));
+            field_varint(&mut t, 2, if half { 10 } else { 1 });
+            field_bytes(&mut t, 8, format!("{name}{}", if half { "_half" } else { "" }).as_bytes());
+            let halves: Vec<u8> = values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect();
+            field_bytes(&mut t, 9, if half { &halves } else { bytemuck::cast_slice(values) });
             t
         };
         let value = |name: &str, dims: &[usize]| {
@@ -92,6 +98,15 @@ impl Toy {
             }
         }
         let mut graph = Vec::new();
+        for (stored, name) in [("W_half", "W"), ("b_half", "b")].iter().filter(|_| half) {
+            let (mut cast, mut to) = (node(&[stored], name, "Cast"), Vec::new());
+            // The attribute `to` is the integer 1, which stands for 32-bit floats.
+            field_bytes(&mut to, 1, b"to");
+            field_varint(&mut to, 3, 1);
+            field_varint(&mut to, 20, 2);
+            field_bytes(&mut cast, 5, &to);
+            field_bytes(&mut graph, 1, &cast);
+        }
         field_bytes(&mut graph, 1, &node(&["input"], "flat", "Flatten"));
         field_bytes(&mut graph, 1, &node(&["flat", "W", "b"], "logits", "Gemm"));
         field_bytes(&mut graph, 2, self.name.as_bytes());

@@ -27,6 +27,7 @@ impl AxisMemory {
             size_px: (0, 0),
         })
     }
+
     /// Copies the tables for the pipe's frame to the device, and writes where they lie to the kernel's parameters. No launch that reads
     /// the tables before may be under way.
     ///

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use trt_select::{Error, ErrorKind, Result};
 
+use crate::common::{SampleArgs, number};
+
 /// Arguments of `build`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -56,6 +58,20 @@ pub(crate) struct Args {
     /// Print one JSON object when done
     #[arg(long)]
     json: bool,
+    /// Before a plan takes its place, let it and its model answer the same inputs, and refuse it if they disagree. The plan runs on this
+    /// GPU, the model on the CPU: on ONNX Runtime if it is found, else on tract. What comes out is printed and recorded in the sidecar.
+    /// In a bundle, plans that are up to date and not verified yet are verified too
+    #[arg(long, help_heading = "Verification")]
+    verify: bool,
+    /// Smallest percentage of inputs on which both must give the same most probable class [default: 99.5 for fp32, 99 for fp16]
+    #[arg(long, value_name = "PERCENT", requires = "verify", value_parser = number(0.0, 100.0), help_heading = "Verification")]
+    verify_at_least: Option<f64>,
+    /// Number of inputs: the first N samples in their order (all of them, if there are fewer). Without --list, a model that is given
+    /// alone answers N random tensors, the same ones every time, whose elements lie in 0..1
+    #[arg(long, value_name = "N", requires = "verify", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Verification")]
+    verify_samples: u32,
+    #[command(flatten, next_help_heading = "Verification")]
+    samples: SampleArgs,
 }
 
 /// The GPU to build for.
@@ -92,6 +108,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let usage = |object: String, expected: &str, got: &str, remedy: &str| {
         Err(Error::expected(ErrorKind::Usage, object, expected, got, remedy))
     };
+    if let Some(option) = args.samples.option().filter(|_| !args.verify) {
+        return usage(format!("build: {option}"), "--verify, which is what samples are for", "none", "add it");
+    }
     if args.source.is_dir() {
         if args.output.is_some() {
             let remedy = "leave it out; the bundle's `plan` keys say where plans go";
@@ -113,6 +132,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         };
         if !args.only.is_empty() {
             return usage("build: --only".into(), "a bundle's folder", "a model", "leave it out");
+        }
+        if args.samples.option() == Some("--images") {
+            let remedy = "give a table of its tensors' values with --list";
+            return usage("build: --images".into(), "a bundle's folder", "a model", remedy);
         }
         if let (Ok(model), Ok(plan)) = (args.source.canonicalize(), output.canonicalize())
             && model == plan

@@ -122,28 +122,31 @@ pub(crate) struct SampleArgs {
 }
 
 impl SampleArgs {
-    /// Opens the samples that the options name, or the bundle's samples if they name none.
-    pub(crate) fn open(&self, bundle: &Bundle) -> Result<Samples> {
-        if let Some(len) = bundle.input.tensor_len()
-            && let Some(table) = &self.list
-        {
-            let samples = Samples::open(&SampleSource::Table { table: table.clone() })?;
-            samples.check_len(len)?;
-            return Ok(samples);
-        }
-        let source = match (&self.images, &self.list) {
-            (Some(images), _) => SampleSource::Idx { images: images.clone(), labels: self.labels.clone() },
+    /// Where the samples come from; `None` if the options name none and the bundle has none.
+    pub(crate) fn source(&self, bundle: &Bundle) -> Option<SampleSource> {
+        match (&self.images, &self.list) {
+            (_, Some(table)) if bundle.input.tensor_len().is_some() => {
+                Some(SampleSource::Table { table: table.clone() })
+            }
+            (Some(images), _) => Some(SampleSource::Idx { images: images.clone(), labels: self.labels.clone() }),
             (None, Some(list)) => {
                 let own = || list.parent().unwrap_or(Path::new("")).to_path_buf();
-                SampleSource::List { list: list.clone(), root: self.root.clone().unwrap_or_else(own) }
+                Some(SampleSource::List { list: list.clone(), root: self.root.clone().unwrap_or_else(own) })
             }
-            (None, None) => return Samples::of_bundle(bundle),
-        };
-        let samples = Samples::open(&source)?;
-        if !bundle.labels.is_empty() {
-            samples.check_classes(bundle.labels.len())?;
+            (None, None) => bundle.samples.clone(),
         }
-        Ok(samples)
+    }
+
+    /// Opens the samples that the options name, or the bundle's samples if they name none.
+    pub(crate) fn open(&self, bundle: &Bundle) -> Result<Samples> {
+        let mut with_samples = bundle.clone();
+        with_samples.samples = self.source(bundle);
+        Samples::of_bundle(&with_samples)
+    }
+
+    /// The option that names samples; `None` if there is none.
+    pub(crate) fn option(&self) -> Option<&'static str> {
+        self.images.as_ref().map(|_| "--images").or(self.list.as_ref().map(|_| "--list"))
     }
 }
 

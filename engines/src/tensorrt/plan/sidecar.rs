@@ -16,6 +16,13 @@
 //!   "built_at": "2026-11-21T10:30:43Z",
 //!   "build_seconds": 0.412,
 //!   "by": "trt-select 0.1.0",
+//!   "verified": {
+//!     "samples": 500,
+//!     "inputs": "t10k-images-idx3-ubyte.gz",
+//!     "top1_agreement": 0.998,
+//!     "largest_difference": 0.001249332,
+//!     "with": "onnxruntime 1.32.0"
+//!   },
 //!   "check": "…"
 //! }
 //! ```
@@ -30,6 +37,7 @@
 //! | `version_compatible` | whether newer libraries of the same major version may run it, and 10 what 8.6 built |
 //! | `onnx`, `onnx_sha256` | name of the model's file, and its SHA-256 |
 //! | `built_at`, `build_seconds`, `by` | when (UTC), in what time, and by which release |
+//! | `verified` | how the plan answered beside its model; only where that was looked at. See [`Verified`] |
 //! | `check` | SHA-256 of this file's text without this key |
 //!
 //! A sidecar is a record, not a place for settings: one that is not, byte for byte, what [`write()`] wrote is refused.
@@ -85,6 +93,39 @@ pub struct Sidecar {
     pub build_seconds: f64,
     /// Which program built it.
     pub by: String,
+    /// How it answered beside its model; `None` where nobody has looked.
+    pub verified: Option<Verified>,
+}
+
+/// How a plan and the model that it was built from answered the same inputs. Both outputs are taken as class probabilities: softmax
+/// makes them of logits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verified {
+    /// Number of inputs, at least 1.
+    pub samples: u64,
+    /// What the inputs were, for people to read: the name of the samples' file, or that they were random.
+    pub inputs: String,
+    /// Part of the inputs to which both gave the same most probable class, in 0..=1.
+    pub top1_agreement: f64,
+    /// Largest difference of a class's two probabilities, over all inputs and classes, in 0..=1.
+    pub largest_difference: f64,
+    /// The engine that ran the model, with its version: `onnxruntime 1.32.0`, `tract 0.23.9`.
+    pub with: String,
+}
+
+impl Verified {
+    /// The key whose value is not possible, with that value.
+    fn wrong(&self) -> Option<(&'static str, String)> {
+        let is_part = |value: f64| (0.0..=1.0).contains(&value);
+        [
+            (self.samples > 0, "verified.samples", self.samples.to_string()),
+            (is_part(self.top1_agreement), "verified.top1_agreement", self.top1_agreement.to_string()),
+            (is_part(self.largest_difference), "verified.largest_difference", self.largest_difference.to_string()),
+        ]
+        .into_iter()
+        .find_map(|(is_possible, key, value)| (!is_possible).then_some((key, value)))
+    }
 }
 
 /// What a sidecar records beside the plan itself.
@@ -127,6 +168,9 @@ struct Document {
     built_at: String,
     build_seconds: f64,
     by: String,
+    // Releases before this key wrote sidecars without it. These are written again as they were, so that their check still holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verified: Option<Verified>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     check: String,
 }
@@ -219,6 +263,7 @@ impl Sidecar {
             built_at: built.built_at.clone(),
             build_seconds: (seconds * 1e3).round() / 1e3,
             by: concat!("trt-select ", env!("CARGO_PKG_VERSION")).to_owned(),
+            verified: None,
         })
     }
 
@@ -298,6 +343,9 @@ impl Sidecar {
         if !(document.build_seconds.is_finite() && document.build_seconds >= 0.0) {
             return Err(("build_seconds", document.build_seconds.to_string()));
         }
+        if let Some(wrong) = document.verified.as_ref().and_then(Verified::wrong) {
+            return Err(wrong);
+        }
         let [major, minor, patch, build] =
             numbers::<4>(&document.version).ok_or_else(|| wrong("version", &document.version))?;
         Ok(Sidecar {
@@ -313,6 +361,7 @@ impl Sidecar {
             built_at: document.built_at.clone(),
             build_seconds: document.build_seconds,
             by: document.by.clone(),
+            verified: document.verified.clone(),
         })
     }
 
@@ -336,6 +385,7 @@ impl Sidecar {
             built_at: self.built_at.clone(),
             build_seconds: self.build_seconds,
             by: self.by.clone(),
+            verified: self.verified.clone(),
             check: String::new(),
         }
         .signed()
@@ -401,6 +451,15 @@ pub fn write(plan: &Path, bytes: &[u8], sidecar: &Sidecar) -> Result<(), Error> 
     let sidecar_draft = draft(&beside, sidecar.text().as_bytes())?;
     plan_draft.persist().map_err(|e| unwritable(plan, e))?;
     sidecar_draft.persist().map_err(|e| unwritable(&beside, e))
+}
+
+/// Replaces the sidecar of a plan that stays as it is. [`write()`] says how files are replaced.
+///
+/// # Errors
+/// [`ErrorKind::Io`] if it cannot be written.
+pub fn rewrite(plan: &Path, sidecar: &Sidecar) -> Result<(), Error> {
+    let beside = path_of(plan);
+    draft(&beside, sidecar.text().as_bytes())?.persist().map_err(|e| unwritable(&beside, e))
 }
 
 /// A file that is written, and not in its place yet.

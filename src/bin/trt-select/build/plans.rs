@@ -1,6 +1,7 @@
 //! Builds plans, one after the other.
 
 mod places;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,12 +14,13 @@ use trt_select::bundle::Bundle;
 use trt_select::cuda::driver::Context;
 use trt_select::engines::Precision;
 use trt_select::engines::tensorrt::plan::{Here, PlanFile, check, sha256_of_file};
-use trt_select::engines::tensorrt::sidecar::{self, Built, Sidecar};
+use trt_select::engines::tensorrt::sidecar::{self, Built, Sidecar, Verified};
 use trt_select::engines::tensorrt::weights::Weights;
 use trt_select::engines::tensorrt::{BuildOptions, Edition, Library, Progress, build_plan_with, check_build};
 use trt_select::{Error, ErrorKind, Result};
 
 use self::places::Place;
+use self::verify::{Verification, percent};
 use super::{Args, Target};
 use crate::common::{line_of, print, print_json, progress, say};
 
@@ -48,41 +50,60 @@ struct Done {
     sidecar: Option<Sidecar>,
 }
 
+/// Why a job failed.
+struct Failure {
+    /// What was not done, in the output's words.
+    what: &'static str,
+    error: Error,
+    /// How the plan answered, if that is what it failed for.
+    verified: Option<Verified>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure { what: "not built", error, verified: None }
+    }
+}
+
 pub(super) fn build(args: &Args) -> Result<()> {
-    let jobs = if args.source.is_dir() { jobs_of_bundle(args)? } else { vec![job_of_model(args)?] };
+    let bundle = args.source.is_dir().then(|| Bundle::read_untrained(&args.source)).transpose()?;
+    let jobs = match &bundle {
+        Some(bundle) => jobs_of_bundle(args, bundle)?,
+        None => vec![job_of_model(args)?],
+    };
     // Building takes minutes and replaces files, so all jobs are checked before the first one is built. The checks that need no
     // library come first.
     let half_weights = jobs.iter().map(|job| look(args, job)).collect::<Result<Vec<Option<bool>>>>()?;
-    let library = Library::open()?;
-    if library.is_runtime_only() {
-        return Err(Error::expected(
-            ErrorKind::Engine,
-            library.path().display(),
-            "a TensorRT that builds plans",
-            format_args!("the runtime alone ({} {})", library.edition(), library.version()),
-            "name a full library with TRT_SELECT_LIBNVINFER",
-        ));
-    }
-    say(format_args!("Builder: {} {} ({})", library.edition(), library.version(), library.path().display()));
+    let library = open_library()?;
     let gpu = match args.target {
-        Target::Current => current_capability(&library, args.device)?,
+        Target::Current => current_capability(args, &library)?,
         Target::Capability(major, minor) => (major, minor),
     };
+    let verification = args.verify.then(|| Verification::open(args, bundle.as_ref(), &jobs, gpu)).transpose()?;
     let mut todos = Vec::with_capacity(jobs.len());
     for (job, half) in jobs.iter().zip(half_weights) {
-        todos.push(match half {
+        let todo = match half {
             Some(half) => prepare(args, &library, gpu, job, half)?,
             None => Todo::Keep,
-        });
+        };
+        if let Some(verification) = &verification {
+            match &todo {
+                Todo::Build { .. } => verification.try_model(job)?,
+                Todo::UpToDate(sidecar) if !verification.is_recorded(sidecar) => verification.try_model(job)?,
+                _ => {}
+            }
+        }
+        todos.push(todo);
     }
 
     let mut report = Vec::with_capacity(jobs.len());
     let mut failed = Vec::new();
     for (job, todo) in jobs.iter().zip(todos) {
+        let verification = verification.as_ref();
         let done = match todo {
             Todo::Keep => Ok(Done { state: "kept", sidecar: None }),
-            Todo::UpToDate(sidecar) => Ok(Done { state: "up to date", sidecar: Some(sidecar) }),
-            Todo::Build { options, onnx_sha256 } => build_one(&library, gpu, job, &options, onnx_sha256),
+            Todo::UpToDate(sidecar) => up_to_date_one(job, sidecar, verification),
+            Todo::Build { options, onnx_sha256 } => build_one(&library, gpu, job, &options, onnx_sha256, verification),
         };
         match done {
             Ok(done) => {
@@ -91,23 +112,23 @@ pub(super) fn build(args: &Args) -> Result<()> {
                 }
                 report.push(as_json(job, &done));
             }
-            Err(error) => {
+            Err(failure) => {
                 if jobs.len() > 1 {
-                    say(format_args!("{}: not built: {}", job.name, line_of(&error)));
+                    say(format_args!("{}: {}: {}", job.name, failure.what, line_of(&failure.error)));
                 }
-                report.push(json!({
-                    "name": job.name,
-                    "plan": job.plan.display().to_string(),
-                    "state": "failed",
-                    "error": error.to_string(),
-                }));
-                failed.push((job, error));
+                report.push(failure_as_json(job, &failure));
+                failed.push((job, failure.error));
             }
         }
     }
     if args.json {
         print_json(&json!({ "library": library.path().display().to_string(), "plans": report }))?;
     }
+    outcome(args, &jobs, failed)
+}
+
+/// The error of the jobs that failed, if any did.
+fn outcome(args: &Args, jobs: &[Job], mut failed: Vec<(&Job, Error)>) -> Result<()> {
     if jobs.len() == 1
         && let Some((_, error)) = failed.pop()
     {
@@ -126,6 +147,22 @@ pub(super) fn build(args: &Args) -> Result<()> {
     ))
 }
 
+/// Opens a library that can build plans.
+fn open_library() -> Result<Arc<Library>> {
+    let library = Library::open()?;
+    if library.is_runtime_only() {
+        return Err(Error::expected(
+            ErrorKind::Engine,
+            library.path().display(),
+            "a TensorRT that builds plans",
+            format_args!("the runtime alone ({} {})", library.edition(), library.version()),
+            "name a full library with TRT_SELECT_LIBNVINFER",
+        ));
+    }
+    say(format_args!("Builder: {} {} ({})", library.edition(), library.version(), library.path().display()));
+    Ok(library)
+}
+
 fn job_of_model(args: &Args) -> Result<Job> {
     let onnx = args.source.clone();
     let precision = if args.fp16 { Precision::Fp16 } else { Precision::Fp32 };
@@ -136,8 +173,7 @@ fn job_of_model(args: &Args) -> Result<Job> {
     Ok(job)
 }
 
-fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
-    let bundle = Bundle::read_untrained(&args.source)?;
+fn jobs_of_bundle(args: &Args, bundle: &Bundle) -> Result<Vec<Job>> {
     if let Some(unknown) = args.only.iter().find(|name| bundle.candidate(name).is_none()) {
         let names: Vec<&str> = bundle.candidates.iter().map(|c| c.name.as_str()).collect();
         let (expected, got) = (format!("one of {}", names.join(", ")), format!("{unknown:?}"));
@@ -154,7 +190,7 @@ fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
         if !args.only.is_empty() && !args.only.contains(&spec.name) {
             continue;
         }
-        let plan = spec.plan_path(&bundle);
+        let plan = spec.plan_path(bundle);
         let object = || format!("candidate {}", spec.name);
         match &spec.onnx {
             Some(onnx) if onnx.is_file() => {
@@ -171,7 +207,7 @@ fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
             }
         }
     }
-    places::apart_in_bundle(&bundle, &jobs)?;
+    places::apart_in_bundle(bundle, &jobs)?;
     Ok(jobs)
 }
 
@@ -180,8 +216,10 @@ fn jobs_of_bundle(args: &Args) -> Result<Vec<Job>> {
 fn look(args: &Args, job: &Job) -> Result<Option<bool>> {
     // A plan that trt-select did not build is replaced only if the user has named that file or has given --force.
     if places::look(&job.plan)? == Place::Foreign && args.source.is_dir() && !args.force {
-        let plan = job.plan.display();
-        say(format_args!("{plan}: kept: it has no sidecar, so trt-select did not build it; --force replaces it"));
+        let (plan, too) = (job.plan.display(), if args.verify { " or verified" } else { "" });
+        say(format_args!(
+            "{plan}: kept: it has no sidecar, so it was not built{too} by trt-select; --force replaces it"
+        ));
         return Ok(None);
     }
     if job.precision == Precision::Int8 {
@@ -260,22 +298,36 @@ fn timing_cache(args: &Args, library: &Library, (major, minor): (u32, u32)) -> O
     args.timing_cache_file.clone().or_else(|| in_bundle.then(beside))
 }
 
-/// Builds the plan of a job, and puts it and its sidecar into their places.
+/// Verifies a plan that is up to date, if that is wanted and not recorded yet, and adds the record to its sidecar.
+fn up_to_date_one(
+    job: &Job,
+    sidecar: Sidecar,
+    verification: Option<&Verification<'_>>,
+) -> std::result::Result<Done, Failure> {
+    let sidecar = match verification {
+        Some(verification) => verification.in_place(job, sidecar)?,
+        None => sidecar,
+    };
+    Ok(Done { state: "up to date", sidecar: Some(sidecar) })
+}
+
+/// Builds the plan of a job, verifies it if that is wanted, and puts it and its sidecar into their places.
 fn build_one(
     library: &Arc<Library>,
     gpu: (u32, u32),
     job: &Job,
     options: &BuildOptions,
     onnx_sha256: String,
-) -> Result<Done> {
+    verification: Option<&Verification<'_>>,
+) -> std::result::Result<Done, Failure> {
     let start = Instant::now();
     let mut bar = Bar::new(&job.name);
     let built = build_plan_with(library, &job.onnx, options, &mut |event| bar.show(event));
     bar.clear();
-    let plan = built?;
-    if sha256_of_file(&job.onnx)? != onnx_sha256 {
+    let plan = built.map_err(Error::from)?;
+    if sha256_of_file(&job.onnx).map_err(Error::from)? != onnx_sha256 {
         let (expected, got) = ("a model that stays as it is while its plan is built", "one that was written meanwhile");
-        return Err(Error::expected(ErrorKind::Io, job.onnx.display(), expected, got, "build it again"));
+        return Err(Error::expected(ErrorKind::Io, job.onnx.display(), expected, got, "build it again").into());
     }
     let about = Built {
         edition: library.edition(),
@@ -288,10 +340,13 @@ fn build_one(
         built_at: utc(Timestamp::now()),
         took: start.elapsed(),
     };
-    let sidecar = Sidecar::new(&plan, &about)?;
+    let mut sidecar = Sidecar::new(&plan, &about).map_err(Error::from)?;
+    if let Some(verification) = verification {
+        sidecar.verified = Some(verification.before_its_place(job, &plan, &sidecar)?);
+    }
     // Another program may have put a file there during the minutes of building.
     places::look(&job.plan)?;
-    sidecar::write(&job.plan, &plan, &sidecar)?;
+    sidecar::write(&job.plan, &plan, &sidecar).map_err(Error::from)?;
     Ok(Done { state: "built", sidecar: Some(sidecar) })
 }
 
@@ -301,15 +356,20 @@ fn utc(time: Timestamp) -> String {
 }
 
 /// The compute capability of the GPU that TensorRT builds for without a target.
-fn current_capability(library: &Library, device: u32) -> Result<(u32, u32)> {
-    match Context::primary(device) {
+fn current_capability(args: &Args, library: &Library) -> Result<(u32, u32)> {
+    match Context::primary(args.device) {
         Ok(context) => Ok(context.device().compute_capability),
-        Err(e) if library.line().has_targets && device == 0 => Err(Error::expected(
+        Err(e) if library.line().has_targets && args.device == 0 => Err(Error::expected(
             ErrorKind::Engine,
             "build --target current",
             "an NVIDIA GPU",
             format_args!("none ({e})"),
-            "name the GPU to build for, such as --target sm_80",
+            // Without a GPU nothing can be verified, so then another target alone is no remedy.
+            if args.verify {
+                "leave out --verify and name the GPU to build for, such as --target sm_80"
+            } else {
+                "name the GPU to build for, such as --target sm_80"
+            },
         )),
         Err(e) => Err(e.into()),
     }
@@ -387,7 +447,14 @@ fn line(job: &Job, done: &Done) -> String {
             s.version
         )
     });
-    format!("{} {}{about}\n", file_name(&job.plan), done.state)
+    let verified = done.sidecar.as_ref().and_then(|s| s.verified.as_ref()).map_or_else(String::new, |v| {
+        let (agreement, apart) = (percent(v), v.largest_difference);
+        format!(
+            "; verified: {agreement} the class of {} on {} inputs ({}), probabilities at most {apart} apart",
+            v.with, v.samples, v.inputs
+        )
+    });
+    format!("{} {}{about}{verified}\n", file_name(&job.plan), done.state)
 }
 
 fn capabilities(sidecar: &Sidecar) -> Vec<String> {
@@ -405,8 +472,19 @@ fn as_json(job: &Job, done: &Done) -> Value {
         value["version"] = s.version.to_string().into();
         value["version_compatible"] = s.version_compatible.into();
         value["sha256"] = s.sha256.clone().into();
+        value["verified"] = json!(s.verified);
     }
     value
+}
+
+fn failure_as_json(job: &Job, failure: &Failure) -> Value {
+    json!({
+        "name": job.name,
+        "plan": job.plan.display().to_string(),
+        "state": "failed",
+        "error": failure.error.to_string(),
+        "verified": failure.verified,
+    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind as Io, Read};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
 use trt_select::bundle::{Bundle, FILE_NAME, SampleSource};
 use trt_select::engines::tensorrt::{plan, sidecar};
 use trt_select::{Error, ErrorKind, Result};
@@ -175,6 +176,17 @@ fn resolved(path: &Path) -> PathBuf {
 
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A new folder beside a plan's place, for a plan that is not to take that place yet. Dropping it removes it with all that is in it.
+///
+/// # Errors
+/// If it cannot be made.
+pub(super) fn folder_beside(plan: &Path) -> Result<TempDir> {
+    let place = resolved(plan);
+    let prefix = format!(".{}.", file_name(&place));
+    let made = tempfile::Builder::new().prefix(&prefix).suffix(".part").tempdir_in(folder(&place));
+    made.map_err(|e| unwritable(plan, "-o, or `plan` in bundle.toml,", &e))
 }
 
 /// Checks that a plan and its sidecar can be written, since building takes minutes.
