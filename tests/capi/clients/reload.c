@@ -6,6 +6,7 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 
 static unsigned char pixels[28 * 28];
 static trtsel_frame frame = {.struct_size = sizeof frame, .format = TRTSEL_FORMAT_GRAY8, .width_px = 28, .height_px = 28,
@@ -21,7 +22,7 @@ static void* watch(void* asked) {
         CHECK(info.signal_count >= 1 && info.worst_case_ns > 0);
         IS(TRTSEL_OK, trtsel_selector_signal_name(s, 0, &name));
         CHECK(strcmp(name, "speed") == 0);
-        ++*(unsigned long*)asked;
+        __atomic_add_fetch((unsigned long*)asked, 1, __ATOMIC_RELEASE);
     }
     return NULL;
 }
@@ -65,6 +66,9 @@ int main(int argc, char** argv) {
     IS(TRTSEL_OK, trtsel_selector_set_signal(s, speed, 2));
     IS(TRTSEL_OK, trtsel_selector_warm_up(s, &frame));
     CHECK(pthread_create(&watcher, NULL, watch, &asked) == 0);
+    /* What the library keeps for a thread is taken at its first call, which must not come after the count. */
+    while (__atomic_load_n(&asked, __ATOMIC_ACQUIRE) == 0)
+        sched_yield();
     for (int i = 0; i < 1020; ++i) {
         if (i == 20) before = held();
         IS(TRTSEL_OK, trtsel_selector_reload(s, argv[2 + i % 2]));
