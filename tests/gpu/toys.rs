@@ -115,9 +115,9 @@ fn toy_networks_are_selected_as_on_the_cpu() {
     let all = number("TRT_SELECT_TEST_INFERS", 10_000);
     let plain = GpuConfig::default();
     let ways = [
-        ("graphs", plain.clone(), all, true),
-        ("no graphs", plain.clone().graphs(false), all / 5, false),
-        ("evicted, plans kept", plain.clone().max_resident_bytes(largest).keep_plans(true), all / 20, true),
+        ("graphs", plain, all, true),
+        ("no graphs", plain.graphs(false), all / 5, false),
+        ("evicted, plans kept", plain.max_resident_bytes(largest).keep_plans(true), all / 20, true),
         ("evicted", plain.max_resident_bytes(largest), all / 20, true),
     ];
     for (name, gpu, infers, graphs) in ways {
