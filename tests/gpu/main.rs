@@ -8,6 +8,15 @@ mod doubles;
 mod forms;
 mod frames;
 mod grid;
+mod heap;
+#[cfg(feature = "cli")]
+mod script;
+#[path = "../tensorrt/toy.rs"]
+#[allow(dead_code, reason = "its other users are tests/tensorrt")]
+mod toy;
+#[path = "../doubles/toy_plan.rs"]
+mod toy_plan;
+mod toys;
 
 use trt_select::cuda::driver::{Context, DeviceBuffer, Error, Stream};
 use trt_select::cuda::pipe::{

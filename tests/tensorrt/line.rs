@@ -67,6 +67,8 @@ impl Line {
         let out = this.ancestors().nth(3).expect("target").join(folder);
         let mut script = Command::new(root.join("tests/doubles/build-libnvinfer"));
         script.arg(&out).arg(&self.headers).args(lean.then_some("--lean")).args(sanitize);
+        // What is preloaded into this process is not meant for a shell.
+        script.env_remove("LD_PRELOAD");
         assert!(script.status().expect("the script runs").success(), "build-libnvinfer");
         match (self.is_rtx(), lean) {
             (true, _) => out.join("libtensorrt_rtx.so.1"),

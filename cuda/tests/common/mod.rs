@@ -100,10 +100,8 @@ pub(crate) fn is_child(name: &str) -> bool {
     std::env::var_os(CHILD).is_some_and(|value| value == name)
 }
 
-/// Starts this program anew for one test, and waits for it.
-#[track_caller]
-pub(crate) fn run_child(name: &str, variables: &[(&str, &str)]) {
-    // The campaign runs the child under Valgrind, say.
+/// This program anew, as the campaign wants it started (under Valgrind, say), without the product's variables.
+pub(crate) fn anew() -> Command {
     let wrapper = std::env::var("TRT_SELECT_TEST_WRAPPER").unwrap_or_default();
     let mut words = wrapper.split_whitespace().map(std::ffi::OsString::from).collect::<Vec<_>>();
     words.push(std::env::current_exe().unwrap().into());
@@ -115,6 +113,13 @@ pub(crate) fn run_child(name: &str, variables: &[(&str, &str)]) {
             command.env_remove(variable);
         }
     }
+    command
+}
+
+/// Starts this program anew for one test, and waits for it.
+#[track_caller]
+pub(crate) fn run_child(name: &str, variables: &[(&str, &str)]) {
+    let mut command = anew();
     let output = command
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, name)

@@ -289,6 +289,12 @@ bool Context::enqueue(cudaStream_t stream, char const* call) noexcept
             misuse("a network with open shapes is captured while its kernels are made lazily");
         }
     }
+    if (ON_DEVICE)
+    {
+        return kernels.enqueue(stream,
+            ToyWork{mEngine.plan, mEngine.weights.values(), mEngine.bias.values(), mAddresses[0], mAddresses[1], mActivation,
+                mActivationBytes, mPattern});
+    }
     if (cuda->launch_host_function(stream, on_begin, this) != 0 || cuda->launch_host_function(stream, on_finish, this) != 0)
     {
         log_error("IExecutionContext::enqueue: Error Code 1: Cuda Driver (the work cannot be enqueued)");

@@ -1,6 +1,7 @@
 // Runtime, engine and context of the double. A table's method without `override` is one that not every version's table has.
 #pragma once
 
+#include "device.h"
 #include "rest.h"
 #include "toy.h"
 
@@ -125,7 +126,8 @@ public:
             log_error("IRuntime::deserializeCudaEngine: Error Code 1: Cuda Runtime (weights cannot be copied)");
             return false;
         }
-        return true;
+        // On a device the copy of pageable memory may still be under way, and the streams of the product do not wait for it.
+        return !ON_DEVICE || cuda.synchronize() == 0;
     }
 
     float const* values() const noexcept
@@ -195,6 +197,9 @@ public:
     // The two halves of the network on the device. Between them other work may run, but none that uses the same block.
     void begin() noexcept;
     void finish() noexcept;
+
+    // Used with --device alone.
+    DeviceKernels kernels;
 
 private:
     Engine& mEngine;

@@ -92,6 +92,20 @@ nv::IRuntime* Runtime::Table::loadRuntime(char const* path) noexcept
     return made;
 }
 
+namespace
+{
+// A context whose kernels are loaded, where it works on a device; null where they cannot be.
+Context* ready(Context* made) noexcept
+{
+    if (ON_DEVICE && made != nullptr && !made->kernels.load())
+    {
+        delete made;
+        return nullptr;
+    }
+    return made;
+}
+} // namespace
+
 #if TRTSEL_DOUBLE_VERSIONED
 nv::IExecutionContext* Engine::Table::createExecutionContext(nv::ExecutionContextAllocationStrategy strategy) noexcept
 {
@@ -104,12 +118,12 @@ nv::IExecutionContext* Engine::Table::createExecutionContext(nv::ExecutionContex
         misuse("a context with device memory of its own");
         return nullptr;
     }
-    return new (std::nothrow) Context(engine);
+    return ready(new (std::nothrow) Context(engine));
 }
 #else
 nv::IExecutionContext* Engine::Table::createExecutionContextWithoutDeviceMemory() noexcept
 {
-    return fails(Call::createExecutionContextWithoutDeviceMemory) ? nullptr : new (std::nothrow) Context(engine);
+    return fails(Call::createExecutionContextWithoutDeviceMemory) ? nullptr : ready(new (std::nothrow) Context(engine));
 }
 #endif
 
@@ -171,7 +185,7 @@ nv::IExecutionContext* Engine::Table::createExecutionContextWithRuntimeConfig(nv
         misuse("a context with device memory of its own");
         return nullptr;
     }
-    Context* const made = new (std::nothrow) Context(engine);
+    Context* const made = ready(new (std::nothrow) Context(engine));
     if (made != nullptr)
     {
         made->is_lazy = given->specialization == nv::DynamicShapesKernelSpecializationStrategy::kLAZY;

@@ -1,5 +1,6 @@
 // Counters, hooks, log and the way to the driver.
 
+#include "device.h"
 #include "state.h"
 
 #include <dlfcn.h>
@@ -8,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <type_traits>
 
 namespace
 {
@@ -178,6 +180,14 @@ EXPORT uint64_t trtsel_nvdouble_build(char const* name)
     return ~0ULL;
 }
 
+// The version whose plans this library takes: major, minor, patch and build, a byte each, the major number highest. TensorRT's own call
+// leaves the build out up to 8.6.
+EXPORT uint32_t trtsel_nvdouble_version(void)
+{
+    return uint32_t{NV_TENSORRT_MAJOR} << 24 | uint32_t{NV_TENSORRT_MINOR} << 16 | uint32_t{NV_TENSORRT_PATCH} << 8
+        | (uint32_t{NV_TENSORRT_BUILD} & 255U);
+}
+
 // Called by the double of the plugins' library.
 EXPORT void trtsel_nvdouble_register_plugins(void* logger)
 {
@@ -343,15 +353,27 @@ Driver const* driver() noexcept
         {
             return;
         }
-        driver.launch_host_function = reinterpret_cast<decltype(driver.launch_host_function)>(dlsym(library, "cuLaunchHostFunc"));
-        driver.copy_to_device = reinterpret_cast<decltype(driver.copy_to_device)>(dlsym(library, "cuMemcpyHtoD_v2"));
-        driver.allocate = reinterpret_cast<decltype(driver.allocate)>(dlsym(library, "cuMemAlloc_v2"));
-        driver.release = reinterpret_cast<decltype(driver.release)>(dlsym(library, "cuMemFree_v2"));
-        driver.is_capturing = reinterpret_cast<decltype(driver.is_capturing)>(dlsym(library, "cuStreamIsCapturing"));
-        driver.create_stream = reinterpret_cast<decltype(driver.create_stream)>(dlsym(library, "cuStreamCreate"));
-        driver.destroy_stream = reinterpret_cast<decltype(driver.destroy_stream)>(dlsym(library, "cuStreamDestroy_v2"));
-        present = driver.launch_host_function != nullptr && driver.copy_to_device != nullptr && driver.allocate != nullptr
-            && driver.release != nullptr;
+        bool all = true;
+        auto const find = [&](auto& call, char const* name, bool wanted) {
+            call = reinterpret_cast<std::remove_reference_t<decltype(call)>>(dlsym(library, name));
+            all = all && (call != nullptr || !wanted);
+        };
+        find(driver.launch_host_function, "cuLaunchHostFunc", true);
+        find(driver.copy_to_device, "cuMemcpyHtoD_v2", true);
+        find(driver.allocate, "cuMemAlloc_v2", true);
+        find(driver.release, "cuMemFree_v2", true);
+        find(driver.is_capturing, "cuStreamIsCapturing", false);
+        find(driver.create_stream, "cuStreamCreate", false);
+        find(driver.destroy_stream, "cuStreamDestroy_v2", false);
+        find(driver.synchronize, "cuCtxSynchronize", ON_DEVICE);
+        find(driver.module_load, "cuModuleLoadData", ON_DEVICE);
+        find(driver.module_unload, "cuModuleUnload", ON_DEVICE);
+        find(driver.get_function, "cuModuleGetFunction", ON_DEVICE);
+        find(driver.launch, "cuLaunchKernel", ON_DEVICE);
+        find(driver.host_allocate, "cuMemHostAlloc", ON_DEVICE);
+        find(driver.host_pointer, "cuMemHostGetDevicePointer_v2", ON_DEVICE);
+        find(driver.host_release, "cuMemFreeHost", ON_DEVICE);
+        present = all;
     });
     if (!present)
     {

@@ -136,6 +136,16 @@ struct Driver
     // For uploads of weights on a stream of the library's own, which a test asks for.
     int (*create_stream)(void** stream, unsigned flags);
     int (*destroy_stream)(void* stream);
+    // What kernels of its own need (build-libnvinfer --device).
+    int (*synchronize)();
+    int (*module_load)(void** module, void const* ptx);
+    int (*module_unload)(void* module);
+    int (*get_function)(void** function, void* module, char const* name);
+    int (*launch)(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z,
+        unsigned shared_bytes, void* stream, void** arguments, void** extra);
+    int (*host_allocate)(void** memory, size_t bytes, unsigned flags);
+    int (*host_pointer)(unsigned long long* address, void* memory, unsigned flags);
+    int (*host_release)(void* memory);
 };
 
 // Null if there is no driver; says so in the log as TensorRT does.
