@@ -29,7 +29,7 @@ fn a_thousand_reloads_between_inputs_in_c() {
     std::fs::write(&second, other.to_json()).expect("written");
     for compiler in compilers() {
         let program = compiler.program(&client("reload.c"), &archive(), &[]);
-        // glibc counts blocks in its caches of freed memory as held. Without those caches its count of held bytes is exact.
+        // glibc counts blocks in its caches of freed memory as held. Without those caches it counts what is held.
         let tunables = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0");
         let mut command = Command::new(program);
         command.arg(dir.path()).arg(&first).arg(&second).env_remove("LD_PRELOAD").env(tunables.0, tunables.1);

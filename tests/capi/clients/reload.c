@@ -77,7 +77,9 @@ int main(int argc, char** argv) {
             CHECK(memcmp(&got, &expected[i % 2], sizeof got) == 0);
         }
     }
-    CHECK(held() == before);
+    /* A block that is left behind in each of 1,000 reloads takes 32,000 bytes: glibc has no smaller ones. The count itself may differ
+     * by some bytes either way, since a free block that is hardly larger than what is asked for is given away whole. */
+    CHECK(held() < before + 1000);
     over = 1;
     CHECK(pthread_join(watcher, NULL) == 0 && asked > 0);
     IS(TRTSEL_OK, trtsel_selector_statistics(s, &n));
