@@ -305,7 +305,7 @@ struct Hearers {
     send: Sender<Progress>,
     problems: Sender<String>,
     /// The timings that the build ended with.
-    timed: Mutex<Timings>,
+    timed: Mutex<Vec<u8>>,
 }
 
 fn check_options(library: &Library, onnx: &Path, options: &BuildOptions) -> Result<(), Error> {
@@ -364,7 +364,7 @@ fn run(library: &Arc<Library>, parser: usize, file: &str, told: &mut Told) -> Re
         }
     }
     if let Some(timings) = &mut told.timings {
-        timings.after = std::mem::take(&mut hearers.timed.get_mut().unwrap_or_else(PoisonError::into_inner).after);
+        timings.after = std::mem::take(hearers.timed.get_mut().unwrap_or_else(PoisonError::into_inner));
     }
     if status == bindings::TRTSEL_SHIM_OK && !plan.data.is_null() {
         return Ok(BuiltPlan { plan, library: Arc::clone(library) });
@@ -544,8 +544,14 @@ unsafe extern "C" fn problem(user: *mut c_void, text: *const c_char) {
 }
 
 unsafe extern "C" fn timed(user: *mut c_void, data: *const c_void, bytes: u64) {
-    // SAFETY: as in `problem`; the block has as many bytes.
-    unsafe { hearers(user).timed.lock().unwrap_or_else(PoisonError::into_inner).take(data, bytes) }
+    let bytes = usize::try_from(bytes).unwrap_or(0);
+    if !data.is_null() && bytes > 0 {
+        // SAFETY: as in `problem`; the block has as many bytes.
+        unsafe {
+            let timings = std::slice::from_raw_parts(data.cast::<u8>(), bytes).to_vec();
+            *hearers(user).timed.lock().unwrap_or_else(PoisonError::into_inner) = timings;
+        }
+    }
 }
 
 unsafe extern "C" fn phase_started(user: *mut c_void, phase: *const c_char, parent: *const c_char, steps: i32) {

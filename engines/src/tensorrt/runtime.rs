@@ -86,7 +86,7 @@ pub struct Runtime {
     /// Dropped after `Drop` has destroyed TensorRT's runtime, which uses it.
     allocator: Option<OwnedAllocator>,
     /// The runtime that opened this one, for one of another version: it is destroyed after it.
-    opened_by: Option<Arc<Runtime>>,
+    _opened_by: Option<Arc<Runtime>>,
     library: Arc<Library>,
 }
 
@@ -103,32 +103,44 @@ impl Runtime {
     /// driver.
     ///
     /// # Errors
-    /// [`ErrorKind::LibraryMissing`] if a library that `TRT_SELECT_PLUGINS` names cannot be opened; [`ErrorKind::DriverMissing`] if there is no NVIDIA driver and this TensorRT says so here already (others say it when a plan
-    /// is loaded), else [`ErrorKind::LibraryMissing`] with TensorRT's words.
+    /// [`ErrorKind::LibraryMissing`] if a library that `TRT_SELECT_PLUGINS` names cannot be opened; [`ErrorKind::DriverMissing`] if there
+    /// is no NVIDIA driver and this TensorRT says so here already (others say it when a plan is loaded), else
+    /// [`ErrorKind::LibraryMissing`] with TensorRT's words.
     pub fn new(library: &Arc<Library>, allocator: Option<Arc<dyn Allocator>>) -> Result<Arc<Runtime>, Error> {
         plugins::register(library)?;
+        let refused = format!("{library}: it makes no runtime");
+        Self::made(library, allocator, None, &refused, |allocator, out| {
+            // SAFETY: the entry point is that of a library of this line; `made` keeps its word on the allocator.
+            unsafe {
+                call!(
+                    library.table(),
+                    runtime_create(library.create_runtime(), library.version_number(), allocator, out)
+                )
+            }
+        })
+    }
+
+    /// The runtime that a call of the shim makes. The call is given the allocator's description, which the shim copies; what its `user`
+    /// points to is kept until the runtime is destroyed. `refused` is what is said if there is no runtime.
+    fn made(
+        library: &Arc<Library>,
+        allocator: Option<Arc<dyn Allocator>>,
+        opened_by: Option<Arc<Runtime>>,
+        refused: &str,
+        make: impl FnOnce(*const bindings::trtsel_shim_allocator, *mut *mut bindings::trtsel_shim_runtime) -> i32,
+    ) -> Result<Arc<Runtime>, Error> {
         let allocator = allocator.map(OwnedAllocator::new);
         let to_allocator = allocator.as_ref().map(OwnedAllocator::to_shim);
         let to_allocator = to_allocator.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let mut raw = std::ptr::null_mut();
         let listener = Listener::begin();
-        // SAFETY: the entry point is that of a library of this line; the allocator's description is copied, and what its
-        // `user` points to is kept until the runtime is destroyed.
-        let status = unsafe {
-            call!(
-                library.table(),
-                runtime_create(library.create_runtime(), library.version_number(), to_allocator, &raw mut raw)
-            )
-        };
+        let status = make(to_allocator, &raw mut raw);
         match NonNull::new(raw) {
             Some(raw) if status == bindings::TRTSEL_SHIM_OK => {
                 let (guard, library) = (Mutex::new(()), Arc::clone(library));
-                Ok(Arc::new(Runtime { raw, guard, allocator, opened_by: None, library }))
+                Ok(Arc::new(Runtime { raw, guard, allocator, _opened_by: opened_by, library }))
             }
-            _ => {
-                Err(listener
-                    .error(kind_of(status, ErrorKind::LibraryMissing), &format!("{library}: it makes no runtime")))
-            }
+            _ => Err(listener.error(kind_of(status, ErrorKind::LibraryMissing), refused)),
         }
     }
 
@@ -141,29 +153,13 @@ impl Runtime {
         let file = lean.display();
         let path = CString::new(lean.as_os_str().as_encoded_bytes())
             .map_err(|_| Error::new(ErrorKind::Io, format!("{file}: a path with a null byte cannot be opened")))?;
-        let allocator = allocator.map(OwnedAllocator::new);
-        let to_allocator = allocator.as_ref().map(OwnedAllocator::to_shim);
-        let to_allocator = to_allocator.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        let mut raw = std::ptr::null_mut();
-        let listener = Listener::begin();
-        let status = {
+        let refused = format!("{file}: {} does not take it as a lean runtime", self.library.name());
+        Self::made(&self.library, allocator, Some(Arc::clone(self)), &refused, |allocator, out| {
             let _guard = self.lock();
-            // SAFETY: the runtime is alive and ours alone while the guard is held; the path is a C string; the allocator's description is
-            // copied, and what its `user` points to is kept until the new runtime is destroyed.
-            unsafe {
-                call!(self.library.table(), runtime_load(self.raw.as_ptr(), path.as_ptr(), to_allocator, &raw mut raw))
-            }
-        };
-        match NonNull::new(raw) {
-            Some(raw) if status == bindings::TRTSEL_SHIM_OK => {
-                let (guard, library, opened_by) = (Mutex::new(()), Arc::clone(&self.library), Some(Arc::clone(self)));
-                Ok(Arc::new(Runtime { raw, guard, allocator, opened_by, library }))
-            }
-            _ => Err(listener.error(
-                kind_of(status, ErrorKind::LibraryMissing),
-                &format!("{file}: {} does not take it as a lean runtime", self.library.name()),
-            )),
-        }
+            // SAFETY: the runtime is alive and ours alone while the guard is held; the path is a C string; `made` keeps its word on the
+            // allocator.
+            unsafe { call!(self.library.table(), runtime_load(self.raw.as_ptr(), path.as_ptr(), allocator, out)) }
+        })
     }
 
     /// Whether the code may run that version-compatible plans bring with them, a lean runtime of the version that built them. It is to be
@@ -184,11 +180,6 @@ impl Runtime {
                 ),
             )),
         }
-    }
-
-    /// The runtime that opened this one with [`Runtime::load`].
-    pub fn opened_by(&self) -> Option<&Arc<Runtime>> {
-        self.opened_by.as_ref()
     }
 
     /// The library that it belongs to.

@@ -1,7 +1,6 @@
 //! A build's timings. TensorRT times kernels to choose among them, and chooses others from one build to the next; with the timings of an
 //! earlier build it chooses the same.
 
-use std::ffi::c_void;
 use std::path::Path;
 
 use trt_select_base::file;
@@ -37,17 +36,5 @@ impl Timings {
             let what = format!("{}: timings of this build: cannot be written: {e}", path.display());
             Error::new(ErrorKind::Io, what).caused_by(e)
         })
-    }
-
-    /// Takes what the shim hands over at the end of a build.
-    ///
-    /// # Safety
-    /// `data` points to as many bytes.
-    pub(super) unsafe fn take(&mut self, data: *const c_void, bytes: u64) {
-        let bytes = usize::try_from(bytes).unwrap_or(0);
-        if !data.is_null() && bytes > 0 {
-            // SAFETY: the caller's word.
-            self.after = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), bytes) }.to_vec();
-        }
     }
 }
