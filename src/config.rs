@@ -83,7 +83,8 @@ pub struct GpuConfig {
     /// device can use it so; it is ordinary memory on a TX2 or a Nano.
     pub keep_plans: bool,
     /// The largest number of device bytes that the candidates' weights may take together. If there is no room, the candidate that was not
-    /// used for longest is evicted. The poll that needs an evicted candidate loads it again: this poll blocks, allocates, and may log.
+    /// used for longest is evicted. The poll that needs an evicted candidate loads it again: this poll blocks, allocates, and may log. It
+    /// waits for the whole device, so no other part of the program may be capturing a CUDA graph meanwhile (docs/tensorrt.md).
     pub max_resident_bytes: Option<u64>,
 }
 

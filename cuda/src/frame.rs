@@ -106,8 +106,8 @@ pub enum Range {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FrameMemory {
-    /// Device memory. On integrated devices, where host and device share their memory chips, both ways are measured when the pipe is
-    /// opened, and the faster one is taken.
+    /// Device memory. On integrated devices, where host and device share their memory chips, both ways are measured when a selector is
+    /// opened (by [`Pipe::place_frames`](crate::pipe::Pipe::place_frames)), and the faster one is taken.
     #[default]
     Auto,
     /// A copy to device memory.

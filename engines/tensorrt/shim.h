@@ -59,7 +59,8 @@ extern "C" {
 #define TRTSEL_SHIM_STAGE_COMPATIBLE 6
 #define TRTSEL_SHIM_STAGE_TACTICS 7
 #define TRTSEL_SHIM_STAGE_CACHE 8
-#define TRTSEL_SHIM_STAGE_BUILD 9
+#define TRTSEL_SHIM_STAGE_CACHE_FITS 9
+#define TRTSEL_SHIM_STAGE_BUILD 10
 
 /* Sources of tactics. TensorRT's own numbers for them differ by version. */
 #define TRTSEL_SHIM_TACTICS_CUBLAS 1

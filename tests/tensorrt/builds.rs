@@ -30,7 +30,7 @@ fn model(doubles: &Doubles, plan: &ToyPlan) -> PathBuf {
     model
 }
 
-fn build(model: &Path, options: &BuildOptions) -> Result<BuiltPlan, trt_select::engines::Error> {
+pub(crate) fn build(model: &Path, options: &BuildOptions) -> Result<BuiltPlan, trt_select::engines::Error> {
     build_plan_with(&Library::open()?, model, options, &mut |_| ())
 }
 
@@ -110,24 +110,58 @@ fn two_builds_with_one_timing_cache_give_the_same_plan() {
             let bytes = |options: &BuildOptions| build(&model, options).expect("built").to_vec();
             assert_ne!(bytes(&plain), bytes(&plain), "without timings every build chooses anew");
             let cache = doubles.bundle.join("timings");
-            let cached = plain.timing_cache(Some(cache.clone()));
+            let cached = plain.clone().timing_cache(Some(cache.clone()));
             let first = bytes(&cached);
             assert_eq!(doubles.nv.build("had_timing_cache"), 0);
             assert_eq!(bytes(&cached), first);
             assert_eq!(doubles.nv.build("had_timing_cache"), 1);
-            // Timings that do not fit are begun anew.
-            std::fs::write(&cache, b"timings of another GPU").expect("written");
+            // Timings of another GPU are begun anew. Why they did not fit is no part of a later error.
+            let foreign = |bytes: &[u8]| std::fs::write(&cache, bytes).expect("written");
+            foreign(b"TOYDxxxx");
             let anew = bytes(&cached);
             assert_ne!(anew, first);
             assert_eq!(bytes(&cached), anew, "{}", line.name());
-            // One that cannot be read or written is an error of its own.
+            foreign(b"TOYDxxxx");
+            doubles.nv.fail("buildSerializedNetwork", 1);
+            let error = build(&model, &cached).expect_err("told to fail").to_string();
+            assert!(error.contains("told to fail") && !error.contains("another device"), "{error}");
+            // A file that holds no timings was named by mistake. It stays as it is.
+            foreign(b"somebody's model");
+            let error = build(&model, &cached).expect_err("no timings").to_string();
+            assert!(error.contains("timings of earlier builds") && error.contains("magic failed"), "{error}");
+            assert_eq!(std::fs::read(&cache).expect("still there"), b"somebody's model");
+            // A place that cannot be read or written is found before the build, which takes minutes.
+            let begun = doubles.nv.calls("createInferBuilder");
             std::fs::remove_file(&cache).expect("removed");
             std::fs::create_dir(&cache).expect("made");
-            let error = build(&model, &cached).expect_err("a folder");
-            assert!(
-                error.kind() == trt_select::engines::ErrorKind::Io && error.to_string().contains("timings"),
-                "{error}"
-            );
+            for place in [cache.clone(), doubles.bundle.join("none/timings")] {
+                let error = build(&model, &plain.clone().timing_cache(Some(place))).expect_err("no place");
+                assert_eq!(error.kind(), trt_select::engines::ErrorKind::Io, "{error}");
+                assert!(error.to_string().contains("timings of builds: expected"), "{error}");
+            }
+            assert_eq!(doubles.nv.calls("createInferBuilder"), begun);
+            doubles.assert_all_freed();
+        },
+    );
+}
+
+#[test]
+fn a_builder_that_fails_says_why() {
+    with_lines(
+        "builds::a_builder_that_fails_says_why",
+        |_| true,
+        &[],
+        |doubles, line| {
+            let model = model(doubles, &toy::toys()[0].plan_as(line.form()));
+            for call in ["createInferBuilder", "buildSerializedNetwork"] {
+                doubles.nv.fail(call, 1);
+                let error = build(&model, &BuildOptions::default()).expect_err(call);
+                let text = error.to_string();
+                assert_eq!(error.kind(), trt_select::engines::ErrorKind::Build, "{text}");
+                assert!(text.contains(call) && text.contains("told to fail") && !text.contains('\n'), "{text}");
+                build(&model, &BuildOptions::default()).expect("only once");
+            }
+            doubles.assert_all_freed();
         },
     );
 }

@@ -92,6 +92,44 @@ fn ten_runs_plans_of_eight_with_the_lean_library_that_is_named() {
     });
 }
 
+/// NVIDIA's header promises a lean runtime for the plans of its own version alone. So plans of another one run by the code they bring.
+#[test]
+fn a_lean_library_of_another_version_is_left_alone() {
+    let Some(ten) = Line::all().into_iter().find(is_ten) else {
+        println!("skipped: this build has no line of TensorRT 10 beside one of 8.6: run tests/doubles/lines");
+        return;
+    };
+    let lean = ten.build(true);
+    let named = [("TRT_SELECT_LIBNVINFER_LEAN", lean.to_str().expect("a path"))];
+    with_lines("compatible::a_lean_library_of_another_version_is_left_alone", is_ten, &named, |doubles, _| {
+        let eight = eight().expect("the parent has looked").form();
+        write_plans(doubles, eight, |plan| (plan.compatible, plan.has_lean) = (true, true));
+        answers(doubles);
+        write_plans(doubles, eight, |plan| plan.compatible = true);
+        let error = open(doubles).expect_err("no lean runtime of its version").to_string();
+        assert!(error.contains("libnvinfer_lean.so.8 of TensorRT 8."), "{error}");
+        assert_eq!(doubles.nv.calls("loadRuntime"), 0);
+        // Out of memory is another matter than a missing runtime.
+        write_plans(doubles, eight, |plan| (plan.compatible, plan.has_lean) = (true, true));
+        doubles.cuda.fail("cuMemAlloc_v2", 1, 2);
+        let error = open(doubles).expect_err("no memory").to_string();
+        assert!(!error.contains("lean"), "{error}");
+        doubles.assert_all_freed();
+    });
+}
+
+#[test]
+fn a_name_that_leads_to_no_lean_library_is_refused() {
+    let named = [("TRT_SELECT_LIBNVINFER_LEAN", "/nowhere/libnvinfer_lean.so.8")];
+    with_lines("compatible::a_name_that_leads_to_no_lean_library_is_refused", is_ten, &named, |doubles, _| {
+        let eight = eight().expect("the parent has looked").form();
+        write_plans(doubles, eight, |plan| (plan.compatible, plan.has_lean) = (true, true));
+        let error = open(doubles).expect_err("named, and not there");
+        assert_eq!(error.kind(), ErrorKind::LibraryMissing, "{error}");
+        assert!(error.to_string().contains("correct or unset TRT_SELECT_LIBNVINFER_LEAN"), "{error}");
+    });
+}
+
 #[test]
 fn a_plan_without_its_runtime_says_what_is_missing() {
     with_lines("compatible::a_plan_without_its_runtime_says_what_is_missing", is_ten, &[], |doubles, _| {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use trt_select::GpuConfig;
+use trt_select::engines::tensorrt::BuildOptions;
 
 use super::doubles::Doubles;
 use super::line::Line;
@@ -140,50 +141,57 @@ fn plugins_elsewhere_are_named() {
                 plan.wants_plugins = toy.name == "small";
                 plan.bytes()
             });
-            let mut child = double::anew();
-            child.args(["lines::open_for_plugins", "--exact", "--nocapture", "--include-ignored"]);
-            child.env("TRT_SELECT_LIBCUDA", &cuda).env("TRT_SELECT_LIBNVINFER", &nv);
-            child.env("TRT_SELECT_TEST_BUNDLE", bundle.path());
-            child.envs(named.iter().map(|named| ("TRT_SELECT_PLUGINS", named)));
-            let output = child.output().expect("it starts");
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            let answer = said.lines().find_map(|l| l.split_once("opened: ")).expect("an answer").1;
+            let [answer, _] = open_and_build(bundle.path(), |child| {
+                child.env("TRT_SELECT_LIBCUDA", &cuda).env("TRT_SELECT_LIBNVINFER", &nv);
+                child.envs(named.iter().map(|named| ("TRT_SELECT_PLUGINS", named)));
+            });
             if words.is_empty() {
-                assert_eq!(answer, "ok", "{}: {said}", line.name());
+                assert_eq!(answer, "ok", "{}", line.name());
             }
             words.iter().for_each(|word| assert!(answer.contains(word), "{}: no {word} in {answer}", line.name()));
         }
     }
 }
 
-/// Not a test of its own: what `plugins_elsewhere_are_named` runs in another process.
-#[test]
-#[ignore = "run by another test"]
-fn open_for_plugins() {
-    let Some(bundle) = std::env::var_os("TRT_SELECT_TEST_BUNDLE") else { return };
-    let bundle = trt_select::bundle::Bundle::read(Path::new(&bundle)).expect("a bundle");
-    match trt_select::Selector::open(&bundle, &config()) {
-        Ok(_) => println!("opened: ok"),
-        Err(error) => println!("opened: {error}"),
-    }
+/// Opens a bundle and builds a plan of its model `small`, in a process of its own. Gives what came of either: `ok`, or the error.
+fn open_and_build(bundle: &Path, variables: impl FnOnce(&mut Command)) -> [String; 2] {
+    let mut child = double::anew();
+    child.args(["lines::opens_and_builds", "--exact", "--nocapture", "--include-ignored"]);
+    child.env("TRT_SELECT_TEST_BUNDLE", bundle);
+    variables(&mut child);
+    let output = child.output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}: {said}", output.status);
+    ["opened: ", "built: "].map(|which| said.lines().find_map(|l| l.split_once(which)).expect("an answer").1.to_owned())
 }
 
-/// TensorRT 8 ends the process with a fault of memory where it is asked for a runtime and there is no driver. So the driver is asked first.
+/// Not a test of its own: what `open_and_build` runs.
 #[test]
-fn without_a_driver_no_library_is_asked_for_a_runtime() {
+#[ignore = "run by another test"]
+fn opens_and_builds() {
+    let Some(folder) = std::env::var_os("TRT_SELECT_TEST_BUNDLE") else { return };
+    let bundle = trt_select::bundle::Bundle::read(Path::new(&folder)).expect("a bundle");
+    let word = |error: Option<String>| error.unwrap_or("ok".to_owned());
+    println!("opened: {}", word(trt_select::Selector::open(&bundle, &config()).err().map(|e| e.to_string())));
+    let model = Path::new(&folder).join("small.onnx");
+    println!("built: {}", word(super::builds::build(&model, &BuildOptions::default()).err().map(|e| e.to_string())));
+}
+
+/// TensorRT 8 ends the process with a fault of memory where it is asked for a runtime or a builder and there is no driver. So the driver is
+/// asked first.
+#[test]
+fn without_a_driver_no_library_is_asked_for_anything() {
     with_lines(
-        "lines::without_a_driver_no_library_is_asked_for_a_runtime",
+        "lines::without_a_driver_no_library_is_asked_for_anything",
         |_| true,
         &[],
         |doubles, line| {
             // In this process the driver is there. In its child it is not.
-            let mut child = Command::new(std::env::current_exe().expect("a path"));
-            child.args(["lines::open_for_plugins", "--exact", "--nocapture", "--include-ignored"]);
-            child.env("TRT_SELECT_TEST_BUNDLE", &doubles.bundle).env("TRT_SELECT_LIBCUDA", "/nowhere/libcuda.so.1");
-            let output = child.output().expect("it starts");
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert!(output.status.success(), "{}: {}: {said}", line.name(), output.status);
-            assert!(said.contains("opened: ") && said.contains("NVIDIA driver"), "{said}");
+            let nv = std::env::var_os("TRT_SELECT_LIBNVINFER").expect("the double's path");
+            let said = open_and_build(&doubles.bundle, |child| {
+                child.env("TRT_SELECT_LIBNVINFER", &nv).env("TRT_SELECT_LIBCUDA", "/nowhere/libcuda.so.1");
+            });
+            assert!(said.iter().all(|said| said.contains("NVIDIA driver")), "{}: {said:?}", line.name());
         },
     );
 }

@@ -142,6 +142,7 @@ fn remedy(code: i32) -> Option<&'static str> {
         code if is_lost(code) => "the context is lost; restart the process",
         // No binary, invalid PTX, unknown PTX version.
         209 | 218 | 222 => "update the driver",
+        201 | 709 => "leave cudaDeviceReset out of the program: it destroys the context that all its libraries share",
         // The driver compiles PTX by a library of its own, which containers often lack.
         221 => {
             "install libnvidia-ptxjitcompiler.so.1 of the driver's version, or give the container the driver capabilities \
@@ -150,7 +151,9 @@ fn remedy(code: i32) -> Option<&'static str> {
         223 => "unset CUDA_DISABLE_PTX_JIT",
         802 | 999 => "see the system's log for what the driver says",
         803 | 804 => "the driver's library and its kernel module differ in version; reboot, or install one driver",
-        900..=908 => "do without graphs, or leave calls that a capture forbids out of it",
+        900..=907 => "do without graphs, or leave calls that a capture forbids out of it",
+        // The driver's documentation: only the thread that began a capture can end it.
+        908 => "the stream still captures and does no other work: end the capture in the thread that began it",
         _ if result_name(code).is_none() => "see the header of the driver's CUDA version",
         _ => return None,
     })

@@ -44,6 +44,17 @@ impl Driver {
         Ok(DRIVER.get_or_init(|| driver))
     }
 
+    /// Looks that there is a driver: that its library opens. Nothing of it is called, so this does not say whether there is a GPU.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LibraryMissing`].
+    pub fn find() -> Result<()> {
+        let (library, _) = open_library()?;
+        // As in `load`: it is never closed.
+        std::mem::forget(library);
+        Ok(())
+    }
+
     fn open() -> Result<Driver> {
         let (library, name) = open_library()?;
         // SAFETY: the user or the system says that this is the driver; it is never closed (below).

@@ -1,6 +1,6 @@
 //! Kernels.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
 
 use cudarc::driver::sys::{CUfunc_st, CUjit_option, CUmod_st};
@@ -8,6 +8,9 @@ use cudarc::driver::sys::{CUfunc_st, CUjit_option, CUmod_st};
 use super::table::call;
 use super::{Context, Error, ErrorKind, Raw, Result, Stream};
 use crate::kernels::Cubin;
+
+/// The call that loads kernels.
+const LOAD: &str = "cuModuleLoadDataEx";
 
 struct Inner {
     context: Context,
@@ -32,31 +35,23 @@ impl Module {
     /// # Errors
     /// [`ErrorKind::Misuse`] where the text holds a zero byte; the call's, with what the assembler wrote.
     pub fn load_ptx(context: &Context, ptx: &str) -> Result<Module> {
-        const CALL: &str = "cuModuleLoadDataEx";
         let ptx = CString::new(ptx).map_err(|zero| {
-            let message = format!("{CALL}: expected PTX, got a text with a zero byte at {}", zero.nul_position());
-            Error::new(ErrorKind::Misuse, CALL, message)
+            let message = format!("{LOAD}: expected PTX, got a text with a zero byte at {}", zero.nul_position());
+            Error::new(ErrorKind::Misuse, LOAD, message)
         })?;
         let mut log = [0 as c_char; 4096];
         let mut options =
             [CUjit_option::CU_JIT_ERROR_LOG_BUFFER as c_int, CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES as c_int];
         // Each value is a pointer, or a number in the place of one. The driver writes the size of its log into the second.
         let mut values = [log.as_mut_ptr().cast::<c_void>(), std::ptr::without_provenance_mut::<c_void>(log.len())];
-        let mut raw = std::ptr::null_mut();
-        let entered = context.enter()?;
-        // SAFETY: the text ends with 0; options and values are two each and as the header asks; the call writes one handle.
-        let code = unsafe {
-            let text = ptx.as_ptr().cast::<c_void>();
-            (context.table().cuModuleLoadDataEx)(&mut raw, text, 2, options.as_mut_ptr(), values.as_mut_ptr())
-        };
-        drop(entered);
-        if code != 0 {
+        // SAFETY: the text ends with 0; options and values are two each and as the header asks.
+        let loaded = unsafe { Module::load(context, ptx.as_ptr().cast(), &mut options, &mut values) };
+        loaded?.map_err(|code| {
             log[4095] = 0;
             // SAFETY: the last character is 0.
             let said = unsafe { CStr::from_ptr(log.as_ptr()) }.to_string_lossy();
-            return Err(Error::of_call_about(CALL, code, "", &said));
-        }
-        Ok(Module { inner: Arc::new(Inner { context: context.clone(), raw: Raw(raw) }) })
+            Error::of_call_about(LOAD, code, "", &said)
+        })
     }
 
     /// Loads the product's kernels as machine code: the driver compiles nothing.
@@ -65,26 +60,36 @@ impl Module {
     /// [`ErrorKind::Misuse`] where what was built in is damaged; the call's, where the device or the driver is another one than the code
     /// is for. The PTX is for all of them: [`Module::load_ptx`].
     pub fn load_cubin(context: &Context, cubin: &Cubin) -> Result<Module> {
-        const CALL: &str = "cuModuleLoadDataEx";
         let about = format!(" of the kernels for {}", cubin.name());
         let image = cubin.image().ok_or_else(|| {
             let message =
-                format!("{CALL}{about}: expected a zlib stream of machine code, got damaged bytes; report it");
-            Error::new(ErrorKind::Misuse, CALL, message)
+                format!("{LOAD}{about}: expected a zlib stream of machine code, got damaged bytes; report it");
+            Error::new(ErrorKind::Misuse, LOAD, message)
         })?;
+        // SAFETY: the image is an ELF file as ptxas wrote it, whole and at a multiple of 8 (only `cubin_for` gives a `Cubin`).
+        let loaded = unsafe { Module::load(context, image.as_ptr().cast(), &mut [], &mut []) };
+        loaded?.map_err(|code| Error::of_call_about(LOAD, code, &about, ""))
+    }
+
+    /// Loads kernels in either form. The driver copies what it needs of the image. Its refusal is the inner error, by the driver's number.
+    ///
+    /// # Safety
+    /// `image` is PTX that ends with 0, or a whole cubin at a multiple of 8. The options are the header's, each with its value.
+    unsafe fn load(
+        context: &Context,
+        image: *const c_void,
+        options: &mut [c_int],
+        values: &mut [*mut c_void],
+    ) -> Result<std::result::Result<Module, c_int>> {
+        debug_assert_eq!(options.len(), values.len(), "each option has its value");
         let mut raw = std::ptr::null_mut();
         let entered = context.enter()?;
-        // SAFETY: the image is an ELF file as ptxas wrote it, whole and at a multiple of 8 (only `cubin_for` gives a `Cubin`); there are
-        // no options; the call copies what it needs and writes one handle.
-        let code = unsafe {
-            let image = image.as_ptr().cast::<c_void>();
-            (context.table().cuModuleLoadDataEx)(&mut raw, image, 0, std::ptr::null_mut(), std::ptr::null_mut())
-        };
+        let (count, options, values) = (options.len() as c_uint, options.as_mut_ptr(), values.as_mut_ptr());
+        // SAFETY: image, options and values are the caller's word; the call writes one handle.
+        let code = unsafe { (context.table().cuModuleLoadDataEx)(&mut raw, image, count, options, values) };
         drop(entered);
-        if code != 0 {
-            return Err(Error::of_call_about(CALL, code, &about, ""));
-        }
-        Ok(Module { inner: Arc::new(Inner { context: context.clone(), raw: Raw(raw) }) })
+        let module = || Module { inner: Arc::new(Inner { context: context.clone(), raw: Raw(raw) }) };
+        Ok(if code == 0 { Ok(module()) } else { Err(code) })
     }
 
     /// A kernel by the name of its entry.

@@ -10,11 +10,6 @@ use super::table::{call, check};
 use super::{Context, Error, ErrorKind, Event, Graph, Raw, Result};
 
 const END: &str = "cuStreamEndCapture";
-/// `CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD`.
-const WRONG_THREAD: c_int = 908;
-/// What the driver's documentation says of that result: only the thread that began the capture can end it.
-const STILL_CAPTURES: &str =
-    "the stream still captures and does no other work: end the capture in the thread that began it";
 
 /// A stream of its own, which does not wait for the legacy default stream.
 ///
@@ -114,10 +109,7 @@ impl Stream {
         let ended = self.context.insist(END, |_| unsafe { end(self.raw.0, &mut raw) });
         // The driver may give a handle together with an error; it is destroyed then, too.
         let graph = (!raw.is_null()).then(|| Graph::from_raw(self.context.clone(), raw));
-        ended.map_err(|error| match error.code() {
-            WRONG_THREAD => Error::of_call_about(END, WRONG_THREAD, "", STILL_CAPTURES),
-            _ => error,
-        })?;
+        ended?;
         graph.ok_or_else(|| {
             let message = "cuStreamEndCapture: expected a graph, got none; do without graphs";
             Error::new(ErrorKind::Call, END, message)

@@ -8,33 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytemuck::Zeroable;
 
 use super::axes::AxisMemory;
-use super::spec::{
-    Axes, AxisTables, LaneInput, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor, Preprocessing,
-};
+use super::input::InputMemory;
+use super::spec::{Axes, AxisTables, LaneMemory, LaneSpec, LaunchTimes, Network, NetworkTensor};
 use super::{AnyFrame, FeatureGroups, HostFrame, Kernels, Patience, Pipe};
 use crate::driver::{Context, DeviceBuffer, Error, ErrorKind, Event, GraphExec, PinnedBuffer, Stream};
-use crate::{Format, FrameDesc, LaneParams, PreprocessParams, SignalsParams, SignalsRecord, kernels};
-
-/// Looks that frames are preprocessed to as many elements as the network's input has, and copies the tables of what a byte becomes to the
-/// device.
-fn check_and_copy(
-    context: &Context,
-    preprocessing: &Preprocessing<'_>,
-    input: &NetworkTensor<'_>,
-) -> Result<DeviceBuffer, Error> {
-    let Preprocessing { width_px, height_px, tables, .. } = preprocessing;
-    let elements = *width_px as usize * *height_px as usize * tables.len();
-    if elements != input.len || ![1, 3].contains(&tables.len()) {
-        return Err(Error::new(
-            ErrorKind::Misuse,
-            "lane",
-            format!("lane: expected an input of {} elements, got {elements}; give the network's size", input.len),
-        ));
-    }
-    let mut copy = DeviceBuffer::new(context, size_of_val(*tables))?;
-    copy.write(0, bytemuck::cast_slice(tables))?;
-    Ok(copy)
-}
+use crate::{Format, FrameDesc, LaneParams, SignalsParams, SignalsRecord, kernels};
 
 /// One candidate on the device. It owns its network.
 pub struct Lane<N: Network> {
@@ -112,35 +90,8 @@ impl<N: Network> Lane<N> {
             half: output.half.into(),
             reserved: 0,
         };
-        let (mut normalise, mut axes, mut tensor) = (None, None, None);
-        match spec.input {
-            LaneInput::Frame(p) => {
-                let tables = check_and_copy(context, &p, &input)?;
-                axes = Some(AxisMemory::new(context, (p.width_px + p.height_px) as usize)?);
-                params.preprocess = PreprocessParams {
-                    tables: tables.address(),
-                    output: input.buffer.address(),
-                    width: p.width_px,
-                    height: p.height_px,
-                    channels: p.tables.len() as u32,
-                    bgr: p.bgr.into(),
-                    interleaved: p.interleaved.into(),
-                    half: input.half.into(),
-                    ..PreprocessParams::zeroed()
-                };
-                normalise = Some(tables);
-            }
-            LaneInput::Tensor => {
-                if input.half {
-                    return Err(Error::new(
-                        ErrorKind::Misuse,
-                        "lane",
-                        "lane: expected a tensor input of 32-bit floats, got 16-bit ones; keep the network's input f32",
-                    ));
-                }
-                tensor = Some(PinnedBuffer::new(context, 4 * input.len, false)?);
-            }
-        }
+        let InputMemory { preprocess, normalise, axes, tensor } = InputMemory::new(context, &spec.input, &input)?;
+        params.preprocess = preprocess;
         let timing =
             if pipe.is_timing() { Some((Event::new(context, true)?, Event::new(context, true)?)) } else { None };
         Ok(Lane {
@@ -176,6 +127,7 @@ impl<N: Network> Lane<N> {
     /// # Errors
     /// What the network or the driver reported of the run.
     pub fn prepare(&mut self, pipe: &mut Pipe) -> Result<(), N::Error> {
+        self.forget_result();
         if self.axes.is_some() {
             let (width, height) = (self.params.preprocess.width, self.params.preprocess.height);
             let pixels = vec![128_u8; width as usize * height as usize];
@@ -194,7 +146,7 @@ impl<N: Network> Lane<N> {
             self.tensor_mut()?.fill(0.0);
         }
         if !self.is_resident() {
-            self.network.restore()?;
+            self.restore()?;
         }
         self.warm_up_and_capture()?;
         self.launch(pipe)?;
@@ -283,9 +235,7 @@ impl<N: Network> Lane<N> {
     /// # Errors
     /// What the network or the driver reported; [`ErrorKind::Misuse`] where the frame that was loaded is no longer the pipe's.
     pub fn launch(&mut self, pipe: &mut Pipe) -> Result<(), N::Error> {
-        // If this launch fails, the record and the probabilities that are there belong to an earlier one.
-        (self.number, self.has_result) = (0, false);
-        self.give_room_back();
+        self.forget_result();
         self.check_pipe(pipe)?;
         self.check_loaded(pipe)?;
         if self.launched {
@@ -294,7 +244,7 @@ impl<N: Network> Lane<N> {
         }
         let number = pipe.enqueue();
         if !self.is_resident() {
-            self.network.restore()?;
+            self.restore()?;
             if let Err(error) = self.warm_up_and_capture() {
                 // The network goes from the device again, so that the next launch restores it and captures the graph anew.
                 wait_at_last(&self.stream, &self.context);
@@ -509,6 +459,20 @@ impl<N: Network> Lane<N> {
         // SAFETY: as above, with SignalsParams.
         unsafe { self.kernels.signals.launch(&self.stream, [1, 1, 1], [kernels::SIGNALS_BLOCK, 1, 1], 0, &mut args)? };
         Ok(())
+    }
+
+    /// Forgets the result of the last launch: record and probabilities are about to be overwritten, and if the next launch fails, those
+    /// that are there must not pass for its result.
+    fn forget_result(&mut self) {
+        (self.number, self.has_result) = (0, false);
+        self.give_room_back();
+    }
+
+    /// Brings the network's weights back to the device. A library may wait for the whole device while it reads them, as in
+    /// [`Lane::warm_up_and_capture`].
+    fn restore(&mut self) -> Result<(), N::Error> {
+        let _nobody_captures = CAPTURES.lock().unwrap_or_else(PoisonError::into_inner);
+        self.network.restore()
     }
 
     /// Runs the network once part by part and then captures its graph. A network may allocate on its first run, which a capture forbids;

@@ -18,6 +18,7 @@
 
 mod axes;
 mod frame;
+mod input;
 mod lane;
 mod loaded;
 mod memory;
@@ -183,7 +184,8 @@ impl std::fmt::Debug for Pipe {
 }
 
 impl Pipe {
-    /// A pipe on a device. With [`FrameMemory::Auto`] on an integrated device this measures both ways.
+    /// A pipe on a device. With [`FrameMemory::Auto`] frames are copied to device memory; on an integrated device, where mapped memory may
+    /// be faster, [`Pipe::place_frames`] measures both ways.
     ///
     /// # Errors
     /// Where the driver refuses memory, a stream or the kernels.

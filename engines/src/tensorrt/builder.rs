@@ -222,7 +222,7 @@ pub fn build_plan_with(
     // A library that needs a GPU may end the process where there is none. So the driver is asked first, whose error says what is missing.
     let needs_gpu = library.edition() == Edition::Enterprise || options.target.is_none();
     let context = if needs_gpu { Some(Context::primary(options.ordinal)?) } else { None };
-    let timings = options.timing_cache.as_deref().map(Timings::read).transpose()?;
+    let timings = options.timing_cache.as_deref().map(Timings::open).transpose()?;
 
     // TensorRT calls back from threads of its own. A channel brings these events to `progress`, which is called on this thread.
     let (send, receive) = mpsc::channel();
@@ -243,8 +243,8 @@ pub fn build_plan_with(
         Ok::<_, Error>(build.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
     let built = built?;
-    if let (Some(timings), Some(path)) = (timings, &options.timing_cache) {
-        timings.write(path)?;
+    if let Some(timings) = timings {
+        timings.keep();
     }
     Ok(built)
 }
@@ -287,6 +287,7 @@ pub fn check_build(library: &Library, onnx: &Path, options: &BuildOptions) -> Re
     let file = onnx.display();
     std::fs::File::open(onnx)
         .map_err(|e| Error::new(ErrorKind::Io, format!("{file}: cannot be read: {e}")).caused_by(e))?;
+    options.timing_cache.as_deref().map(Timings::open).transpose()?;
     parser_entry(library).map(drop)
 }
 
@@ -327,9 +328,8 @@ fn check_options(library: &Library, onnx: &Path, options: &BuildOptions) -> Resu
     }
     if options.version_compatible && !library.has_version_compatible() {
         return unsupported(format!(
-            "version-compatible was asked for, but {} builds no such plans (TensorRT does from 8.6 on, RTX does not); build a plan \
-             with each library that is to run it",
-            library.name()
+            "version-compatible was asked for, but {}; build a plan with each library that is to run it",
+            library.why_not_version_compatible()
         ));
     }
     if let Some((major, minor)) = options.target {
@@ -347,21 +347,24 @@ fn check_options(library: &Library, onnx: &Path, options: &BuildOptions) -> Resu
     Ok(())
 }
 
-/// Builds a plan. Called on a thread of its own. Timings that do not fit (of another GPU, or another version) are left out.
+/// Builds a plan. Called on a thread of its own. Timings of another GPU or another version are left out.
 fn run(library: &Arc<Library>, parser: usize, file: &str, told: &mut Told) -> Result<BuiltPlan, Error> {
     let (problems, problems_told) = mpsc::channel();
     let mut hearers = Hearers { send: told.send.clone(), problems, timed: Mutex::default() };
     let mut plan = bindings::trtsel_shim_plan { data: std::ptr::null(), bytes: 0, owner: std::ptr::null_mut() };
     let mut stage = 0;
-    let listener = Listener::begin();
+    let mut listener = Listener::begin();
     let mut status = build_once(library, parser, told, &hearers, &mut plan, &mut stage);
-    if status != bindings::TRTSEL_SHIM_OK && stage == bindings::TRTSEL_SHIM_STAGE_CACHE {
-        let does_not_fit = told.timings.as_mut().filter(|timings| !timings.before.is_empty());
-        if let (Some(timings), Some(cache)) = (does_not_fit, &told.options.timing_cache) {
-            log::warn!("{}: timings of another GPU or version of TensorRT; begun anew", cache.display());
-            timings.before.clear();
-            status = build_once(library, parser, told, &hearers, &mut plan, &mut stage);
-        }
+    if status != bindings::TRTSEL_SHIM_OK
+        && stage == bindings::TRTSEL_SHIM_STAGE_CACHE_FITS
+        && let Some(timings) = told.timings.as_mut().filter(|timings| !timings.before.is_empty())
+    {
+        log::warn!("{}: timings of another GPU or version of TensorRT; begun anew", timings.path());
+        timings.before.clear();
+        // What TensorRT said of those timings is not why the second build fails, if it does.
+        drop(listener);
+        listener = Listener::begin();
+        status = build_once(library, parser, told, &hearers, &mut plan, &mut stage);
     }
     if let Some(timings) = &mut told.timings {
         timings.after = std::mem::take(hearers.timed.get_mut().unwrap_or_else(PoisonError::into_inner));
@@ -374,7 +377,7 @@ fn run(library: &Arc<Library>, parser: usize, file: &str, told: &mut Told) -> Re
         unsafe { call!(library.table(), plan_free(plan.owner)) };
     }
     let problems: Vec<String> = problems_told.try_iter().collect();
-    Err(refusal(library, file, &told.options, (status, stage), &listener, &problems))
+    Err(refusal(library, file, told, (status, stage), &listener, &problems))
 }
 
 /// One call of the shim. Gives its status; `plan` is written if it succeeds, `stage` in every case.
@@ -428,12 +431,12 @@ fn build_once(
 fn refusal(
     library: &Library,
     file: &str,
-    options: &BuildOptions,
+    told: &Told,
     (status, stage): (i32, i32),
     listener: &Listener,
     problems: &[String],
 ) -> Error {
-    let name = library.name();
+    let (name, options) = (library.name(), &told.options);
     let target = options.target.map_or_else(|| "current".to_owned(), |(major, minor)| format!("sm_{major}{minor}"));
     match (status, stage) {
         (bindings::TRTSEL_SHIM_MEMORY, _) => {
@@ -473,8 +476,18 @@ fn refusal(
             ErrorKind::Unsupported,
             &format!("{file}: {name} does not take the tactic sources {}", options.tactics),
         ),
-        (_, bindings::TRTSEL_SHIM_STAGE_CACHE) => {
-            listener.error(ErrorKind::Build, &format!("{file}: {name} keeps no timings; build without a timing cache"))
+        (_, bindings::TRTSEL_SHIM_STAGE_CACHE | bindings::TRTSEL_SHIM_STAGE_CACHE_FITS) => {
+            match told.timings.as_ref().filter(|timings| !timings.before.is_empty()) {
+                Some(timings) => listener.error(
+                    ErrorKind::Build,
+                    &format!(
+                        "{}: expected the timings of earlier builds, got what {name} does not read; name another file, or remove this one",
+                        timings.path()
+                    ),
+                ),
+                None => listener
+                    .error(ErrorKind::Build, &format!("{file}: {name} keeps no timings; build without a timing cache")),
+            }
         }
         _ => listener.error(ErrorKind::Build, &format!("{file}: {name} builds no plan for the target {target}")),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use trt_select_cuda::driver::Stream;
 use trt_select_cuda::pipe::{Network, NetworkTensor};
 
-use super::pinned::{Pinned, PlanSpec, deserialize};
+use super::held::{HeldPlan, PlanSpec, deserialize};
 use super::runtime::{Context, CudaEngine};
 use super::shared::{Activation, Shared, Taking, enter_at_last};
 use super::tensors::Tensor;
@@ -21,7 +21,7 @@ pub struct TensorrtEngine {
     engine: Option<Arc<CudaEngine>>,
     tensors: Vec<Tensor>,
     activation: Option<Arc<Activation>>,
-    kept: Option<Pinned>,
+    kept: Option<HeldPlan>,
     spec: PlanSpec,
     description: Description,
     /// Indices into `tensors`.
@@ -46,13 +46,13 @@ impl std::fmt::Debug for TensorrtEngine {
 impl TensorrtEngine {
     /// Checks and deserializes a plan and allocates its tensors. [`TensorrtEngine::bind`] must be called afterwards.
     pub(super) fn load(shared: &Arc<Shared>, spec: &PlanSpec) -> Result<TensorrtEngine, Error> {
-        let pinned = Pinned::open(shared, spec)?;
-        let plan_bytes = pinned.bytes().len() as u64;
+        let held = HeldPlan::open(shared, spec)?;
+        let plan_bytes = held.bytes().len() as u64;
         // Current until this function returns, since the engine may be dropped in it: TensorRT frees its memory in whichever context is
         // current.
         let _current = shared.context.enter()?;
         let taking = Taking::begin(shared)?;
-        let engine = deserialize(shared, &pinned, &spec.plan.display().to_string())?;
+        let engine = deserialize(shared, &held, &spec.plan.display().to_string())?;
         let weight_bytes = taking.bytes()?;
         drop(taking);
         let mut tensors = Vec::new();
@@ -86,7 +86,7 @@ impl TensorrtEngine {
             engine: Some(engine),
             tensors,
             activation: None,
-            kept: shared.keep_plans.then_some(pinned),
+            kept: shared.keep_plans.then_some(held),
             spec: spec.clone(),
             description,
             input,
@@ -265,15 +265,15 @@ unsafe impl Network for TensorrtEngine {
         let _current = shared.context.enter()?;
         if self.engine.is_none() {
             let opened;
-            let pinned = match &self.kept {
+            let held = match &self.kept {
                 Some(kept) => kept,
                 None => {
-                    opened = Pinned::open(&self.shared, &self.spec)?;
+                    opened = HeldPlan::open(&self.shared, &self.spec)?;
                     &opened
                 }
             };
             let taking = Taking::begin(&shared)?;
-            let engine = deserialize(&shared, pinned, &self.spec.plan.display().to_string())?;
+            let engine = deserialize(&shared, held, &self.spec.plan.display().to_string())?;
             let weight_bytes = taking.bytes()?;
             drop(taking);
             // If the plan was not kept in memory, its file may have been replaced since it was opened.

@@ -210,22 +210,7 @@ impl Library {
     /// Opens a library and finds the line for it. The error is a part of a sentence that the caller completes.
     fn load(path: &Path) -> Result<Library, String> {
         let handle = open_shared(path)?;
-        // SAFETY: this is the signature of the symbol in every version's headers.
-        let version_of = unsafe { handle.get::<unsafe extern "C" fn() -> i32>(b"getInferLibVersion\0") };
-        let Ok(version_of) = version_of.map(|symbol| *symbol) else {
-            return Err(format!("{} is not TensorRT (it has no getInferLibVersion)", path.display()));
-        };
-        let path = file_of(version_of as *const c_void).unwrap_or_else(|| path.to_path_buf());
-        // SAFETY: it takes nothing and returns a number.
-        let number = unsafe { version_of() };
-        let Some((edition, mut version)) = decode(number) else {
-            return Err(format!("{} says to be version {number}, which is none of TensorRT's", path.display()));
-        };
-        // SAFETY: as above; libraries before 10 do not have it.
-        if let Ok(build) = unsafe { handle.get::<unsafe extern "C" fn() -> i32>(b"getInferLibBuildVersion\0") } {
-            // SAFETY: as above.
-            version.build = u32::try_from(unsafe { build() }).unwrap_or(0);
-        }
+        let (path, edition, version) = who_is(&handle, path)?;
         let Some(line) = lines().iter().find(|l| l.speaks(edition, version)) else {
             return Err(format!(
                 "{} is {edition} {version}, for which this build has no line (it has {})",
@@ -244,6 +229,16 @@ impl Library {
         }
         let create_builder = address(b"createInferBuilder_INTERNAL\0");
         Ok(Library { handle, path, line: *line, version, create_runtime, create_builder })
+    }
+
+    /// Edition and version of the library in a file, for which this build need not have a line. It stays open. The error is a part of a
+    /// sentence.
+    pub(super) fn version_of_file(path: &Path) -> Result<(Edition, Version), String> {
+        let handle = open_shared(path)?;
+        let (_, edition, version) = who_is(&handle, path)?;
+        // As every library of TensorRT: what runs in it may outlive whoever asked.
+        std::mem::forget(handle);
+        Ok((edition, version))
     }
 
     /// The file that it was loaded from.
@@ -273,8 +268,25 @@ impl Library {
 
     /// Whether it knows plans that other versions run too: TensorRT from 8.6 on, where this build was made from such headers.
     pub fn has_version_compatible(&self) -> bool {
-        let version = self.version;
-        self.line.has_version_compatible && (version.major > 8 || version.minor >= 6)
+        self.line.has_version_compatible && self.could_be_compatible()
+    }
+
+    /// Whether its version has such plans, whatever this build's headers say.
+    fn could_be_compatible(&self) -> bool {
+        self.edition() == Edition::Enterprise && (self.version.major > 8 || self.version.minor >= 6)
+    }
+
+    /// Why [`Library::has_version_compatible`] says no, as a part of a sentence.
+    pub(super) fn why_not_version_compatible(&self) -> String {
+        if self.could_be_compatible() {
+            let headers = self.line.header_version;
+            return format!(
+                "this build's headers of TensorRT {headers} know no plans that other versions run, although {} has them: build \
+                 trt-select with headers of 8.6",
+                self.name()
+            );
+        }
+        format!("{} has no plans that other versions run (TensorRT does from 8.6 on, RTX does not)", self.name())
     }
 
     /// Its name in messages, e.g. `TensorRT 10.3.0.26`.
@@ -299,6 +311,27 @@ impl Library {
     pub(super) fn create_builder(&self) -> *mut c_void {
         self.create_builder
     }
+}
+
+/// The file that a library was loaded from, its edition and its version. The error is a part of a sentence.
+fn who_is(handle: &unix::Library, path: &Path) -> Result<(PathBuf, Edition, Version), String> {
+    // SAFETY: this is the signature of the symbol in every version's headers.
+    let version_of = unsafe { handle.get::<unsafe extern "C" fn() -> i32>(b"getInferLibVersion\0") };
+    let Ok(version_of) = version_of.map(|symbol| *symbol) else {
+        return Err(format!("{} is not TensorRT (it has no getInferLibVersion)", path.display()));
+    };
+    let path = file_of(version_of as *const c_void).unwrap_or_else(|| path.to_path_buf());
+    // SAFETY: it takes nothing and returns a number.
+    let number = unsafe { version_of() };
+    let Some((edition, mut version)) = decode(number) else {
+        return Err(format!("{} says to be version {number}, which is none of TensorRT's", path.display()));
+    };
+    // SAFETY: as above; libraries before 10 do not have it.
+    if let Ok(build) = unsafe { handle.get::<unsafe extern "C" fn() -> i32>(b"getInferLibBuildVersion\0") } {
+        // SAFETY: as above.
+        version.build = u32::try_from(unsafe { build() }).unwrap_or(0);
+    }
+    Ok((path, edition, version))
 }
 
 impl fmt::Display for Library {

@@ -14,7 +14,7 @@
 //! | `session` | TensorRT on one device: opens the plans of a bundle together |
 //! | `shared` | what these plans share: the driver's context, TensorRT's runtime, activation memory |
 //! | `allocator` | where TensorRT takes device memory from, counted |
-//! | `pinned` | a plan in page-locked memory while TensorRT reads it |
+//! | `held` | a plan in memory, page-locked where that is of use, while TensorRT reads it |
 //! | `engine` | one plan with its execution context and its tensors on the device |
 //! | `tensors` | these tensors, and which of them a lane can fill or read |
 //!
@@ -29,9 +29,9 @@ mod bindings;
 mod builder;
 mod compatible;
 mod engine;
+mod held;
 mod library;
 mod messages;
-mod pinned;
 pub mod plan;
 mod plugins;
 mod runtime;
@@ -47,8 +47,8 @@ use std::fmt;
 pub use self::builder::{BuildOptions, BuiltPlan, PARSER_VARIABLE, Progress, build_plan, build_plan_with, check_build};
 pub use self::compatible::LEAN_VARIABLE;
 pub use self::engine::TensorrtEngine;
+pub use self::held::PlanSpec;
 pub use self::library::{LIBRARY_VARIABLE, Library, Line, lines};
-pub use self::pinned::PlanSpec;
 pub use self::plan::sidecar;
 pub use self::plugins::PLUGINS_VARIABLE;
 pub use self::runtime::{Allocator, Context, CudaEngine, IoTensor, Runtime};

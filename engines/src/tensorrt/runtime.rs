@@ -7,8 +7,10 @@ use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use trt_select_cuda::driver::Driver;
+
 use super::messages::Listener;
-use super::{Library, bindings, call, plugins};
+use super::{Edition, Library, bindings, call, plugins};
 use crate::{DataType, Error, ErrorKind};
 
 const MAX_RANK: usize = bindings::TRTSEL_SHIM_MAX_RANK as usize;
@@ -99,14 +101,17 @@ impl Runtime {
     /// Makes a runtime. With an allocator, TensorRT takes the device memory for weights and constants from it. Plugins are registered first:
     /// those beside the library, and those that `TRT_SELECT_PLUGINS` names.
     ///
-    /// A context of the driver must be current in this thread: TensorRT 8.6 ends the process with a fault of memory where there is no
-    /// driver.
+    /// TensorRT uses the context of the driver that is current in this thread, or else makes the first device's.
     ///
     /// # Errors
     /// [`ErrorKind::LibraryMissing`] if a library that `TRT_SELECT_PLUGINS` names cannot be opened; [`ErrorKind::DriverMissing`] if there
-    /// is no NVIDIA driver and this TensorRT says so here already (others say it when a plan is loaded), else
+    /// is no NVIDIA driver and TensorRT is older than 10 or says so here already (others say it when a plan is loaded), else
     /// [`ErrorKind::LibraryMissing`] with TensorRT's words.
     pub fn new(library: &Arc<Library>, allocator: Option<Arc<dyn Allocator>>) -> Result<Arc<Runtime>, Error> {
+        if library.edition() == Edition::Enterprise && library.version().major < 10 {
+            // TensorRT 8.6 ends the process with a fault of memory where there is no driver.
+            Driver::find()?;
+        }
         plugins::register(library)?;
         let refused = format!("{library}: it makes no runtime");
         Self::made(library, allocator, None, &refused, |allocator, out| {
@@ -151,8 +156,10 @@ impl Runtime {
     /// said if it does not take the file.
     pub fn load(self: &Arc<Self>, lean: &Path, allocator: Option<Arc<dyn Allocator>>) -> Result<Arc<Runtime>, Error> {
         let file = lean.display();
-        let path = CString::new(lean.as_os_str().as_encoded_bytes())
-            .map_err(|_| Error::new(ErrorKind::Io, format!("{file}: a path with a null byte cannot be opened")))?;
+        let path = CString::new(lean.as_os_str().as_encoded_bytes()).map_err(|_| {
+            let what = format!("{file}: expected a path, got one with a null byte in it; correct it");
+            Error::new(ErrorKind::Io, what)
+        })?;
         let refused = format!("{file}: {} does not take it as a lean runtime", self.library.name());
         Self::made(&self.library, allocator, Some(Arc::clone(self)), &refused, |allocator, out| {
             let _guard = self.lock();
@@ -172,13 +179,11 @@ impl Runtime {
         // SAFETY: the runtime is alive and ours alone while the guard is held.
         match unsafe { call!(self.library.table(), runtime_allow_host_code(self.raw.as_ptr(), i32::from(allowed))) } {
             bindings::TRTSEL_SHIM_OK => Ok(()),
-            status => Err(Error::new(
-                kind_of(status, ErrorKind::Unsupported),
-                format!(
-                    "{}: it has no plans that bring code with them; build the plan with this library",
-                    self.library
-                ),
-            )),
+            status => {
+                let why = self.library.why_not_version_compatible();
+                let what = format!("{}: it runs no code of plans: {why}", self.library);
+                Err(Error::new(kind_of(status, ErrorKind::Unsupported), what))
+            }
         }
     }
 

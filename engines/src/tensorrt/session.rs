@@ -7,8 +7,8 @@ use trt_select_cuda::driver::Context;
 use super::allocator::CountingAllocator;
 use super::compatible::Compatible;
 use super::engine::TensorrtEngine;
+use super::held::PlanSpec;
 use super::library::Library;
-use super::pinned::PlanSpec;
 use super::runtime::{Allocator, Runtime};
 use super::shared::{Activation, Shared};
 use crate::{Error, ErrorKind};
@@ -30,8 +30,8 @@ use crate::{Error, ErrorKind};
 pub struct SessionOptions {
     /// Which device, as CUDA counts them.
     pub ordinal: u32,
-    /// Keep plans in page-locked memory after they were deserialized, so that a candidate that was evicted comes back
-    /// without touching the disk.
+    /// Keep plans in memory after they were deserialized, so that a candidate that was evicted comes back without touching the disk. The
+    /// memory is page-locked where the device can use it so; it is ordinary memory on a TX2 or a Nano.
     pub keep_plans: bool,
     /// Most device bytes that the candidates' weights may take together. Where they would take more, the candidate that was used least
     /// recently is evicted first. `None`: no limit.
@@ -45,7 +45,7 @@ impl SessionOptions {
         SessionOptions { ordinal, ..self }
     }
 
-    /// Sets whether plans stay in page-locked memory after they were deserialized.
+    /// Sets whether plans stay in memory after they were deserialized.
     #[must_use]
     pub fn keep_plans(self, keep_plans: bool) -> Self {
         SessionOptions { keep_plans, ..self }
@@ -133,7 +133,8 @@ impl Session {
     /// - [`ErrorKind::Io`] if a file cannot be read;
     /// - [`ErrorKind::PlanMissing`] if a plan is not there, [`ErrorKind::PlanMismatch`] if it was made for another TensorRT, another
     ///   device or another ONNX, [`ErrorKind::Plan`] if it is damaged;
-    /// - [`ErrorKind::Shape`] if its tensors have open extents other than the batch, or a type that is not a float;
+    /// - [`ErrorKind::Shape`] if its tensors have open extents other than the batch, or its chosen input or output is no
+    ///   linear tensor of 32-bit or 16-bit floats;
     /// - [`ErrorKind::Limit`] if a plan alone is larger than [`SessionOptions::max_resident_bytes`];
     /// - [`ErrorKind::DeviceMemory`], [`ErrorKind::HostMemory`], [`ErrorKind::Driver`] if the device refuses.
     pub fn open_plans(&self, specs: &[PlanSpec]) -> Result<Vec<TensorrtEngine>, Error> {

@@ -25,7 +25,8 @@ pub(crate) struct Args {
     /// GPU to build for: `current`, or a compute capability such as sm_80, if the library can build for another GPU
     #[arg(long, value_name = "GPU", default_value = "current", value_parser = target)]
     target: Target,
-    /// Most device memory that TensorRT may use for one layer's scratch space [default: the library's own]
+    /// Most device memory that TensorRT may use for one layer's scratch space [default: the library's own; before 8.4, which has none, all of
+    /// the GPU's memory, or 256 MiB where the GPU has no memory of its own]
     #[arg(long, value_name = "MiB", value_parser = clap::value_parser!(u32).range(1..))]
     workspace: Option<u32>,
     /// Which GPU of this machine kernels are timed on, as CUDA counts them

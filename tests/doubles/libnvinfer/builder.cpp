@@ -3,7 +3,7 @@
 #include "rest.h"
 #include "toy.h"
 
-#include <cstdio>
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -132,18 +132,33 @@ private:
     Table mTable;
 };
 
+// Builders that were made and not destroyed.
+std::atomic<int> g_builders{0};
+
+// What a file of timings begins with, and what one of another GPU does.
+constexpr char TIMINGS[] = "TOYC";
+constexpr char FOREIGN_TIMINGS[] = "TOYD";
+
 // Holds the tactic of the network that was built with it; 0 is none.
 class TimingCache final : public Object<nv::ITimingCache>
 {
 public:
-    explicit TimingCache(uint32_t tactic) noexcept
+    TimingCache(uint32_t tactic, bool is_foreign) noexcept
         : tactic(tactic)
+        , is_foreign(is_foreign)
         , mTable(*this)
     {
         use(mTable);
     }
-    ~TimingCache() noexcept override = default;
+    ~TimingCache() noexcept override
+    {
+        if (g_builders != 0)
+        {
+            misuse("a timing cache that is destroyed before its builder");
+        }
+    }
     mutable uint32_t tactic;
+    bool const is_foreign;
 
 private:
     struct Table final : nv::apiv::VTimingCacheRest
@@ -155,7 +170,7 @@ private:
         nv::IHostMemory* serialize() const noexcept override
         {
             std::vector<uint8_t> bytes(8);
-            std::memcpy(bytes.data(), "TOYC", 4);
+            std::memcpy(bytes.data(), TIMINGS, 4);
             std::memcpy(bytes.data() + 4, &of.tactic, 4);
             return new (std::nothrow) HostMemory(std::move(bytes));
         }
@@ -213,7 +228,8 @@ private:
         nv::ITimingCache* createTimingCache(void const* blob, std::size_t size) const noexcept override
         {
             uint32_t tactic = 0;
-            if (size != 0 && (size != 8 || std::memcmp(blob, "TOYC", 4) != 0))
+            bool const is_foreign = size == 8 && std::memcmp(blob, FOREIGN_TIMINGS, 4) == 0;
+            if (size != 0 && !is_foreign && (size != 8 || std::memcmp(blob, TIMINGS, 4) != 0))
             {
                 log_error("IBuilderConfig::createTimingCache: Error Code 1: Serialization (Serialization assertion magic failed.)");
                 return nullptr;
@@ -223,10 +239,15 @@ private:
                 std::memcpy(&tactic, static_cast<uint8_t const*>(blob) + 4, 4);
                 of.build.had_timing_cache = 1;
             }
-            return new (std::nothrow) TimingCache(tactic);
+            return new (std::nothrow) TimingCache(tactic, is_foreign);
         }
-        bool setTimingCache(nv::ITimingCache const& cache, bool) noexcept override
+        bool setTimingCache(nv::ITimingCache const& cache, bool ignoreMismatch) noexcept override
         {
+            if (static_cast<TimingCache const&>(cache).is_foreign && !ignoreMismatch)
+            {
+                log_error("IBuilderConfig::setTimingCache: Error Code 3: API Usage Error (the timing cache is of another device)");
+                return false;
+            }
             of.cache = static_cast<TimingCache const*>(&cache);
             return true;
         }
@@ -258,8 +279,9 @@ public:
         : mTable(*this)
     {
         use(mTable);
+        ++g_builders;
     }
-    ~Builder() noexcept override = default;
+    ~Builder() noexcept override { --g_builders; }
     // They go with the builder.
     std::vector<std::unique_ptr<Profile>> profiles;
 
@@ -375,14 +397,14 @@ EXPORT char const* trtsel_nvdouble_take_network(void* to, void const* plan, uint
     return nullptr;
 }
 
-EXPORT void* createInferBuilder_INTERNAL(void* logger, int32_t) noexcept
+EXPORT void* createInferBuilder_INTERNAL(void* logger, int32_t version) noexcept
 {
     take_logger(static_cast<nv::ILogger*>(logger));
-    if (fails(Call::createInferBuilder))
+    if (fails(Call::createInferBuilder) || !may_begin(version, "createInferBuilder"))
     {
         return nullptr;
     }
-#if !TRTSEL_DOUBLE_RTX
+#if TRTSEL_DOUBLE_VERSIONED && !TRTSEL_DOUBLE_RTX
     if (driver() == nullptr)
     {
         return nullptr;

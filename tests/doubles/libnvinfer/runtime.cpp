@@ -4,8 +4,6 @@
 
 #include <dlfcn.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -312,24 +310,10 @@ int64_t Engine::Table::getDeviceMemorySizeV2() const noexcept
 EXPORT void* createInferRuntime_INTERNAL(void* logger, int32_t version) noexcept
 {
     take_logger(static_cast<nv::ILogger*>(logger));
-    if (fails(Call::createInferRuntime))
+    if (fails(Call::createInferRuntime) || !may_begin(version, "createInferRuntime"))
     {
         return nullptr;
     }
-    // Up to 9 a version is a thousand times its major number.
-    if (version / (NV_TENSORRT_MAJOR < 10 && !TRTSEL_DOUBLE_RTX ? 1000 : 10000) != NV_TENSORRT_MAJOR)
-    {
-        misuse("createInferRuntime for another version");
-        return nullptr;
-    }
-#if !TRTSEL_DOUBLE_VERSIONED
-    // Where TensorRT 8 finds no driver, the real call ends in a fault of memory.
-    if (driver() == nullptr)
-    {
-        std::fprintf(stderr, "the double of TensorRT 8: createInferRuntime without a driver\n");
-        std::abort();
-    }
-#endif
     return static_cast<nv::IRuntime*>(new (std::nothrow) Runtime());
 }
 

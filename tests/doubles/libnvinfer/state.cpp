@@ -341,6 +341,26 @@ void activation(void const* context, void const* memory, uint64_t bytes) noexcep
     }
 }
 
+bool may_begin(int32_t version, char const* call) noexcept
+{
+    // Up to 9 a version is a thousand times its major number.
+    if (version / (NV_TENSORRT_MAJOR < 10 && !TRTSEL_DOUBLE_RTX ? 1000 : 10000) != NV_TENSORRT_MAJOR)
+    {
+        char text[128];
+        std::snprintf(text, sizeof text, "%s for another version", call);
+        misuse(text);
+        return false;
+    }
+#if !TRTSEL_DOUBLE_VERSIONED
+    if (driver() == nullptr)
+    {
+        std::fprintf(stderr, "the double of TensorRT 8: %s without a driver\n", call);
+        std::abort();
+    }
+#endif
+    return true;
+}
+
 Driver const* driver() noexcept
 {
     static Driver driver;

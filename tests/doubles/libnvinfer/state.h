@@ -93,6 +93,10 @@ void live(Kind kind, int64_t change) noexcept;
 // Something that a correct program does not do.
 void misuse(char const* text) noexcept;
 
+// Whether a runtime or a builder may be made for a caller of this version. Where TensorRT 8 finds no driver, the real calls end in a fault
+// of memory; this one then ends the process too.
+bool may_begin(int32_t version, char const* call) noexcept;
+
 // A call that the product does not make.
 void unexpected(char const* name) noexcept;
 

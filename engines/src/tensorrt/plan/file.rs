@@ -101,7 +101,7 @@ impl PlanFile {
         &self.map
     }
 
-    /// Reads the whole plan through the file into `block`, which must have its size. For memory that is page-locked already.
+    /// Reads the whole plan through the file into `block`, which must have its size. For memory that the plan is to stay in.
     ///
     /// # Errors
     /// - [`ErrorKind::Plan`] if `block` is of another size, or the file was cut short meanwhile;

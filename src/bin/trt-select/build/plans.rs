@@ -18,6 +18,7 @@ use trt_select::engines::tensorrt::sidecar::{self, Built, Sidecar, Verified};
 use trt_select::engines::tensorrt::weights::Weights;
 use trt_select::engines::tensorrt::{BuildOptions, Edition, Library, Progress, build_plan_with, check_build};
 use trt_select::{Error, ErrorKind, Result};
+use trt_select_base::file::Draft;
 
 use self::places::Place;
 use self::verify::{Verification, percent};
@@ -295,7 +296,15 @@ fn timing_cache(args: &Args, library: &Library, (major, minor): (u32, u32)) -> O
     }
     let in_bundle = args.source.is_dir() && library.edition() == Edition::Enterprise;
     let beside = || args.source.join(format!("timings-{}-sm_{major}{minor}.cache", library.version()));
-    args.timing_cache_file.clone().or_else(|| in_bundle.then(beside))
+    // Nobody named the default file, so a folder that cannot be written is no reason not to build.
+    let is_writable = |path: &PathBuf| match Draft::new(path) {
+        Ok(_) => true,
+        Err(e) => {
+            say(format_args!("Timings of this build are not kept: {}: {e}", path.display()));
+            false
+        }
+    };
+    args.timing_cache_file.clone().or_else(|| in_bundle.then(beside).filter(is_writable))
 }
 
 /// Verifies a plan that is up to date, if that is wanted and not recorded yet, and adds the record to its sidecar.

@@ -30,7 +30,7 @@ pub struct PlanSpec {
 }
 
 /// A plan while TensorRT reads it.
-pub(super) struct Pinned {
+pub(super) struct HeldPlan {
     bytes: Bytes,
     /// The version that built it, if its sidecar says that it is version-compatible.
     compatible: Option<Version>,
@@ -47,7 +47,7 @@ enum Bytes {
     Ordinary(Vec<u8>),
 }
 
-impl Pinned {
+impl HeldPlan {
     pub(super) fn bytes(&self) -> &[u8] {
         match &self.bytes {
             Bytes::Mapping { file, .. } => file.bytes(),
@@ -70,7 +70,7 @@ impl Pinned {
     }
 
     /// Checks a plan against its sidecar, the library and the GPU, and page-locks it or reads it.
-    pub(super) fn open(shared: &Shared, spec: &PlanSpec) -> Result<Pinned, Error> {
+    pub(super) fn open(shared: &Shared, spec: &PlanSpec) -> Result<HeldPlan, Error> {
         let file = Arc::new(PlanFile::open(&spec.plan)?);
         let sidecar = Sidecar::read(&spec.plan)?;
         let here = Here {
@@ -85,7 +85,7 @@ impl Pinned {
             log::warn!("{}: {notice}", spec.name);
         }
         let compatible = sidecar.filter(|sidecar| sidecar.version_compatible).map(|sidecar| sidecar.version);
-        Ok(Pinned { bytes: Bytes::of(shared, file, &spec.name)?, compatible })
+        Ok(HeldPlan { bytes: Bytes::of(shared, file, &spec.name)?, compatible })
     }
 }
 
@@ -111,7 +111,7 @@ impl Bytes {
 }
 
 /// Lets TensorRT deserialize a plan, with the runtime that is for it.
-pub(super) fn deserialize(shared: &Shared, pinned: &Pinned, name: &str) -> Result<Arc<CudaEngine>, Error> {
+pub(super) fn deserialize(shared: &Shared, held: &HeldPlan, name: &str) -> Result<Arc<CudaEngine>, Error> {
     let Some(own) = &shared.runtime else {
         return Err(Error::new(
             ErrorKind::Run,
@@ -119,14 +119,14 @@ pub(super) fn deserialize(shared: &Shared, pinned: &Pinned, name: &str) -> Resul
         ));
     };
     drop(shared.allocator.take_error());
-    let engine = match pinned.compatible {
-        None => own.deserialize(pinned.bytes(), name),
-        Some(version) => shared.compatible.deserialize(own, &shared.allocator, version, pinned.bytes(), name),
+    let engine = match held.compatible {
+        None => own.deserialize(held.bytes(), name),
+        Some(version) => shared.compatible.deserialize(own, &shared.allocator, version, held.bytes(), name),
     };
     let engine = engine.map_err(|e| match shared.allocator.take_error() {
         Some(cause) => e.caused_by(cause),
         None => e,
     })?;
-    pinned.check_unchanged()?;
+    held.check_unchanged()?;
     Ok(engine)
 }
