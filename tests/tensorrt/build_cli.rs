@@ -4,7 +4,7 @@ use std::fs;
 
 use trt_select::engines::tensorrt::sidecar::Sidecar;
 
-use super::cli::{text, trt_select};
+use super::cli::{refused, text, trt_select};
 use super::doubles::Doubles;
 use super::line::Line;
 use super::lines::with_lines;
@@ -69,6 +69,14 @@ fn a_bundle_is_built_and_runs() {
             let named = doubles.bundle.join("named.cache");
             let file = ["--timing-cache-file", named.to_str().expect("a path")];
             assert_eq!(forced(&file), forced(&file));
+            // Where the default file cannot be written, the plan is built without it.
+            for cache in caches() {
+                let place = doubles.bundle.join(cache);
+                fs::remove_file(&place).expect("removed");
+                fs::create_dir(&place).expect("made");
+                let built = trt_select(doubles, &["build", "BUNDLE", "--only", "small", "--force"]);
+                assert!(built.status.success() && text(&built).1.contains("Timings of this build are not kept"));
+            }
         },
     );
 }
@@ -102,17 +110,14 @@ fn what_cannot_be_built_is_told_in_a_line() {
         |doubles, line| {
             unbuilt(doubles, line);
             let fails = |args: &[&str], code: i32, words: &[&str]| {
-                let output = trt_select(doubles, args);
-                let err = text(&output).1;
-                assert_eq!(output.status.code(), Some(code), "{args:?}: {err}");
-                let said: Vec<&str> = err.lines().filter(|line| line.starts_with("trt-select: ")).collect();
-                assert_eq!(said.len(), 1, "{args:?}: {err}");
-                words.iter().for_each(|word| assert!(said[0].contains(word), "{args:?}: no `{word}` in {err}"));
+                refused(doubles, args, code, words);
             };
             fails(&["build", "BUNDLE", "--device", "7"], 1, &["GPU 7", "nvidia-smi"]);
             fails(&["build", "BUNDLE", "--tactic-sources", "CUDNN"], 2, &["--tactic-sources", "CUBLAS_LT"]);
             fails(&["build", "BUNDLE", "--exclude-lean-runtime"], 2, &["--version-compatible"]);
             fails(&["build", "BUNDLE", "--timing-cache-file", "x", "--no-timing-cache"], 2, &["--no-timing-cache"]);
+            let nowhere = ["build", "BUNDLE", "--timing-cache-file", "/nowhere/x"];
+            fails(&nowhere, 1, &["/nowhere/x: timings of builds: expected a place"]);
             if line.is_rtx() || line.number() < (8, 6) {
                 fails(&["build", "BUNDLE", "--version-compatible"], 1, &["version-compatible", "8.6"]);
             }

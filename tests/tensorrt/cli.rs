@@ -13,6 +13,18 @@ pub(crate) fn trt_select(doubles: &Doubles, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_trt-select")).args(args).env_remove("LD_PRELOAD").output().expect("it starts")
 }
 
+/// Expects one line of error that has these words. Gives stdout.
+#[track_caller]
+pub(crate) fn refused(doubles: &Doubles, args: &[&str], code: i32, words: &[&str]) -> String {
+    let output = trt_select(doubles, args);
+    let (out, err) = text(&output);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {err}");
+    let said: Vec<&str> = err.lines().filter(|line| line.starts_with("trt-select: ")).collect();
+    assert_eq!(said.len(), 1, "{args:?}: {err}");
+    words.iter().for_each(|word| assert!(said[0].contains(word), "{args:?}: no `{word}` in {err}"));
+    out
+}
+
 pub(crate) fn text(output: &Output) -> (String, String) {
     (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use trt_select::engines::tensorrt::sidecar::{Sidecar, Verified};
 
 use super::build_cli::unbuilt;
-use super::cli::{text, trt_select, write_samples};
+use super::cli::{refused, text, trt_select, write_samples};
 use super::doubles::Doubles;
 use super::json_keys;
 use super::line::Line;
@@ -43,18 +43,6 @@ fn wrong() -> Toy {
     let mut toy = small();
     toy.weights.iter_mut().chain(&mut toy.bias).for_each(|w| *w = -*w);
     toy
-}
-
-/// Expects one line of error that has these words. Gives stdout.
-#[track_caller]
-fn refused(doubles: &Doubles, args: &[&str], code: i32, words: &[&str]) -> String {
-    let output = trt_select(doubles, args);
-    let (out, err) = text(&output);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {err}");
-    let said: Vec<&str> = err.lines().filter(|line| line.starts_with("trt-select: ")).collect();
-    assert_eq!(said.len(), 1, "{args:?}: {err}");
-    words.iter().for_each(|word| assert!(said[0].contains(word), "{args:?}: no `{word}` in {err}"));
-    out
 }
 
 /// As [`refused`], and nothing in the bundle's folder changes.
