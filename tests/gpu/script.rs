@@ -154,8 +154,8 @@ fn every_part_runs_to_its_end_on_the_doubles() {
         "small.plan up to date: ",
         "; verified: 100 % the class of ",
         "answers large: 40 of 40 the class of tract",
-        "around the network, nano:",
-        "around the network, small:",
+        "around the network, fashion, compatible, nano: ",
+        "around the network, lean 10, imagenet, small: ",
         "target: lean 10, imagenet: heap allocations of inputs after warm-up, at most 0: 0: reached",
         "so far: B: ",
         "so far: C: ",
@@ -163,6 +163,20 @@ fn every_part_runs_to_its_end_on_the_doubles() {
         assert!(said.contains(words), "no `{words}` in {said}");
     }
     assert!(record.path().join("plans.tar.gz").exists() && !record.path().join(".plans-new").exists());
+    wrong_answers_are_told(&record.path().join("plans.tar.gz"), &programs);
+}
+
+/// The double's plans of real networks answer something else than their models.
+fn wrong_answers_are_told(plans: &Path, programs: &Path) {
+    let script = r#"tar -xzf PLANS -C "$0" && cp -rn plans/fashion/. "$0/fashion-compatible/"
+        TRT_SELECT_GPU_BUNDLE=$0/fashion-compatible TRT_SELECT_GPU_ANSWERS=20 TRT_SELECT_LIBNVINFER=DOUBLES/8.6/libnvinfer.so.8 \
+            TRT_SELECT_LIBCUDA=DOUBLES/full/libcuda.so.1 TRT_SELECT_DOUBLE_CC=9.0 PROGRAMS/gpu --ignored answers_are_those_of_the_cpu"#;
+    let paths = [("PLANS", plans), ("DOUBLES", &doubles()), ("PROGRAMS", programs)];
+    let script =
+        paths.iter().fold(script.to_owned(), |script, (word, path)| script.replace(word, &path.to_string_lossy()));
+    let (status, said) = bash(&script);
+    assert_eq!(status, Some(101), "{said}");
+    assert!(said.contains("candidates with the CPU's class on fewer than 99 % of the samples: nano ("), "{said}");
 }
 
 /// A build that fails leaves what an earlier run has left, part B's other steps, and its status; what it leaves out is named.
