@@ -1,12 +1,17 @@
 // Runs plans in TensorRT with nothing around them: what a network costs that trt-select cannot make cheaper. tests/gpu/run holds the times
-// of `trt-select bench` against these. Compile it against the headers of the library that runs the plans (8.5 or newer, up to 10):
+// of candidates against these. Compile it against headers of the major version that runs the plans: 8.6 or newer of 8, or 10.1 or newer of 10.
 //
 //   c++ -std=c++17 -O2 -I HEADERS -I engines/tensorrt/cuda_stub bare.cpp -ldl -o bare
 //   bare LIBRARY LEAN|- NAME=PLAN...       LEAN: the lean runtime that loads plans of its version into a newer LIBRARY; - for none
 //
 // For each plan it prints `bare NAME: graph A us, enqueue B us, device C us`: medians from the launch to the end of the wait, by graph and
-// by enqueueV3, and of the work alone by the device's clock. Where there are no graphs, A is `-`. Exit 1 if a plan does not run.
+// by enqueueV3, and of the work alone by the device's clock. Where there are no graphs, A is `-`. Exit 1 if a plan does not run. Medians are
+// of 2000 rounds, or of as many as the variable BARE_ROUNDS says.
 #include "NvInfer.h"
+
+#if (NV_TENSORRT_MAJOR == 8 && NV_TENSORRT_MINOR < 6) || (NV_TENSORRT_MAJOR == 10 && NV_TENSORRT_MINOR < 1)
+#error "bare.cpp: expected headers of TensorRT 8.6 or later, or of 10.1 or later"
+#endif
 
 #include <dlfcn.h>
 
@@ -24,7 +29,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Address = unsigned long long;
-constexpr int WARM = 200, ROUNDS = 2000;
+constexpr int WARM = 200;
+int rounds = 2000;
 
 class Log : public nvinfer1::ILogger {
 public:
@@ -108,7 +114,7 @@ template <class F>
 double host_us(void* stream, F start) {
     auto const wait = cuda<int (*)(void*)>("cuStreamSynchronize");
     std::vector<double> times;
-    for (int i = 0; i < WARM + ROUNDS; ++i) {
+    for (int i = 0; i < WARM + rounds; ++i) {
         auto const before = Clock::now();
         if (!start() || wait(stream)) return -1;
         if (i >= WARM) times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - before).count());
@@ -123,7 +129,7 @@ double device_us(void* stream, F start) {
     for (void*& event : events)
         if (!ok(cuda<int (*)(void**, unsigned)>("cuEventCreate")(&event, 0), "cuEventCreate")) return -1;
     std::vector<double> times;
-    for (int i = 0; i < ROUNDS; ++i) {
+    for (int i = 0; i < rounds; ++i) {
         float ms = 0;
         if (record(events[0], stream) || !start() || record(events[1], stream) || cuda<int (*)(void*)>("cuEventSynchronize")(events[1])) return -1;
         if (!ok(cuda<int (*)(float*, void*, void*)>("cuEventElapsedTime")(&ms, events[0], events[1]), "cuEventElapsedTime")) return -1;
@@ -179,13 +185,9 @@ nvinfer1::IRuntime* open_runtime(char const* path, char const* lean) {
         std::printf("FAILED: %s: expected a runtime of TensorRT %d, got %s\n", path, int(NV_TENSORRT_MAJOR), library ? "none" : dlerror());
         return nullptr;
     }
-#if NV_TENSORRT_MAJOR >= 10 || NV_TENSORRT_MINOR >= 6
     runtime->setEngineHostCodeAllowed(true);
     if (std::strcmp(lean, "-") != 0) runtime = runtime->loadRuntime(lean);
     if (!runtime) std::printf("FAILED: %s: expected a lean runtime, got none that %s loads\n", lean, path);
-#else
-    (void)lean;
-#endif
     return runtime;
 }
 
@@ -197,6 +199,7 @@ int main(int count, char** words) {
         std::fputs("usage: bare LIBRARY LEAN|- NAME=PLAN...\n", stderr);
         return 2;
     }
+    if (char const* const asked = std::getenv("BARE_ROUNDS")) rounds = std::max(1, std::atoi(asked));
     char const* const named = std::getenv("TRT_SELECT_LIBCUDA");
     driver = dlopen(named && *named ? named : "libcuda.so.1", RTLD_NOW);
     void* context = nullptr;

@@ -2,13 +2,15 @@
 
 use std::ffi::{CString, c_void};
 
-use trt_select::cuda::driver::{Context, DeviceBuffer, Event, Function, Module, PinnedBuffer, Stream};
+use trt_select::cuda::driver::{Context, DeviceBuffer, Error, Event, Function, Module, PinnedBuffer, Stream};
+use trt_select::cuda::pipe::{Pipe, PipeOptions};
 use trt_select::cuda::{Accumulators, FeaturesParams, FeaturesRecord, kernels};
 use trt_select::features::{Features, GridSize, Groups, Workspace};
 use trt_select_base::random::Rng;
 
 use crate::frames::Picture;
-use crate::{OnDevice, context, frames_to_try};
+use crate::given::context;
+use crate::{OnDevice, frames_to_try};
 
 /// The kernel, and the memory that it works in.
 pub(crate) struct GridKernel {
@@ -21,9 +23,18 @@ pub(crate) struct GridKernel {
     sequence: u64,
 }
 
+/// Loads the kernels in the form that a pipe takes on this device, which `TRT_SELECT_KERNELS` may say.
+fn load(context: &Context) -> Result<Module, Error> {
+    let form = Pipe::new(context, &PipeOptions::default())?.kernel_form();
+    match kernels::cubin_for(context.device().compute_capability) {
+        Some(cubin) if form == cubin.name() => Module::load_cubin(context, cubin),
+        _ => Module::load_ptx(context, kernels::PTX),
+    }
+}
+
 impl GridKernel {
     pub(crate) fn new(context: &Context) -> GridKernel {
-        let module = Module::load_ptx(context, kernels::PTX).expect("the kernels");
+        let module = load(context).expect("the kernels");
         let name = CString::new(kernels::FEATURES_GRID).expect("no zero byte");
         let event = || Event::new(context, true).expect("an event");
         GridKernel {

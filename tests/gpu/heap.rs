@@ -15,12 +15,15 @@ impl Heap {
         Heap(count.map(|count| (count, unsafe { count() })))
     }
 
-    /// The allocations since then, in words.
-    pub(crate) fn since(&self) -> String {
-        match self.0 {
-            // SAFETY: as above.
-            Some((count, before)) => (unsafe { count() } - before).to_string(),
-            None => "not counted (libcountmalloc.so is not preloaded)".to_owned(),
-        }
+    /// The allocations since then; `None` where they are not counted.
+    pub(crate) fn since(&self) -> Option<u64> {
+        // SAFETY: as above.
+        self.0.map(|(count, before)| unsafe { count() } - before)
+    }
+
+    /// A number of allocations in words.
+    pub(crate) fn words(allocations: Option<u64>) -> String {
+        let unknown = || "not counted (libcountmalloc.so is not preloaded)".to_owned();
+        format!("heap allocations: {}", allocations.map_or_else(unknown, |count| count.to_string()))
     }
 }

@@ -2,11 +2,15 @@
 //! same kernels compiled for the host. TensorRT is not needed, since the network here is a copy on the device.
 //!
 //! `cargo test --features tensorrt --test gpu` runs them on the GPU (without one the tests print that they skip), and then once more with
-//! the double. `TRT_SELECT_GPU_FRAMES` is the number of random frames (default 1,000).
+//! the double. `TRT_SELECT_GPU_FRAMES` is the number of random frames (default 1,000). With `TRT_SELECT_GPU_REQUIRED` a test that finds no GPU
+//! fails.
 
+#[cfg(feature = "cli")]
+mod bundles;
 mod doubles;
 mod forms;
 mod frames;
+mod given;
 mod grid;
 mod heap;
 #[cfg(feature = "cli")]
@@ -30,22 +34,12 @@ use trt_select::preprocess::{ChannelOrder, DeviceAxis, Filter, Layout, Preproces
 use trt_select::{Frame, bundle::Scores};
 
 use frames::Picture;
+use given::{context, number};
 use grid::{GridKernel, chosen_blocks};
 use trt_select_base::random::Rng;
 
-/// The context of the first GPU; `None` where there is none, after printing the reason.
-fn context() -> Option<Context> {
-    match Context::primary(0) {
-        Ok(context) => Some(context),
-        Err(error) => {
-            println!("skipped: {error}");
-            None
-        }
-    }
-}
-
 fn frames_to_try() -> usize {
-    std::env::var("TRT_SELECT_GPU_FRAMES").ok().and_then(|n| n.parse().ok()).unwrap_or(1000)
+    number("TRT_SELECT_GPU_FRAMES", 1000)
 }
 
 fn all_groups(frame: &Frame<'_>) -> FeatureGroups {

@@ -135,6 +135,11 @@ int main(int count, char** words) {
         std::fputs("usage: probe REQUIRED,CALLS OPTIONAL,CALLS\n", stderr);
         return 2;
     }
+    // An empty list would find nothing missing.
+    if (!*words[1]) {
+        std::fputs("probe: expected the calls that are required, got none; tests/gpu/run reads them from cuda/src/driver/table.rs\n", stderr);
+        return 2;
+    }
     const char* const named = std::getenv("TRT_SELECT_LIBCUDA");
     library = dlopen(named && *named ? named : "libcuda.so.1", RTLD_NOW);
     if (!library) {

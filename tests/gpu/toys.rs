@@ -2,7 +2,7 @@
 //! and run as kernels on that GPU (`tests/doubles/build-libnvinfer --device`). `tests/gpu/run` starts these, with the library in
 //! `TRT_SELECT_LIBNVINFER`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use trt_select::backend::gpu::GpuCandidate;
@@ -10,10 +10,11 @@ use trt_select::bundle::{Bundle, Scores};
 use trt_select::cuda::driver::Context;
 use trt_select::engines::registry::EngineKind;
 use trt_select::engines::tensorrt::{Edition, Library};
-use trt_select::{Candidate, Frame, GpuConfig, OpenConfig, Outcome, Selector};
+use trt_select::{Candidate, GpuConfig, OpenConfig, Outcome, Selector};
 use trt_select_base::random::Rng;
 
 use super::frames::Picture;
+use super::given::{folder, free_bytes, is_sanitized, number, times};
 use super::heap::Heap;
 use super::toy::{self, OnCpu, Toy, toys};
 use super::toy_plan::{Form, ToyPlan, ToyTensor};
@@ -71,7 +72,8 @@ fn write_bundle(dir: &Path) {
 
 fn pictures() -> Vec<Picture> {
     let mut random = Rng::new(42);
-    (0..120).map(|n| Picture::random(&mut random, n % 12)).collect()
+    let count = if is_sanitized() { 24 } else { 120 };
+    (0..count).map(|n| Picture::random(&mut random, n % 12)).collect()
 }
 
 fn open(dir: &Path, gpu: GpuConfig) -> Selector {
@@ -95,12 +97,8 @@ fn assert_same(gpu: &Outcome, cpu: &Outcome, what: &str) {
     assert!(gpu.failed.is_empty(), "{what}");
 }
 
-fn number(variable: &str, default: usize) -> usize {
-    std::env::var(variable).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
-}
-
 /// Compares outcomes with the CPU's: by graphs, without them, and with candidates that are evicted and come back. Prints the times, and how
-/// many times memory was allocated.
+/// many times memory was allocated on the heap: never, where that is counted and nobody is evicted.
 #[test]
 #[ignore = "needs the double of TensorRT: tests/gpu/run starts it"]
 fn toy_networks_are_selected_as_on_the_cpu() {
@@ -110,7 +108,7 @@ fn toy_networks_are_selected_as_on_the_cpu() {
     let mut cpu = on_cpu(folder.path());
     let expected: Vec<Outcome> = pictures.iter().map(|p| cpu.infer(p.frame()).expect("answered")).collect();
     let ends: std::collections::HashSet<usize> = expected.iter().map(|outcome| outcome.node).collect();
-    assert!(ends.len() >= 5, "the program's ends that were met: {ends:?}");
+    assert!(is_sanitized() || ends.len() >= 5, "the program's ends that were met: {ends:?}");
     let largest = toys().iter().map(|t| 4 * (t.weights.len() + t.bias.len()) as u64).max();
     let all = number("TRT_SELECT_TEST_INFERS", 10_000);
     let plain = GpuConfig::default();
@@ -120,6 +118,8 @@ fn toy_networks_are_selected_as_on_the_cpu() {
         ("evicted, plans kept", plain.max_resident_bytes(largest).keep_plans(true), all / 20, true),
         ("evicted", plain.max_resident_bytes(largest), all / 20, true),
     ];
+    // What was allocated is judged once all ways have run, so that one that allocates does not hide the others.
+    let mut allocated = Vec::new();
     for (name, gpu, infers, graphs) in ways {
         let mut selector = open(folder.path(), gpu);
         let lanes = selector.set().gpu().expect("on the GPU").candidates();
@@ -127,31 +127,23 @@ fn toy_networks_are_selected_as_on_the_cpu() {
         assert!(name.starts_with("evicted") || lanes.iter().all(|lane| lane.has_graph() == graphs), "{refused:?}");
         pictures.iter().for_each(|p| selector.warm_up(p.frame().into()).expect("warm"));
         let mut totals = Vec::with_capacity(infers);
-        let (before, heap) = (free(), Heap::of_thread());
+        let (before, heap) = (free_bytes(), Heap::of_thread());
         for i in 0..infers {
             let at = i % pictures.len();
             let outcome = selector.infer(pictures[at].frame()).expect("answered");
             assert_same(&outcome, &expected[at], name);
             totals.push(outcome.times.total_ns);
         }
-        let (heap, device) = (heap.since(), before.saturating_sub(free()));
-        if !name.starts_with("evicted") {
-            assert_eq!(device, 0, "{name}: bytes of device memory that inputs have taken");
+        let (heap, device) = (heap.since(), before.saturating_sub(free_bytes()));
+        println!("{name}: {infers} outcomes as on the CPU, {}, {}", times(totals), Heap::words(heap));
+        // Whoever was evicted takes memory when it comes back. A sanitizer takes memory of its own.
+        let judged = !name.starts_with("evicted") && !is_sanitized();
+        if judged && (device, heap.unwrap_or(0)) != (0, 0) {
+            allocated.push(format!("{name}: {device} bytes of device memory, {}", Heap::words(heap)));
         }
-        println!("{name}: {infers} outcomes as on the CPU, {}, heap allocations: {heap}", times(totals));
     }
+    assert!(allocated.is_empty(), "inputs allocate after warm-up: {}", allocated.join("; "));
     assert_eq!(Double::open().misuse(), 0, "the double of TensorRT was misused");
-}
-
-/// Bytes of device memory that are free.
-fn free() -> u64 {
-    Context::primary(0).and_then(|context| context.memory_info()).expect("the driver tells").0
-}
-
-fn times(mut ns: Vec<u64>) -> String {
-    ns.sort_unstable();
-    let at = |share: f64| ns[((ns.len() - 1) as f64 * share) as usize] as f64 / 1e3;
-    format!("total us: median {:.1}, p99 {:.1}, max {:.1}", at(0.5), at(0.99), at(1.0))
 }
 
 /// Opens and closes selectors, and looks that device memory does not become less.
@@ -161,7 +153,7 @@ fn toy_selectors_open_and_close_without_a_leak() {
     let folder = tempfile::tempdir().expect("a folder");
     write_bundle(folder.path());
     let pictures = pictures();
-    // The primary context would go and come with each selector, and with it memory of the driver's own.
+    // The process keeps the primary context. It is taken before the first round, so that no round pays for it.
     let _context = Context::primary(0).expect("a GPU");
     let limit = Duration::from_secs(number("TRT_SELECT_GPU_SOAK_S", 20) as u64);
     let start = Instant::now();
@@ -175,10 +167,10 @@ fn toy_selectors_open_and_close_without_a_leak() {
         rounds += 1;
         // The driver keeps some of what the first rounds took.
         if rounds == 3 {
-            before = free();
+            before = free_bytes();
         }
     }
-    let lost = before.saturating_sub(free());
+    let lost = before.saturating_sub(free_bytes());
     println!(
         "{rounds} selectors opened and closed in {:.1} s, device memory lost: {lost} bytes",
         start.elapsed().as_secs_f64()
@@ -210,7 +202,7 @@ fn write_images(dir: &Path) {
 #[test]
 #[ignore = "writes files for tests/gpu/run"]
 fn write_images_to_measure_on() {
-    let Some(dir) = std::env::var_os("TRT_SELECT_GPU_IMAGES").map(PathBuf::from) else { return };
+    let Some(dir) = folder("TRT_SELECT_GPU_IMAGES") else { return };
     write_images(&dir);
 }
 
@@ -218,51 +210,48 @@ fn write_images_to_measure_on() {
 #[test]
 #[ignore = "writes files for tests/gpu/run"]
 fn write_the_toy_bundle() {
-    let Some(dir) = std::env::var_os("TRT_SELECT_TOY_BUNDLE").map(PathBuf::from) else { return };
+    let Some(dir) = folder("TRT_SELECT_TOY_BUNDLE") else { return };
     write_bundle(&dir);
     write_images(&dir);
 }
 
+/// Not a test: writes the toy networks as a bundle of models alone, without a premodel and with samples that are still to be written, to the
+/// folder that `TRT_SELECT_TOY_BUNDLE` names. Beside each model stands the plan that the double of the builder gives for it, whose answers
+/// are the model's.
+#[test]
+#[ignore = "writes files for tests/gpu/run"]
+fn write_the_toys_to_build() {
+    let Some(dir) = folder("TRT_SELECT_TOY_BUNDLE") else { return };
+    write_bundle(&dir);
+    for toy in toys() {
+        let (plan, built) = (toy::plan_path(&dir, toy.name), dir.join(format!("{}.onnx.toyplan", toy.name)));
+        std::fs::rename(plan, built).expect("moved");
+    }
+    std::fs::remove_file(dir.join("premodel.json")).expect("removed");
+    let file = dir.join("bundle.toml");
+    let text = std::fs::read_to_string(&file).expect("the bundle") + "\n[samples]\nlist = \"samples.csv\"\n";
+    std::fs::write(file, text).expect("written");
+}
+
 /// Not a test: writes a toy plan beside each model of the bundle that `TRT_SELECT_TOY_MODELS` names, which the double of the builder then
-/// takes for what it has built. So a bundle of real models can be built and run without a GPU.
+/// takes for what it has built. So a bundle of real models can be built and run without a GPU, though its plans answer something else. Models
+/// that have one beside them keep it.
 #[test]
 #[ignore = "writes files for tests/gpu/run"]
 fn write_toy_plans_for_models() {
-    let Some(dir) = std::env::var_os("TRT_SELECT_TOY_MODELS").map(PathBuf::from) else { return };
+    let Some(dir) = folder("TRT_SELECT_TOY_MODELS") else { return };
     let form = form();
     let bundle = Bundle::read_untrained(&dir).expect("a bundle");
     for spec in &bundle.candidates {
+        let onnx = spec.onnx.as_ref().expect("a model");
+        let beside = dir.join(format!("{}.toyplan", onnx.display()));
+        if beside.exists() {
+            continue;
+        }
         let image = spec.image.as_ref().expect("a network for images");
         let shape = [1, image.channels as i64, i64::from(image.height), i64::from(image.width)];
         let input = ToyTensor::single("input", &shape);
         let plan = ToyPlan::new(form, input, ToyTensor::single("logits", &[1, 10]), 65_536);
-        let onnx = spec.onnx.as_ref().expect("a model");
-        let beside = dir.join(format!("{}.toyplan", onnx.display()));
         std::fs::write(beside, plan.bytes()).expect("written");
     }
-}
-
-/// Runs frames of 1280x720 through the bundle that `TRT_SELECT_GPU_BUNDLE` names, on whatever TensorRT there is, and prints the times by the
-/// host's and the device's clock and how many times memory was allocated. It fails
-/// where device memory was.
-#[test]
-#[ignore = "needs a bundle with plans: tests/gpu/run starts it"]
-fn a_bundles_inputs_allocate_nothing() {
-    let Some(dir) = std::env::var_os("TRT_SELECT_GPU_BUNDLE").map(PathBuf::from) else { return };
-    let mut selector = open(&dir, GpuConfig::default());
-    let (width, height) = (1280_u32, 720_u32);
-    let mut random = Rng::new(11);
-    let pixels: Vec<u8> = (0..3 * width * height).map(|_| random.below(256) as u8).collect();
-    let frame =
-        Frame::packed(trt_select::cuda::Format::Rgb8, width, height, 3 * width as usize, &pixels).expect("a frame");
-    selector.warm_up(frame.into()).expect("warm");
-    let infers = number("TRT_SELECT_TEST_INFERS", 10_000) / 5;
-    let mut totals = Vec::with_capacity(infers);
-    let (before, heap) = (free(), Heap::of_thread());
-    for _ in 0..infers {
-        totals.push(selector.infer(frame).expect("answered").times.total_ns);
-    }
-    let (heap, device) = (heap.since(), before.saturating_sub(free()));
-    println!("{infers} frames of {width}x{height} rgb8: {}, heap allocations: {heap}", times(totals));
-    assert_eq!(device, 0, "bytes of device memory that inputs have taken");
 }

@@ -24,8 +24,9 @@ struct ToyWork
     uint8_t pattern;
 };
 
-// The three kernels of toy_device.cu. Each execution context has its own: a primary context may be destroyed between two sessions, and
-// takes its modules with it.
+// The three kernels of toy_device.cu. Each execution context has its own and gives it back, so that whoever counts the device's memory finds
+// nothing left of a session. (The product keeps the primary context; another program that uses this library may not, and its modules go with
+// it.)
 class DeviceKernels
 {
 public:
