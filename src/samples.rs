@@ -18,8 +18,10 @@ use std::path::Path;
 
 use trt_select_cuda::Format;
 
+use crate::Frame;
 use crate::bundle::{Bundle, FILE_NAME, SampleSource};
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::Input;
 
 /// The largest number of bytes that an IDX file or a table may take once it is unpacked.
 pub const MAX_BYTES: u64 = 1 << 30;
@@ -98,6 +100,21 @@ impl Buffer {
                 Sample::Image { format, width_px, height_px, stride_bytes, bytes: &self.bytes }
             }
             None => Sample::Tensor(&self.values),
+        }
+    }
+
+    /// What the last [`Samples::load`] put here, as the input of a [`Selector`](crate::Selector) or a [`CandidateSet`](crate::CandidateSet).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if the pixels are no frame.
+    pub fn input(&self) -> Result<Input<'_>> {
+        match self.sample() {
+            Sample::Image { format, width_px, height_px, stride_bytes, bytes } => {
+                Frame::packed(format, width_px, height_px, stride_bytes, bytes)
+                    .map(Input::Frame)
+                    .map_err(|e| Error::new(ErrorKind::Input, e.to_string()))
+            }
+            Sample::Tensor(values) => Ok(Input::Tensor(values)),
         }
     }
 

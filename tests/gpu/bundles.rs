@@ -8,7 +8,7 @@ use trt_select::cuda::Format;
 use trt_select::engines::registry::EngineKind;
 use trt_select::engines::tensorrt::{Edition, Library};
 use trt_select::premodel::CandidateId;
-use trt_select::samples::{Buffer, Sample, Samples};
+use trt_select::samples::{Buffer, Samples};
 use trt_select::{CandidateSet, Frame, GpuConfig, Input, OpenConfig, Selector};
 use trt_select_base::random::Rng;
 
@@ -59,16 +59,6 @@ fn load(bundle: &Bundle, most: usize) -> Vec<Buffer> {
     (0..samples.len().min(most)).map(load).collect()
 }
 
-fn input(buffer: &Buffer) -> Input<'_> {
-    match buffer.sample() {
-        Sample::Image { format, width_px, height_px, stride_bytes, bytes } => {
-            Frame::packed(format, width_px, height_px, stride_bytes, bytes).expect("a frame").into()
-        }
-        Sample::Tensor(values) => Input::Tensor(values),
-        _ => panic!("a sample of a kind that this test does not know"),
-    }
-}
-
 /// Prints for each candidate how long a run takes by the host's clock, from the frame to its probabilities, without any event or timer on
 /// the device. What the same plan takes with nothing around it, `bare.cpp` says.
 #[test]
@@ -78,7 +68,7 @@ fn candidates_run_alone_with_nothing_timed_on_the_device() {
     let bundle = Bundle::read_untrained(&dir).expect("a bundle");
     let mut set = open_set(&bundle, EngineKind::Tensorrt);
     let buffers = load(&bundle, 200);
-    let inputs: Vec<Input<'_>> = buffers.iter().map(input).collect();
+    let inputs: Vec<Input<'_>> = buffers.iter().map(|buffer| buffer.input().expect("an input")).collect();
     let runs = number("TRT_SELECT_TEST_INFERS", 10_000) / 5;
     let warm = WARM.min(runs);
     for (at, spec) in (0_u8..).zip(&bundle.candidates) {
@@ -110,7 +100,7 @@ fn answers_are_those_of_the_cpu() {
         let (mut agreed, mut apart) = (0, 0.0_f32);
         for buffer in &buffers {
             let [ours, theirs] = [&mut on_gpu, &mut on_cpu].map(|set| {
-                let class = set.run(candidate, &input(buffer)).expect("a run").summary.class;
+                let class = set.run(candidate, &buffer.input().expect("an input")).expect("a run").summary.class;
                 (class, set.probabilities(candidate).to_vec())
             });
             agreed += usize::from(ours.0 == theirs.0);

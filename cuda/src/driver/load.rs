@@ -1,6 +1,7 @@
 //! Finding and opening the driver.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::mem::ManuallyDrop;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use cudarc::driver::sys::{CUctx_st, CUdevice};
@@ -49,18 +50,13 @@ impl Driver {
     /// # Errors
     /// [`ErrorKind::LibraryMissing`].
     pub fn find() -> Result<()> {
-        let (library, _) = open_library()?;
-        // As in `load`: it is never closed.
-        std::mem::forget(library);
-        Ok(())
+        open_library().map(drop)
     }
 
     fn open() -> Result<Driver> {
         let (library, name) = open_library()?;
-        // SAFETY: the user or the system says that this is the driver; it is never closed (below).
+        // SAFETY: the user or the system says that this is the driver; it is never closed.
         let table = unsafe { CallTable::load(&library) };
-        // The library is never closed: the driver's threads and destructors would still run code of it.
-        std::mem::forget(library);
         let table = table.map_err(|symbol| {
             let message = format!(
                 "NVIDIA driver {name}: expected the call {symbol}, got none; install a driver of CUDA 10.2 or newer"
@@ -138,7 +134,9 @@ impl std::fmt::Debug for Driver {
     }
 }
 
-fn open_library() -> Result<(Library, String)> {
+/// The driver's library, and the name by which it was opened. It is never closed: the driver's threads and destructors would still run code
+/// of it.
+fn open_library() -> Result<(ManuallyDrop<Library>, String)> {
     const REMEDY: &str = "install the driver, or use an engine that needs no GPU";
     let missing = |expected: &str, cause: libloading::Error| {
         let why = loader_says(&cause);
@@ -149,14 +147,14 @@ fn open_library() -> Result<(Library, String)> {
         let name = named.to_string_lossy().into_owned();
         // SAFETY: opening a library runs its initialisers; this is the one that the user named as the driver.
         return match unsafe { Library::new(&named) } {
-            Ok(library) => Ok((library, name)),
+            Ok(library) => Ok((ManuallyDrop::new(library), name)),
             Err(error) => Err(missing(&format!("{name} (from {VARIABLE})"), error)),
         };
     }
     const SONAME: &str = "libcuda.so.1";
     // SAFETY: opening a library runs its initialisers; the system's loader says that this is the driver.
     let first = match unsafe { Library::new(SONAME) } {
-        Ok(library) => return Ok((library, SONAME.to_owned())),
+        Ok(library) => return Ok((ManuallyDrop::new(library), SONAME.to_owned())),
         Err(error) => error,
     };
     // SAFETY: it opens the libraries that the system knows by the driver's names, and closes them again.
@@ -165,7 +163,7 @@ fn open_library() -> Result<(Library, String)> {
     for name in others {
         // SAFETY: as above.
         if let Ok(library) = unsafe { Library::new(&name) } {
-            return Ok((library, name));
+            return Ok((ManuallyDrop::new(library), name));
         }
     }
     Err(missing(SONAME, first))

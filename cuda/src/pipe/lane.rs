@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::ffi::c_void;
 use std::mem::offset_of;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytemuck::Zeroable;
 
@@ -58,7 +58,10 @@ impl<N: Network> std::fmt::Debug for Lane<N> {
 
 /// Held by a lane while it captures, and while it waits for the whole device. The driver refuses that wait while any stream of the context
 /// captures, in whichever thread, and it breaks the capture.
-static CAPTURES: Mutex<()> = Mutex::new(());
+fn capture_or_wait() -> MutexGuard<'static, ()> {
+    static CAPTURES: Mutex<()> = Mutex::new(());
+    CAPTURES.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl<N: Network> Lane<N> {
     /// Makes a lane for frames of this pipe and allocates all its memory. [`Lane::prepare`] must be called before the first launch.
@@ -471,7 +474,7 @@ impl<N: Network> Lane<N> {
     /// Brings the network's weights back to the device. A library may wait for the whole device while it reads them, as in
     /// [`Lane::warm_up_and_capture`].
     fn restore(&mut self) -> Result<(), N::Error> {
-        let _nobody_captures = CAPTURES.lock().unwrap_or_else(PoisonError::into_inner);
+        let _nobody_captures = capture_or_wait();
         self.network.restore()
     }
 
@@ -480,7 +483,7 @@ impl<N: Network> Lane<N> {
     /// memory on streams of its own, which this lane's stream does not wait for.
     fn warm_up_and_capture(&mut self) -> Result<(), N::Error> {
         {
-            let _nobody_captures = CAPTURES.lock().unwrap_or_else(PoisonError::into_inner);
+            let _nobody_captures = capture_or_wait();
             self.context.synchronize()?;
         }
         self.stage();
@@ -495,7 +498,7 @@ impl<N: Network> Lane<N> {
             return Ok(());
         }
         let stream = Arc::clone(&self.stream);
-        let _nobody_waits = CAPTURES.lock().unwrap_or_else(PoisonError::into_inner);
+        let _nobody_waits = capture_or_wait();
         match stream.capture(|| self.enqueue_parts()) {
             Ok(graph) => match graph.instantiate() {
                 Ok(graph) => self.graph = Some(graph),

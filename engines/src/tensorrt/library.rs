@@ -236,8 +236,6 @@ impl Library {
     pub(super) fn version_of_file(path: &Path) -> Result<(Edition, Version), String> {
         let handle = open_shared(path)?;
         let (_, edition, version) = who_is(&handle, path)?;
-        // As every library of TensorRT: what runs in it may outlive whoever asked.
-        std::mem::forget(handle);
         Ok((edition, version))
     }
 

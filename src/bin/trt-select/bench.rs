@@ -15,7 +15,7 @@ use trt_select::samples::{Buffer, Samples};
 use trt_select::{Outcome, Result, Run, Selector};
 use trt_select_premodel::CandidateId;
 
-use crate::common::{EngineArgs, Output, RealtimeArgs, SampleArgs, input, number, print, print_json, progress, say};
+use crate::common::{EngineArgs, Output, RealtimeArgs, SampleArgs, number, print, print_json, progress, say};
 use crate::remedies::{of_bundle, read_bundle};
 
 /// The note on aliases at the end of the help text. `bench` has more aliases than the other subcommands.
@@ -108,8 +108,8 @@ fn warm_up(selector: &mut Selector, samples: &Samples, least: Duration) -> Resul
     let start = Instant::now();
     for i in 0.. {
         samples.load(i % samples.len(), &mut buffer)?;
-        selector.warm_up(input(&buffer)?)?;
-        selector.infer(input(&buffer)?)?;
+        selector.warm_up(buffer.input()?)?;
+        selector.infer(buffer.input()?)?;
         if start.elapsed() >= least {
             break;
         }
@@ -147,10 +147,10 @@ fn measure(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<Me
                     std::thread::sleep(Duration::from_secs_f64(args.idle_time / 1e3));
                 }
                 if runner + 1 == runners {
-                    measured.adaptive.push(selector.infer(input(buffer)?)?);
+                    measured.adaptive.push(selector.infer(buffer.input()?)?);
                     measured.failures += usize::from(selector.failure().is_some());
                 } else {
-                    measured.singles[runner].push(selector.run_single(CandidateId(runner as u8), input(buffer)?)?);
+                    measured.singles[runner].push(selector.run_single(CandidateId(runner as u8), buffer.input()?)?);
                 }
             }
         }

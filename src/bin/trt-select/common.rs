@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use trt_select::bundle::{Bundle, SampleSource};
 use trt_select::cuda::FrameMemory;
 use trt_select::engines::registry::EngineKind;
-use trt_select::samples::{Buffer, Sample, Samples};
-use trt_select::{Error, ErrorKind, Frame, GpuConfig, Input, OpenConfig, Result, realtime};
+use trt_select::samples::Samples;
+use trt_select::{Error, ErrorKind, GpuConfig, OpenConfig, Result, realtime};
 use trt_select_base::file::Draft;
 
 /// The note on aliases at the end of a help text. The options themselves show one spelling only, which keeps the help readable.
@@ -147,22 +147,6 @@ impl SampleArgs {
     /// The option that names samples; `None` if there is none.
     pub(crate) fn option(&self) -> Option<&'static str> {
         self.images.as_ref().map(|_| "--images").or(self.list.as_ref().map(|_| "--list"))
-    }
-}
-
-/// The loaded sample as an input of a selector.
-pub(crate) fn input(buffer: &Buffer) -> Result<Input<'_>> {
-    match buffer.sample() {
-        Sample::Image { format, width_px, height_px, stride_bytes, bytes } => {
-            Frame::packed(format, width_px, height_px, stride_bytes, bytes)
-                .map(Input::Frame)
-                .map_err(|e| Error::new(ErrorKind::Input, e.to_string()))
-        }
-        Sample::Tensor(values) => Ok(Input::Tensor(values)),
-        _ => Err(Error::from_static(
-            ErrorKind::Input,
-            "sample: expected an image or a tensor, got another kind; update trt-select",
-        )),
     }
 }
 

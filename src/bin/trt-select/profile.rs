@@ -18,7 +18,7 @@ use trt_select_base::text::hex;
 use trt_select_premodel::CandidateId;
 use trt_select_train::TopK;
 
-use crate::common::{EngineArgs, SampleArgs, input, print, print_json, progress, say, unwritable};
+use crate::common::{EngineArgs, SampleArgs, print, print_json, progress, say, unwritable};
 
 mod topk;
 
@@ -203,10 +203,10 @@ impl Worker {
         samples.check_classes(classes)?;
         // Warm up, since the first runs are slower. This also finds out whether samples fit before anything is written.
         samples.load(0, &mut worker.buffer)?;
-        worker.images = matches!(input(&worker.buffer)?, Input::Frame(_));
+        worker.images = matches!(worker.buffer.input()?, Input::Frame(_));
         for _ in 0..10 {
             for candidate in 0..worker.set.as_slice().len() {
-                worker.set.run(CandidateId(candidate as u8), &input(&worker.buffer)?)?;
+                worker.set.run(CandidateId(candidate as u8), &worker.buffer.input()?)?;
             }
         }
         Ok((worker, choice))
@@ -215,7 +215,7 @@ impl Worker {
     /// Runs every candidate on one sample, and makes its lines.
     fn row(&mut self, samples: &Samples, sample: usize) -> Result<Lines> {
         samples.load(sample, &mut self.buffer)?;
-        let input = input(&self.buffer)?;
+        let input = self.buffer.input()?;
         let label = samples.label(sample);
         let mut fields = vec![samples.name(sample), label.map_or(String::new(), |l| l.to_string())];
         let mut runs = Vec::with_capacity(self.set.as_slice().len());

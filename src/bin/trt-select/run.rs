@@ -8,7 +8,7 @@ use trt_select::samples::{Buffer, Samples};
 use trt_select::{Outcome, Result, Selector};
 use trt_select_premodel::Answer;
 
-use crate::common::{EngineArgs, input, print, print_json, say};
+use crate::common::{EngineArgs, print, print_json, say};
 use crate::remedies::{of_bundle, read_bundle};
 use crate::report::TextTable;
 
@@ -37,7 +37,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let mut rows = Vec::new();
     for (i, path) in args.images.iter().enumerate() {
         samples.load(i, &mut buffer)?;
-        let frame = input(&buffer)?;
+        let frame = buffer.input()?;
         // The first input of a size allocates memory. So every image runs twice, and the time of the second run is printed.
         selector.infer(frame)?;
         let outcome = selector.infer(frame)?;

@@ -13,7 +13,7 @@ use trt_select::samples::{Buffer, Samples};
 use trt_select::{Error, ErrorKind, Input, Result, Selector};
 
 use super::Args;
-use crate::common::{input, print, print_json, say};
+use crate::common::{print, print_json, say};
 
 /// Number of runs without `--iterations`.
 const RUNS: u64 = 1_000_000;
@@ -137,7 +137,7 @@ pub(super) fn main(selector: &mut Selector, samples: &Samples, args: &Args) -> R
         samples.load(i, &mut buffer)?;
         buffers.push(buffer);
     }
-    let inputs = buffers.iter().map(input).collect::<Result<Vec<_>>>()?;
+    let inputs = buffers.iter().map(Buffer::input).collect::<Result<Vec<_>>>()?;
     let idle = Duration::from_secs_f64(args.idle_time / 1e3);
     let measured = measure(selector, &inputs, runs, most_ns, idle)?;
     if measured.failures > 0 {

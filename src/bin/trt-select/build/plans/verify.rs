@@ -17,7 +17,7 @@ use trt_select_premodel::{CandidateId, Top};
 
 use super::super::{Args, Target};
 use super::{Failure, Job, file_name, places};
-use crate::common::{input, progress};
+use crate::common::progress;
 
 /// The only candidate of a set of one.
 const ONLY: CandidateId = CandidateId(0);
@@ -287,7 +287,7 @@ impl<'a> Feed<'a> {
         match self.inputs {
             Inputs::Samples(samples) => {
                 samples.load(i, &mut self.buffer)?;
-                input(&self.buffer)
+                self.buffer.input()
             }
             Inputs::Random(len) => {
                 self.tensor.clear();
