@@ -1,7 +1,7 @@
 //! Runs the same tests once more, with the double of `libcuda`.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crate::given::REQUIRED;
 
@@ -25,6 +25,11 @@ fn libcuda() -> Option<PathBuf> {
     }
 }
 
+/// What a process has printed, its errors last.
+pub(crate) fn said(of: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&of.stdout), String::from_utf8_lossy(&of.stderr))
+}
+
 #[test]
 fn all_of_it_through_the_double() {
     if std::env::var_os("TRT_SELECT_LIBCUDA").is_some() {
@@ -40,7 +45,7 @@ fn all_of_it_through_the_double() {
             .env("TRT_SELECT_DOUBLE_CC", capability)
             .output()
             .expect("this test again");
-        let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+        let said = said(&run);
         assert!(run.status.success(), "integrated {integrated}: {said}");
         assert!(!said.contains("skipped:"), "integrated {integrated}: {said}");
     }
@@ -56,8 +61,7 @@ fn without_a_driver(test: &str, variables: &[(&str, &str)]) -> (bool, String) {
         .envs(variables.iter().copied())
         .output()
         .expect("this test again");
-    let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-    (run.status.success(), said)
+    (run.status.success(), said(&run))
 }
 
 #[test]

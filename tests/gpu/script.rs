@@ -6,6 +6,8 @@ use std::process::Command;
 
 use trt_select::engines::tensorrt::{Edition, Version, lines};
 
+use super::doubles::said;
+
 /// The folders of our declarations of 8.6 and 10.3, which the doubles are made from; `None`, with the reason printed, where this build has
 /// no lines made from them too.
 fn declarations() -> Option<[PathBuf; 2]> {
@@ -117,8 +119,7 @@ fn run(arguments: &[&str], variables: &[(&str, &Path)]) -> (Option<i32>, String)
         .envs(variables.iter().copied())
         .output()
         .expect("the script starts");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output.status.code(), said)
+    (output.status.code(), said(&output))
 }
 
 #[test]
@@ -214,8 +215,7 @@ fn bash(script: &str) -> (Option<i32>, String) {
     let mut bash = Command::new("bash");
     bash.current_dir(env!("CARGO_MANIFEST_DIR")).args(["-uo", "pipefail", "-c", script]).arg(folder.path());
     let output = bash.output().expect("bash starts");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output.status.code(), said)
+    (output.status.code(), said(&output))
 }
 
 /// One network of a bundle has no plan: the others are measured, and kept.

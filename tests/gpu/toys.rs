@@ -6,17 +6,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use trt_select::backend::gpu::GpuCandidate;
-use trt_select::bundle::{Bundle, Scores};
+use trt_select::bundle::Bundle;
 use trt_select::cuda::driver::Context;
 use trt_select::engines::registry::EngineKind;
 use trt_select::engines::tensorrt::{Edition, Library};
-use trt_select::{Candidate, GpuConfig, OpenConfig, Outcome, Selector};
+use trt_select::{GpuConfig, OpenConfig, Outcome, Selector};
 use trt_select_base::random::Rng;
 
 use super::frames::Picture;
 use super::given::{folder, free_bytes, is_sanitized, number, times};
 use super::heap::Heap;
-use super::toy::{self, OnCpu, Toy, toys};
+use super::toy::{self, Toy, toys};
 use super::toy_plan::{Form, ToyPlan, ToyTensor};
 
 const NO_LIBRARY: &str = "the double of TensorRT's library, in TRT_SELECT_LIBNVINFER";
@@ -81,22 +81,6 @@ fn open(dir: &Path, gpu: GpuConfig) -> Selector {
     Selector::open(&bundle, &OpenConfig::new(EngineKind::Tensorrt).gpu(gpu)).expect("a selector on the GPU").0
 }
 
-fn on_cpu(dir: &Path) -> Selector {
-    let bundle = Bundle::read(dir).expect("a bundle");
-    let candidate = |(toy, spec): (Toy, &trt_select::bundle::CandidateSpec)| {
-        let engine = Box::new(OnCpu::new(toy));
-        Candidate::new(&spec.name, engine, spec.image.clone(), Scores::Logits, None, None).expect("a candidate")
-    };
-    let candidates: Vec<Candidate> = toys().into_iter().zip(&bundle.candidates).map(candidate).collect();
-    Selector::new(candidates, toy::premodel()).expect("a selector")
-}
-
-fn assert_same(gpu: &Outcome, cpu: &Outcome, what: &str) {
-    assert_eq!((gpu.class, gpu.answer, gpu.ran, gpu.node), (cpu.class, cpu.answer, cpu.ran, cpu.node), "{what}");
-    assert!((gpu.probability - cpu.probability).abs() < 2e-6, "{what}: {gpu:?} {cpu:?}");
-    assert!(gpu.failed.is_empty(), "{what}");
-}
-
 /// Compares outcomes with the CPU's: by graphs, without them, and with candidates that are evicted and come back. Prints the times, and how
 /// many times memory was allocated on the heap: never, where that is counted and nobody is evicted.
 #[test]
@@ -105,7 +89,7 @@ fn toy_networks_are_selected_as_on_the_cpu() {
     let folder = tempfile::tempdir().expect("a folder");
     write_bundle(folder.path());
     let pictures = pictures();
-    let mut cpu = on_cpu(folder.path());
+    let mut cpu = toy::on_cpu(folder.path());
     let expected: Vec<Outcome> = pictures.iter().map(|p| cpu.infer(p.frame()).expect("answered")).collect();
     let ends: std::collections::HashSet<usize> = expected.iter().map(|outcome| outcome.node).collect();
     assert!(is_sanitized() || ends.len() >= 5, "the program's ends that were met: {ends:?}");
@@ -131,7 +115,7 @@ fn toy_networks_are_selected_as_on_the_cpu() {
         for i in 0..infers {
             let at = i % pictures.len();
             let outcome = selector.infer(pictures[at].frame()).expect("answered");
-            assert_same(&outcome, &expected[at], name);
+            toy::assert_same(&outcome, &expected[at], name);
             totals.push(outcome.times.total_ns);
         }
         let (heap, device) = (heap.since(), before.saturating_sub(free_bytes()));

@@ -27,7 +27,6 @@ pub(crate) struct Doubles {
     pub(crate) cuda: Double,
     pub(crate) nv: Nv,
     pub(crate) bundle: PathBuf,
-    malloc_count: Option<unsafe extern "C" fn() -> u64>,
     _folder: tempfile::TempDir,
 }
 
@@ -76,21 +75,7 @@ impl Doubles {
     pub(crate) fn open_with(plan: impl Fn(&toy::Toy) -> Vec<u8>) -> Doubles {
         let folder = tempfile::tempdir().expect("a folder");
         toy::write_bundle(folder.path(), plan);
-        // SAFETY: this only looks a symbol up among what the process has loaded; no code of the library runs.
-        let this = unsafe { libloading::os::unix::Library::this().get(b"trtsel_malloc_count_of_thread\0") };
-        Doubles {
-            cuda: Double::open(),
-            nv: Nv::open(),
-            bundle: folder.path().to_owned(),
-            malloc_count: this.ok().map(|symbol: libloading::os::unix::Symbol<_>| *symbol),
-            _folder: folder,
-        }
-    }
-
-    /// Number of heap allocations of this thread so far, in Rust and in C++ code; `None` where they are not counted.
-    pub(crate) fn heap_allocations(&self) -> Option<u64> {
-        // SAFETY: the function's signature.
-        self.malloc_count.map(|count| unsafe { count() })
+        Doubles { cuda: Double::open(), nv: Nv::open(), bundle: folder.path().to_owned(), _folder: folder }
     }
 
     /// Checks that everything was released and that no call was a misuse.

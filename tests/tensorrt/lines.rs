@@ -24,6 +24,11 @@ pub(crate) fn with_lines(
     with_libraries(name, wanted, false, variables, body);
 }
 
+/// The same for every version.
+pub(crate) fn on_every_line(name: &str, body: impl Fn(&Doubles, &Line)) {
+    with_lines(name, |_| true, &[], body);
+}
+
 /// The same with each version's lean library, if `lean`.
 pub(crate) fn with_libraries(
     name: &str,
@@ -57,46 +62,41 @@ pub(crate) fn with_libraries(
 
 #[test]
 fn every_version_answers_as_on_the_cpu() {
-    with_lines(
-        "lines::every_version_answers_as_on_the_cpu",
-        |_| true,
-        &[],
-        |doubles, line| {
-            let pictures = pictures(48);
-            let mut cpu = on_cpu(doubles);
-            let mut selector = open(doubles).expect("open");
-            let (enqueue, bind) =
-                if line.number() < (8, 5) && !line.is_rtx() { ("enqueueV2", 0) } else { ("enqueueV3", 6) };
-            assert_eq!(doubles.nv.calls("setTensorAddress"), bind, "two tensors a candidate, each bound once");
-            for gpu in lanes(&selector) {
-                assert!(gpu.has_graph(), "{:?}", gpu.graph_refused());
-            }
-            let captured = doubles.nv.calls(enqueue);
-            assert!(captured >= 6, "each is run once and captured once");
-            for picture in &pictures {
-                let expected = cpu.infer(picture.frame()).expect("answered");
-                assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, &format!("{picture:?}"));
-            }
-            assert_eq!(doubles.nv.calls(enqueue), captured, "graphs are replayed");
-            let largest = toy::toys().iter().map(|t| t.activation_bytes).max().expect("three");
-            let blocks = doubles.nv.activation_blocks();
-            assert!(blocks.len() == 3 && blocks.iter().all(|block| block.0 == blocks[0].0), "{blocks:?}");
-            assert_eq!(doubles.cuda.live_blocks_of(largest), 1, "one block for all");
-            drop(selector);
-            doubles.assert_all_freed();
+    on_every_line("lines::every_version_answers_as_on_the_cpu", |doubles, line| {
+        let pictures = pictures(48);
+        let mut cpu = on_cpu(doubles);
+        let mut selector = open(doubles).expect("open");
+        let (enqueue, bind) =
+            if line.number() < (8, 5) && !line.is_rtx() { ("enqueueV2", 0) } else { ("enqueueV3", 6) };
+        assert_eq!(doubles.nv.calls("setTensorAddress"), bind, "two tensors a candidate, each bound once");
+        for gpu in lanes(&selector) {
+            assert!(gpu.has_graph(), "{:?}", gpu.graph_refused());
+        }
+        let captured = doubles.nv.calls(enqueue);
+        assert!(captured >= 6, "each is run once and captured once");
+        for picture in &pictures {
+            let expected = cpu.infer(picture.frame()).expect("answered");
+            assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, &format!("{picture:?}"));
+        }
+        assert_eq!(doubles.nv.calls(enqueue), captured, "graphs are replayed");
+        let largest = toy::toys().iter().map(|t| t.activation_bytes).max().expect("three");
+        let blocks = doubles.nv.activation_blocks();
+        assert!(blocks.len() == 3 && blocks.iter().all(|block| block.0 == blocks[0].0), "{blocks:?}");
+        assert_eq!(doubles.cuda.live_blocks_of(largest), 1, "one block for all");
+        drop(selector);
+        doubles.assert_all_freed();
 
-            let limit = toy::toys().iter().map(|t| 4 * (t.weights.len() + t.bias.len()) as u64).max();
-            let gpu = GpuConfig::default().max_resident_bytes(limit).keep_plans(true).graphs(false);
-            let mut selector = open_with(doubles, &config().gpu(gpu)).expect("open");
-            for picture in pictures.iter().take(24) {
-                let expected = cpu.infer(picture.frame()).expect("answered");
-                assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "evicted and back");
-            }
-            assert!(doubles.nv.calls(enqueue) > captured + 24);
-            drop(selector);
-            doubles.assert_all_freed();
-        },
-    );
+        let limit = toy::toys().iter().map(|t| 4 * (t.weights.len() + t.bias.len()) as u64).max();
+        let gpu = GpuConfig::default().max_resident_bytes(limit).keep_plans(true).graphs(false);
+        let mut selector = open_with(doubles, &config().gpu(gpu)).expect("open");
+        for picture in pictures.iter().take(24) {
+            let expected = cpu.infer(picture.frame()).expect("answered");
+            assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "evicted and back");
+        }
+        assert!(doubles.nv.calls(enqueue) > captured + 24);
+        drop(selector);
+        doubles.assert_all_freed();
+    });
 }
 
 /// Plans that need plugins: those beside the library are registered by themselves, others where the user names them.
@@ -181,73 +181,58 @@ fn opens_and_builds() {
 /// asked first.
 #[test]
 fn without_a_driver_no_library_is_asked_for_anything() {
-    with_lines(
-        "lines::without_a_driver_no_library_is_asked_for_anything",
-        |_| true,
-        &[],
-        |doubles, line| {
-            // In this process the driver is there. In its child it is not.
-            let nv = std::env::var_os("TRT_SELECT_LIBNVINFER").expect("the double's path");
-            let said = open_and_build(&doubles.bundle, |child| {
-                child.env("TRT_SELECT_LIBNVINFER", &nv).env("TRT_SELECT_LIBCUDA", "/nowhere/libcuda.so.1");
-            });
-            assert!(said.iter().all(|said| said.contains("NVIDIA driver")), "{}: {said:?}", line.name());
-        },
-    );
+    on_every_line("lines::without_a_driver_no_library_is_asked_for_anything", |doubles, line| {
+        // In this process the driver is there. In its child it is not.
+        let nv = std::env::var_os("TRT_SELECT_LIBNVINFER").expect("the double's path");
+        let said = open_and_build(&doubles.bundle, |child| {
+            child.env("TRT_SELECT_LIBNVINFER", &nv).env("TRT_SELECT_LIBCUDA", "/nowhere/libcuda.so.1");
+        });
+        assert!(said.iter().all(|said| said.contains("NVIDIA driver")), "{}: {said:?}", line.name());
+    });
 }
 
 /// RTX makes its kernels for the shapes at hand in the background, unless it is told otherwise, and a graph would keep the slow ones.
 #[test]
 fn a_foreign_plan_of_open_batch_is_not_captured_with_slow_kernels() {
     let name = "lines::a_foreign_plan_of_open_batch_is_not_captured_with_slow_kernels";
-    with_lines(
-        name,
-        |_| true,
-        &[],
-        |doubles, line| {
-            let mut plan = toy::toys()[0].plan_as(line.form());
-            (plan.input.shape[0], plan.output.shape[0]) = (-1, -1);
-            std::fs::write(toy::plan_path(&doubles.bundle, "small"), plan.bytes()).expect("written");
-            let picture = &pictures(1)[0];
-            let expected = on_cpu(doubles).infer(picture.frame()).expect("answered");
-            let mut selector = open(doubles).expect("open");
-            assert!(lanes(&selector)[0].has_graph());
-            assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "open batch");
-            drop(selector);
-            doubles.assert_all_freed();
-        },
-    );
+    on_every_line(name, |doubles, line| {
+        let mut plan = toy::toys()[0].plan_as(line.form());
+        (plan.input.shape[0], plan.output.shape[0]) = (-1, -1);
+        std::fs::write(toy::plan_path(&doubles.bundle, "small"), plan.bytes()).expect("written");
+        let picture = &pictures(1)[0];
+        let expected = on_cpu(doubles).infer(picture.frame()).expect("answered");
+        let mut selector = open(doubles).expect("open");
+        assert!(lanes(&selector)[0].has_graph());
+        assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "open batch");
+        drop(selector);
+        doubles.assert_all_freed();
+    });
 }
 
 /// An output that nobody chose may be of any type: it gets memory, and nothing else is asked of it.
 #[test]
 fn only_the_chosen_tensors_have_to_be_floats() {
-    with_lines(
-        "lines::only_the_chosen_tensors_have_to_be_floats",
-        |_| true,
-        &[],
-        |doubles, line| {
-            let mut plan = toy::toys()[0].plan_as(line.form());
-            plan.has_integers = true;
-            std::fs::write(toy::plan_path(&doubles.bundle, "small"), plan.bytes()).expect("written");
-            let error = open(doubles).expect_err("two outputs, and none is named").to_string();
-            assert!(error.contains("integers") && error.contains("logits"), "{error}");
-            let file = doubles.bundle.join("bundle.toml");
-            let text = std::fs::read_to_string(&file).expect("a bundle");
-            let name = |output: &str| {
-                std::fs::write(&file, text.replacen("input = \"input\"", &format!("output = \"{output}\""), 1))
-                    .expect("written");
-            };
-            name("integers");
-            let error = open(doubles).expect_err("integers are no scores");
-            assert!(error.to_string().contains("'integers': expected fp32 or fp16, got TensorRT's type 3"), "{error}");
-            name("logits");
-            let picture = &pictures(1)[0];
-            let expected = on_cpu(doubles).infer(picture.frame()).expect("answered");
-            let mut selector = open(doubles).expect("open");
-            assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "beside integers");
-            drop(selector);
-            doubles.assert_all_freed();
-        },
-    );
+    on_every_line("lines::only_the_chosen_tensors_have_to_be_floats", |doubles, line| {
+        let mut plan = toy::toys()[0].plan_as(line.form());
+        plan.has_integers = true;
+        std::fs::write(toy::plan_path(&doubles.bundle, "small"), plan.bytes()).expect("written");
+        let error = open(doubles).expect_err("two outputs, and none is named").to_string();
+        assert!(error.contains("integers") && error.contains("logits"), "{error}");
+        let file = doubles.bundle.join("bundle.toml");
+        let text = std::fs::read_to_string(&file).expect("a bundle");
+        let name = |output: &str| {
+            std::fs::write(&file, text.replacen("input = \"input\"", &format!("output = \"{output}\""), 1))
+                .expect("written");
+        };
+        name("integers");
+        let error = open(doubles).expect_err("integers are no scores");
+        assert!(error.to_string().contains("'integers': expected fp32 or fp16, got TensorRT's type 3"), "{error}");
+        name("logits");
+        let picture = &pictures(1)[0];
+        let expected = on_cpu(doubles).infer(picture.frame()).expect("answered");
+        let mut selector = open(doubles).expect("open");
+        assert_same(&selector.infer(picture.frame()).expect("answered"), &expected, "beside integers");
+        drop(selector);
+        doubles.assert_all_freed();
+    });
 }

@@ -18,6 +18,8 @@ mod doubles;
 mod failures;
 #[path = "../gpu/frames.rs"]
 mod frames;
+#[path = "../gpu/heap.rs"]
+mod heap;
 #[cfg(feature = "cli")]
 #[path = "../common/json_keys.rs"]
 mod json_keys;
@@ -37,14 +39,15 @@ mod versions;
 use std::time::{Duration, Instant};
 
 use trt_select::backend::gpu::GpuCandidate;
-use trt_select::bundle::{Bundle, Scores};
+use trt_select::bundle::Bundle;
 use trt_select::engines::registry::EngineKind;
-use trt_select::{Candidate, ErrorGroup, ErrorKind, GpuConfig, OpenConfig, Outcome, Selector};
+use trt_select::{ErrorGroup, ErrorKind, GpuConfig, OpenConfig, Outcome, Selector};
 use trt_select_base::random::Rng;
 
 use doubles::{Doubles, with_doubles};
 use frames::Picture;
-use toy::{OnCpu, toys};
+use heap::Heap;
+use toy::{assert_same, toys};
 
 fn config() -> OpenConfig {
     OpenConfig::new(EngineKind::Tensorrt)
@@ -66,29 +69,13 @@ fn open_with(doubles: &Doubles, config: &OpenConfig) -> trt_select::Result<Selec
 
 /// A selector with the same networks and premodel on the CPU.
 fn on_cpu(doubles: &Doubles) -> Selector {
-    let bundle = Bundle::read(&doubles.bundle).expect("a bundle");
-    let candidates: Vec<Candidate> = toys()
-        .into_iter()
-        .zip(&bundle.candidates)
-        .map(|(toy, spec)| {
-            let engine = Box::new(OnCpu::new(toy));
-            Candidate::new(&spec.name, engine, spec.image.clone(), Scores::Logits, None, None).expect("a candidate")
-        })
-        .collect();
-    Selector::new(candidates, toy::premodel()).expect("a selector")
+    toy::on_cpu(&doubles.bundle)
 }
 
 /// Frames in all formats, in a few sizes, with many different strides.
 fn pictures(count: usize) -> Vec<Picture> {
     let mut random = Rng::new(42);
     (0..count).map(|n| Picture::random(&mut random, n % 12)).collect()
-}
-
-/// Checks that two outcomes are the same, except for what the order of a sum may change in its last bits.
-fn assert_same(gpu: &Outcome, cpu: &Outcome, what: &str) {
-    assert_eq!((gpu.class, gpu.answer, gpu.ran, gpu.node), (cpu.class, cpu.answer, cpu.ran, cpu.node), "{what}");
-    assert!((gpu.probability - cpu.probability).abs() < 2e-6, "{what}: {gpu:?} {cpu:?}");
-    assert!(gpu.failed.is_empty(), "{what}");
 }
 
 #[test]
@@ -108,15 +95,13 @@ fn ten_thousand_inputs_are_answered_as_on_the_cpu() {
         assert_eq!(bound, 6, "two tensors a candidate, each bound once");
         doubles.nv.opened();
         let driver = doubles.cuda.calls("cuMemAlloc_v2");
-        let allocations = doubles.heap_allocations();
+        let heap = Heap::of_thread();
         for i in 0..infers {
             outcomes.push(selector.infer(pictures[i % pictures.len()].frame()).expect("answered"));
         }
-        if let (Some(before), Some(after)) = (allocations, doubles.heap_allocations()) {
-            assert_eq!(after - before, 0, "heap allocations in {infers} inputs, Rust and C++ together");
-        } else {
-            println!("(allocations are not counted in this run)");
-        }
+        let allocated = heap.since();
+        println!("{}", Heap::words(allocated));
+        assert_eq!(allocated.unwrap_or(0), 0, "heap allocations in {infers} inputs, Rust and C++ together");
         assert_eq!(doubles.cuda.calls("cuMemAlloc_v2"), driver, "device memory was allocated");
         assert_eq!(doubles.nv.calls("setTensorAddress"), bound, "addresses were bound after open");
 

@@ -4,8 +4,10 @@
 use std::path::Path;
 
 use half::f16;
+use trt_select::bundle::{Bundle, CandidateSpec, Scores};
 use trt_select::engines::{Completion, DataType, Description, Engine, Error, Memory, Precision, TensorInfo};
 use trt_select::premodel::{CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor};
+use trt_select::{Candidate, Outcome, Selector};
 
 use super::toy_plan::{Form, ToyPlan, ToyTensor};
 
@@ -259,6 +261,25 @@ impl OnCpu {
         };
         OnCpu { x: vec![0.0; toy.inputs()], y: vec![0.0; CLASSES], toy, description }
     }
+}
+
+/// A selector with the networks and the premodel of a bundle of [`write_bundle`], on the CPU.
+pub(crate) fn on_cpu(bundle: &Path) -> Selector {
+    let bundle = Bundle::read(bundle).expect("a bundle");
+    let candidate = |(toy, spec): (Toy, &CandidateSpec)| {
+        let engine = Box::new(OnCpu::new(toy));
+        Candidate::new(&spec.name, engine, spec.image.clone(), Scores::Logits, None, None).expect("a candidate")
+    };
+    let candidates: Vec<Candidate> = toys().into_iter().zip(&bundle.candidates).map(candidate).collect();
+    Selector::new(candidates, premodel()).expect("a selector")
+}
+
+/// Checks that two outcomes are the same, except for what the order of a sum may change in its last bits.
+#[track_caller]
+pub(crate) fn assert_same(gpu: &Outcome, cpu: &Outcome, what: &str) {
+    assert_eq!((gpu.class, gpu.answer, gpu.ran, gpu.node), (cpu.class, cpu.answer, cpu.ran, cpu.node), "{what}");
+    assert!((gpu.probability - cpu.probability).abs() < 2e-6, "{what}: {gpu:?} {cpu:?}");
+    assert!(gpu.failed.is_empty(), "{what}");
 }
 
 impl Engine for OnCpu {
