@@ -20,6 +20,18 @@ pub fn exp(x: f32) -> f32 {
     arithmetic::exp(x)
 }
 
+/// ln of a number in 2^-149..=1, with an error below 2e-7 relative to the larger of 1 and the result. Of 0 it gives some number below −80.
+///
+/// ```
+/// use trt_select_premodel::temper::ln;
+/// assert_eq!(ln(1.0), 0.0);
+/// assert!((ln(0.5) + 0.693_147_2).abs() < 2e-7);
+/// ```
+#[inline]
+pub fn ln(p: f32) -> f32 {
+    arithmetic::ln(p)
+}
+
 /// Writes softmax(logits / temperature). The logits must be finite and the temperature above 0. A logit that lies more than 87
 /// temperatures below the largest gets the probability 0.
 ///

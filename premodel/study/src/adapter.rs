@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use trt_select_premodel::{Answer, CandidateId, CandidateSignal, Premodel, Request, Signal};
 use trt_select_train::{
-    Costs, Front, Goal, Kept, Message, Point, Profile, ProfileBoard, Settings, Split, Task, Unit, Worth, algorithm_1,
-    nested, sweep,
+    Costs, Front, Goal, Kept, Kind, Message, Point, Profile, ProfileBoard, Settings, Split, Task, Unit, Worth,
+    algorithm_1, nested, sweep,
 };
 
 use super::error::{StudyError, StudyErrorKind};
@@ -95,6 +95,8 @@ pub struct GroupFront {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FrontPoint {
+    /// How it was found.
+    pub kind: Kind,
     /// The price in reward per millisecond; `None` for a single network.
     pub price: Option<f64>,
     /// Mean reward.
@@ -117,6 +119,7 @@ impl Trained {
     /// All points of the front.
     pub(super) fn points(&self) -> Vec<FrontPoint> {
         let point = |p: &Point| FrontPoint {
+            kind: p.kind,
             price: p.price,
             accuracy: p.reward,
             over_best_single: p.over_best_single,

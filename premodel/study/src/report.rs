@@ -158,12 +158,13 @@ fn algorithm_1(study: &Study) -> Rows {
 
 fn fronts(study: &Study) -> Rows {
     let mut rows =
-        cells(["group", "lambda_per_ms", "accuracy", "over_best_single", "mean_ms", "random_mix", "on_front"]);
+        cells(["group", "kind", "lambda_per_ms", "accuracy", "over_best_single", "mean_ms", "random_mix", "on_front"]);
     let singles = study.singles();
     for front in &study.fronts {
         for p in &front.points {
             rows.push(vec![
                 front.group.name().to_string(),
+                p.kind.name().to_string(),
                 maybe(p.price, |l| format!("{l:.6}")),
                 share(p.accuracy),
                 share(p.over_best_single),

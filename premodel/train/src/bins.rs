@@ -16,12 +16,24 @@ pub(super) enum SignalClass {
     Feature,
 }
 
+/// Which way a signal says that what has run is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// The larger, the surer: a probability, a margin, an agreement.
+    Rising,
+    /// The smaller, the surer: an entropy, a risk.
+    Falling,
+    /// Nobody knows beforehand: an image feature, a signal of the user's own.
+    Free,
+}
+
 /// A signal's values as bin numbers: `codes[row] <= b` exactly where `value <= cuts[b]`.
 #[derive(Clone, Debug)]
 pub(super) struct Binned {
     /// The candidates that must have run before the signal exists.
     pub(super) needs: Mask,
     pub(super) class: SignalClass,
+    pub(super) direction: Direction,
     pub(super) codes: Vec<u8>,
     pub(super) cuts: Vec<f32>,
 }
@@ -29,7 +41,7 @@ pub(super) struct Binned {
 impl Binned {
     /// At most `most` bins (and never more than 256) with about as many values each. Where there are no more distinct values than
     /// that, each gets a bin.
-    pub(super) fn new(values: &[f32], needs: Mask, class: SignalClass, most: usize) -> Binned {
+    pub(super) fn new(values: &[f32], needs: Mask, kind: (SignalClass, Direction), most: usize) -> Binned {
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f32::total_cmp);
         let mut ends = Vec::new();
@@ -51,7 +63,8 @@ impl Binned {
         });
         let cuts: Vec<f32> = cuts.collect();
         let codes = values.iter().map(|&v| cuts.partition_point(|&c| c < v) as u8).collect();
-        Binned { needs, class, codes, cuts }
+        let (class, direction) = kind;
+        Binned { needs, class, direction, codes, cuts }
     }
 
     /// Number of bins.
@@ -70,7 +83,7 @@ mod tests {
         let mut rng = Rng::new(3);
         for distinct in [1_u64, 2, 5, 63, 64, 65, 128, 1000, 1 << 40] {
             let values: Vec<f32> = (0..3000).map(|_| (rng.next_u64() % distinct) as f32 * 1.37e-9).collect();
-            let binned = Binned::new(&values, Mask::EMPTY, SignalClass::Other, BINS);
+            let binned = Binned::new(&values, Mask::EMPTY, (SignalClass::Other, Direction::Free), BINS);
             assert!(binned.cuts.len() < BINS && binned.cuts.windows(2).all(|w| w[0] < w[1]));
             for (value, &code) in values.iter().zip(&binned.codes) {
                 for (b, cut) in binned.cuts.iter().enumerate() {
@@ -82,7 +95,8 @@ mod tests {
 
     #[test]
     fn a_column_of_one_value_has_one_bin() {
-        let binned = Binned::new(&[0.5; 10], Mask::EMPTY, SignalClass::Other, BINS);
+        let kind = (SignalClass::Other, Direction::Free);
+        let binned = Binned::new(&[0.5; 10], Mask::EMPTY, kind, BINS);
         assert_eq!((binned.bins(), binned.codes[3]), (1, 0));
     }
 }

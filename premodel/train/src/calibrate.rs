@@ -3,11 +3,9 @@
 //!
 //! ```text
 //! temperature T of a candidate:  argmin_T − Σ_rows ln p_T(true class),   p_T,i = p_i^(1/T) / Σ_j p_j^(1/T)
-//! weights w of a set:            argmin_w − Σ_rows ln Σ_k w_k p_T,k(true class),  w ≥ 0, Σ w = 1
 //! ```
-//! The first is convex in 1/T and is searched by golden section (temperature scaling, Guo et al. 2017); the second is a mixture's
-//! likelihood, and expectation maximisation finds its maximum without a weight ever leaving its bounds. Where a row has no label,
-//! the answer that earned the largest reward stands for it.
+//! It is convex in 1/T and is searched by golden section (temperature scaling, Guo et al. 2017). How weights are fitted stands in
+//! `mixture.rs`. Where a row has no label, the answer that earned the largest reward stands for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,8 +15,9 @@ use rayon::prelude::*;
 use trt_select_base::random::Rng;
 use trt_select_premodel::{CandidateId, Mask, Top};
 
-use super::bins::{BINS, Binned, SignalClass};
+use super::bins::{BINS, Binned, Direction, SignalClass};
 use super::mixer::{Member, Mixer};
+use super::mixture::{Examples, Row};
 use super::profile::Profile;
 use super::reward::reward_of;
 use super::topk::TopK;
@@ -74,26 +73,30 @@ pub(super) fn calibrate(profile: &Profile, topk: &TopK, rows: &[u32], sets: &[Ma
     }
     let temperatures: Vec<f32> =
         (0..n).into_par_iter().map(|c| temperature(topk, CandidateId(c as u8), &examples)).collect();
-    // By candidate, then example: the probability that it gave to the true class.
-    let truths: Vec<Vec<f64>> = (0..n)
-        .into_par_iter()
-        .map(|c| {
-            let id = CandidateId(c as u8);
-            examples.iter().map(|e| f64::from(topk.probability(id, e.row, e.class, temperatures[c]))).collect()
-        })
-        .collect();
+    let fitted = fitted(topk, &temperatures, &examples);
     // By set.
     let members: Vec<Vec<Member>> = sets
         .par_iter()
-        .map(|set| {
-            let weights = weights(&set.iter().map(|c| truths[c.index()].as_slice()).collect::<Vec<_>>());
-            set.iter().zip(weights).map(|(candidate, weight)| Member { candidate, weight }).collect()
+        .map(|&set| {
+            set.iter().zip(fitted.weights(set)).map(|(candidate, weight)| Member { candidate, weight }).collect()
         })
         .collect();
     let tops = tops(topk, &temperatures, &members, profile.rows());
     let averages = sets.par_iter().zip(&members).zip(tops.into_par_iter());
     let averages = averages.map(|((&set, members), tops)| (set, Arc::new(average(profile, set, members, &tops))));
     Calibrated { averages: averages.collect(), temperatures }
+}
+
+/// The examples with what each candidate says of their classes at its temperature.
+fn fitted(topk: &TopK, temperatures: &[f32], examples: &[Example]) -> Examples {
+    let rows = examples.par_chunks(CHUNK).flat_map_iter(|examples| {
+        let mut mixer = Mixer::new(topk, temperatures);
+        examples.iter().map(move |example| {
+            mixer.begin(example.row);
+            (Row::new(mixer.calibrated(), mixer.place(example.class), topk.class_count() as usize), 1.0)
+        })
+    });
+    Examples::new(rows.collect(), temperatures.len())
 }
 
 /// By set, then row: what the averages say.
@@ -156,31 +159,6 @@ fn temperature(topk: &TopK, candidate: CandidateId, examples: &[Example]) -> f32
     ((f64::midpoint(low, high).exp() * 1000.0).round() / 1000.0) as f32
 }
 
-/// Mixture weights by expectation maximisation, from the probability that each member gave to the true class.
-fn weights(truths: &[&[f64]]) -> Vec<f32> {
-    let n = truths.len();
-    let mut weights = vec![1.0 / n as f64; n];
-    let rows = truths.first().map_or(0, |t| t.len());
-    // By row, then member. A little is added, so that no row is impossible where all members gave the true class nothing.
-    let given: Vec<f64> = (0..rows).flat_map(|row| truths.iter().map(move |t| t[row] + 1e-6)).collect();
-    if n > 1 && rows > 0 {
-        let mut sums = vec![0.0; n];
-        for _ in 0..40 {
-            sums.fill(0.0);
-            for row in given.chunks_exact(n) {
-                let all: f64 = row.iter().zip(&weights).map(|(p, w)| p * w).sum();
-                for ((sum, p), w) in sums.iter_mut().zip(row).zip(&weights) {
-                    *sum += p * w / all;
-                }
-            }
-            weights.iter_mut().zip(&sums).for_each(|(w, s)| *w = s / rows as f64);
-        }
-    }
-    let rounded: Vec<f64> = weights.iter().map(|w| (w * 1000.0).round() / 1000.0).collect();
-    let sum: f64 = rounded.iter().sum();
-    rounded.iter().map(|w| (w / sum) as f32).collect()
-}
-
 /// An average from what it says on every row of the profile.
 fn average(profile: &Profile, set: Mask, members: &[Member], tops: &[Top]) -> Average {
     let reward = |(row, top): (usize, &Top)| reward_of(profile, row, top.class, set.iter());
@@ -189,25 +167,7 @@ fn average(profile: &Profile, set: Mask, members: &[Member], tops: &[Top]) -> Av
         weights: members.iter().map(|member| member.weight).collect(),
         classes: Arc::new(tops.iter().map(|top| top.class).collect()),
         rewards: Arc::new(tops.iter().enumerate().map(reward).collect()),
-        top1: Arc::new(Binned::new(&top1, set, SignalClass::Confidence, BINS)),
-        margin: Arc::new(Binned::new(&margin, set, SignalClass::Other, BINS)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weights_climb_to_the_likeliest_mixture() {
-        // Member 0 gives the truth 0.9 on 3 of 4 rows and 0.1 on the rest, member 1 the other way round.
-        let a: Vec<f64> = (0..400).map(|i| if i % 4 == 0 { 0.1 } else { 0.9 }).collect();
-        let b: Vec<f64> = a.iter().map(|p| 1.0 - p).collect();
-        let w = weights(&[&a, &b]);
-        // d/dw of 3 ln(0.1 + 0.8 w) + ln(0.9 − 0.8 w) is 0 at w = 0.8125.
-        assert!((w[0] - 0.8125).abs() < 0.002, "{w:?}");
-        assert!((w.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert_eq!(weights(&[&a]), [1.0]);
-        assert_eq!(weights(&[&[], &[]]), [0.5, 0.5]);
+        top1: Arc::new(Binned::new(&top1, set, (SignalClass::Confidence, Direction::Rising), BINS)),
+        margin: Arc::new(Binned::new(&margin, set, (SignalClass::Other, Direction::Rising), BINS)),
     }
 }

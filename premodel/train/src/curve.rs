@@ -13,6 +13,8 @@
 //! A cubic blurs a step. Where a network is right above some confidence and wrong below it, the means of the bins find the
 //! step better; they are the other [`Curve`].
 
+use super::bins::Direction;
+
 /// How strongly curves are drawn towards a constant: as strongly as by so many rows.
 const PENALTY: f64 = 3.0;
 
@@ -78,6 +80,14 @@ impl Intervals {
         self.cuts.partition_point(|&c| c < bin)
     }
 
+    /// The same intervals where bins are counted from the other end.
+    fn turned(self, bins: usize) -> Intervals {
+        Intervals {
+            cuts: self.cuts.iter().rev().map(|&cut| (bins - 2 - usize::from(cut)) as u8).collect(),
+            actions: self.actions.into_iter().rev().collect(),
+        }
+    }
+
     /// The action of a bin.
     pub(super) fn action(&self, bin: u8) -> usize {
         self.actions[self.place(bin)]
@@ -104,19 +114,43 @@ pub(super) enum Curve {
     Means,
 }
 
-/// The intervals, at most `most`, that have the largest value by the estimates.
-pub(super) fn best_intervals(sums: &Sums, most: usize, curve: Curve) -> Intervals {
+/// How the range of a signal may be cut.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Shape<'a> {
+    /// How many intervals there may be.
+    pub(super) most: usize,
+    /// Which way the signal says that what has run is right: that way, actions may only go from dearer ones to cheaper ones.
+    pub(super) direction: Direction,
+    /// How dear each action is, ascending. Actions of the same rank may follow each other either way.
+    pub(super) ranks: &'a [u8],
+}
+
+/// The intervals that have the largest value by the estimates.
+pub(super) fn best_intervals(sums: &Sums, shape: Shape<'_>, curve: Curve) -> Intervals {
     let totals = sums.totals();
     let base = largest(&totals);
     let rows: f64 = sums.counts.iter().sum();
-    if most < 2 || sums.counts.len() < 2 || sums.actions < 2 || rows < 1.0 {
+    if shape.most < 2 || sums.counts.len() < 2 || sums.actions < 2 || rows < 1.0 {
         return Intervals { cuts: vec![], actions: vec![base] };
     }
     let gains = match curve {
         Curve::Smooth => cubics(sums, &totals, base, rows),
         Curve::Means => means(sums, base),
     };
-    Walk::new(&sums.counts, &gains, sums.actions, most).best()
+    walked(&sums.counts, &gains, shape)
+}
+
+/// The intervals of the largest summed gain. The way from a signal's sure end to its unsure one goes from cheap actions to dear ones.
+fn walked(counts: &[f64], gains: &[f64], shape: Shape<'_>) -> Intervals {
+    match shape.direction {
+        Direction::Falling => Walk::new(counts, gains, shape.most, shape.ranks).best(),
+        Direction::Free => Walk::new(counts, gains, shape.most, &vec![0; shape.ranks.len()]).best(),
+        Direction::Rising => {
+            let counts: Vec<f64> = counts.iter().rev().copied().collect();
+            let gains: Vec<f64> = gains.chunks_exact(shape.ranks.len()).rev().flatten().copied().collect();
+            Walk::new(&counts, &gains, shape.most, shape.ranks).best().turned(counts.len())
+        }
+    }
 }
 
 /// By bin, then action: the mean gain of a row over the base action; 0 in an empty bin.
@@ -197,7 +231,7 @@ fn solve(mut a: [[f64; 3]; 3], mut b: [f64; 3]) -> [f64; 3] {
 }
 
 /// Finds the intervals of the largest summed gain by dynamic programming: from bin to bin, the best sum is kept for every
-/// number of changes so far and every last action.
+/// number of changes so far and every last action. No change goes to an action of a lower rank.
 struct Walk<'a> {
     counts: &'a [f64],
     /// Gains of a row by bin, then action.
@@ -205,6 +239,8 @@ struct Walk<'a> {
     actions: usize,
     /// How many intervals there may be.
     most: usize,
+    /// By action: how many actions have its rank or a lower one.
+    reached_from: Vec<usize>,
     /// `best[changes · actions + action]`: the largest sum up to the bin reached.
     best: Vec<f64>,
     /// The same up to the bin before.
@@ -214,10 +250,13 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(counts: &'a [f64], gains: &'a [f64], actions: usize, most: usize) -> Walk<'a> {
+    /// `ranks` has one number an action, ascending.
+    fn new(counts: &'a [f64], gains: &'a [f64], most: usize, ranks: &[u8]) -> Walk<'a> {
+        let actions = ranks.len();
+        let reached_from = ranks.iter().map(|&rank| ranks.partition_point(|&r| r <= rank)).collect();
         let came_from = vec![0; counts.len() * most * actions];
         let nothing = vec![f64::MIN; most * actions];
-        Walk { counts, gains, actions, most, best: nothing.clone(), before: nothing, came_from }
+        Walk { counts, gains, actions, most, reached_from, best: nothing.clone(), before: nothing, came_from }
     }
 
     fn best(mut self) -> Intervals {
@@ -232,18 +271,25 @@ impl<'a> Walk<'a> {
         std::mem::swap(&mut self.best, &mut self.before);
         let before = &self.before;
         for changes in 0..self.most {
-            // A change to another action starts from the best sum with one change fewer.
-            let changed = changes.checked_sub(1).map(|fewer| {
-                let action = largest(&before[fewer * self.actions..][..self.actions]);
-                (before[fewer * self.actions + action] - CUT_COST, action)
-            });
+            // A change to another action starts from the best sum with one change fewer. `jump` is that among the actions whose ranks allow
+            // it; from one action to the next there can only be more of them.
+            let (mut jump, mut seen) = (None, 0);
             for action in 0..self.actions {
+                if let Some(fewer) = changes.checked_sub(1) {
+                    for other in seen..self.reached_from[action] {
+                        let from = before[fewer * self.actions + other] - CUT_COST;
+                        if jump.is_none_or(|(best, _)| from > best) {
+                            jump = Some((from, other));
+                        }
+                    }
+                    seen = self.reached_from[action];
+                }
                 let here = self.counts[bin] * self.gains[bin * self.actions + action];
                 let at = changes * self.actions + action;
                 let (mut value, mut came) = (before[at], action);
                 if bin == 0 {
                     value = if changes == 0 { 0.0 } else { f64::MIN };
-                } else if let Some((jump, other)) = changed
+                } else if let Some((jump, other)) = jump
                     && other != action
                     && jump > value
                 {
@@ -279,6 +325,11 @@ mod tests {
     use super::*;
     use crate::Rng;
 
+    /// A shape without a direction.
+    fn free(most: usize, ranks: &[u8]) -> Shape<'_> {
+        Shape { most, direction: Direction::Free, ranks }
+    }
+
     fn table(rows: usize, seed: u64, value: impl Fn(f64, usize, &mut Rng) -> f32) -> Sums {
         let mut rng = Rng::new(seed);
         let mut sums = Sums::new(64, 3);
@@ -299,7 +350,7 @@ mod tests {
             _ => 0.5 + 1.0 * (x - 0.7),
         };
         let sums = table(20_000, 1, |x, a, rng| f32::from(u8::from(rng.unit() < p(x, a).clamp(0.0, 1.0))));
-        let choice = best_intervals(&sums, 4, Curve::Smooth);
+        let choice = best_intervals(&sums, free(4, &[0; 3]), Curve::Smooth);
         assert_eq!(choice.actions, [1, 0, 2], "{choice:?}");
         assert!(
             (i32::from(choice.cuts[0]) - 18).abs() <= 4 && (i32::from(choice.cuts[1]) - 44).abs() <= 4,
@@ -316,7 +367,7 @@ mod tests {
             1 => 0.05,
             _ => 0.0,
         });
-        let cut = |curve| best_intervals(&sums, 2, curve).cuts;
+        let cut = |curve| best_intervals(&sums, free(2, &[0; 3]), curve).cuts;
         assert_eq!(cut(Curve::Means), [12]);
         assert_ne!(cut(Curve::Smooth), [12]);
     }
@@ -329,8 +380,8 @@ mod tests {
             _ => 0.5 + 1.0 * (x - 0.7),
         };
         let sums = table(20_000, 1, |x, a, _| p(x, a) as f32);
-        assert_eq!(best_intervals(&sums, 2, Curve::Smooth).actions.len(), 2);
-        assert_eq!(best_intervals(&sums, 1, Curve::Smooth).actions.len(), 1);
+        assert_eq!(best_intervals(&sums, free(2, &[0; 3]), Curve::Smooth).actions.len(), 2);
+        assert_eq!(best_intervals(&sums, free(1, &[0; 3]), Curve::Smooth).actions.len(), 1);
     }
 
     #[test]
@@ -339,21 +390,29 @@ mod tests {
         let mut rng = Rng::new(9);
         for _ in 0..300 {
             let (bins, actions, most) = (2 + rng.below(5), 2 + rng.below(2), 1 + rng.below(3));
+            let direction = [Direction::Rising, Direction::Falling, Direction::Free][rng.below(3)];
+            let ranks: [&[u8]; 3] = [&[0, 1, 2], &[0, 0, 1], &[0, 0, 0]];
+            let ranks = &ranks[rng.below(3)][..actions];
             let counts: Vec<f64> = (0..bins).map(|_| rng.below(9) as f64).collect();
             let gains: Vec<f64> = (0..bins * actions).map(|_| rng.unit() - 0.5).collect();
             let value = |path: &[usize]| {
                 let changes = path.windows(2).filter(|w| w[0] != w[1]).count();
+                let is_allowed = path.windows(2).all(|w| match direction {
+                    Direction::Rising => ranks[w[0]] >= ranks[w[1]],
+                    Direction::Falling => ranks[w[0]] <= ranks[w[1]],
+                    Direction::Free => true,
+                });
                 let sum: f64 = path.iter().enumerate().map(|(b, &a)| counts[b] * gains[b * actions + a]).sum();
-                if changes < most { sum - CUT_COST * changes as f64 } else { f64::MIN }
+                if changes < most && is_allowed { sum - CUT_COST * changes as f64 } else { f64::MIN }
             };
             let mut best = f64::MIN;
             for code in 0..actions.pow(bins as u32) {
                 let path: Vec<usize> = (0..bins).map(|b| code / actions.pow(b as u32) % actions).collect();
                 best = best.max(value(&path));
             }
-            let choice = Walk::new(&counts, &gains, actions, most).best();
+            let choice = walked(&counts, &gains, Shape { most, direction, ranks });
             let path: Vec<usize> = (0..bins).map(|b| choice.action(b as u8)).collect();
-            assert!((value(&path) - best).abs() < 1e-9, "{choice:?}");
+            assert!((value(&path) - best).abs() < 1e-9, "{choice:?} {direction:?} {ranks:?}");
         }
     }
 
@@ -363,7 +422,7 @@ mod tests {
         for seed in 0..20 {
             let sums =
                 table(2000, seed, |_, a, rng| f32::from(u8::from(rng.unit() < if a == 0 { 0.55 } else { 0.45 })));
-            cut += usize::from(!best_intervals(&sums, 4, Curve::Smooth).cuts.is_empty());
+            cut += usize::from(!best_intervals(&sums, free(4, &[0; 3]), Curve::Smooth).cuts.is_empty());
         }
         assert!(cut <= 1, "{cut} of 20 tables of noise were cut");
     }

@@ -7,6 +7,8 @@ use trt_select_premodel::Answer;
 
 use super::Profile;
 use super::costs::Worth;
+use super::plan::Plan;
+use super::prices::{Outcomes, Priced};
 use super::reward::reward_of;
 use super::search::best_plan;
 use super::settings::Settings;
@@ -56,33 +58,59 @@ impl<'a> Folds<'a> {
         Folds { truth: task.truth, seed: settings.seed, repeats, folds }
     }
 
-    /// By price, then row: reward and cost by programs that had not seen the row, averaged over the repeats. `tell` is called
-    /// after each training.
-    pub(super) fn outcomes(&self, prices: &[f64], tell: &(dyn Fn() + Sync)) -> Vec<Vec<Worth>> {
+    /// By price: what became of every row under programs that had not seen it. `tell` is called after each training.
+    pub(super) fn outcomes(&self, prices: &[f64], tell: &(dyn Fn() + Sync)) -> Vec<Priced> {
         let jobs: Vec<(usize, &Fold)> =
             (0..prices.len()).flat_map(|p| self.folds.iter().map(move |fold| (p, fold))).collect();
-        let parts: Vec<Vec<Worth>> = jobs
+        let parts: Vec<(Outcomes, Option<Outcomes>)> = jobs
             .par_iter()
             .map(|&(p, fold)| {
                 let plan = best_plan(&fold.table.problem, &fold.seen, prices[p], self.seed);
                 tell();
-                let entry_cost = fold.table.problem.entry_cost(&plan);
-                let worth = |&row: &u32| {
-                    let (answer, cost) = fold.table.problem.outcome(&plan, entry_cost, row as usize);
-                    Worth { reward: self.reward(&fold.table, answer, row as usize), cost }
-                };
-                fold.unseen.iter().map(worth).collect()
+                let cascade = fold.table.cascades.at(prices[p]);
+                (self.unseen(fold, &plan), cascade.map(|cascade| self.unseen(fold, &cascade)))
             })
             .collect();
-        let mut outcomes = vec![vec![Worth::default(); self.truth.rows()]; prices.len()];
-        for ((p, fold), part) in jobs.into_iter().zip(parts) {
-            for (&row, worth) in fold.unseen.iter().zip(part) {
-                let sum = &mut outcomes[p][row as usize];
-                sum.reward += worth.reward / self.repeats as f64;
-                sum.cost += worth.cost / self.repeats as f64;
+        let nothing = || Outcomes {
+            worths: vec![Worth::default(); self.truth.rows()],
+            ran: vec![0.0; self.truth.candidates.len()],
+        };
+        let mut priced: Vec<Priced> =
+            prices.iter().map(|&price| Priced { price, searched: nothing(), cascade: Some(nothing()) }).collect();
+        for ((p, fold), (searched, cascade)) in jobs.into_iter().zip(parts) {
+            self.add(&mut priced[p].searched, fold, &searched);
+            // Every fold has the same confidences, so either all have cascades or none has.
+            match (&mut priced[p].cascade, cascade) {
+                (Some(sums), Some(cascade)) => self.add(sums, fold, &cascade),
+                (sums, _) => *sums = None,
             }
         }
-        outcomes
+        priced
+    }
+
+    /// What becomes of the rows that a fold's plan has not seen, in their order. `ran` counts rows.
+    fn unseen(&self, fold: &Fold, plan: &Plan) -> Outcomes {
+        let problem = &fold.table.problem;
+        let entry_cost = problem.entry_cost(plan);
+        let mut ran = vec![0.0; problem.costs.len()];
+        let worth = |&row: &u32| {
+            let ended = problem.outcome(plan, entry_cost, row as usize);
+            ended.ran.iter().for_each(|c| ran[c.index()] += 1.0);
+            Worth { reward: self.reward(&fold.table, ended.answer, row as usize), cost: ended.cost }
+        };
+        Outcomes { worths: fold.unseen.iter().map(worth).collect(), ran }
+    }
+
+    /// Adds a fold's share of the mean over the repeats.
+    fn add(&self, sums: &mut Outcomes, fold: &Fold, unseen: &Outcomes) {
+        let repeats = self.repeats as f64;
+        for (&row, worth) in fold.unseen.iter().zip(&unseen.worths) {
+            let sum = &mut sums.worths[row as usize];
+            sum.reward += worth.reward / repeats;
+            sum.cost += worth.cost / repeats;
+        }
+        let rows = self.truth.rows() as f64;
+        sums.ran.iter_mut().zip(&unseen.ran).for_each(|(sum, ran)| *sum += ran / rows / repeats);
     }
 
     /// What an answer is worth on a row of the table that judges.

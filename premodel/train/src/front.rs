@@ -9,16 +9,42 @@ use super::error::{Message, TrainError, TrainErrorKind};
 use super::goal::Goal;
 use super::judge::Single;
 use super::plan::{Plan, ascending};
+use super::prices::Outcomes;
 use super::search::best_plan;
 use super::settings::Settings;
 use super::stats::bootstrap_mean;
 use super::task::Task;
 use super::training_table::TrainingTable;
 
+/// How a program was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// By the search over programs.
+    Searched,
+    /// As the best plain cascade: candidates in a fixed order, each of which answers where one confidence is high enough.
+    Cascade,
+    /// One candidate for every input.
+    Single,
+}
+
+impl Kind {
+    /// In one word, for people and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Searched => "searched",
+            Kind::Cascade => "cascade",
+            Kind::Single => "single",
+        }
+    }
+}
+
 /// One program of the front. Reward and cost were judged on rows that the judged programs had not seen.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Point {
+    /// How its program was found.
+    pub kind: Kind,
     /// The price, in reward per millisecond (or millijoule, where energy is counted); `None` for a single candidate.
     pub price: Option<f64>,
     /// The candidate, where the program is to use that one always.
@@ -33,6 +59,8 @@ pub struct Point {
     pub over_best_single_se: f64,
     /// Whether no cheaper point has as much reward.
     pub on_front: bool,
+    /// By candidate: on which share of the inputs it runs, 0..=1.
+    pub ran: Vec<f64>,
     /// The price, in reward per unit of cost; 0 for a single candidate.
     price_per_unit: f64,
     /// By row.
@@ -87,18 +115,19 @@ struct Template {
 
 impl Point {
     /// A point of a price, from what its programs earned and cost on each row.
-    pub(super) fn of_price(price_per_unit: f64, outcomes: &[Worth], best_rewards: &[f32]) -> Point {
-        let point = Point::new(outcomes.iter().copied(), best_rewards);
-        Point { price: Some(price_per_unit * Unit::SHOWN), price_per_unit, ..point }
+    pub(super) fn of_price(price_per_unit: f64, kind: Kind, outcomes: &Outcomes, best_rewards: &[f32]) -> Point {
+        let point = Point::new(kind, outcomes.worths.iter().copied(), best_rewards);
+        Point { price: Some(price_per_unit * Unit::SHOWN), price_per_unit, ran: outcomes.ran.clone(), ..point }
     }
 
     /// The point of always using one candidate.
-    pub(super) fn of_single(single: &Single, rewards: &[f32], best_rewards: &[f32]) -> Point {
+    pub(super) fn of_single(single: &Single, candidates: usize, rewards: &[f32], best_rewards: &[f32]) -> Point {
         let outcomes = rewards.iter().map(|&r| Worth { reward: f64::from(r), cost: single.cost });
-        Point { single: Some(single.candidate), ..Point::new(outcomes, best_rewards) }
+        let ran = (0..candidates).map(|c| f64::from(u8::from(c == single.candidate.index()))).collect();
+        Point { single: Some(single.candidate), ran, ..Point::new(Kind::Single, outcomes, best_rewards) }
     }
 
-    fn new(outcomes: impl Iterator<Item = Worth>, best_rewards: &[f32]) -> Point {
+    fn new(kind: Kind, outcomes: impl Iterator<Item = Worth>, best_rewards: &[f32]) -> Point {
         let (rewards, costs): (Vec<f32>, Vec<f32>) = outcomes.map(|o| (o.reward as f32, o.cost as f32)).unzip();
         let n = rewards.len() as f64;
         let mean = |v: &[f32]| v.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
@@ -106,6 +135,7 @@ impl Point {
         let over_best_single = over.clone().sum::<f64>() / n;
         let variance = over.map(|d| (d - over_best_single).powi(2)).sum::<f64>() / n;
         Point {
+            kind,
             price: None,
             single: None,
             reward: mean(&rewards),
@@ -113,6 +143,7 @@ impl Point {
             over_best_single,
             over_best_single_se: (variance / n).sqrt(),
             on_front: false,
+            ran: Vec::new(),
             price_per_unit: 0.0,
             rewards,
             costs,
@@ -231,9 +262,12 @@ impl Front {
 
     /// The program of a point, trained on all rows.
     fn plan(&self, point: &Point) -> Plan {
-        match point.single {
-            Some(candidate) => Plan::single(candidate),
-            None => {
+        match (point.kind, point.single) {
+            (_, Some(candidate)) => Plan::single(candidate),
+            (Kind::Cascade, None) => {
+                self.table.cascades.at(point.price_per_unit).unwrap_or_else(|| Plan::single(self.best_single))
+            }
+            _ => {
                 let all: Vec<u32> = (0..self.table.problem.rows as u32).collect();
                 best_plan(&self.table.problem, &all, point.price_per_unit, self.settings.seed)
             }

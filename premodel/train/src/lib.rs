@@ -31,16 +31,19 @@
 
 mod bins;
 mod calibrate;
+mod cascade;
 mod costs;
 mod csv_table;
 mod curve;
 mod error;
+mod escalation;
 mod folds;
 mod front;
 mod goal;
 mod judge;
 mod label_free;
 mod mixer;
+mod mixture;
 mod nested;
 mod plan;
 mod prices;
@@ -58,10 +61,12 @@ mod sweep;
 mod task;
 mod topk;
 mod training_table;
+mod tree;
 
 pub use costs::{Costs, Unit, Worth};
 pub use error::{Message, ProfileError, ProfileErrorKind, TrainError, TrainErrorKind};
-pub use front::{Front, Point};
+pub use escalation::{Escalation, escalations};
+pub use front::{Front, Kind, Point};
 pub use goal::Goal;
 pub use judge::{Judged, Single, judge, oracle, random_mix, singles};
 pub use label_free::Teacher;

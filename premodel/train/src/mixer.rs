@@ -66,6 +66,16 @@ impl<'a> Mixer<'a> {
         }
     }
 
+    /// By candidate: its probabilities, at its temperature, of the classes that are looked at on the row.
+    pub(super) fn calibrated(&self) -> &[Vec<f32>] {
+        &self.calibrated
+    }
+
+    /// The place of a class among those that are looked at; `None` where it is not among them.
+    pub(super) fn place(&self, class: u32) -> Option<usize> {
+        self.classes.binary_search(&class).ok()
+    }
+
     /// Finds the classes that are looked at on a row.
     fn look_at_classes(&mut self, row: usize) {
         self.classes.clear();

@@ -12,19 +12,31 @@ const NEAREST: f64 = 1.02;
 /// At most so many prices are tried at a time: their results say where to look next.
 const AT_A_TIME: usize = 6;
 
+/// What became of rows under programs that had not seen them.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Outcomes {
+    /// By row: what the programs earned and cost.
+    pub(super) worths: Vec<Worth>,
+    /// By candidate: on which share of the rows it ran.
+    pub(super) ran: Vec<f64>,
+}
+
 /// A price with what its programs earned and cost on each row.
 pub(super) struct Priced {
     pub(super) price: f64,
-    pub(super) outcomes: Vec<Worth>,
+    /// Programs that the search found.
+    pub(super) searched: Outcomes,
+    /// Plain cascades; `None` where no candidate says how sure it is.
+    pub(super) cascade: Option<Outcomes>,
 }
 
 impl Priced {
     fn reward(&self) -> f64 {
-        self.outcomes.iter().map(|o| o.reward).sum::<f64>() / self.outcomes.len() as f64
+        self.searched.worths.iter().map(|o| o.reward).sum::<f64>() / self.searched.worths.len() as f64
     }
 
     fn cost(&self) -> f64 {
-        self.outcomes.iter().map(|o| o.cost).sum::<f64>() / self.outcomes.len() as f64
+        self.searched.worths.iter().map(|o| o.cost).sum::<f64>() / self.searched.worths.len() as f64
     }
 
     fn meets(&self, goal: Option<Goal>, best_single: f64) -> bool {

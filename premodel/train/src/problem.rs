@@ -17,6 +17,8 @@ pub(super) const FEATURE_STATES: u32 = 2;
 pub(super) struct Averaged {
     pub(super) classes: Arc<Vec<u32>>,
     pub(super) rewards: Arc<Vec<f32>>,
+    /// Whether it earned less on the training rows than its dearest member alone, or no more.
+    pub(super) loses: bool,
 }
 
 /// All that the search knows.
@@ -43,6 +45,15 @@ pub(super) struct Problem {
     pub(super) significance: f64,
 }
 
+/// How a plan ended on a row.
+pub(super) struct Ended {
+    pub(super) answer: Answer,
+    /// What was paid.
+    pub(super) cost: f64,
+    /// The candidates that ran.
+    pub(super) ran: Mask,
+}
+
 /// What can be done in a state.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Action {
@@ -56,9 +67,9 @@ impl Problem {
         if plan.reads_features(&self.columns) { self.features_cost } else { 0.0 }
     }
 
-    /// How a plan ends on a row: its answer, and what was paid until then. `entry_cost` is that of the plan.
-    pub(super) fn outcome(&self, plan: &Plan, entry_cost: f64, row: usize) -> (Answer, f64) {
-        let mut cost = entry_cost;
+    /// How a plan ends on a row. `entry_cost` is that of the plan.
+    pub(super) fn outcome(&self, plan: &Plan, entry_cost: f64, row: usize) -> Ended {
+        let (mut cost, mut ran) = (entry_cost, Mask::EMPTY);
         let mut at = plan;
         loop {
             match at {
@@ -68,9 +79,10 @@ impl Problem {
                 }
                 Plan::Run { candidate, next } => {
                     cost += self.costs[candidate.index()];
+                    ran = ran.with(*candidate);
                     at = next;
                 }
-                Plan::Answer(answer) => return (*answer, cost),
+                Plan::Answer(answer) => return Ended { answer: *answer, cost, ran },
             }
         }
     }
@@ -83,21 +95,58 @@ impl Problem {
         }
     }
 
-    /// What can be done where a set of candidates has run. Where there is an average, it takes the place of its members' own
-    /// answers.
+    /// The answer of several candidates that ran: their average, or the dearest one alone where the average loses to it. `None` where there
+    /// is no average.
+    pub(super) fn averaged(&self, set: Mask) -> Option<Answer> {
+        let average = self.averages.get(&set)?;
+        let dearest = self.dearest(set).filter(|_| average.loses);
+        Some(dearest.map_or(Answer::Average(set), Answer::Candidate))
+    }
+
+    /// Finds the averages that lose to their dearest member on these rows.
+    pub(super) fn judge_averages(&mut self, rows: &[u32]) {
+        let sum = |rewards: &[f32]| rows.iter().map(|&row| f64::from(rewards[row as usize])).sum::<f64>();
+        let sets: Vec<Mask> = self.averages.keys().copied().collect();
+        for set in sets {
+            let alone = self.dearest(set).map_or(0.0, |c| sum(&self.rewards[c.index()]));
+            if let Some(average) = self.averages.get_mut(&set) {
+                average.loses = sum(&average.rewards) <= alone;
+            }
+        }
+    }
+
+    fn dearest(&self, set: Mask) -> Option<CandidateId> {
+        set.iter().max_by(|a, b| self.costs[a.index()].total_cmp(&self.costs[b.index()]))
+    }
+
+    /// What can be done where a set of candidates has run: answers first, and then runs from the cheapest to the dearest.
     pub(super) fn actions(&self, set: Mask) -> Vec<Action> {
-        let mut actions: Vec<Action> = if self.averages.contains_key(&set) {
-            vec![Action::Answer(Answer::Average(set))]
-        } else {
-            set.iter().map(|c| Action::Answer(Answer::Candidate(c))).collect()
+        let mut actions: Vec<Action> = match self.averaged(set) {
+            Some(answer) => vec![Action::Answer(answer)],
+            None => set.iter().map(|c| Action::Answer(Answer::Candidate(c))).collect(),
         };
         // Candidates run from cheap to dear. After a dear one a cheap one says little that is new, and noise would often make
         // it look worth its cost.
-        let dearest = set.iter().map(|c| self.costs[c.index()]).fold(0.0, f64::max);
+        let dearest = self.dearest(set).map_or(0.0, |c| self.costs[c.index()]);
         let others = (0..self.costs.len()).map(|c| CandidateId(c as u8)).filter(|&c| !set.has(c));
         let dearer = others.filter(|c| self.costs[c.index()] >= dearest);
-        actions.extend(dearer.filter(|&c| self.states.contains(&set.with(c))).map(Action::Run));
+        let mut runs: Vec<CandidateId> = dearer.filter(|&c| self.states.contains(&set.with(c))).collect();
+        runs.sort_by(|a, b| self.costs[a.index()].total_cmp(&self.costs[b.index()]));
+        actions.extend(runs.into_iter().map(Action::Run));
         actions
+    }
+
+    /// How dear each of some actions is, in the order that [`Problem::actions`] gives: 0 for an answer, and a higher number for a run than for
+    /// all cheaper ones.
+    pub(super) fn ranks(&self, actions: &[Action]) -> Vec<u8> {
+        let costs: Vec<f64> = actions
+            .iter()
+            .map(|action| match action {
+                Action::Answer(_) => -1.0,
+                Action::Run(c) => self.costs[c.index()],
+            })
+            .collect();
+        costs.iter().map(|cost| costs.iter().take_while(|other| *other < cost).count() as u8).collect()
     }
 
     /// The columns that a test may read where a set of candidates has run.

@@ -14,17 +14,23 @@
 //!     policy[state] = intervals of the best signal, chosen on all rows
 //! ```
 //! A row is valued by a choice that was made without it, so that the search does not take noise for a gain.
+//!
+//! Along a signal that says how sure the candidates are, actions only go from dearer ones to cheaper ones: whoever escalates at some
+//! confidence escalates at every lower one. That costs nothing, and what breaks it is noise. Image features and the user's own signals
+//! are free of it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use trt_select_base::random::Rng;
-use trt_select_premodel::Mask;
+use trt_select_premodel::{CandidateId, Mask};
 
-use super::bins::SignalClass;
-use super::curve::{Curve, Intervals, Sums, best_intervals, largest};
+use super::bins::{Direction, SignalClass};
+use super::curve::{Curve, Intervals, Shape, Sums, best_intervals, largest};
 use super::plan::Plan;
 use super::problem::{Action, FEATURE_STATES, Problem};
 use super::row_set::RowSet;
+use super::tree::{Builder, Solved, Tree};
 
 /// Folds inside a training run, for valuing states.
 const INNER_FOLDS: usize = 3;
@@ -35,17 +41,12 @@ const STEP_GAIN: f64 = 0.005;
 /// So many of the largest gains are tested for significance.
 const TESTED_GAINS: usize = 3;
 
-/// What a state does: a leaf is the place of an action among the state's actions.
-#[derive(Clone, Debug)]
-enum Tree {
-    Leaf(usize),
-    Test { column: usize, intervals: Intervals, parts: Vec<Tree> },
-}
-
 /// A state with what can be done in it, and what each action is worth on each row of the table.
 struct State {
     set: Mask,
     actions: Vec<Action>,
+    /// How dear each action is, ascending: see [`Problem::ranks`].
+    ranks: Vec<u8>,
     /// `values[row · actions + action]`.
     values: Vec<f32>,
 }
@@ -54,15 +55,6 @@ impl State {
     /// The values of all actions on a row.
     fn of(&self, row: u32) -> &[f32] {
         &self.values[row as usize * self.actions.len()..][..self.actions.len()]
-    }
-
-    /// Sums of each action's values over some rows.
-    fn totals(&self, rows: &RowSet) -> Vec<f64> {
-        let mut totals = vec![0.0_f64; self.actions.len()];
-        for &row in rows.rows() {
-            totals.iter_mut().zip(self.of(row)).for_each(|(total, &value)| *total += f64::from(value));
-        }
-        totals
     }
 }
 
@@ -96,6 +88,8 @@ struct Policy {
 struct Place<'a> {
     state: &'a State,
     rows: &'a RowSet,
+    /// The actions that may be taken. What is found names an action by its place in this range.
+    actions: Range<usize>,
     /// How many tests may still follow each other.
     tests: usize,
     /// Whether no test was made in this state so far.
@@ -107,6 +101,30 @@ impl Place<'_> {
     fn intervals(&self) -> usize {
         1 << self.tests.min(2)
     }
+
+    /// The values of the actions that may be taken on a row.
+    fn of(&self, row: u32) -> &[f32] {
+        &self.state.of(row)[self.actions.clone()]
+    }
+
+    /// How dear these actions are.
+    fn ranks(&self) -> &[u8] {
+        &self.state.ranks[self.actions.clone()]
+    }
+
+    /// Sums of each action's values over the rows.
+    fn totals(&self) -> Vec<f64> {
+        let mut totals = vec![0.0_f64; self.actions.len()];
+        for &row in self.rows.rows() {
+            totals.iter_mut().zip(self.of(row)).for_each(|(total, &value)| *total += f64::from(value));
+        }
+        totals
+    }
+
+    /// How a column may be cut here.
+    fn shape(&self, direction: Direction) -> Shape<'_> {
+        Shape { most: self.intervals(), direction, ranks: self.ranks() }
+    }
 }
 
 /// One training run: a problem, a price, and whether image features may be read.
@@ -117,7 +135,7 @@ struct Search<'a> {
     with_features: bool,
     /// Value of each solved state on each of the problem's rows.
     solved: HashMap<Mask, Vec<f32>>,
-    policies: HashMap<Mask, (Vec<Action>, Tree)>,
+    policies: HashMap<Mask, Solved>,
 }
 
 /// The best program that was found for some rows and a price, in reward per unit of cost. It is the better one of two searches,
@@ -128,13 +146,13 @@ pub(super) fn best_plan(problem: &Problem, rows: &[u32], price: f64, seed: u64) 
     let mut search = Search { problem, rows, price, with_features: false, solved, policies };
     search.solve(|_| true);
     let plain_value = search.value();
-    let plain = search.plan(Mask::EMPTY);
+    let plain = search.plan();
     if !problem.columns.iter().any(|c| c.class == SignalClass::Feature) {
         return plain;
     }
     search.with_features = true;
     search.solve(|set| set.len() < FEATURE_STATES);
-    let rich = search.plan(Mask::EMPTY);
+    let rich = search.plan();
     if rich.reads_features(&problem.columns) && search.value() - price * problem.features_cost > plain_value {
         rich
     } else {
@@ -150,15 +168,31 @@ impl Search<'_> {
         sets.sort_by_key(|m| std::cmp::Reverse(m.len()));
         for set in sets {
             let state = self.state(set);
-            let place = Place { state: &state, rows: &self.rows, tests: self.problem.tests, first: true };
+            let actions = 0..state.actions.len();
+            let place = Place { state: &state, rows: &self.rows, actions, tests: self.problem.tests, first: true };
             let policy = self.policy(&place);
             let mut column = vec![0.0_f32; self.problem.rows];
+            let mut taken = vec![0; self.problem.rows];
             for (&row, action) in self.rows.rows().iter().zip(policy.taken) {
                 column[row as usize] = state.of(row)[usize::from(action)];
+                taken[row as usize] = action;
             }
             self.solved.insert(set, column);
-            self.policies.insert(set, (state.actions, policy.tree));
+            self.policies.insert(set, Solved { actions: state.actions, tree: policy.tree, taken });
         }
+    }
+
+    /// What an action in a state is worth on a row.
+    fn value_of(&self, set: Mask, action: Action, row: u32) -> f32 {
+        match action {
+            Action::Answer(answer) => self.problem.rewards_of(answer)[row as usize],
+            Action::Run(c) => self.solved[&set.with(c)][row as usize] - self.paid(c),
+        }
+    }
+
+    /// What a run of a candidate takes away.
+    fn paid(&self, candidate: CandidateId) -> f32 {
+        (self.price * self.problem.costs[candidate.index()]) as f32
     }
 
     /// Mean value of the empty state, which is that of the program.
@@ -179,19 +213,19 @@ impl Search<'_> {
                     column.zip(problem.rewards_of(answer)).for_each(|(value, reward)| *value = *reward);
                 }
                 Action::Run(c) => {
-                    let paid = (self.price * problem.costs[c.index()]) as f32;
+                    let paid = self.paid(c);
                     column.zip(&self.solved[&set.with(c)]).for_each(|(value, later)| *value = *later - paid);
                 }
             }
         }
-        State { set, actions, values }
+        State { set, ranks: problem.ranks(&actions), actions, values }
     }
 
     /// The policy at a place, and for each row the action that the other folds choose.
     fn policy(&self, place: &Place<'_>) -> Policy {
         let best = self.best(place);
         match best.trial.column {
-            None => Policy { tree: Tree::Leaf(largest(&place.state.totals(place.rows))), taken: best.taken },
+            None => Policy { tree: Tree::Leaf(largest(&place.totals())), taken: best.taken },
             Some(column) => self.cut(place, column, best),
         }
     }
@@ -199,19 +233,20 @@ impl Search<'_> {
     /// The best of all signals that can be read at a place, or always the same action.
     fn best(&self, place: &Place<'_>) -> Best {
         let (state, rows) = (place.state, place.rows);
-        let trial = constant(state, rows);
+        let trial = constant(place);
         let taken = rows.iter().map(|row| trial.chosen[row.fold].actions[0] as u8).collect();
         let mut best = Best { trial, taken };
-        if place.tests == 0 || state.actions.len() < 2 || rows.len() < 2 * self.problem.min_leaf {
+        if place.tests == 0 || place.actions.len() < 2 || rows.len() < 2 * self.problem.min_leaf {
             return best;
         }
         let (mut confidences, mut steps, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for column in self.problem.readable(state.set, self.with_features) {
             let sums = self.sums(column, place);
-            let smooth = tried(Some(column), Curve::Smooth, &sums, place.intervals());
+            let shape = place.shape(self.problem.columns[column].direction);
+            let smooth = tried(Some(column), Curve::Smooth, &sums, shape);
             if place.first && self.problem.columns[column].class == SignalClass::Confidence {
                 confidences.push(smooth);
-                steps.push(tried(Some(column), Curve::Means, &sums, place.intervals()));
+                steps.push(tried(Some(column), Curve::Means, &sums, shape));
             } else {
                 others.push(smooth);
             }
@@ -236,21 +271,24 @@ impl Search<'_> {
     fn cut(&self, place: &Place<'_>, column_number: usize, best: Best) -> Policy {
         let (state, rows, mut taken) = (place.state, place.rows, best.taken);
         let column = &self.problem.columns[column_number];
-        let mut sums = Sums::new(column.bins(), state.actions.len());
-        rows.rows().iter().for_each(|&row| sums.add(usize::from(column.codes[row as usize]), state.of(row)));
-        let intervals = best_intervals(&sums, place.intervals(), best.trial.curve);
+        let mut sums = Sums::new(column.bins(), place.actions.len());
+        rows.rows().iter().for_each(|&row| sums.add(usize::from(column.codes[row as usize]), place.of(row)));
+        let intervals = best_intervals(&sums, place.shape(column.direction), best.trial.curve);
         let mut parts: Vec<Tree> = intervals.actions.iter().map(|&a| Tree::Leaf(a)).collect();
         // More than two intervals are two tests in a row. What is left over may cut each interval by another signal.
         let spent = if intervals.actions.len() > 2 { 2 } else { 1 };
         if place.tests > spent {
-            for (part, tree) in parts.iter_mut().enumerate() {
+            for part in unsure_first(parts.len(), column.direction) {
                 let is_inside = |row: u32| intervals.place(column.codes[row as usize]) == part;
                 let places: Vec<usize> = (0..rows.len()).filter(|&i| is_inside(rows.rows()[i])).collect();
                 let inside = rows.at(&places);
-                let deeper = self.policy(&Place { state, rows: &inside, tests: place.tests - spent, first: false });
+                let may = allowed(&parts, part, column.direction, place.ranks());
+                let actions = place.actions.start + may.start..place.actions.start + may.end;
+                let tests = place.tests - spent;
+                let deeper = self.policy(&Place { state, rows: &inside, actions, tests, first: false });
                 if matches!(deeper.tree, Tree::Test { .. }) {
-                    *tree = deeper.tree;
-                    places.iter().zip(deeper.taken).for_each(|(&i, action)| taken[i] = action);
+                    parts[part] = deeper.tree.shifted(may.start);
+                    places.iter().zip(deeper.taken).for_each(|(&i, action)| taken[i] = action + may.start as u8);
                 }
             }
         }
@@ -267,7 +305,7 @@ impl Search<'_> {
             let taken = self.taken(trial, place.rows);
             let mut square = 0.0;
             for ((&row, &new), &old) in place.rows.rows().iter().zip(&taken).zip(&best.taken) {
-                let values = place.state.of(row);
+                let values = place.of(row);
                 square += f64::from(values[usize::from(new)] - values[usize::from(old)]).powi(2);
             }
             if trial.value - best.trial.value >= needed * square.sqrt() {
@@ -280,9 +318,9 @@ impl Search<'_> {
     /// Sums of a column's bins, by fold.
     fn sums(&self, column: usize, place: &Place<'_>) -> Vec<Sums> {
         let binned = &self.problem.columns[column];
-        let mut sums = vec![Sums::new(binned.bins(), place.state.actions.len()); INNER_FOLDS];
+        let mut sums = vec![Sums::new(binned.bins(), place.actions.len()); INNER_FOLDS];
         for row in place.rows.iter() {
-            sums[row.fold].add(usize::from(binned.codes[row.row as usize]), place.state.of(row.row));
+            sums[row.fold].add(usize::from(binned.codes[row.row as usize]), place.of(row.row));
         }
         sums
     }
@@ -294,61 +332,56 @@ impl Search<'_> {
         rows.iter().map(|row| trial.chosen[row.fold].action(code(row.row)) as u8).collect()
     }
 
-    /// The program from a state on.
-    fn plan(&self, set: Mask) -> Plan {
-        let (actions, tree) = &self.policies[&set];
-        self.expand(set, actions, tree)
-    }
-
-    /// The program from a box of a state's tree on.
-    fn expand(&self, set: Mask, actions: &[Action], tree: &Tree) -> Plan {
-        let (column, intervals, parts) = match tree {
-            Tree::Leaf(action) => {
-                return match actions[*action] {
-                    Action::Answer(answer) => Plan::Answer(answer),
-                    Action::Run(c) => Plan::Run { candidate: c, next: Box::new(self.plan(set.with(c))) },
-                };
-            }
-            Tree::Test { column, intervals, parts } => (*column, intervals, parts),
-        };
-        let (mut cuts, mut plans) = (Vec::new(), Vec::<Plan>::new());
-        for (i, part) in parts.iter().enumerate() {
-            // A part that is a test of the same signal again becomes parts of this test.
-            let (inner, deeper) = match self.expand(set, actions, part) {
-                Plan::Test { column: same, cuts, parts } if same == column => (cuts, parts),
-                plan => (vec![], vec![plan]),
-            };
-            let ends = inner.into_iter().map(Some).chain([intervals.cuts.get(i).copied()]);
-            for (plan, end) in deeper.into_iter().zip(ends) {
-                // Neighbours that do the same become one.
-                if plans.last() == Some(&plan) {
-                    cuts.pop();
-                } else {
-                    plans.push(plan);
-                }
-                cuts.extend(end);
-            }
+    /// The program.
+    fn plan(&self) -> Plan {
+        Builder {
+            problem: self.problem,
+            policies: &self.policies,
+            value: &|set, action, row| self.value_of(set, action, row),
         }
-        if plans.len() == 1 { plans.remove(0) } else { Plan::Test { column, cuts, parts: plans } }
+        .plan(Mask::EMPTY, self.rows.rows())
     }
 }
 
 /// Always the same action, tried as signals are.
-fn constant(state: &State, rows: &RowSet) -> Trial {
-    let mut sums = vec![Sums::new(1, state.actions.len()); INNER_FOLDS];
-    rows.iter().for_each(|row| sums[row.fold].add(0, state.of(row.row)));
-    tried(None, Curve::Smooth, &sums, 1)
+fn constant(place: &Place<'_>) -> Trial {
+    let mut sums = vec![Sums::new(1, place.actions.len()); INNER_FOLDS];
+    place.rows.iter().for_each(|row| sums[row.fold].add(0, place.of(row.row)));
+    tried(None, Curve::Smooth, &sums, Shape { most: 1, ..place.shape(Direction::Free) })
+}
+
+/// The places of parts, those first in which what has run is least sure to be right.
+fn unsure_first(parts: usize, direction: Direction) -> Vec<usize> {
+    match direction {
+        Direction::Falling => (0..parts).rev().collect(),
+        Direction::Rising | Direction::Free => (0..parts).collect(),
+    }
+}
+
+/// The actions that may be taken somewhere in a part: none dearer than any in the next part of less confidence, whose tests are made, and none
+/// cheaper than that of the next part of more confidence. So actions keep their order whatever the tests inside the parts say.
+fn allowed(parts: &[Tree], part: usize, direction: Direction, ranks: &[u8]) -> Range<usize> {
+    let (unsurer, surer) = match direction {
+        Direction::Free => return 0..ranks.len(),
+        Direction::Rising => (part.checked_sub(1), part + 1),
+        Direction::Falling => (Some(part + 1), part.wrapping_sub(1)),
+    };
+    let actions = |part: Option<usize>| part.and_then(|part| parts.get(part)).map(Tree::actions);
+    let end = actions(unsurer).and_then(|below| below.into_iter().map(|action| ranks[action]).min());
+    let start = actions(Some(surer)).and_then(|above| above.into_iter().map(|action| ranks[action]).max());
+    let first = start.map_or(0, |rank| ranks.partition_point(|&r| r < rank));
+    first..end.map_or(ranks.len(), |rank| ranks.partition_point(|&r| r <= rank))
 }
 
 /// For each fold, chooses intervals on all other folds, and adds up what they are worth on that fold.
-fn tried(column: Option<usize>, curve: Curve, folds: &[Sums], intervals: usize) -> Trial {
+fn tried(column: Option<usize>, curve: Curve, folds: &[Sums], shape: Shape<'_>) -> Trial {
     let mut all = Sums::new(folds[0].counts.len(), folds[0].actions);
     folds.iter().for_each(|sums| all.add_all(sums, 1.0));
     let (mut chosen, mut value) = (Vec::new(), 0.0);
     for left_out in folds {
         let mut others = all.clone();
         others.add_all(left_out, -1.0);
-        let choice = best_intervals(&others, intervals, curve);
+        let choice = best_intervals(&others, shape, curve);
         value += (0..left_out.counts.len()).map(|b| left_out.at(b, choice.action(b as u8))).sum::<f64>();
         chosen.push(choice);
     }

@@ -8,7 +8,7 @@ use super::bins::BINS;
 use super::costs::Unit;
 use super::error::{Message, TrainError, TrainErrorKind};
 use super::folds::Folds;
-use super::front::{Front, Point};
+use super::front::{Front, Kind, Point};
 use super::judge::singles;
 use super::prices::{self, Priced};
 use super::settings::Settings;
@@ -60,10 +60,20 @@ pub fn sweep(task: &Task<'_>, settings: &Settings, progress: Progress<'_>) -> Re
     let shared = SharedColumns::new(task.profile, &task.costs, BINS);
     let folds = Folds::new(task, &shared, settings, repeats);
     let judged = judged(&folds, costs, settings, best_rewards, progress);
-    let mut points: Vec<Point> =
-        judged.iter().map(|priced| Point::of_price(priced.price, &priced.outcomes, best_rewards)).collect();
+    let mut points: Vec<Point> = Vec::new();
+    for priced in &judged {
+        points.push(Point::of_price(priced.price, Kind::Searched, &priced.searched, best_rewards));
+        points.extend(
+            priced.cascade.iter().map(|found| Point::of_price(priced.price, Kind::Cascade, found, best_rewards)),
+        );
+    }
     for single in singles.iter().filter(|s| settings.worst.is_none_or(|worst| s.cost <= worst)) {
-        points.push(Point::of_single(single, &task.truth.rewards[single.candidate.index()], best_rewards));
+        points.push(Point::of_single(
+            single,
+            singles.len(),
+            &task.truth.rewards[single.candidate.index()],
+            best_rewards,
+        ));
     }
     let all: Vec<u32> = (0..task.rows() as u32).collect();
     let table = TrainingTable::new(task.profile, &shared, &all, settings);
@@ -93,8 +103,7 @@ fn judged(
     let mut judged = Vec::new();
     let mut next = first;
     loop {
-        let outcomes = folds.outcomes(&next, &tell);
-        judged.extend(next.iter().zip(outcomes).map(|(&price, outcomes)| Priced { price, outcomes }));
+        judged.extend(folds.outcomes(&next, &tell));
         if left == 0 {
             break;
         }

@@ -9,9 +9,11 @@ use rayon::prelude::*;
 use trt_select_base::random::Rng;
 use trt_select_premodel::{AverageSignal, CandidateId, CandidateSignal, Mask, Signal};
 
-use super::bins::{BINS, Binned, SignalClass};
+use super::bins::{BINS, Binned, Direction, SignalClass};
 use super::calibrate::{Calibrated, calibrate};
+use super::cascade::{Cascades, Confidences};
 use super::costs::Costs;
+use super::escalation::direction;
 use super::plan::{Plan, ascending};
 use super::prices;
 use super::problem::{Averaged, Problem};
@@ -66,7 +68,7 @@ impl SharedColumns {
                 }
                 _ => SignalClass::Other,
             };
-            Arc::new(Binned::new(&c.values, c.signal.needs(), class, bins))
+            Arc::new(Binned::new(&c.values, c.signal.needs(), (class, direction(&c.signal)), bins))
         });
         SharedColumns {
             rewards: Arc::new(profile.rewards.clone()),
@@ -85,6 +87,8 @@ pub(super) struct TrainingTable {
     pub(super) signals: Vec<Signal>,
     /// `None` where the profile has no most probable classes.
     pub(super) calibrated: Option<Calibrated>,
+    /// The best plain cascades.
+    pub(super) cascades: Cascades,
     /// Risk by candidate and class; empty where the profile has no answers.
     pub(super) risks: Vec<Vec<f32>>,
 }
@@ -96,7 +100,24 @@ impl TrainingTable {
         let all = states(&shared.costs, has_features, settings);
         let exact = all.len() <= EXACT_STATES || rows.len() < SAMPLES * SAMPLE_ROWS / 2;
         let states = if exact { all } else { worth_entering(profile, shared, rows, &all, settings) };
-        TrainingTable::of_states(profile, shared, rows, states, settings)
+        let mut table = TrainingTable::of_states(profile, shared, rows, states, settings);
+        table.cascades = Cascades::fit(&table.problem, &table.confidences(), rows, settings.max_runs);
+        table
+    }
+
+    /// Where the confidences stand that plain cascades read.
+    fn confidences(&self) -> Confidences {
+        let mut found = Confidences { own: vec![None; self.problem.costs.len()], averages: HashMap::new() };
+        for (column, signal) in self.signals.iter().enumerate() {
+            match signal {
+                Signal::Candidate(c, CandidateSignal::Top1) => found.own[c.index()] = Some(column),
+                Signal::Average(set, AverageSignal::Top1) => {
+                    found.averages.insert(*set, column);
+                }
+                _ => {}
+            }
+        }
+        found
     }
 
     fn of_states(
@@ -113,7 +134,7 @@ impl TrainingTable {
             let id = CandidateId(c as u8);
             let by_class = risk::by_class(profile, c, rows.iter().copied());
             let values = risk::by_row(profile, c, rows, &by_class, settings.seed);
-            columns.push(Arc::new(Binned::new(&values, Mask::of(id), SignalClass::Other, BINS)));
+            columns.push(Arc::new(Binned::new(&values, Mask::of(id), (SignalClass::Other, Direction::Falling), BINS)));
             signals.push(Signal::Candidate(id, CandidateSignal::Risk));
             risks.push(by_class);
         }
@@ -127,10 +148,10 @@ impl TrainingTable {
             // The average of one candidate answers as the candidate does.
             if set.len() > 1 {
                 let (classes, rewards) = (Arc::clone(&average.classes), Arc::clone(&average.rewards));
-                averages.insert(set, Averaged { classes, rewards });
+                averages.insert(set, Averaged { classes, rewards, loses: false });
             }
         }
-        let problem = Problem {
+        let mut problem = Problem {
             rows: profile.rows(),
             rewards: Arc::clone(&shared.rewards),
             averages,
@@ -143,7 +164,8 @@ impl TrainingTable {
             min_leaf: if settings.min_leaf > 0 { settings.min_leaf } else { (rows.len() / 200).max(20) },
             significance: settings.significance,
         };
-        TrainingTable { problem, signals, calibrated, risks }
+        problem.judge_averages(rows);
+        TrainingTable { problem, signals, calibrated, cascades: Cascades::default(), risks }
     }
 }
 

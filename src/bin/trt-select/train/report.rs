@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use trt_select_premodel::{Interval, Premodel};
-use trt_select_train::{Costs, Front, Judged, Point, Profile, Single, Unit, Worth, oracle, random_mix};
+use trt_select_train::{Costs, Front, Judged, Kind, Point, Profile, Single, Unit, Worth, oracle, random_mix};
 
 use crate::report::TextTable;
 
@@ -58,7 +58,7 @@ impl Report<'_> {
         let (mean, cost) = (format!("mean_{unit}"), format!("cost_{unit}"));
         let point = |p: &Point| {
             json!({
-                (format!("lambda_per_{unit}")): p.price, "single": p.single.map(|c| &names[c.index()]), "reward": p.reward,
+                "kind": p.kind.name(), (format!("lambda_per_{unit}")): p.price, "single": p.single.map(|c| &names[c.index()]), "reward": p.reward,
                 (mean.clone()): shown(p.cost), "over_best_single": p.over_best_single,
                 "over_best_single_se": p.over_best_single_se, "on_front": p.on_front, "random_mix": self.mix(p.cost),
             })
@@ -141,7 +141,11 @@ impl Report<'_> {
             "",
         ]);
         for p in self.front.points.iter().filter(|p| p.on_front || p.single.is_some()) {
-            let always = p.single.map(|c| format!("always {}", self.profile.candidates[c.index()]));
+            let kind = match (p.kind, p.single) {
+                (_, Some(c)) => Some(format!("always {}", self.profile.candidates[c.index()])),
+                (Kind::Cascade, None) => Some("cascade".to_owned()),
+                _ => None,
+            };
             let chosen = std::ptr::eq(p, self.point).then(|| "<- chosen".to_owned());
             table.row([
                 p.price.map_or("-".to_owned(), |price| format!("{price:.4}")),
@@ -151,7 +155,7 @@ impl Report<'_> {
                 format!("{:.4}", shown(p.cost)),
                 format!("{:.2}", self.best_single().cost / p.cost),
                 self.mix(p.cost).map_or("-".into(), |m| format!("{:.2}", 100.0 * m)),
-                always.into_iter().chain(chosen).collect::<Vec<_>>().join(" "),
+                kind.into_iter().chain(chosen).collect::<Vec<_>>().join(" "),
             ]);
         }
         table.render()

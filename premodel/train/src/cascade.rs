@@ -1,0 +1,225 @@
+//! Plain cascades, which compete with what the search finds.
+//!
+//! A cascade runs candidates in a fixed order. After each but the last one it looks at one confidence, and answers where that is high
+//! enough. There are two kinds: the confidence and the answer of the candidate that ran last, or those of the average of all that ran.
+//! Every order of up to three candidates is tried with every pair of thresholds, on the training rows; for each price, the one of the largest
+//! mean reward − price · mean cost is taken.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use trt_select_premodel::{Answer, CandidateId, Mask};
+
+use super::bins::Binned;
+use super::plan::Plan;
+use super::problem::Problem;
+
+/// How many candidates a cascade may run. The thresholds of all stages are tried together, which takes too long for more.
+const MOST_RUNS: usize = 3;
+
+/// Where the confidences of candidates and averages stand among a problem's columns.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Confidences {
+    /// By candidate: its own top-1 probability, `None` where the profile has none.
+    pub(super) own: Vec<Option<usize>>,
+    /// By set: that of the average.
+    pub(super) averages: HashMap<Mask, usize>,
+}
+
+/// What a cascade reads and answers with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Own,
+    Average,
+}
+
+/// A stage: what it looks at where another one follows, and what it answers with.
+#[derive(Clone, Copy, Debug)]
+struct Stage {
+    candidate: CandidateId,
+    confidence: Option<usize>,
+    answer: Answer,
+}
+
+/// A cascade of some stages; as many bins of each confidence go on as `go_on` says, from the lowest one.
+#[derive(Clone, Debug)]
+struct Cascade {
+    stages: Vec<Stage>,
+    go_on: [usize; MOST_RUNS - 1],
+}
+
+/// What a cascade earns and costs on the training rows, in sums.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    reward: f64,
+    cost: f64,
+    go_on: [usize; MOST_RUNS - 1],
+}
+
+/// The best cascades of a table, of which each is the best one at some price.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cascades {
+    /// By cost, ascending, with reward and cost summed over the rows.
+    best: Vec<(f64, f64, Cascade)>,
+}
+
+impl Cascades {
+    /// The best cascades on `rows`.
+    pub(super) fn fit(problem: &Problem, confidences: &Confidences, rows: &[u32], max_runs: usize) -> Cascades {
+        let most = max_runs.min(MOST_RUNS);
+        let orders: Vec<Vec<Stage>> = [Kind::Own, Kind::Average]
+            .iter()
+            .flat_map(|&kind| {
+                orders(problem, most).into_iter().filter_map(move |o| stages(problem, confidences, kind, &o))
+            })
+            .collect();
+        let found: Vec<Vec<(f64, f64, Cascade)>> = orders
+            .into_par_iter()
+            .map(|stages| {
+                let trials = hull(trials(problem, &stages, rows), |trial| (trial.reward, trial.cost));
+                let cascade =
+                    |trial: Trial| (trial.reward, trial.cost, Cascade { stages: stages.clone(), go_on: trial.go_on });
+                trials.into_iter().map(cascade).collect()
+            })
+            .collect();
+        Cascades { best: hull(found.into_iter().flatten().collect(), |&(reward, cost, _)| (reward, cost)) }
+    }
+
+    /// The best cascade at a price in reward per unit of cost; `None` where no candidate says how sure it is.
+    pub(super) fn at(&self, price: f64) -> Option<Plan> {
+        let value = |(reward, cost, _): &(f64, f64, Cascade)| reward - price * cost;
+        let best = self.best.iter().reduce(|best, other| if value(other) > value(best) { other } else { best });
+        best.map(|(_, _, cascade)| cascade.plan())
+    }
+}
+
+impl Cascade {
+    fn plan(&self) -> Plan {
+        let mut plan = None;
+        for (i, stage) in self.stages.iter().enumerate().rev() {
+            let answer = Plan::Answer(stage.answer);
+            let next = match (plan.take(), stage.confidence) {
+                (Some(next), Some(column)) if self.go_on[i] > 0 => {
+                    let cut = (self.go_on[i] - 1) as u8;
+                    Plan::Test { column, cuts: vec![cut], parts: vec![next, answer] }
+                }
+                _ => answer,
+            };
+            plan = Some(Plan::Run { candidate: stage.candidate, next: Box::new(next) });
+        }
+        plan.unwrap_or(Plan::Answer(Answer::Candidate(CandidateId(0))))
+    }
+}
+
+/// Every order of two candidates and more, in which the sets of those that ran are states of the problem.
+fn orders(problem: &Problem, most: usize) -> Vec<Vec<CandidateId>> {
+    let all = || (0..problem.costs.len()).map(|c| CandidateId(c as u8));
+    let mut found: Vec<Vec<CandidateId>> =
+        all().filter(|&c| problem.states.contains(&Mask::of(c))).map(|c| vec![c]).collect();
+    let mut from = 0;
+    for _ in 1..most {
+        let until = found.len();
+        for i in from..until {
+            let ran = found[i].iter().fold(Mask::EMPTY, |ran, &c| ran.with(c));
+            for next in all().filter(|&c| !ran.has(c) && problem.states.contains(&ran.with(c))) {
+                found.push(found[i].iter().copied().chain([next]).collect());
+            }
+        }
+        from = until;
+    }
+    found.retain(|order| order.len() > 1);
+    found
+}
+
+/// The stages of an order; `None` where a confidence is lacking.
+fn stages(problem: &Problem, confidences: &Confidences, kind: Kind, order: &[CandidateId]) -> Option<Vec<Stage>> {
+    let mut ran = Mask::EMPTY;
+    let mut stages = Vec::new();
+    for (i, &candidate) in order.iter().enumerate() {
+        ran = ran.with(candidate);
+        let (confidence, answer) = match kind {
+            Kind::Own => (confidences.own[candidate.index()], Answer::Candidate(candidate)),
+            Kind::Average if i == 0 => (confidences.averages.get(&ran).copied(), Answer::Candidate(candidate)),
+            Kind::Average => (confidences.averages.get(&ran).copied(), problem.averaged(ran)?),
+        };
+        let is_last = i + 1 == order.len();
+        if !is_last {
+            confidence?;
+        }
+        stages.push(Stage { candidate, confidence: confidence.filter(|_| !is_last), answer });
+    }
+    Some(stages)
+}
+
+/// Every way to set the thresholds of an order. The rows are put into the bins of the first two confidences once; how many go on, and what all
+/// of them earn, are then sums over the bins below the thresholds.
+fn trials(problem: &Problem, stages: &[Stage], rows: &[u32]) -> Vec<Trial> {
+    let binned = |i: usize| stages[i].confidence.map(|column| &*problem.columns[column]);
+    let (first, second) = (binned(0), binned(1));
+    let (high, wide) = (first.map_or(1, Binned::bins), second.map_or(1, Binned::bins));
+    let code = |binned: Option<&Binned>, row: u32| binned.map_or(0, |binned| usize::from(binned.codes[row as usize]));
+    // By the bins of both: number of rows, and what the stages earn.
+    let mut sums = vec![[0.0_f64; 1 + MOST_RUNS]; high * wide];
+    let rewards: Vec<&[f32]> = stages.iter().map(|stage| problem.rewards_of(stage.answer)).collect();
+    for &row in rows {
+        let sum = &mut sums[code(first, row) * wide + code(second, row)];
+        sum[0] += 1.0;
+        sum[1..].iter_mut().zip(&rewards).for_each(|(sum, rewards)| *sum += f64::from(rewards[row as usize]));
+    }
+    let cost = |i: usize| problem.costs[stages[i].candidate.index()];
+    let total = sums.iter().fold([0.0; 1 + MOST_RUNS], added);
+    let mut found = Vec::with_capacity(high * wide);
+    // By the bins of the second confidence: the rows that went past the first one.
+    let mut open = vec![[0.0_f64; 1 + MOST_RUNS]; wide];
+    for i in 0..high {
+        open.iter_mut().zip(&sums[i * wide..]).for_each(|(open, sum)| *open = added(*open, sum));
+        let past = open.iter().fold([0.0; 1 + MOST_RUNS], added);
+        let reward = total[1] - past[1] + past[2];
+        let paid = total[0] * cost(0) + past[0] * cost(1);
+        if stages.len() == 2 {
+            found.push(Trial { reward, cost: paid, go_on: [i + 1, 0] });
+            continue;
+        }
+        let mut deep = [0.0; 1 + MOST_RUNS];
+        for (j, sum) in open.iter().enumerate() {
+            deep = added(deep, sum);
+            let reward = reward - deep[2] + deep[3];
+            found.push(Trial { reward, cost: paid + deep[0] * cost(2), go_on: [i + 1, j + 1] });
+        }
+    }
+    found
+}
+
+fn added<const N: usize>(mut a: [f64; N], b: &[f64; N]) -> [f64; N] {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+    a
+}
+
+/// Of all items those that are the best one at some price from 0 on, by cost.
+fn hull<T>(mut items: Vec<T>, worth: impl Fn(&T) -> (f64, f64)) -> Vec<T> {
+    items.sort_by(|a, b| {
+        let ((reward_a, cost_a), (reward_b, cost_b)) = (worth(a), worth(b));
+        cost_a.total_cmp(&cost_b).then(reward_b.total_cmp(&reward_a))
+    });
+    let mut kept: Vec<T> = Vec::new();
+    for item in items {
+        let (reward, cost) = worth(&item);
+        if kept.last().is_some_and(|last| worth(last).0 >= reward) {
+            continue;
+        }
+        // The last one lies below the line from the one before it to this one, or on it.
+        while let [.., before, last] = kept.as_slice() {
+            let ((reward_0, cost_0), (reward_1, cost_1)) = (worth(before), worth(last));
+            if (reward_1 - reward_0) * (cost - cost_0) > (reward - reward_0) * (cost_1 - cost_0) {
+                break;
+            }
+            kept.pop();
+        }
+        kept.push(item);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests;
