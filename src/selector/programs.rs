@@ -102,6 +102,18 @@ impl Selector {
         self.control.set_cost_multiplier(candidate, multiplier).map_err(refused)
     }
 
+    /// What the selector was told, for callers that give it their own errors.
+    #[cfg(feature = "capi")]
+    pub(crate) fn control_mut(&mut self) -> &mut Control {
+        &mut self.control
+    }
+
+    /// Whether this program's tests are those that were compiled into the library.
+    #[cfg(feature = "capi")]
+    pub(crate) fn is_baked_program(&self, program: usize) -> bool {
+        self.prepared.programs[program].baked
+    }
+
     /// Forgets prices, programs and multipliers that were set: from the next input on the premodel's own choice decides.
     pub fn reset_control(&mut self) {
         self.control.reset();
