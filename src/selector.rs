@@ -162,6 +162,10 @@ struct Flight {
     state: State,
     /// The program that decides on it, whatever the control says meanwhile.
     program: usize,
+    /// Whether that program's tests were compiled into the library.
+    is_baked: bool,
+    /// The candidate of the Run with which that program begins; `None` if it begins with a test.
+    first_run: Option<CandidateId>,
     walk: Walk,
     watch: Stopwatch,
     features: [f32; FEATURE_COUNT],
@@ -208,6 +212,8 @@ impl Selector {
         let flight = Flight {
             state: State::Idle,
             program: prepared.premodel.chosen(),
+            is_baked: false,
+            first_run: None,
             walk: prepared.programs[prepared.premodel.chosen()].start,
             watch: Stopwatch::new(),
             features: [0.0; FEATURE_COUNT],
@@ -258,7 +264,7 @@ impl Selector {
     /// The errors of [`Selector::submit`] and of [`CandidateSet::run`].
     pub fn warm_up(&mut self, input: Input<'_>) -> Result<()> {
         let program = self.current_program();
-        self.begin_for(program, self.prepared.wanted_by_any, &input)?;
+        self.begin_for(program, Some(self.prepared.wanted_by_any), &input)?;
         while let State::Features = self.flight.state {
             self.take_features()?;
         }
@@ -359,13 +365,12 @@ impl Selector {
 
     pub(crate) fn begin(&mut self, input: &Input<'_>) -> Result<()> {
         let program = self.control.next_program();
-        let wanted = self.prepared.programs[program].wanted;
-        self.begin_for(program, wanted, input)
+        self.begin_for(program, None, input)
     }
 
-    /// Begins an input on which this program decides, and computes the features that are wanted.
-    #[inline]
-    fn begin_for(&mut self, program: usize, wanted: Wanted, input: &Input<'_>) -> Result<()> {
+    /// Begins an input on which this program decides, and computes the features that it reads, or others where they are wanted.
+    #[inline(always)]
+    fn begin_for(&mut self, program: usize, wanted: Option<Wanted>, input: &Input<'_>) -> Result<()> {
         if !matches!(self.flight.state, State::Idle) {
             // The previous input was given up, and its work may not be done yet. The selector waits for it before it starts the
             // stopwatch, so that the times of this input do not contain the wait.
@@ -377,9 +382,12 @@ impl Selector {
         flight.watch.start();
         flight.failure = None;
         flight.answered = None;
+        let plan = &prepared.programs[program];
         flight.program = program;
-        flight.walk = prepared.programs[program].start;
+        (flight.is_baked, flight.first_run) = (plan.baked, plan.first_run);
+        flight.walk = plan.start;
         board.begin_for(program);
+        let wanted = wanted.unwrap_or(plan.wanted);
         if !wanted.is_empty() && matches!(input, Input::Tensor(_)) {
             return Err(Error::from_static(
                 ErrorKind::Input,
@@ -441,13 +449,13 @@ impl Selector {
         {
             // If the program begins with a Run, the walk already counts that candidate as one that ran, but it has not been
             // started yet.
-            return if self.is_due() { self.cut_short(self.first_run()) } else { Ok(None) };
+            return if self.is_due() { self.cut_short(self.flight.first_run) } else { Ok(None) };
         }
         let mut request = match self.flight.state {
             State::Idle | State::Features | State::Abandoned => return Err(NOTHING_IN_FLIGHT),
             // If the program begins with a Run, there is nothing to decide. So no time is measured, which saves a reading of the
             // clock.
-            State::Deciding => match self.first_run() {
+            State::Deciding => match self.flight.first_run {
                 Some(candidate) => Request::Run(candidate),
                 None => self.decide(),
             },
@@ -492,11 +500,6 @@ impl Selector {
         }
     }
 
-    /// The candidate of the Run with which the program of the input begins; `None` if it begins with a test.
-    fn first_run(&self) -> Option<CandidateId> {
-        self.prepared.programs[self.flight.program].first_run
-    }
-
     fn decide(&mut self) -> Request {
         let _shown = self.ranges.decide();
         let request = self.step();
@@ -505,9 +508,8 @@ impl Selector {
     }
 
     fn step(&mut self) -> Request {
-        let number = self.flight.program;
-        let (program, values) = (self.prepared.premodel.program_number(number), self.board.values());
-        if self.prepared.programs[number].baked {
+        let (program, values) = (self.prepared.premodel.program_number(self.flight.program), self.board.values());
+        if self.flight.is_baked {
             program.step_by(&mut self.flight.walk, |at| baked::next(at, values))
         } else {
             program.step(&mut self.flight.walk, values)

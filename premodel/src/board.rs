@@ -99,10 +99,14 @@ pub struct Board {
     /// The places of all values except the user's own: the next input unsets these.
     pub(crate) transient: Vec<usize>,
     pub(crate) outputs: Vec<Output>,
-    /// One per program of the premodel; one without signals where there is no premodel.
+    /// What is computed for the program of this input.
+    pub(crate) wiring: Wiring,
+    /// For each program what is computed for it. In place of the one in `wiring` stands one that computes nothing.
     wirings: Vec<Wiring>,
     /// The number of the program whose signals are computed.
     program: usize,
+    /// Whether any program has averages.
+    has_averages: bool,
     /// The candidates whose output on this input was taken.
     reported: Mask,
     /// The probabilities of the average that was computed last.
@@ -119,8 +123,9 @@ impl Board {
         let is_transient = |&at: &usize| !matches!(premodel.signals()[at], Signal::User(_));
         board.transient = (0..premodel.signals().len()).filter(is_transient).collect();
         board.wirings = premodel.programs().map(|program| Wiring::of(program.program(), premodel)).collect();
-        board.program = premodel.chosen();
         board.make_room(premodel);
+        board.program = premodel.chosen();
+        core::mem::swap(&mut board.wiring, &mut board.wirings[premodel.chosen()]);
         board
     }
 
@@ -130,8 +135,10 @@ impl Board {
             values: Vec::new(),
             transient: Vec::new(),
             outputs: vec![Output::default(); candidates],
-            wirings: vec![Wiring { own: vec![Vec::new(); candidates], ..Wiring::default() }],
+            wiring: Wiring { own: vec![Vec::new(); candidates], ..Wiring::default() },
+            wirings: vec![Wiring::default()],
             program: 0,
+            has_averages: false,
             reported: Mask::EMPTY,
             mixed: Vec::new(),
             last: None,
@@ -163,7 +170,8 @@ impl Board {
             }
         }
         let classes = self.outputs.iter().map(|output| output.probabilities.len()).max().unwrap_or(0);
-        self.mixed = vec![0.0; if averaged.is_empty() { 0 } else { classes }];
+        self.has_averages = !averaged.is_empty();
+        self.mixed = vec![0.0; if self.has_averages { classes } else { 0 }];
     }
 
     /// Gives a candidate another number of classes than the board was made with. Allocates. An average whose candidates differ in their
@@ -176,8 +184,7 @@ impl Board {
             calibration.logits = vec![0.0; classes];
             calibration.probabilities = vec![0.0; classes];
         }
-        let averages = self.wirings.iter().any(|wiring| !wiring.averages.is_empty());
-        if averages && self.mixed.len() < classes {
+        if self.has_averages && self.mixed.len() < classes {
             self.mixed = vec![0.0; classes];
         }
         self.unset(candidate);
@@ -190,21 +197,15 @@ impl Board {
 
     /// The candidates that enter averages of the program of this input at another temperature than 1, with that temperature.
     pub(crate) fn calibrated(&self) -> impl Iterator<Item = (CandidateId, f32)> {
-        let averaged = self.wiring().averaged;
+        let averaged = self.wiring.averaged;
         let outputs =
             (0_u8..).map(CandidateId).zip(&self.outputs).filter(move |(candidate, _)| averaged.has(*candidate));
         outputs.filter_map(|(candidate, output)| Some((candidate, output.calibration.as_ref()?.temperature)))
     }
 
-    /// What is computed for the program of this input.
-    #[inline(always)]
-    pub(crate) fn wiring(&self) -> &Wiring {
-        &self.wirings[self.program]
-    }
-
     /// The averages that the program of this input reads or answers with.
     pub fn averages(&self) -> impl Iterator<Item = Mask> {
-        self.wiring().averages.iter().map(|average| average.of)
+        self.wiring.averages.iter().map(|average| average.of)
     }
 
     /// The first average that a test reads, whose candidates are all in `ran`, and which is nevertheless neither computed nor set. In that
@@ -215,7 +216,7 @@ impl Board {
                 && !average.of.without(self.reported).is_empty()
                 && average.signals.iter().any(|&(at, _)| self.values[at].is_nan())
         };
-        self.wiring().averages.iter().find(is_missing).map(|average| average.of)
+        self.wiring.averages.iter().find(is_missing).map(|average| average.of)
     }
 
     /// Begins another input for this program of the premodel, as [`Board::begin`] does: from here on the signals that this program reads are
@@ -225,9 +226,18 @@ impl Board {
     /// If the premodel has no program of this number.
     #[inline]
     pub fn begin_for(&mut self, program: usize) {
-        assert!(program < self.wirings.len(), "the premodel has no program {program}");
-        self.program = program;
+        if program != self.program {
+            self.use_program(program);
+        }
         self.begin();
+    }
+
+    #[inline(never)]
+    fn use_program(&mut self, program: usize) {
+        assert!(program < self.wirings.len(), "the premodel has no program {program}");
+        core::mem::swap(&mut self.wiring, &mut self.wirings[self.program]);
+        core::mem::swap(&mut self.wiring, &mut self.wirings[program]);
+        self.program = program;
     }
 
     /// The number of the program whose signals are computed.
@@ -269,7 +279,7 @@ impl Board {
         let is_read = |average: &&Average| {
             !average.signals.is_empty() && average.of.has(candidate) && average.of.without(reported).is_empty()
         };
-        self.wiring().averages.iter().filter(is_read).fold(Mask::EMPTY, |all, average| all.union(average.of))
+        self.wiring.averages.iter().filter(is_read).fold(Mask::EMPTY, |all, average| all.union(average.of))
     }
 
     /// Those of the given candidates that have reported a summary on this input, but no probabilities so far.
@@ -298,7 +308,7 @@ impl Board {
                 if let Some(calibration) = &mut output.calibration {
                     (calibration.has_logits, calibration.is_current) = (false, false);
                 }
-                if self.last.is_some_and(|(at, _)| self.wiring().averages[at].of.has(candidate)) {
+                if self.last.is_some_and(|(at, _)| self.wiring.averages[at].of.has(candidate)) {
                     self.last = None;
                 }
                 true
@@ -321,7 +331,7 @@ impl Board {
         output.is_whole = true;
         // Other programs may average this candidate although this one does not: then nobody will ask for its calibrated probabilities.
         if let Some(calibration) = &mut output.calibration
-            && self.wirings[self.program].averaged.has(candidate)
+            && self.wiring.averaged.has(candidate)
         {
             calibration.has_logits = kind == Scores::Logits;
             if calibration.has_logits {
@@ -352,7 +362,7 @@ impl Board {
     #[inline(always)]
     fn take(&mut self, candidate: CandidateId, summary: Summary) {
         self.reported = self.reported.with(candidate);
-        let wiring = &self.wirings[self.program];
+        let wiring = &self.wiring;
         let output = &mut self.outputs[candidate.index()];
         output.summary = summary;
         // A network may have more classes than the premodel knows: their risk is unknown.
@@ -378,16 +388,16 @@ impl Board {
     /// Computes again the signals of the averages that this candidate is a member of.
     #[inline(never)]
     fn average_again(&mut self, candidate: CandidateId) {
-        if self.last.is_some_and(|(at, _)| self.wiring().averages[at].of.has(candidate)) {
+        if self.last.is_some_and(|(at, _)| self.wiring.averages[at].of.has(candidate)) {
             self.last = None;
         }
-        for at in 0..self.wiring().averages.len() {
-            let average = &self.wiring().averages[at];
+        for at in 0..self.wiring.averages.len() {
+            let average = &self.wiring.averages[at];
             if average.signals.is_empty() || !average.of.has(candidate) {
                 continue;
             }
             let Some(top) = self.mix(at) else { continue };
-            for &(value, signal) in &self.wirings[self.program].averages[at].signals {
+            for &(value, signal) in &self.wiring.averages[at].signals {
                 self.values[value] = match signal {
                     AverageSignal::Top1 => top.top1,
                     AverageSignal::Margin => top.margin,
@@ -399,7 +409,7 @@ impl Board {
     /// Computes the probabilities of an average. Returns `None` where not all its candidates have run with probabilities, or where they
     /// differ in their numbers of classes.
     fn mix(&mut self, at: usize) -> Option<Top> {
-        let Average { of, members, .. } = &self.wirings[self.program].averages[at];
+        let Average { of, members, .. } = &self.wiring.averages[at];
         let classes = self.outputs[members.first()?.0.index()].probabilities.len();
         let fits = |(c, _): &(CandidateId, f32)| {
             let output = &self.outputs[c.index()];
@@ -422,10 +432,10 @@ impl Board {
     #[cold]
     fn unset(&mut self, candidate: CandidateId) {
         self.reported = self.reported.without(Mask::of(candidate));
-        for at in self.wirings[self.program].signals_of(candidate) {
+        for at in self.wiring.signals_of(candidate) {
             self.values[at] = f32::NAN;
         }
-        if self.last.is_some_and(|(at, _)| self.wiring().averages[at].of.has(candidate)) {
+        if self.last.is_some_and(|(at, _)| self.wiring.averages[at].of.has(candidate)) {
             self.last = None;
         }
     }
@@ -452,7 +462,7 @@ impl Board {
                 Some(Top { class, top1, margin })
             }
             Answer::Average(of) => {
-                let at = self.wiring().averages.iter().position(|average| average.of == of)?;
+                let at = self.wiring.averages.iter().position(|average| average.of == of)?;
                 match self.last {
                     Some((last, top)) if last == at => Some(top),
                     _ => self.mix(at),
@@ -470,8 +480,8 @@ impl Board {
             }
             Answer::Candidate(_) => &[],
             Answer::Average(of) => match self.last {
-                Some((at, _)) if self.wiring().averages[at].of == of => {
-                    let classes = self.wiring().averages[at].members.first().map_or(0, |&(c, _)| self.classes(c));
+                Some((at, _)) if self.wiring.averages[at].of == of => {
+                    let classes = self.wiring.averages[at].members.first().map_or(0, |&(c, _)| self.classes(c));
                     &self.mixed[..classes]
                 }
                 _ => &[],

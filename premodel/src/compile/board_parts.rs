@@ -40,14 +40,14 @@ impl<'a> BoardParts<'a> {
 
     /// The candidates of whose shares of wrong answers the code needs a table, with the table.
     pub(super) fn risks(&self) -> impl Iterator<Item = (usize, &'a [f32])> {
-        let own = self.board.wiring().own.iter().enumerate();
+        let own = self.board.wiring.own.iter().enumerate();
         let with_risk = own.filter(|(_, signals)| signals.iter().any(|(_, own)| matches!(own, Own::Risk)));
         with_risk.map(|(c, _)| (c, self.board.outputs[c].risk.as_slice()))
     }
 
     /// For each candidate of whose scores anything is computed besides its summary: what that is.
     pub(super) fn of_candidates(&self) -> impl Iterator<Item = OfCandidate<'a>> {
-        self.board.wiring().own.iter().enumerate().filter_map(|(candidate, signals)| {
+        self.board.wiring.own.iter().enumerate().filter_map(|(candidate, signals)| {
             let row = self.calibrated.iter().position(|(c, _)| c.index() == candidate);
             let calibrated = row.map(|row| (row, self.calibrated[row].1));
             let is_needed = !signals.is_empty() || calibrated.is_some();
@@ -58,12 +58,11 @@ impl<'a> BoardParts<'a> {
     /// The agreements and averages that a test reads, each with the candidates that must have run. Bit i of the mask stands for
     /// candidate i.
     pub(super) fn joints(&self) -> impl Iterator<Item = (u16, Joint<'a>)> {
-        let agreements = self.board.wiring().agreements.iter().map(|agreement| {
+        let agreements = self.board.wiring.agreements.iter().map(|agreement| {
             let [a, b] = agreement.pair;
             (1 << a.0 | 1 << b.0, Joint::Agreement(agreement))
         });
-        let averages =
-            self.board.wiring().averages.iter().enumerate().filter(|(_, average)| !average.signals.is_empty());
+        let averages = self.board.wiring.averages.iter().enumerate().filter(|(_, average)| !average.signals.is_empty());
         agreements.chain(averages.map(|(at, average)| (average.of.0, Joint::Average(at, &average.signals))))
     }
 
@@ -71,7 +70,7 @@ impl<'a> BoardParts<'a> {
     pub(super) fn dependent_signals(&self) -> impl Iterator<Item = (usize, Vec<usize>)> {
         let board = self.board;
         (0..board.outputs.len()).filter_map(|c| {
-            let places: Vec<usize> = board.wiring().signals_of(CandidateId(c as u8)).collect();
+            let places: Vec<usize> = board.wiring.signals_of(CandidateId(c as u8)).collect();
             (!places.is_empty()).then_some((c, places))
         })
     }
