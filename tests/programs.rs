@@ -106,7 +106,6 @@ fn an_input_in_flight_keeps_its_program() {
     // The input borrows the selector, so that it can only be given up here; its program is that of its submit.
     let mut flight = selector.submit(frame).unwrap();
     assert!(flight.poll().unwrap().is_none());
-    drop(flight);
     selector.set_program(0).unwrap();
     let outcome = selector.infer(frame).unwrap();
     assert_eq!((outcome.program, outcome.answer), (0, Answer::Candidate(SMALL)));
