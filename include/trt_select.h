@@ -345,11 +345,11 @@ typedef struct trtsel_info {
      */
     uint32_t signal_count;
     /**
-     * 1 where the premodel in use reads image features, else 0.
+     * 1 where the chosen program of the premodel in use reads image features, else 0.
      */
     uint32_t reads_features;
     /**
-     * 1 where the premodel was compiled into the library, else 0.
+     * 1 where that program was compiled into the library, else 0.
      */
     uint32_t is_baked;
     /**
@@ -361,8 +361,8 @@ typedef struct trtsel_info {
      */
     const char *device;
     /**
-     * The cost of the most expensive path through the program of the premodel in use, in nanoseconds, by the costs that the
-     * premodel states.
+     * The cost of the most expensive path through the chosen program of the premodel in use, in nanoseconds, by the costs that
+     * the premodel states.
      */
     double worst_case_ns;
 } trtsel_info;
@@ -742,9 +742,9 @@ typedef struct trtsel_result {
      */
     uint32_t node;
     /**
-     * Reserved; 0.
+     * The number of the premodel's program that decided, counted from 0.
      */
-    uint32_t reserved;
+    uint32_t program;
     /**
      * The time of each stage.
      */
@@ -814,9 +814,9 @@ typedef struct trtsel_decision {
      */
     uint32_t node;
     /**
-     * Reserved; 0.
+     * The number of the premodel's program that decides, counted from 0.
      */
-    uint32_t reserved;
+    uint32_t program;
 } trtsel_decision;
 
 /**
@@ -840,6 +840,74 @@ typedef struct trtsel_answer {
      */
     float margin;
 } trtsel_answer;
+
+/**
+ * A program of a premodel, and what to expect of it. Numbers that the premodel does not state are NaN.
+ */
+typedef struct trtsel_program {
+    /**
+     * `sizeof(trtsel_program)`; set it before the call.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 for the program that decides where nobody asks for another, else 0.
+     */
+    uint32_t is_chosen;
+    /**
+     * 1 where the program reads image features, else 0.
+     */
+    uint32_t reads_features;
+    /**
+     * Number of the program's nodes.
+     */
+    uint32_t node_count;
+    /**
+     * The price that the program was trained for, in reward per millisecond.
+     */
+    double price;
+    /**
+     * The expected mean reward: for classification the share of right answers. The next two are the ends of its 95 % interval.
+     */
+    double reward;
+    /**
+     * See `reward`.
+     */
+    double reward_low;
+    /**
+     * See `reward`.
+     */
+    double reward_high;
+    /**
+     * The expected mean cost of an input, in nanoseconds, by the costs that the premodel states. The next two are the ends of its
+     * 95 % interval.
+     */
+    double cost_ns;
+    /**
+     * See `cost_ns`.
+     */
+    double cost_ns_low;
+    /**
+     * See `cost_ns`.
+     */
+    double cost_ns_high;
+    /**
+     * The expected mean reward less that of the best single network on the same inputs. The next two are the ends of its 95 %
+     * interval.
+     */
+    double over_best_single;
+    /**
+     * See `over_best_single`.
+     */
+    double over_best_single_low;
+    /**
+     * See `over_best_single`.
+     */
+    double over_best_single_high;
+    /**
+     * The cost of the most expensive path through the program, in nanoseconds, by the costs that the premodel states.
+     */
+    double worst_case_ns;
+} trtsel_program;
 
 /**
  * The call succeeded. Outputs are written with this status only.
@@ -1287,7 +1355,8 @@ trtsel_status trtsel_selector_cancel(trtsel_selector *selector);
 
 /**
  * Puts the selector back into the state that it had after open: cancels the input in flight, discards the last result, unsets
- * the caller's own signals, and sets all counts to 0. The deadline and the premodel in use stay. One call at a time; does not
+ * the caller's own signals, forgets prices, programs and cost multipliers, and sets all counts to 0. The deadline and the
+ * premodel in use stay. One call at a time; does not
  * allocate.
  *
  * The caller promises:
@@ -1324,8 +1393,9 @@ trtsel_status trtsel_selector_set_signal(trtsel_selector *selector,
 
 /**
  * Replaces the premodel by that of a `premodel.json` for the same candidates, while the selector stays open: the networks, their
- * memory, the deadline, the caller's own signals with their slots and values, and all counts stay. The last result is discarded.
- * If the call fails, nothing has changed.
+ * memory, the deadline, the caller's own signals with their slots and values, and all counts stay. So do a price and the cost
+ * multipliers; a program that was set by its number does not. The last result is discarded. If the call fails, nothing has
+ * changed.
  *
  * Errors: `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_IO`, `TRTSEL_PREMODEL`. One call at a time; allocates, and
  * reads the file.
@@ -1382,8 +1452,8 @@ trtsel_status trtsel_selector_summary(trtsel_selector *selector,
                                       trtsel_summary *summary);
 
 /**
- * Writes in words which tests and runs lead the program to a node (`node` of a result). `TRTSEL_NOT_FOUND` where the program has
- * no such node. One call at a time; allocates.
+ * Writes in words which tests and runs lead to a node (`node` of a result) of the program that decided on the last result; where
+ * there is no last result, of the program that decides next. `TRTSEL_NOT_FOUND` where the program has no such node. One call at a time; allocates.
  *
  * The caller promises:
  * `selector` is NULL or open; `text` NULL or a buffer of `text_bytes` bytes; `needed_bytes` NULL or writable.
@@ -1547,7 +1617,7 @@ trtsel_status trtsel_decider_get_signal(trtsel_decider *decider,
                                         float *value);
 
 /**
- * Begins an input, at the first node of the program. All signals of the input before are unset, except the caller's own. One
+ * Begins an input, at the first node of the program that decides: see `trtsel_decider_set_price`. All signals of the input before are unset, except the caller's own. One
  * call at a time; does not allocate.
  *
  * The caller promises:
@@ -1703,8 +1773,8 @@ trtsel_status trtsel_decider_weight(const trtsel_decider *decider,
                                     float *weight);
 
 /**
- * Writes in words which tests and runs lead the program to a node (`node` of a decision). `TRTSEL_NOT_FOUND` where the program
- * has no such node. One call at a time; allocates.
+ * Writes in words which tests and runs lead the program that decides on the current input to a node (`node` of a decision).
+ * `TRTSEL_NOT_FOUND` where the program has no such node. One call at a time; allocates.
  *
  * The caller promises:
  * `decider` is NULL or open; `text` NULL or a buffer of `text_bytes` bytes; `needed_bytes` NULL or writable.
@@ -1714,6 +1784,138 @@ trtsel_status trtsel_decider_why(trtsel_decider *decider,
                                  char *text,
                                  size_t text_bytes,
                                  size_t *needed_bytes);
+
+/**
+ * Writes the number of programs of the premodel in use; they are numbered from 0. Any thread, at any time; does not allocate.
+ *
+ * The caller promises:
+ * `selector` is NULL or open, `count` NULL or writable.
+ */
+trtsel_status trtsel_selector_program_count(const trtsel_selector *selector,
+                                            uint32_t *count);
+
+/**
+ * Writes what is known of a program of the premodel in use. `TRTSEL_NOT_FOUND` where there is no program of this number. Any
+ * thread, at any time; does not allocate.
+ *
+ * The caller promises:
+ * `selector` is NULL or open, `info` NULL or a struct of its `struct_size`.
+ */
+trtsel_status trtsel_selector_program_info(const trtsel_selector *selector,
+                                           uint32_t program,
+                                           trtsel_program *info);
+
+/**
+ * Lets the best program at this price decide from the next submit on. The price is in reward per millisecond. The best program
+ * has the largest expected reward less price times cost, where the cost follows `trtsel_selector_set_cost_multiplier`; of
+ * several, it is the cheapest. An input in flight keeps its program.
+ *
+ * `TRTSEL_INVALID_ARGUMENT` where the price is not finite or below 0; `TRTSEL_PREMODEL` where no program says what to expect of
+ * it. One call at a time; takes a few nanoseconds, and does not allocate.
+ *
+ * The caller promises:
+ * `selector` is NULL or open.
+ */
+trtsel_status trtsel_selector_set_price(trtsel_selector *selector,
+                                        double price);
+
+/**
+ * Lets the program of this number decide from the next submit on, whatever it costs. `TRTSEL_NOT_FOUND` where there is no such
+ * program. An input in flight keeps its program. One call at a time; does not allocate.
+ *
+ * The caller promises:
+ * `selector` is NULL or open.
+ */
+trtsel_status trtsel_selector_set_program(trtsel_selector *selector,
+                                          uint32_t program);
+
+/**
+ * Says that one run of a candidate now costs this many times what it cost when the premodel was made, for example 2 where its
+ * server has become half as fast. After `trtsel_selector_set_price` the best program at that price and these costs decides from
+ * the next submit on; after `trtsel_selector_set_program` that program; else the best at the price that the chosen program was
+ * trained for, and where it has none the chosen program.
+ *
+ * `TRTSEL_NOT_FOUND` where there is no such candidate; `TRTSEL_INVALID_ARGUMENT` where the multiplier is not finite or below 0.
+ * One call at a time; does not allocate.
+ *
+ * The caller promises:
+ * `selector` is NULL or open.
+ */
+trtsel_status trtsel_selector_set_cost_multiplier(trtsel_selector *selector,
+                                                  uint32_t candidate,
+                                                  double multiplier);
+
+/**
+ * Forgets prices, programs and cost multipliers that were set: from the next submit on the premodel's own choice decides. One
+ * call at a time; does not allocate.
+ *
+ * The caller promises:
+ * `selector` is NULL or open.
+ */
+trtsel_status trtsel_selector_reset_control(trtsel_selector *selector);
+
+/**
+ * Writes the number of the program that decides from the next submit on. Where a mix of two programs decides, it is the one that
+ * decided last; `program` of a result says which one decided. One call at a time; does not allocate.
+ *
+ * The caller promises:
+ * `selector` is NULL or open, `program` NULL or writable.
+ */
+trtsel_status trtsel_selector_current_program(trtsel_selector *selector,
+                                              uint32_t *program);
+
+/**
+ * Writes the number of programs of the premodel; they are numbered from 0. Any thread, at any time; does not allocate.
+ *
+ * The caller promises:
+ * `decider` is NULL or open, `count` NULL or writable.
+ */
+trtsel_status trtsel_decider_program_count(const trtsel_decider *decider,
+                                           uint32_t *count);
+
+/**
+ * Like `trtsel_selector_program_info`, for a decider.
+ *
+ * The caller promises:
+ * `decider` is NULL or open, `info` NULL or a struct of its `struct_size`.
+ */
+trtsel_status trtsel_decider_program_info(const trtsel_decider *decider,
+                                          uint32_t program,
+                                          trtsel_program *info);
+
+/**
+ * Like `trtsel_selector_set_price`, for a decider: it applies from the next begin on.
+ *
+ * The caller promises:
+ * `decider` is NULL or open.
+ */
+trtsel_status trtsel_decider_set_price(trtsel_decider *decider, double price);
+
+/**
+ * Like `trtsel_selector_set_program`, for a decider: it applies from the next begin on.
+ *
+ * The caller promises:
+ * `decider` is NULL or open.
+ */
+trtsel_status trtsel_decider_set_program(trtsel_decider *decider, uint32_t program);
+
+/**
+ * Like `trtsel_selector_set_cost_multiplier`, for a decider: it applies from the next begin on.
+ *
+ * The caller promises:
+ * `decider` is NULL or open.
+ */
+trtsel_status trtsel_decider_set_cost_multiplier(trtsel_decider *decider,
+                                                 uint32_t candidate,
+                                                 double multiplier);
+
+/**
+ * Like `trtsel_selector_reset_control`, for a decider: it applies from the next begin on.
+ *
+ * The caller promises:
+ * `decider` is NULL or open.
+ */
+trtsel_status trtsel_decider_reset_control(trtsel_decider *decider);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -313,6 +313,32 @@ class selector {
         return check(trtsel_selector_set_deadline(get(), detail::nanoseconds(deadline)));
     }
 
+    /* The premodel's programs, numbered from 0. */
+    expected<std::uint32_t> program_count() const {
+        std::uint32_t count = 0;
+        const trtsel_status status = trtsel_selector_program_count(get(), &count);
+        return detail::from(status, count);
+    }
+    expected<trtsel_program> program(std::uint32_t number) const {
+        auto p = detail::sized<trtsel_program>();
+        const trtsel_status status = trtsel_selector_program_info(get(), number, &p);
+        return detail::from(status, p);
+    }
+    /* From the next submit on the best program at this price decides, in reward per millisecond. */
+    expected<done> set_price(double price) { return check(trtsel_selector_set_price(get(), price)); }
+    expected<done> set_program(std::uint32_t number) { return check(trtsel_selector_set_program(get(), number)); }
+    /* What one run of a candidate costs now, as a multiple of what it cost when the premodel was made. */
+    expected<done> set_cost_multiplier(std::uint32_t candidate, double multiplier) {
+        return check(trtsel_selector_set_cost_multiplier(get(), candidate, multiplier));
+    }
+    expected<done> reset_control() { return check(trtsel_selector_reset_control(get())); }
+    /* The program that decides on the next input; of a mix, the one that decided last. */
+    expected<std::uint32_t> current_program() {
+        std::uint32_t number = 0;
+        const trtsel_status status = trtsel_selector_current_program(get(), &number);
+        return check(status, number);
+    }
+
     expected<signal_slot> slot_of(const char* signal) const {
         std::uint32_t slot = 0;
         const trtsel_status status = trtsel_selector_signal_slot(get(), signal, &slot);
@@ -517,6 +543,25 @@ class decider {
         const trtsel_status status = trtsel_decider_get_signal(get(), static_cast<std::uint32_t>(slot), &value);
         return check(status, value);
     }
+    /* The premodel's programs, numbered from 0. */
+    expected<std::uint32_t> program_count() const {
+        std::uint32_t count = 0;
+        const trtsel_status status = trtsel_decider_program_count(get(), &count);
+        return detail::from(status, count);
+    }
+    expected<trtsel_program> program(std::uint32_t number) const {
+        auto p = detail::sized<trtsel_program>();
+        const trtsel_status status = trtsel_decider_program_info(get(), number, &p);
+        return detail::from(status, p);
+    }
+    /* From the next begin on the best program at this price decides, in reward per millisecond. */
+    expected<done> set_price(double price) { return check(trtsel_decider_set_price(get(), price)); }
+    expected<done> set_program(std::uint32_t number) { return check(trtsel_decider_set_program(get(), number)); }
+    /* What one run of a candidate costs now, as a multiple of what it cost when the premodel was made. */
+    expected<done> set_cost_multiplier(std::uint32_t candidate, double multiplier) {
+        return check(trtsel_decider_set_cost_multiplier(get(), candidate, multiplier));
+    }
+    expected<done> reset_control() { return check(trtsel_decider_reset_control(get())); }
     expected<done> begin() { return check(trtsel_decider_begin(get())); }
     expected<done> set_features(view<const float> values) {
         return check(trtsel_decider_set_features(get(), values.data(), values.size()));

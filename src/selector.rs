@@ -18,6 +18,7 @@ mod deadline;
 mod outcome;
 mod own;
 mod prepared;
+mod programs;
 mod ranges;
 mod reload;
 
@@ -29,8 +30,9 @@ use std::time::{Duration, Instant};
 
 use trt_select_engines::Completion;
 use trt_select_engines::registry::Choice;
-use trt_select_premodel::{Answer, Board, CandidateId, Mask, Premodel, Request, Summary, Walk};
+use trt_select_premodel::{Answer, Board, CandidateId, Control, Mask, Premodel, Request, Summary, Walk};
 
+use crate::backend::Wanted;
 use crate::baked;
 use crate::bundle::Bundle;
 use crate::candidate::CandidateInfo;
@@ -138,6 +140,8 @@ pub struct Selector {
     set: CandidateSet,
     /// The premodel, and what was computed from it when it was put to use.
     prepared: Prepared,
+    /// Which of the premodel's programs decides.
+    control: Control,
     /// The signals of the input in flight, or of the last one.
     board: Board,
     /// The user's own signals, with their values.
@@ -156,6 +160,12 @@ pub struct Selector {
 /// The state of the input in flight, or of the last one.
 struct Flight {
     state: State,
+    /// The program that decides on it, whatever the control says meanwhile.
+    program: usize,
+    /// Whether that program's tests were compiled into the library.
+    is_baked: bool,
+    /// The candidate of the Run with which that program begins; `None` if it begins with a test.
+    first_run: Option<CandidateId>,
     walk: Walk,
     watch: Stopwatch,
     features: [f32; FEATURE_COUNT],
@@ -201,7 +211,10 @@ impl Selector {
         own.use_with(&prepared.premodel, &mut board);
         let flight = Flight {
             state: State::Idle,
-            walk: prepared.start,
+            program: prepared.premodel.chosen(),
+            is_baked: false,
+            first_run: None,
+            walk: prepared.programs[prepared.premodel.chosen()].start,
             watch: Stopwatch::new(),
             features: [0.0; FEATURE_COUNT],
             answered: None,
@@ -209,7 +222,19 @@ impl Selector {
             due: None,
         };
         let ranges = Ranges::new(set.as_slice());
-        Ok(Selector { set, prepared, board, own, flight, ranges, deadline: None, networks: None, strict: false })
+        let control = Control::new(&prepared.premodel);
+        Ok(Selector {
+            set,
+            prepared,
+            control,
+            board,
+            own,
+            flight,
+            ranges,
+            deadline: None,
+            networks: None,
+            strict: false,
+        })
     }
 
     /// The candidates, in the order of their ids.
@@ -227,18 +252,19 @@ impl Selector {
         &self.prepared.premodel
     }
 
-    /// Whether the premodel's tests are those that were compiled into the library: see [`crate::BAKED_PROGRAM`].
+    /// Whether the tests of the current program are those that were compiled into the library: see [`crate::BAKED_PROGRAM`].
     pub fn is_baked(&self) -> bool {
-        self.prepared.baked
+        self.prepared.programs[self.current_program()].baked
     }
 
-    /// Computes the features of an input and runs every candidate on it once, so that all memory that depends on the input's size
-    /// is allocated.
+    /// Computes the features that any of the premodel's programs reads, and runs every candidate once, so that all memory that
+    /// depends on the input's size is allocated. No program decides, so a mix takes no chance.
     ///
     /// # Errors
     /// The errors of [`Selector::submit`] and of [`CandidateSet::run`].
     pub fn warm_up(&mut self, input: Input<'_>) -> Result<()> {
-        self.begin(&input)?;
+        let program = self.current_program();
+        self.begin_for(program, Some(self.prepared.wanted_by_any), &input)?;
         while let State::Features = self.flight.state {
             self.take_features()?;
         }
@@ -338,6 +364,13 @@ impl Selector {
     }
 
     pub(crate) fn begin(&mut self, input: &Input<'_>) -> Result<()> {
+        let program = self.control.next_program();
+        self.begin_for(program, None, input)
+    }
+
+    /// Begins an input on which this program decides, and computes the features that it reads, or others where they are wanted.
+    #[inline(always)]
+    fn begin_for(&mut self, program: usize, wanted: Option<Wanted>, input: &Input<'_>) -> Result<()> {
         if !matches!(self.flight.state, State::Idle) {
             // The previous input was given up, and its work may not be done yet. The selector waits for it before it starts the
             // stopwatch, so that the times of this input do not contain the wait.
@@ -349,9 +382,12 @@ impl Selector {
         flight.watch.start();
         flight.failure = None;
         flight.answered = None;
-        flight.walk = prepared.start;
-        board.begin();
-        let wanted = prepared.wanted;
+        let plan = &prepared.programs[program];
+        flight.program = program;
+        (flight.is_baked, flight.first_run) = (plan.baked, plan.first_run);
+        flight.walk = plan.start;
+        board.begin_for(program);
+        let wanted = wanted.unwrap_or(plan.wanted);
         if !wanted.is_empty() && matches!(input, Input::Tensor(_)) {
             return Err(Error::from_static(
                 ErrorKind::Input,
@@ -373,7 +409,7 @@ impl Selector {
     }
 
     fn features_are_there(&mut self) {
-        for &(signal, feature) in &self.prepared.features {
+        for &(signal, feature) in &self.prepared.programs[self.flight.program].features {
             self.board.set(signal, self.flight.features[feature]);
         }
         self.flight.watch.featured();
@@ -413,13 +449,13 @@ impl Selector {
         {
             // If the program begins with a Run, the walk already counts that candidate as one that ran, but it has not been
             // started yet.
-            return if self.is_due() { self.cut_short(self.prepared.first_run) } else { Ok(None) };
+            return if self.is_due() { self.cut_short(self.flight.first_run) } else { Ok(None) };
         }
         let mut request = match self.flight.state {
             State::Idle | State::Features | State::Abandoned => return Err(NOTHING_IN_FLIGHT),
             // If the program begins with a Run, there is nothing to decide. So no time is measured, which saves a reading of the
             // clock.
-            State::Deciding => match self.prepared.first_run {
+            State::Deciding => match self.flight.first_run {
                 Some(candidate) => Request::Run(candidate),
                 None => self.decide(),
             },
@@ -472,8 +508,8 @@ impl Selector {
     }
 
     fn step(&mut self) -> Request {
-        let (program, values) = (self.prepared.premodel.program(), self.board.values());
-        if self.prepared.baked {
+        let (program, values) = (self.prepared.premodel.program_number(self.flight.program), self.board.values());
+        if self.flight.is_baked {
             program.step_by(&mut self.flight.walk, |at| baked::next(at, values))
         } else {
             program.step(&mut self.flight.walk, values)
@@ -500,7 +536,7 @@ impl Selector {
         self.flight.watch.computed();
         self.ranges.run_done();
         self.flight.failure = Some(error);
-        self.prepared.premodel.program().failed(&mut self.flight.walk, candidate)
+        self.prepared.premodel.program_number(self.flight.program).failed(&mut self.flight.walk, candidate)
     }
 
     /// Makes the outcome of an answer. If the deadline has passed, `cut` has the candidates that did not come to their end
@@ -527,6 +563,7 @@ impl Selector {
             answer,
             ran: flight.walk.ran().without(cut.unwrap_or(Mask::EMPTY)),
             failed: flight.walk.failed(),
+            program: flight.program,
             node: flight.walk.node(),
             late: cut.is_some(),
             times: *times,

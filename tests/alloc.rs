@@ -9,8 +9,9 @@ use std::hint::black_box;
 
 mod common;
 
-use common::{averaging, cascade, null_candidates};
+use common::{LARGE, averaging, cascade, null_candidates, several};
 use trt_select::features::{self, FEATURE_COUNT, Features, Groups, Workspace};
+use trt_select::premodel::Mix;
 use trt_select::preprocess::{Filter, Preprocess, PreprocessConfig};
 use trt_select::{Frame, Selector};
 use trt_select_cuda::Format;
@@ -134,6 +135,27 @@ fn decisions(many: u32, frame: &Frame<'_>) {
             ran[outcome.ran.len() as usize] += 1;
         });
         assert!(ran[1] > u64::from(many / 3) && ran[2] > u64::from(many / 3), "both paths: {ran:?}");
+    }
+
+    // Several programs take turns: by their numbers, by a price, and by what the large candidate costs.
+    for polls in [0, 2] {
+        let (candidates, _) = null_candidates(polls, |run| if run % 2 == 0 { [4.0, 0.0] } else { [0.1, 0.0] });
+        let front = several().with_mix(Some(Mix { programs: [0, 3], share: 0.5, seed: 1 })).unwrap();
+        let mut selector = Selector::new(candidates, front).unwrap();
+        // The chosen program reads no feature, but others do.
+        selector.warm_up((*frame).into()).unwrap();
+        let (mut round, mut decided) = (0_u32, [0_u64; 4]);
+        counts_none(&format!("programs that take turns, {polls} polls"), many, || {
+            round = round.wrapping_add(1);
+            match round % 4 {
+                0 => selector.set_program((round / 4 % 4) as usize).unwrap(),
+                1 => drop(black_box(selector.set_price(f64::from(round / 4 % 50) / 1e3))),
+                2 => drop(black_box(selector.set_cost_multiplier(LARGE, f64::from(1 + round / 4 % 9)))),
+                _ => selector.reset_control(),
+            }
+            decided[selector.infer(*frame).unwrap().program] += 1;
+        });
+        assert!(decided.iter().all(|&n| n > u64::from(many / 20)), "all programs: {decided:?}");
     }
 
     // Calibrated averages: one alone, and where it is unsure that of both.

@@ -12,25 +12,21 @@
 //!
 //! A board computes only the signals that some test of its program reads. It computes an average at most once after each run of one of
 //! the average's candidates.
+//!
+//! A premodel may hold several programs. What candidates say is kept once for all of them; for each program a board has a *wiring*, which says
+//! what is computed from it. The wiring is chosen when an input begins, so no input pays for what other programs read.
 #![deny(clippy::disallowed_types)]
+
+mod wiring;
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::arithmetic::{add_weighted, ln_f64, of_logits, of_probabilities};
 use crate::summary::summarise_by;
-use crate::{
-    Answer, AverageSignal, CandidateId, CandidateSignal, Mask, Premodel, Scores, Signal, SignalId, Summary, Top, View,
-};
+use crate::{Answer, AverageSignal, CandidateId, Mask, Premodel, Scores, Signal, SignalId, Summary, Top};
 
-/// A signal that depends on one candidate's output alone. The number is its place in the array of such signals in [`Board::take`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Own {
-    Top1 = 0,
-    Margin = 1,
-    Entropy = 2,
-    Risk = 3,
-}
+pub(crate) use wiring::{Agreement, Average, Own, Wiring};
 
 /// The output of one candidate, and what is computed from it.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +37,6 @@ pub(crate) struct Output {
     is_whole: bool,
     /// 1 over the natural logarithm of the number of classes.
     entropy_scale: f64,
-    /// Its signals that a test reads, each with its place among the values.
-    pub(crate) signals: Vec<(usize, Own)>,
     /// For each class: how often the candidate is wrong when it answers with that class. Empty where no test reads it.
     pub(crate) risk: Vec<f32>,
     pub(crate) calibration: Option<Calibration>,
@@ -58,21 +52,6 @@ pub(crate) struct Calibration {
     probabilities: Vec<f32>,
     /// Whether `probabilities` belong to its last output. They are computed when an average first needs them.
     is_current: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Agreement {
-    pub(crate) signal: usize,
-    pub(crate) pair: [CandidateId; 2],
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Average {
-    pub(crate) of: Mask,
-    /// The candidates that are averaged, with their weights.
-    pub(crate) members: Vec<(CandidateId, f32)>,
-    /// Its signals that a test reads, each with its place among the values.
-    pub(crate) signals: Vec<(usize, AverageSignal)>,
 }
 
 /// The signals of one input at a time. Only [`Board::new`], [`Board::of_outputs`] and [`Board::resize`] allocate.
@@ -120,8 +99,14 @@ pub struct Board {
     /// The places of all values except the user's own: the next input unsets these.
     pub(crate) transient: Vec<usize>,
     pub(crate) outputs: Vec<Output>,
-    pub(crate) agreements: Vec<Agreement>,
-    pub(crate) averages: Vec<Average>,
+    /// What is computed for the program of this input.
+    pub(crate) wiring: Wiring,
+    /// For each program what is computed for it. In place of the one in `wiring` stands one that computes nothing.
+    wirings: Vec<Wiring>,
+    /// The number of the program whose signals are computed.
+    program: usize,
+    /// Whether any program has averages.
+    has_averages: bool,
     /// The candidates whose output on this input was taken.
     reported: Mask,
     /// The probabilities of the average that was computed last.
@@ -131,22 +116,16 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board for a premodel whose networks have this many classes.
+    /// A board for a premodel whose networks have this many classes. Its first input is one of the premodel's chosen program.
     pub fn new(premodel: &Premodel, classes: usize) -> Board {
         let mut board = Board::of_outputs(premodel.candidates().len(), classes);
         board.values = vec![f32::NAN; premodel.signals().len()];
-        board.place_averages(premodel);
-        let program = premodel.program();
-        let mut is_read = vec![false; premodel.signals().len()];
-        program.reads().for_each(|signal| is_read[signal.index()] = true);
-        for (at, signal) in premodel.signals().iter().enumerate() {
-            if !matches!(signal, Signal::User(_)) {
-                board.transient.push(at);
-            }
-            if is_read[at] {
-                board.place_signal(at, signal, premodel);
-            }
-        }
+        let is_transient = |&at: &usize| !matches!(premodel.signals()[at], Signal::User(_));
+        board.transient = (0..premodel.signals().len()).filter(is_transient).collect();
+        board.wirings = premodel.programs().map(|program| Wiring::of(program.program(), premodel)).collect();
+        board.make_room(premodel);
+        board.program = premodel.chosen();
+        core::mem::swap(&mut board.wiring, &mut board.wirings[premodel.chosen()]);
         board
     }
 
@@ -156,8 +135,10 @@ impl Board {
             values: Vec::new(),
             transient: Vec::new(),
             outputs: vec![Output::default(); candidates],
-            agreements: Vec::new(),
-            averages: Vec::new(),
+            wiring: Wiring { own: vec![Vec::new(); candidates], ..Wiring::default() },
+            wirings: vec![Wiring::default()],
+            program: 0,
+            has_averages: false,
             reported: Mask::EMPTY,
             mixed: Vec::new(),
             last: None,
@@ -166,68 +147,31 @@ impl Board {
         board
     }
 
-    /// Makes room for the averages that the program reads or answers with, and for their candidates' calibrated probabilities.
-    fn place_averages(&mut self, premodel: &Premodel) {
-        let program = premodel.program();
-        let read = program.reads().filter_map(|signal| match premodel.signals()[signal.index()] {
-            Signal::Average(of, _) => Some(of),
-            _ => None,
-        });
-        let answered = program.nodes().iter().filter_map(|node| match node.view() {
-            View::Answer(Answer::Average(of)) => Some(of),
-            _ => None,
-        });
-        for of in read.chain(answered) {
-            if self.averages.iter().any(|average| average.of == of) {
-                continue;
+    /// Makes room for what the programs read besides probabilities: risks, calibrated probabilities, averages.
+    fn make_room(&mut self, premodel: &Premodel) {
+        let averaged = self.wirings.iter().fold(Mask::EMPTY, |all, wiring| all.union(wiring.averaged));
+        let reads_risk =
+            |c: usize| self.wirings.iter().any(|wiring| wiring.own[c].iter().any(|(_, own)| matches!(own, Own::Risk)));
+        let reads_risk: Vec<bool> = (0..self.outputs.len()).map(reads_risk).collect();
+        for ((candidate, output), reads_risk) in (0_u8..).map(CandidateId).zip(&mut self.outputs).zip(reads_risk) {
+            if reads_risk {
+                output.risk = premodel.risk(candidate).unwrap_or_default().to_vec();
             }
-            let members = premodel.members(of).map(|(candidate, weight, _)| (candidate, weight)).collect();
-            self.averages.push(Average { of, members, signals: Vec::new() });
-            for (candidate, _, temperature) in premodel.members(of) {
-                if temperature != 1.0 {
-                    let output = &mut self.outputs[candidate.index()];
-                    let classes = output.probabilities.len();
-                    output.calibration = Some(Calibration {
-                        temperature,
-                        logits: vec![0.0; classes],
-                        has_logits: false,
-                        probabilities: vec![0.0; classes],
-                        is_current: false,
-                    });
-                }
+            let temperature = premodel.temperature(candidate);
+            if averaged.has(candidate) && temperature != 1.0 {
+                let classes = output.probabilities.len();
+                output.calibration = Some(Calibration {
+                    temperature,
+                    logits: vec![0.0; classes],
+                    has_logits: false,
+                    probabilities: vec![0.0; classes],
+                    is_current: false,
+                });
             }
         }
         let classes = self.outputs.iter().map(|output| output.probabilities.len()).max().unwrap_or(0);
-        self.mixed = vec![0.0; if self.averages.is_empty() { 0 } else { classes }];
-    }
-
-    /// Adds a signal that a test reads, whose place among the values is `at`, to those that are computed from the same output.
-    fn place_signal(&mut self, at: usize, signal: &Signal, premodel: &Premodel) {
-        match signal {
-            // Whoever holds the board sets these.
-            Signal::Feature(_) | Signal::User(_) => {}
-            Signal::Candidate(candidate, signal) => {
-                let output = &mut self.outputs[candidate.index()];
-                let own = match signal {
-                    CandidateSignal::Top1 => Own::Top1,
-                    CandidateSignal::Margin => Own::Margin,
-                    CandidateSignal::Entropy => Own::Entropy,
-                    CandidateSignal::Risk => {
-                        output.risk = premodel.risk(*candidate).unwrap_or_default().to_vec();
-                        Own::Risk
-                    }
-                    // A number of a task other than classification: whoever runs the candidate sets it.
-                    CandidateSignal::Other(_) => return,
-                };
-                output.signals.push((at, own));
-            }
-            Signal::Agreement(a, b) => self.agreements.push(Agreement { signal: at, pair: [*a, *b] }),
-            Signal::Average(of, signal) => {
-                if let Some(average) = self.averages.iter_mut().find(|average| average.of == *of) {
-                    average.signals.push((at, *signal));
-                }
-            }
-        }
+        self.has_averages = !averaged.is_empty();
+        self.mixed = vec![0.0; if self.has_averages { classes } else { 0 }];
     }
 
     /// Gives a candidate another number of classes than the board was made with. Allocates. An average whose candidates differ in their
@@ -240,7 +184,7 @@ impl Board {
             calibration.logits = vec![0.0; classes];
             calibration.probabilities = vec![0.0; classes];
         }
-        if !self.averages.is_empty() && self.mixed.len() < classes {
+        if self.has_averages && self.mixed.len() < classes {
             self.mixed = vec![0.0; classes];
         }
         self.unset(candidate);
@@ -251,9 +195,17 @@ impl Board {
         self.outputs.get(candidate.index()).map_or(0, |output| output.probabilities.len())
     }
 
-    /// The averages that the program reads or answers with.
+    /// The candidates that enter averages of the program of this input at another temperature than 1, with that temperature.
+    pub(crate) fn calibrated(&self) -> impl Iterator<Item = (CandidateId, f32)> {
+        let averaged = self.wiring.averaged;
+        let outputs =
+            (0_u8..).map(CandidateId).zip(&self.outputs).filter(move |(candidate, _)| averaged.has(*candidate));
+        outputs.filter_map(|(candidate, output)| Some((candidate, output.calibration.as_ref()?.temperature)))
+    }
+
+    /// The averages that the program of this input reads or answers with.
     pub fn averages(&self) -> impl Iterator<Item = Mask> {
-        self.averages.iter().map(|average| average.of)
+        self.wiring.averages.iter().map(|average| average.of)
     }
 
     /// The first average that a test reads, whose candidates are all in `ran`, and which is nevertheless neither computed nor set. In that
@@ -264,10 +216,37 @@ impl Board {
                 && !average.of.without(self.reported).is_empty()
                 && average.signals.iter().any(|&(at, _)| self.values[at].is_nan())
         };
-        self.averages.iter().find(is_missing).map(|average| average.of)
+        self.wiring.averages.iter().find(is_missing).map(|average| average.of)
     }
 
-    /// Begins another input: unsets all signals except the user's own. An unset signal is NaN, which takes the else branch of every test.
+    /// Begins another input for this program of the premodel, as [`Board::begin`] does: from here on the signals that this program reads are
+    /// computed. Takes the same time whichever program was used before, and allocates nothing.
+    ///
+    /// # Panics
+    /// If the premodel has no program of this number.
+    #[inline]
+    pub fn begin_for(&mut self, program: usize) {
+        if program != self.program {
+            self.use_program(program);
+        }
+        self.begin();
+    }
+
+    #[inline(never)]
+    fn use_program(&mut self, program: usize) {
+        assert!(program < self.wirings.len(), "the premodel has no program {program}");
+        core::mem::swap(&mut self.wiring, &mut self.wirings[self.program]);
+        core::mem::swap(&mut self.wiring, &mut self.wirings[program]);
+        self.program = program;
+    }
+
+    /// The number of the program whose signals are computed.
+    pub fn program(&self) -> usize {
+        self.program
+    }
+
+    /// Begins another input for the same program: unsets all signals except the user's own. An unset signal is NaN, which takes the else
+    /// branch of every test.
     #[inline]
     pub fn begin(&mut self) {
         for &at in &self.transient {
@@ -300,7 +279,7 @@ impl Board {
         let is_read = |average: &&Average| {
             !average.signals.is_empty() && average.of.has(candidate) && average.of.without(reported).is_empty()
         };
-        self.averages.iter().filter(is_read).fold(Mask::EMPTY, |all, average| all.union(average.of))
+        self.wiring.averages.iter().filter(is_read).fold(Mask::EMPTY, |all, average| all.union(average.of))
     }
 
     /// Those of the given candidates that have reported a summary on this input, but no probabilities so far.
@@ -329,7 +308,7 @@ impl Board {
                 if let Some(calibration) = &mut output.calibration {
                     (calibration.has_logits, calibration.is_current) = (false, false);
                 }
-                if self.last.is_some_and(|(at, _)| self.averages[at].of.has(candidate)) {
+                if self.last.is_some_and(|(at, _)| self.wiring.averages[at].of.has(candidate)) {
                     self.last = None;
                 }
                 true
@@ -350,7 +329,10 @@ impl Board {
             return None;
         };
         output.is_whole = true;
-        if let Some(calibration) = &mut output.calibration {
+        // Other programs may average this candidate although this one does not: then nobody will ask for its calibrated probabilities.
+        if let Some(calibration) = &mut output.calibration
+            && self.wiring.averaged.has(candidate)
+        {
             calibration.has_logits = kind == Scores::Logits;
             if calibration.has_logits {
                 calibration.logits.copy_from_slice(scores);
@@ -380,24 +362,25 @@ impl Board {
     #[inline(always)]
     fn take(&mut self, candidate: CandidateId, summary: Summary) {
         self.reported = self.reported.with(candidate);
+        let wiring = &self.wiring;
         let output = &mut self.outputs[candidate.index()];
         output.summary = summary;
         // A network may have more classes than the premodel knows: their risk is unknown.
         let risk = output.risk.get(summary.class as usize).copied().unwrap_or(f32::NAN);
         let own = [summary.top1, summary.margin, summary.entropy, risk];
-        for &(at, which) in &output.signals {
+        for &(at, which) in &wiring.own[candidate.index()] {
             self.values[at] = own[which as usize];
         }
         if let Some(calibration) = &mut output.calibration {
             calibration.is_current = false;
         }
-        for Agreement { signal, pair: [a, b] } in &self.agreements {
+        for Agreement { signal, pair: [a, b] } in &wiring.agreements {
             if (*a == candidate || *b == candidate) && self.reported.has(*a) && self.reported.has(*b) {
                 let class = |c: &CandidateId| self.outputs[c.index()].summary.class;
                 self.values[*signal] = if class(a) == class(b) { 1.0 } else { 0.0 };
             }
         }
-        if !self.averages.is_empty() {
+        if !wiring.averages.is_empty() {
             self.average_again(candidate);
         }
     }
@@ -405,16 +388,16 @@ impl Board {
     /// Computes again the signals of the averages that this candidate is a member of.
     #[inline(never)]
     fn average_again(&mut self, candidate: CandidateId) {
-        if self.last.is_some_and(|(at, _)| self.averages[at].of.has(candidate)) {
+        if self.last.is_some_and(|(at, _)| self.wiring.averages[at].of.has(candidate)) {
             self.last = None;
         }
-        for at in 0..self.averages.len() {
-            let average = &self.averages[at];
+        for at in 0..self.wiring.averages.len() {
+            let average = &self.wiring.averages[at];
             if average.signals.is_empty() || !average.of.has(candidate) {
                 continue;
             }
             let Some(top) = self.mix(at) else { continue };
-            for &(value, signal) in &self.averages[at].signals {
+            for &(value, signal) in &self.wiring.averages[at].signals {
                 self.values[value] = match signal {
                     AverageSignal::Top1 => top.top1,
                     AverageSignal::Margin => top.margin,
@@ -426,7 +409,7 @@ impl Board {
     /// Computes the probabilities of an average. Returns `None` where not all its candidates have run with probabilities, or where they
     /// differ in their numbers of classes.
     fn mix(&mut self, at: usize) -> Option<Top> {
-        let Average { of, members, .. } = &self.averages[at];
+        let Average { of, members, .. } = &self.wiring.averages[at];
         let classes = self.outputs[members.first()?.0.index()].probabilities.len();
         let fits = |(c, _): &(CandidateId, f32)| {
             let output = &self.outputs[c.index()];
@@ -449,10 +432,10 @@ impl Board {
     #[cold]
     fn unset(&mut self, candidate: CandidateId) {
         self.reported = self.reported.without(Mask::of(candidate));
-        for at in signals_of(candidate, &self.outputs, &self.agreements, &self.averages) {
+        for at in self.wiring.signals_of(candidate) {
             self.values[at] = f32::NAN;
         }
-        if self.last.is_some_and(|(at, _)| self.averages[at].of.has(candidate)) {
+        if self.last.is_some_and(|(at, _)| self.wiring.averages[at].of.has(candidate)) {
             self.last = None;
         }
     }
@@ -479,7 +462,7 @@ impl Board {
                 Some(Top { class, top1, margin })
             }
             Answer::Average(of) => {
-                let at = self.averages.iter().position(|average| average.of == of)?;
+                let at = self.wiring.averages.iter().position(|average| average.of == of)?;
                 match self.last {
                     Some((last, top)) if last == at => Some(top),
                     _ => self.mix(at),
@@ -497,27 +480,14 @@ impl Board {
             }
             Answer::Candidate(_) => &[],
             Answer::Average(of) => match self.last {
-                Some((at, _)) if self.averages[at].of == of => {
-                    let classes = self.averages[at].members.first().map_or(0, |&(c, _)| self.classes(c));
+                Some((at, _)) if self.wiring.averages[at].of == of => {
+                    let classes = self.wiring.averages[at].members.first().map_or(0, |&(c, _)| self.classes(c));
                     &self.mixed[..classes]
                 }
                 _ => &[],
             },
         }
     }
-}
-
-/// The places of the signals that depend on a candidate's output.
-pub(crate) fn signals_of<'a>(
-    candidate: CandidateId,
-    outputs: &'a [Output],
-    agreements: &'a [Agreement],
-    averages: &'a [Average],
-) -> impl Iterator<Item = usize> + 'a {
-    let own = outputs.get(candidate.index()).into_iter().flat_map(|output| &output.signals).map(|&(at, _)| at);
-    let agreed = agreements.iter().filter(move |a| a.pair.contains(&candidate)).map(|a| a.signal);
-    let averaged = averages.iter().filter(move |a| a.of.has(candidate)).flat_map(|a| &a.signals).map(|&(at, _)| at);
-    own.chain(agreed).chain(averaged)
 }
 
 impl Output {

@@ -9,7 +9,8 @@
 //! | [`Node`], [`Program`], [`Walk`] | none | nothing: `no_std`, no allocation |
 //! | [`temper`]: calibrated probabilities and their averages | none | nothing: `no_std`, no allocation |
 //! | [`summarise`]: what a network's output says of itself | none | nothing: `no_std`, no allocation |
-//! | [`Premodel`]: a program with names, costs, provenance | `alloc` | an allocator |
+//! | [`Premodel`]: programs with names, costs, provenance | `alloc` | an allocator |
+//! | [`Control`]: which of a premodel's programs decides | `alloc` | an allocator, when it is made |
 //! | [`Board`]: the values of all signals of one input | `alloc` | an allocator, when it is made |
 //! | [`compile`]: Rust and C source code of a program | `alloc` | an allocator |
 //! | `premodel.json` | `json` | the standard library |
@@ -43,6 +44,8 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+#[cfg(feature = "alloc")]
+mod alternative;
 mod arithmetic;
 #[cfg(feature = "alloc")]
 mod board;
@@ -51,6 +54,10 @@ mod calibration;
 mod check;
 #[cfg(feature = "alloc")]
 pub mod compile;
+#[cfg(feature = "alloc")]
+mod control;
+#[cfg(feature = "alloc")]
+mod front;
 #[cfg(feature = "json")]
 mod json;
 #[cfg(feature = "alloc")]
@@ -62,24 +69,36 @@ mod node;
 mod pack;
 mod packed;
 mod program;
+#[cfg(feature = "alloc")]
+mod provenance;
 mod schema;
 #[cfg(feature = "alloc")]
 mod signal;
 mod summary;
 pub mod temper;
+#[cfg(feature = "alloc")]
+mod tree;
 mod walk;
 
+#[cfg(feature = "alloc")]
+pub use alternative::{Alternative, MAX_PROGRAMS, Mix};
 #[cfg(feature = "alloc")]
 pub use board::Board;
 #[cfg(feature = "alloc")]
 pub use calibration::Average;
 pub use check::{CheckError, CheckErrorKind};
 #[cfg(feature = "alloc")]
-pub use model::{Expected, Interval, Premodel, ProfileRef, TrainedFor};
+pub use control::{Control, ControlError};
+#[cfg(feature = "alloc")]
+pub use front::FrontProgram;
+#[cfg(feature = "alloc")]
+pub use model::Premodel;
 #[cfg(feature = "alloc")]
 pub use model_error::{ModelError, ModelErrorKind};
 pub use node::{Answer, CandidateId, Mask, Node, SignalId, View};
 pub use program::Program;
+#[cfg(feature = "alloc")]
+pub use provenance::{Expected, Interval, ProfileRef, TrainedFor};
 pub use schema::{MAX_CANDIDATES, MAX_DEPTH, MAX_NODES, Schema};
 #[cfg(feature = "alloc")]
 pub use signal::{AverageSignal, CandidateSignal, RESERVED, Signal, is_candidate_name};

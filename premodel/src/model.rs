@@ -1,112 +1,33 @@
-//! A premodel: a checked program, the names of its candidates and signals, and what it was trained on and for.
+//! A premodel: checked programs, the names of their candidates and signals, and what they were trained on and for.
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::alternative::{Alternative, Mix, Stored};
 use crate::model_error::{ModelError, ModelErrorKind};
-use crate::pack::Pack;
+use crate::provenance::{Expected, ProfileRef, TrainedFor};
 use crate::schema::MAX_CANDIDATES;
 use crate::signal::{RESERVED, is_candidate_name};
-use crate::{Answer, Average, CandidateId, Mask, Node, Program, Schema, Signal, View};
-
-/// The engine, device and precision that a premodel was trained for, with the costs that were measured there. On another engine,
-/// device or precision the candidates cost something else, so that the premodel's choices may no longer be good ones.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
-#[non_exhaustive]
-pub struct TrainedFor {
-    /// Name and version of the engine, e.g. `tract 0.23.9`; empty where it is not known.
-    pub engine: String,
-    /// The device, e.g. the processor's name and the number of threads; empty where it is not known.
-    pub device: String,
-    /// Precision of the candidates, e.g. `fp32`; empty where it is not known.
-    pub precision: String,
-    /// Mean cost of one run of each candidate in nanoseconds, with its preprocessing and the computation of its signals.
-    pub costs_ns: Vec<f64>,
-    /// Cost of the image features in nanoseconds. An input pays it once, and only if the program reads a feature.
-    pub features_ns: f64,
-}
-
-impl TrainedFor {
-    /// A device and an engine that are not named, on which one run of each candidate costs so many nanoseconds and the image features
-    /// cost nothing.
-    ///
-    /// ```
-    /// use trt_select_premodel::TrainedFor;
-    /// let mut trained_for = TrainedFor::of_costs(vec![1e5, 9e5]);
-    /// trained_for.engine = "tract 0.23.9".to_string();
-    /// assert_eq!((trained_for.costs_ns[1], trained_for.features_ns), (9e5, 0.0));
-    /// ```
-    pub fn of_costs(costs_ns: Vec<f64>) -> TrainedFor {
-        TrainedFor { costs_ns, ..TrainedFor::default() }
-    }
-}
-
-/// The profile that a premodel was trained on.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
-#[non_exhaustive]
-pub struct ProfileRef {
-    /// SHA-256 of the profile's file, in hexadecimal digits.
-    pub sha256: String,
-    /// Number of inputs that the profile has.
-    pub rows: u64,
-}
-
-impl ProfileRef {
-    /// The profile whose file has this SHA-256, in hexadecimal digits, and so many inputs.
-    pub fn new(sha256: String, rows: u64) -> ProfileRef {
-        ProfileRef { sha256, rows }
-    }
-}
-
-/// A mean with its 95 % confidence interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
-pub struct Interval {
-    /// The mean.
-    pub mean: f64,
-    /// Lower end of the interval.
-    pub low: f64,
-    /// Upper end of the interval.
-    pub high: f64,
-}
-
-/// What to expect of a premodel on inputs like those of its profile. Programs were judged only on rows that they had not been trained
-/// on.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
-#[non_exhaustive]
-pub struct Expected {
-    /// Mean reward (for classification: the share of right answers).
-    pub reward: Interval,
-    /// Mean cost of an input in nanoseconds.
-    pub cost_ns: Interval,
-    /// Mean over the inputs of the premodel's reward less that of the best single candidate on the same input.
-    pub over_best_single: Interval,
-    /// In words: how the numbers were found.
-    pub judged_by: String,
-}
-
-impl Expected {
-    /// Expectations that were found as `judged_by` says in words.
-    pub fn new(reward: Interval, cost_ns: Interval, over_best_single: Interval, judged_by: String) -> Expected {
-        Expected { reward, cost_ns, over_best_single, judged_by }
-    }
-}
+use crate::{Average, CandidateId, Mask, Node, Program, Schema, Signal, tree};
 
 /// A program together with the names of its candidates and signals. [`Premodel::from_json`] and [`Premodel::new`] make one and check
 /// it, so whoever holds a premodel may walk its [`program`](Premodel::program).
+///
+/// A premodel may hold several programs for the same candidates ([`Premodel::with_programs`]), of which one is chosen. What this type says of
+/// its program is said of the chosen one; [`Premodel::programs`] gives all of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Premodel {
     pub(crate) candidates: Vec<String>,
     pub(crate) classes: u32,
     pub(crate) signals: Vec<Signal>,
     needs: Vec<Mask>,
-    pub(crate) nodes: Vec<Node>,
-    /// The program's tests, packed as the walk reads them.
-    pack: Pack,
+    /// At least one.
+    pub(crate) programs: Vec<Stored>,
+    /// The number of the chosen program.
+    pub(crate) chosen: usize,
+    pub(crate) mix: Option<Mix>,
     pub(crate) fallback: Vec<CandidateId>,
     /// For each candidate and class: how often the candidate is wrong when it answers with that class. Empty where no signal reads it.
     pub(crate) risk: Vec<Vec<f32>>,
@@ -117,7 +38,7 @@ pub struct Premodel {
     pub trained_for: TrainedFor,
     /// The profile that it was trained on, where it was trained on one.
     pub profile: Option<ProfileRef>,
-    /// What to expect of it, where it has been judged.
+    /// What to expect of the chosen program, where it has been judged.
     pub expected: Option<Expected>,
 }
 
@@ -159,14 +80,28 @@ impl Premodel {
         risk: Vec<Vec<f32>>,
         trained_for: TrainedFor,
     ) -> Result<Premodel, ModelError> {
+        let without = Premodel::without_programs(candidates, classes, signals, fallback, risk, trained_for)?;
+        without.with_programs(vec![Alternative::new(nodes)], 0)
+    }
+
+    /// A premodel that has no program yet, with everything but programs checked. Whoever makes one has to give it programs.
+    pub(crate) fn without_programs(
+        candidates: Vec<String>,
+        classes: u32,
+        signals: Vec<Signal>,
+        fallback: Vec<CandidateId>,
+        risk: Vec<Vec<f32>>,
+        trained_for: TrainedFor,
+    ) -> Result<Premodel, ModelError> {
         let needs = signals.iter().map(Signal::needs).collect();
-        let mut model = Premodel {
+        let model = Premodel {
             candidates,
             classes,
             signals,
             needs,
-            nodes,
-            pack: Pack::default(),
+            programs: Vec::new(),
+            chosen: 0,
+            mix: None,
             fallback,
             risk,
             temperatures: Vec::new(),
@@ -176,7 +111,6 @@ impl Premodel {
             expected: None,
         };
         model.validate()?;
-        model.pack = Pack::of(&model.nodes, Pack::starts_of(&model.nodes));
         Ok(model)
     }
 
@@ -244,12 +178,11 @@ impl Premodel {
                 ));
             }
         }
-        Program::check(&self.nodes, self.schema())?;
         Ok(())
     }
 
     #[inline]
-    fn schema(&self) -> Schema<'_> {
+    pub(crate) fn schema(&self) -> Schema<'_> {
         Schema {
             candidates: self.candidates.len().min(usize::from(u8::MAX)) as u8,
             classes: self.classes,
@@ -258,11 +191,22 @@ impl Premodel {
         }
     }
 
-    /// The program, which was checked when the premodel was made.
+    /// The chosen program, which was checked when the premodel was made.
     #[inline]
     pub fn program(&self) -> Program<'_> {
-        // `new` checked the program, and nobody can have changed it since, as the fields are private. So it is not checked again.
-        Program::checked_before(&self.nodes, self.schema(), self.pack.packed())
+        self.program_number(self.chosen)
+    }
+
+    /// The program of this number, for whoever walks one at every input.
+    ///
+    /// # Panics
+    /// If there is no program of this number. [`Premodel::program_at`] asks.
+    #[inline]
+    pub fn program_number(&self, number: usize) -> Program<'_> {
+        let Stored { nodes, pack, .. } = &self.programs[number];
+        // The program was checked when it was put into the premodel, and nobody can have changed it since, as the fields are private. So it
+        // is not checked again.
+        Program::checked_before(nodes, self.schema(), pack.packed())
     }
 
     /// Names of the candidates, in the order of their ids.
@@ -291,18 +235,28 @@ impl Premodel {
         self.risk.get(candidate.index()).map(Vec::as_slice)
     }
 
-    /// Whether a test reads an image feature.
+    /// Whether a test of the chosen program reads an image feature.
     pub fn reads_features(&self) -> bool {
-        self.program().reads().any(|s| matches!(self.signals[s.index()], Signal::Feature(_)))
+        self.reads_features_of(self.chosen)
     }
 
-    /// Cost in nanoseconds of the most expensive path, with the image features where the program reads one.
+    pub(crate) fn reads_features_of(&self, number: usize) -> bool {
+        let mut reads = self.program_number(number).reads();
+        reads.any(|s| matches!(self.signals[s.index()], Signal::Feature(_)))
+    }
+
+    /// Cost in nanoseconds of the most expensive path of the chosen program, with the image features where the program reads one.
     pub fn worst_case_ns(&self) -> f64 {
-        let features = if self.reads_features() { self.trained_for.features_ns } else { 0.0 };
-        features + self.program().worst_case(&self.trained_for.costs_ns)
+        self.worst_case_ns_of(self.chosen)
     }
 
-    /// The program as an indented tree, one node a line.
+    pub(crate) fn worst_case_ns_of(&self, number: usize) -> f64 {
+        let features = if self.reads_features_of(number) { self.trained_for.features_ns } else { 0.0 };
+        features + self.program_number(number).worst_case(&self.trained_for.costs_ns)
+    }
+
+    /// The chosen program as an indented tree, one node a line. Where a part of three lines or more comes again, it is printed once with a
+    /// label such as `[1]`, and then as `as [1]`.
     ///
     /// ```
     /// use trt_select_premodel::{CandidateId, Node, Premodel, Signal, SignalId, TrainedFor};
@@ -327,39 +281,10 @@ impl Premodel {
     /// # Ok::<(), trt_select_premodel::ModelError>(())
     /// ```
     pub fn tree(&self) -> String {
-        let mut text = String::new();
-        self.draw(0, 0, "", &mut text);
-        text
+        tree::tree(self.program().nodes(), &self.signals, &self.candidates)
     }
 
-    fn draw(&self, at: usize, indent: usize, label: &str, text: &mut String) {
-        let line = |text: &mut String, what: &str| {
-            text.push_str(&"  ".repeat(indent));
-            text.push_str(label);
-            text.push_str(what);
-            text.push('\n');
-        };
-        let name = |c: CandidateId| &self.candidates[c.index()];
-        match self.nodes[at].view() {
-            View::Test { signal, threshold, then, otherwise } => {
-                let signal = self.signals[signal.index()].name(&self.candidates);
-                line(text, &format!("if {signal} <= {threshold}"));
-                self.draw(usize::from(then), indent + 1, "then: ", text);
-                self.draw(usize::from(otherwise), indent + 1, "else: ", text);
-            }
-            View::Run { candidate, next } => {
-                line(text, &format!("run {}", name(candidate)));
-                self.draw(usize::from(next), indent, "", text);
-            }
-            View::Answer(Answer::Candidate(c)) => line(text, &format!("answer {}", name(c))),
-            View::Answer(Answer::Average(mask)) => {
-                let names: Vec<&str> = mask.iter().map(|c| name(c).as_str()).collect();
-                line(text, &format!("answer the average of {}", names.join(", ")));
-            }
-        }
-    }
-
-    /// The way from the first node to `node`: the tests that were passed and the candidates that ran, in words. For the node of an answer
+    /// The way from the chosen program's first node to `node`: the tests that were passed and the candidates that ran, in words. For the node of an answer
     /// this says why the program gives that answer.
     ///
     /// ```
@@ -382,25 +307,7 @@ impl Premodel {
     /// # Ok::<(), trt_select_premodel::ModelError>(())
     /// ```
     pub fn why(&self, node: usize) -> String {
-        let mut at = node;
-        let mut parts = Vec::new();
-        while at > 0 {
-            let Some(parent) = self.nodes.iter().position(|n| n.children().any(|c| usize::from(c) == at)) else {
-                break;
-            };
-            match self.nodes[parent].view() {
-                View::Test { signal, threshold, then, .. } => {
-                    let signal = self.signals[signal.index()].name(&self.candidates);
-                    let sign = if usize::from(then) == at { "<=" } else { ">" };
-                    parts.push(format!("{signal} {sign} {threshold}"));
-                }
-                View::Run { candidate, .. } => parts.push(format!("ran {}", self.candidates[candidate.index()])),
-                View::Answer(_) => {}
-            }
-            at = parent;
-        }
-        parts.reverse();
-        parts.join(", ")
+        tree::why(self.program().nodes(), node, &self.signals, &self.candidates)
     }
 }
 

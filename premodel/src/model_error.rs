@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use alloc::format;
 use alloc::string::{String, ToString};
 
 use crate::CheckError;
@@ -26,6 +27,8 @@ pub enum ModelErrorKind {
     Risk,
     /// Temperatures or weights of averages are out of bounds or do not fit the candidates.
     Calibration,
+    /// There are too many programs or none, or the number, price, shares, expectations or mix of one lie outside their range.
+    Programs,
     /// The program is not sound: the [`CheckError`] is the source.
     Program,
     /// An average was asked for, and the premodel does not say how many classes there are.
@@ -56,6 +59,13 @@ pub struct ModelError {
 impl ModelError {
     pub(crate) fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
         ModelError { kind, message: message.into(), check: None }
+    }
+
+    /// The error of a program that is not sound; `at` is its number among `count` programs.
+    pub(crate) fn of_program(error: CheckError, at: usize, count: usize) -> Self {
+        let error = ModelError::from(error);
+        // Where there is but one program, its number says nothing.
+        if count == 1 { error } else { ModelError { message: format!("programs[{at}]: {}", error.message), ..error } }
     }
 
     /// What is wrong.

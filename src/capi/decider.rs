@@ -15,7 +15,7 @@ use std::ffi::{CString, c_char};
 use std::slice;
 
 use trt_select_premodel::{
-    Answer, Board, CandidateId, Mask, Premodel, Request, Scores, Signal, SignalId, Walk, summarise,
+    Answer, Board, CandidateId, Control, Mask, Premodel, Request, Scores, Signal, SignalId, Walk, summarise,
 };
 
 use super::boundary::{self, Called, Guarded, Handle, wanted};
@@ -61,8 +61,8 @@ pub struct trtsel_decision {
     pub failed_mask: u32,
     /// The node of the program at which the walk stands: `trtsel_decider_why` puts it into words.
     pub node: u32,
-    /// Reserved; 0.
-    pub reserved: u32,
+    /// The number of the premodel's program that decides, counted from 0.
+    pub program: u32,
 }
 
 // SAFETY: `repr(C)`, numbers only, no padding.
@@ -102,6 +102,10 @@ pub struct trtsel_decider {
 /// What one call at a time may change.
 pub(super) struct DeciderState {
     board: Board,
+    /// Which of the premodel's programs decides.
+    pub(super) control: Control,
+    /// The program that decides on the current input.
+    pub(super) program: usize,
     /// The walk of the current input; `None` before the first one.
     walk: Option<Walk>,
     /// The request that `trtsel_decider_next` returned last; `None` before the first one and after a failure was reported.
@@ -158,7 +162,14 @@ impl trtsel_decider {
             candidates: names.iter().map(|name| c_text(name)).collect(),
             signals: premodel.signals().iter().map(|s| c_text(&s.name(names))).collect(),
             features,
-            guarded: Guarded::new(DeciderState { board, walk: None, last: None, after_failure: None }),
+            guarded: Guarded::new(DeciderState {
+                board,
+                control: Control::new(&premodel),
+                program: premodel.chosen(),
+                walk: None,
+                last: None,
+                after_failure: None,
+            }),
             premodel,
         }
     }
@@ -186,7 +197,7 @@ impl trtsel_decider {
             // A test that reads an average which was never computed would silently take its else branch.
             return Err(NO_SCORES);
         } else {
-            self.premodel.program().step(walk, state.board.values())
+            self.premodel.program_number(state.program).step(walk, state.board.values())
         };
         state.last = Some(request);
         let (kind, candidate, mask) = match request {
@@ -205,7 +216,7 @@ impl trtsel_decider {
             ran_mask: walk.ran().0.into(),
             failed_mask: walk.failed().0.into(),
             node: walk.node() as u32,
-            reserved: 0,
+            program: state.program as u32,
         })
     }
 
@@ -362,7 +373,7 @@ pub unsafe extern "C" fn trtsel_decider_get_signal(
     unsafe { boundary::enter(decider, work) }
 }
 
-/// Begins an input, at the first node of the program. All signals of the input before are unset, except the caller's own. One
+/// Begins an input, at the first node of the program that decides: see `trtsel_decider_set_price`. All signals of the input before are unset, except the caller's own. One
 /// call at a time; does not allocate.
 ///
 /// # Safety
@@ -370,8 +381,9 @@ pub unsafe extern "C" fn trtsel_decider_get_signal(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trtsel_decider_begin(decider: *mut trtsel_decider) -> trtsel_status {
     let work = |this: &trtsel_decider, state: &mut DeciderState| {
-        state.board.begin();
-        state.walk = Some(this.premodel.program().start());
+        state.program = state.control.next_program();
+        state.board.begin_for(state.program);
+        state.walk = Some(this.premodel.program_number(state.program).start());
         state.last = None;
         state.after_failure = None;
         Ok(TRTSEL_OK)
@@ -512,7 +524,7 @@ pub unsafe extern "C" fn trtsel_decider_failed(decider: *mut trtsel_decider, can
     let work = |this: &trtsel_decider, state: &mut DeciderState| {
         let candidate = this.asked_for(state, candidate)?;
         let walk = state.walk.as_mut().ok_or(NOT_BEGUN)?;
-        state.after_failure = Some(this.premodel.program().failed(walk, candidate));
+        state.after_failure = Some(this.premodel.program_number(state.program).failed(walk, candidate));
         state.last = None;
         Ok(TRTSEL_OK)
     };

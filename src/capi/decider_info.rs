@@ -116,8 +116,8 @@ pub unsafe extern "C" fn trtsel_decider_weight(
     unsafe { boundary::look(decider, work) }
 }
 
-/// Writes in words which tests and runs lead the program to a node (`node` of a decision). `TRTSEL_NOT_FOUND` where the program
-/// has no such node. One call at a time; allocates.
+/// Writes in words which tests and runs lead the program that decides on the current input to a node (`node` of a decision).
+/// `TRTSEL_NOT_FOUND` where the program has no such node. One call at a time; allocates.
 ///
 /// # Safety
 /// `decider` is NULL or open; `text` NULL or a buffer of `text_bytes` bytes; `needed_bytes` NULL or writable.
@@ -129,9 +129,9 @@ pub unsafe extern "C" fn trtsel_decider_why(
     text_bytes: usize,
     needed_bytes: *mut usize,
 ) -> trtsel_status {
-    let work = |this: &trtsel_decider, _: &mut DeciderState| {
+    let work = |this: &trtsel_decider, state: &mut DeciderState| {
         // SAFETY: the caller's promise.
-        unsafe { give_why(&this.premodel, node, text, text_bytes, needed_bytes) }
+        unsafe { give_why(&this.premodel, state.program, node, text, text_bytes, needed_bytes) }
     };
     // SAFETY: the caller's promise.
     unsafe { boundary::enter(decider, work) }

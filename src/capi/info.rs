@@ -4,6 +4,7 @@ use std::ffi::{CString, c_char};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use trt_select_engines::registry::{Choice, EngineKind};
+use trt_select_premodel::{FrontProgram, Interval};
 
 use super::boundary::{Called, put};
 use super::sized::Sized_;
@@ -35,22 +36,92 @@ pub struct trtsel_info {
     /// Number of the caller's own signals that premodels of this selector have named so far; their slots are numbered from 0. A
     /// reload may add signals. It removes none, and a slot always stands for the same signal.
     pub signal_count: u32,
-    /// 1 where the premodel in use reads image features, else 0.
+    /// 1 where the chosen program of the premodel in use reads image features, else 0.
     pub reads_features: u32,
-    /// 1 where the premodel was compiled into the library, else 0.
+    /// 1 where that program was compiled into the library, else 0.
     pub is_baked: u32,
     /// One line of text that says which engine was chosen, and why.
     pub engine_reason: *const c_char,
     /// The device that the networks run on, as a text.
     pub device: *const c_char,
-    /// The cost of the most expensive path through the program of the premodel in use, in nanoseconds, by the costs that the
-    /// premodel states.
+    /// The cost of the most expensive path through the chosen program of the premodel in use, in nanoseconds, by the costs that
+    /// the premodel states.
     pub worst_case_ns: f64,
 }
 
 // SAFETY: `repr(C)`, no padding, numbers and raw pointers only.
 unsafe impl Sized_ for trtsel_info {
     const FIRST: usize = 56;
+}
+
+/// A program of a premodel, and what to expect of it. Numbers that the premodel does not state are NaN.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct trtsel_program {
+    /// `sizeof(trtsel_program)`; set it before the call.
+    pub struct_size: u32,
+    /// 1 for the program that decides where nobody asks for another, else 0.
+    pub is_chosen: u32,
+    /// 1 where the program reads image features, else 0.
+    pub reads_features: u32,
+    /// Number of the program's nodes.
+    pub node_count: u32,
+    /// The price that the program was trained for, in reward per millisecond.
+    pub price: f64,
+    /// The expected mean reward: for classification the share of right answers. The next two are the ends of its 95 % interval.
+    pub reward: f64,
+    /// See `reward`.
+    pub reward_low: f64,
+    /// See `reward`.
+    pub reward_high: f64,
+    /// The expected mean cost of an input, in nanoseconds, by the costs that the premodel states. The next two are the ends of its
+    /// 95 % interval.
+    pub cost_ns: f64,
+    /// See `cost_ns`.
+    pub cost_ns_low: f64,
+    /// See `cost_ns`.
+    pub cost_ns_high: f64,
+    /// The expected mean reward less that of the best single network on the same inputs. The next two are the ends of its 95 %
+    /// interval.
+    pub over_best_single: f64,
+    /// See `over_best_single`.
+    pub over_best_single_low: f64,
+    /// See `over_best_single`.
+    pub over_best_single_high: f64,
+    /// The cost of the most expensive path through the program, in nanoseconds, by the costs that the premodel states.
+    pub worst_case_ns: f64,
+}
+
+// SAFETY: `repr(C)`, numbers only, no padding.
+unsafe impl Sized_ for trtsel_program {
+    const FIRST: usize = 104;
+}
+
+impl From<FrontProgram<'_>> for trtsel_program {
+    fn from(program: FrontProgram<'_>) -> trtsel_program {
+        const UNKNOWN: Interval = Interval { mean: f64::NAN, low: f64::NAN, high: f64::NAN };
+        let expected = program.expected();
+        let reward = expected.map_or(UNKNOWN, |e| e.reward);
+        let cost_ns = expected.map_or(UNKNOWN, |e| e.cost_ns);
+        let over_best_single = expected.map_or(UNKNOWN, |e| e.over_best_single);
+        trtsel_program {
+            struct_size: 0,
+            is_chosen: program.is_chosen().into(),
+            reads_features: program.reads_features().into(),
+            node_count: program.program().nodes().len() as u32,
+            price: program.price().unwrap_or(f64::NAN),
+            reward: reward.mean,
+            reward_low: reward.low,
+            reward_high: reward.high,
+            cost_ns: cost_ns.mean,
+            cost_ns_low: cost_ns.low,
+            cost_ns_high: cost_ns.high,
+            over_best_single: over_best_single.mean,
+            over_best_single_low: over_best_single.low,
+            over_best_single_high: over_best_single.high,
+            worst_case_ns: program.worst_case_ns(),
+        }
+    }
 }
 
 /// Memory that a candidate, or all of a selector, holds, in bytes.
@@ -99,6 +170,7 @@ pub(super) struct OfPremodel {
     pub(super) reads_features: bool,
     pub(super) is_baked: bool,
     pub(super) worst_case_ns: f64,
+    pub(super) programs: Vec<trtsel_program>,
 }
 
 /// A text for C. NULs within it are left out, since the first one would end the text.
@@ -114,6 +186,7 @@ impl Info {
             reads_features: false,
             is_baked: false,
             worst_case_ns: 0.0,
+            programs: Vec::new(),
         };
         let info = Info {
             engine: choice.kind,
@@ -140,8 +213,9 @@ impl Info {
             of.is_known.push(is_known);
         }
         of.reads_features = premodel.reads_features();
-        of.is_baked = selector.is_baked();
+        of.is_baked = selector.is_baked_program(premodel.chosen());
         of.worst_case_ns = premodel.worst_case_ns();
+        of.programs = premodel.programs().map(trtsel_program::from).collect();
     }
 
     pub(super) fn of_premodel(&self) -> RwLockReadGuard<'_, OfPremodel> {

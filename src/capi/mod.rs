@@ -45,6 +45,7 @@ pub mod info;
 pub mod log;
 pub mod options;
 pub mod outcome;
+pub mod programs;
 pub mod queries;
 pub mod result;
 pub mod selector;

@@ -98,8 +98,8 @@ pub unsafe extern "C" fn trtsel_selector_summary(
     unsafe { boundary::enter(selector, work) }
 }
 
-/// Writes in words which tests and runs lead the program to a node (`node` of a result). `TRTSEL_NOT_FOUND` where the program has
-/// no such node. One call at a time; allocates.
+/// Writes in words which tests and runs lead to a node (`node` of a result) of the program that decided on the last result; where
+/// there is no last result, of the program that decides next. `TRTSEL_NOT_FOUND` where the program has no such node. One call at a time; allocates.
 ///
 /// # Safety
 /// `selector` is NULL or open; `text` NULL or a buffer of `text_bytes` bytes; `needed_bytes` NULL or writable.
@@ -112,8 +112,9 @@ pub unsafe extern "C" fn trtsel_selector_why(
     needed_bytes: *mut usize,
 ) -> trtsel_status {
     let work = |_: &trtsel_selector, state: &mut SelectorState| {
+        let program = state.last.as_ref().map_or(state.selector.current_program(), |(outcome, _)| outcome.program);
         // SAFETY: the caller's promise.
-        unsafe { give_why(state.selector.premodel(), node, text, text_bytes, needed_bytes) }
+        unsafe { give_why(state.selector.premodel(), program, node, text, text_bytes, needed_bytes) }
     };
     // SAFETY: the caller's promise.
     unsafe { boundary::enter(selector, work) }
@@ -141,22 +142,23 @@ pub unsafe extern "C" fn trtsel_selector_failure(
     unsafe { boundary::enter(selector, work) }
 }
 
-/// Writes the way to a node of a premodel's program in words.
+/// Writes the way to a node of one of a premodel's programs in words.
 ///
 /// # Safety
 /// As for `give_text`.
 pub(super) unsafe fn give_why(
     premodel: &Premodel,
+    program: usize,
     node: u32,
     text: *mut c_char,
     text_bytes: usize,
     needed: *mut usize,
 ) -> Called {
-    if node as usize >= premodel.program().nodes().len() {
+    let Some(program) = premodel.program_at(program).filter(|p| (node as usize) < p.program().nodes().len()) else {
         return Err(Fail::new(TRTSEL_NOT_FOUND, "node: expected one of the program's, got another number"));
-    }
+    };
     // SAFETY: the caller's promise.
-    unsafe { give_text(&premodel.why(node as usize), text, text_bytes, needed) };
+    unsafe { give_text(&program.why(node as usize), text, text_bytes, needed) };
     Ok(TRTSEL_OK)
 }
 

@@ -63,8 +63,8 @@ pub struct trtsel_result {
     pub failed_mask: u32,
     /// The node of the program at which the walk ended: `trtsel_selector_why` puts it into words.
     pub node: u32,
-    /// Reserved; 0.
-    pub reserved: u32,
+    /// The number of the premodel's program that decided, counted from 0.
+    pub program: u32,
     /// The time of each stage.
     pub times: trtsel_times,
 }
@@ -147,7 +147,7 @@ impl From<&Outcome> for trtsel_result {
             ran_mask: o.ran.0.into(),
             failed_mask: o.failed.0.into(),
             node: o.node as u32,
-            reserved: 0,
+            program: o.program as u32,
             times: (&o.times).into(),
         }
     }

@@ -370,7 +370,8 @@ pub unsafe extern "C" fn trtsel_selector_cancel(selector: *mut trtsel_selector) 
 }
 
 /// Puts the selector back into the state that it had after open: cancels the input in flight, discards the last result, unsets
-/// the caller's own signals, and sets all counts to 0. The deadline and the premodel in use stay. One call at a time; does not
+/// the caller's own signals, forgets prices, programs and cost multipliers, and sets all counts to 0. The deadline and the
+/// premodel in use stay. One call at a time; does not
 /// allocate.
 ///
 /// # Safety
@@ -385,6 +386,7 @@ pub unsafe extern "C" fn trtsel_selector_reset(selector: *mut trtsel_selector) -
             state.selector.set_signal(slot, f32::NAN);
             number += 1;
         }
+        state.selector.reset_control();
         this.statistics.reset();
         waited.map(|()| TRTSEL_OK)
     };
@@ -439,8 +441,9 @@ pub unsafe extern "C" fn trtsel_selector_set_signal(
 }
 
 /// Replaces the premodel by that of a `premodel.json` for the same candidates, while the selector stays open: the networks, their
-/// memory, the deadline, the caller's own signals with their slots and values, and all counts stay. The last result is discarded.
-/// If the call fails, nothing has changed.
+/// memory, the deadline, the caller's own signals with their slots and values, and all counts stay. So do a price and the cost
+/// multipliers; a program that was set by its number does not. The last result is discarded. If the call fails, nothing has
+/// changed.
 ///
 /// Errors: `TRTSEL_WRONG_STATE` where an input is in flight; `TRTSEL_IO`, `TRTSEL_PREMODEL`. One call at a time; allocates, and
 /// reads the file.

@@ -20,7 +20,10 @@ pub struct Outcome {
     pub ran: Mask,
     /// The candidates that failed: see [`Selector::failure`](super::Selector::failure).
     pub failed: Mask,
-    /// The program's node that the walk ended on. [`Premodel::why`](trt_select_premodel::Premodel::why) explains it in words.
+    /// The number of the premodel's program that decided: 0 where it has only one.
+    pub program: usize,
+    /// The program's node that the walk ended on.
+    /// [`FrontProgram::why`](trt_select_premodel::FrontProgram::why) explains it in words.
     pub node: usize,
     /// Whether the deadline passed before the program came to its answer. If so, the most capable candidate that had run by then
     /// answered: see [`Selector::set_deadline`](super::Selector::set_deadline).

@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_types)]
 
-use trt_select_premodel::{Board, CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, View, Walk};
+use trt_select_premodel::{
+    Board, CandidateId, CandidateSignal, Mask, Node, Premodel, Program, Signal, SignalId, View, Walk,
+};
 
 use super::check_candidates;
 use crate::backend::Wanted;
@@ -14,7 +16,15 @@ use crate::features::feature_index;
 /// A premodel, and what is computed from it once, when it is put to use.
 pub(super) struct Prepared {
     pub(super) premodel: Premodel,
-    /// Whether the premodel's tests are those that were compiled into the library.
+    /// One for each program of the premodel.
+    pub(super) programs: Vec<PreparedProgram>,
+    /// What the backend has to compute for the features of all programs.
+    pub(super) wanted_by_any: Wanted,
+}
+
+/// What is computed from one program.
+pub(super) struct PreparedProgram {
+    /// Whether the program's tests are those that were compiled into the library.
     pub(super) baked: bool,
     /// The walk that every input begins with. If the program begins with a Run, the walk already stands past it.
     pub(super) start: Walk,
@@ -41,51 +51,63 @@ impl Prepared {
                 "train it anew for these networks",
             ));
         }
-        let features = features_read(&premodel)?;
         let mut board = Board::new(&premodel, classes);
         for (at, candidate) in (0_u8..).zip(candidates) {
             if candidate.classes() != classes {
                 board.resize(CandidateId(at), candidate.classes());
             }
         }
-        let averaged = board.averages().fold(Mask::EMPTY, Mask::union);
-        if let Some(other) = averaged.iter().map(|c| &candidates[c.index()]).find(|c| c.classes() != classes) {
-            return Err(Error::expected(
-                ErrorKind::Premodel,
-                format_args!("premodel: average with candidate {}", other.name()),
-                format_args!("{classes} classes, as the others have"),
-                other.classes(),
-                "give candidates of one task",
-            ));
+        let mut programs = Vec::with_capacity(premodel.programs().len());
+        for (number, program) in premodel.programs().enumerate() {
+            board.begin_for(number);
+            let averaged = board.averages().fold(Mask::EMPTY, Mask::union);
+            if let Some(other) = averaged.iter().map(|c| &candidates[c.index()]).find(|c| c.classes() != classes) {
+                return Err(Error::expected(
+                    ErrorKind::Premodel,
+                    format_args!("premodel: average with candidate {}", other.name()),
+                    format_args!("{classes} classes, as the others have"),
+                    other.classes(),
+                    "give candidates of one task",
+                ));
+            }
+            programs.push(PreparedProgram::new(&program.program(), &premodel, board.values())?);
         }
-        let program = premodel.program();
+        board.begin_for(premodel.chosen());
+        let read = programs.iter().flat_map(|program| &program.features).map(|&(_, feature)| feature);
+        let wanted_by_any = Wanted::of_features(read);
+        Ok((Prepared { premodel, programs, wanted_by_any }, board))
+    }
+}
+
+impl PreparedProgram {
+    /// `unset` has the values of the premodel's signals before any is set.
+    fn new(program: &Program<'_>, premodel: &Premodel, unset: &[f32]) -> Result<PreparedProgram> {
+        let features = features_read(program, premodel)?;
         let mut start = program.start();
         let first_run = match program.nodes().first().map(Node::view) {
             Some(View::Run { candidate, .. }) => Some(candidate),
             _ => None,
         };
         if first_run.is_some() {
-            program.step(&mut start, board.values());
+            program.step(&mut start, unset);
         }
-        let prepared = Prepared {
-            baked: baked::is_baked(&program),
+        Ok(PreparedProgram {
+            baked: baked::is_baked(program),
             start,
             first_run,
             wanted: Wanted::of_features(features.iter().map(|&(_, feature)| feature)),
             features,
-            premodel,
-        };
-        Ok((prepared, board))
+        })
     }
 }
 
-/// The features that the program reads.
+/// The features that a program reads.
 ///
 /// # Errors
 /// If it reads a feature that this version does not compute, or a signal that no selector can compute.
-fn features_read(premodel: &Premodel) -> Result<Vec<(SignalId, usize)>> {
+fn features_read(program: &Program<'_>, premodel: &Premodel) -> Result<Vec<(SignalId, usize)>> {
     let mut features = Vec::new();
-    for id in premodel.program().reads() {
+    for id in program.reads() {
         let signal = &premodel.signals()[id.index()];
         let fail = |expected: &str, remedy: &str| {
             let object = format!("premodel: signal '{}'", signal.name(premodel.candidates()));

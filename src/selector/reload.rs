@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use trt_select_premodel::Premodel;
+use trt_select_premodel::{Control, Premodel};
 
 use super::prepared::Prepared;
 use super::{Selector, premodel_of};
@@ -57,6 +57,9 @@ impl Selector {
     /// they are, and so do the slots and the values of the user's own signals. This allocates, and frees the memory of the old
     /// premodel. After an error the old premodel is still in use.
     ///
+    /// A price that was set ([`Selector::set_price`]) chooses among the programs of the new premodel, and the multipliers of the
+    /// candidates' costs stay. A program that was set by its number does not stay, since the number may mean another program now.
+    ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use trt_select::{OpenConfig, Selector, bundle::Bundle, read_premodel};
@@ -76,8 +79,12 @@ impl Selector {
         let (prepared, mut board) = Prepared::new(premodel, self.set.as_slice())?;
         self.settle()?;
         self.own.use_with(&prepared.premodel, &mut board);
-        self.flight.walk = prepared.start;
+        let mut control = Control::new(&prepared.premodel);
+        control.take_over(&self.control);
+        self.flight.program = prepared.premodel.chosen();
+        self.flight.walk = prepared.programs[self.flight.program].start;
         self.flight.answered = None;
+        self.control = control;
         self.prepared = prepared;
         self.board = board;
         Ok(())

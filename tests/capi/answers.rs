@@ -125,7 +125,7 @@ fn compare(bundle: &Path, engine: &str, expected: &str, frames: &Path, rounds: u
 }
 
 /// Builds the library that counts allocations when it is preloaded, if this machine has a C compiler, and returns its path.
-fn counter() -> Option<String> {
+pub(crate) fn counter() -> Option<String> {
     if !has("gcc") {
         println!("skipped: no gcc, so allocations are not counted");
         return None;

@@ -20,6 +20,7 @@ mod library;
 mod line;
 mod misuse;
 mod packaging;
+mod programs;
 mod reload;
 mod ros2;
 mod speed;

@@ -10,7 +10,8 @@ use trt_select::engines::null::NullEngine;
 use trt_select::engines::{DataType, TensorInfo};
 use trt_select::preprocess::{PreprocessConfig, Resize};
 use trt_select_premodel::{
-    Average, AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor,
+    Alternative, Average, AverageSignal, CandidateId, CandidateSignal, Expected, Interval, Mask, Node, Premodel,
+    Signal, SignalId, TrainedFor,
 };
 
 pub(crate) const SMALL: CandidateId = CandidateId(0);
@@ -113,4 +114,71 @@ pub(crate) fn averaging(small: f32, large: f32, weights: Option<[f32; 2]>) -> Pr
     ];
     let averages = weights.map(|w| Average { of: both, weights: w.into() });
     premodel(signals, nodes).with_calibration(vec![small, large], averages.into_iter().collect()).unwrap()
+}
+
+/// What to expect of a program that earns this much, in this many milliseconds.
+pub(crate) fn expected(reward: f64, cost_ms: f64) -> Expected {
+    let about = |mean: f64| Interval { mean, low: 0.9 * mean, high: 1.1 * mean };
+    Expected::new(about(reward), about(1e6 * cost_ms), about(reward - 0.9), "made up".into())
+}
+
+/// A premodel of four programs, from the cheapest to the best:
+/// 0. always the small candidate;
+/// 1. the small one, and where its margin is at most 0.5 the large one;
+/// 2. the same with averages, as [`averaging`] does, by the temperatures 0.5 and 2;
+/// 3. the large one where the contrast is at most 30, and else both, of which the large one answers.
+///
+/// The large candidate costs ten times as much. Program 1 is the chosen one.
+pub(crate) fn several() -> Premodel {
+    let both = Mask(3);
+    let signals = vec![
+        Signal::Candidate(SMALL, CandidateSignal::Margin),
+        Signal::Average(Mask::of(SMALL), AverageSignal::Top1),
+        Signal::Average(both, AverageSignal::Margin),
+        Signal::Feature("contrast".into()),
+    ];
+    let cascade = vec![
+        Node::run(SMALL, 1),
+        Node::test(SignalId(0), 0.5, 2, 4),
+        Node::run(LARGE, 3),
+        Node::answer(LARGE),
+        Node::answer(SMALL),
+    ];
+    let averages = vec![
+        Node::run(SMALL, 1),
+        Node::test(SignalId(1), 0.75, 2, 6),
+        Node::run(LARGE, 3),
+        Node::test(SignalId(2), 0.125, 4, 5),
+        Node::answer(LARGE),
+        Node::average(both),
+        Node::average(Mask::of(SMALL)),
+    ];
+    let by_contrast = vec![
+        Node::test(SignalId(3), 30.0, 1, 3),
+        Node::run(LARGE, 2),
+        Node::answer(LARGE),
+        Node::run(SMALL, 4),
+        Node::run(LARGE, 5),
+        Node::answer(LARGE),
+    ];
+    let trained_for = TrainedFor::of_costs(vec![1e6, 10e6]);
+    let names = vec!["small".into(), "large".into()];
+    let weights = Average { of: both, weights: vec![0.25, 0.75] };
+    let programs = vec![
+        Alternative::single(SMALL, 2).expected(Some(expected(0.8, 1.0))),
+        Alternative::new(cascade.clone()).price(Some(0.02)).expected(Some(expected(0.88, 4.0))).ran(vec![1.0, 0.3]),
+        Alternative::new(averages).price(Some(0.01)).expected(Some(expected(0.9, 6.0))).ran(vec![1.0, 0.5]),
+        Alternative::new(by_contrast).price(Some(0.001)).expected(Some(expected(0.91, 10.5))).ran(vec![0.5, 1.0]),
+    ];
+    Premodel::new(names, 2, signals, cascade, vec![LARGE, SMALL], Vec::new(), trained_for)
+        .and_then(|premodel| premodel.with_calibration(vec![0.5, 2.0], vec![weights]))
+        .and_then(|premodel| premodel.with_programs(programs, 1))
+        .unwrap()
+}
+
+/// The premodel of one of the programs alone.
+pub(crate) fn alone(premodel: &Premodel, number: usize) -> Premodel {
+    let program = premodel.program_at(number).unwrap();
+    let nodes = program.program().nodes().to_vec();
+    premodel.clone().with_programs(vec![Alternative::new(nodes)], 0).unwrap()
 }

@@ -36,7 +36,7 @@ pub(super) fn types(plan: &Plan<'_>, names: &Names) -> String {
         0 => String::new(),
         rows => format!("    float calibrated[{rows}][{k}_CLASSES]; /* at the temperatures of averages */\n"),
     };
-    let mixed = match board.averages.len() {
+    let mixed = match board.wiring.averages.len() {
         0 => String::new(),
         _ => format!("    float mixed[{k}_CLASSES]; /* the average that was computed last */\n"),
     };
@@ -146,7 +146,7 @@ impl BoardInC<'_> {
     fn averages(&self, text: &mut String) {
         let Names { x, k } = self.names;
         let private = self.private;
-        let averages = &self.parts.board.averages;
+        let averages = &self.parts.board.wiring.averages;
         if averages.is_empty() {
             return;
         }
@@ -337,7 +337,7 @@ impl BoardInC<'_> {
         let Names { x, k } = self.names;
         let [.., (comment, signature)] = signatures(self.names);
         let mut cases = String::new();
-        for (at, average) in self.parts.board.averages.iter().enumerate() {
+        for (at, average) in self.parts.board.wiring.averages.iter().enumerate() {
             let mask = average.of.0;
             let _ = writeln!(cases, "        case 0x{mask:x}: *summary = {x}_average_{at}_(board); break;");
         }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::arithmetic::ln_f64;
-use crate::board::{Agreement, Average, Output, Own, signals_of};
+use crate::board::{Agreement, Average, Own};
 use crate::{AverageSignal, Board, CandidateId};
 
 /// A board, and the candidates whose probabilities it keeps a second time.
@@ -34,36 +34,35 @@ pub(super) enum Joint<'a> {
 
 impl<'a> BoardParts<'a> {
     pub(super) fn of(board: &'a Board) -> BoardParts<'a> {
-        let outputs = (0_u8..).map(CandidateId).zip(&board.outputs);
-        let temperature = |output: &Output| output.calibration.as_ref().map(|calibration| calibration.temperature);
-        BoardParts { board, calibrated: outputs.filter_map(|(c, output)| Some((c, temperature(output)?))).collect() }
+        let calibrated = board.calibrated().collect();
+        BoardParts { board, calibrated }
     }
 
     /// The candidates of whose shares of wrong answers the code needs a table, with the table.
     pub(super) fn risks(&self) -> impl Iterator<Item = (usize, &'a [f32])> {
-        let reads_risk = |output: &&Output| output.signals.iter().any(|(_, own)| matches!(own, Own::Risk));
-        let outputs = self.board.outputs.iter().enumerate();
-        outputs.filter(move |(_, output)| reads_risk(output)).map(|(c, output)| (c, output.risk.as_slice()))
+        let own = self.board.wiring.own.iter().enumerate();
+        let with_risk = own.filter(|(_, signals)| signals.iter().any(|(_, own)| matches!(own, Own::Risk)));
+        with_risk.map(|(c, _)| (c, self.board.outputs[c].risk.as_slice()))
     }
 
     /// For each candidate of whose scores anything is computed besides its summary: what that is.
     pub(super) fn of_candidates(&self) -> impl Iterator<Item = OfCandidate<'a>> {
-        self.board.outputs.iter().enumerate().filter_map(|(candidate, output)| {
+        self.board.wiring.own.iter().enumerate().filter_map(|(candidate, signals)| {
             let row = self.calibrated.iter().position(|(c, _)| c.index() == candidate);
             let calibrated = row.map(|row| (row, self.calibrated[row].1));
-            let is_needed = !output.signals.is_empty() || calibrated.is_some();
-            is_needed.then_some(OfCandidate { candidate, signals: &output.signals, calibrated })
+            let is_needed = !signals.is_empty() || calibrated.is_some();
+            is_needed.then_some(OfCandidate { candidate, signals, calibrated })
         })
     }
 
     /// The agreements and averages that a test reads, each with the candidates that must have run. Bit i of the mask stands for
     /// candidate i.
     pub(super) fn joints(&self) -> impl Iterator<Item = (u16, Joint<'a>)> {
-        let agreements = self.board.agreements.iter().map(|agreement| {
+        let agreements = self.board.wiring.agreements.iter().map(|agreement| {
             let [a, b] = agreement.pair;
             (1 << a.0 | 1 << b.0, Joint::Agreement(agreement))
         });
-        let averages = self.board.averages.iter().enumerate().filter(|(_, average)| !average.signals.is_empty());
+        let averages = self.board.wiring.averages.iter().enumerate().filter(|(_, average)| !average.signals.is_empty());
         agreements.chain(averages.map(|(at, average)| (average.of.0, Joint::Average(at, &average.signals))))
     }
 
@@ -71,9 +70,7 @@ impl<'a> BoardParts<'a> {
     pub(super) fn dependent_signals(&self) -> impl Iterator<Item = (usize, Vec<usize>)> {
         let board = self.board;
         (0..board.outputs.len()).filter_map(|c| {
-            let candidate = CandidateId(c as u8);
-            let places: Vec<usize> =
-                signals_of(candidate, &board.outputs, &board.agreements, &board.averages).collect();
+            let places: Vec<usize> = board.wiring.signals_of(CandidateId(c as u8)).collect();
             (!places.is_empty()).then_some((c, places))
         })
     }

@@ -235,7 +235,7 @@ fn unset(plan: &Plan<'_>, parts: &BoardParts<'_>) -> String {
 /// The function that gives the class and the probabilities of an answer.
 fn answer(parts: &BoardParts<'_>) -> String {
     let mut cases = String::new();
-    for (at, average) in parts.board.averages.iter().enumerate() {
+    for (at, average) in parts.board.wiring.averages.iter().enumerate() {
         let _ = writeln!(cases, "                    0x{:x} => self.average_{at}(),", average.of.0);
     }
     let average = if cases.is_empty() {
@@ -270,7 +270,7 @@ fn answer(parts: &BoardParts<'_>) -> String {
 /// One function for each average.
 fn averages(plan: &Plan<'_>, parts: &BoardParts<'_>) -> String {
     let mut text = String::new();
-    for (at, average) in parts.board.averages.iter().enumerate() {
+    for (at, average) in parts.board.wiring.averages.iter().enumerate() {
         let what = plan.names_of(average.of);
         let _ = write!(
             text,

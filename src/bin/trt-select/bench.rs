@@ -1,10 +1,12 @@
 //! `bench`: every candidate and the adaptive selector on the same inputs, in one run.
 //!
-//! The inputs are divided into chunks. The candidates and the adaptive selector take turns: each of them runs over all inputs of
+//! The inputs are divided into chunks. The candidates and the adaptive selector (with `--sweep`: each of its programs) take turns: each of them runs over all inputs of
 //! a chunk, and the order of the turns rotates from chunk to chunk. If the machine becomes slower or faster meanwhile, that
 //! affects all of them alike. So ratios of their times can be trusted more than the times themselves.
 
+mod inputs;
 mod jitter;
+mod sweep;
 mod table;
 
 use std::path::PathBuf;
@@ -55,6 +57,10 @@ pub(crate) struct Args {
     /// unless --iterations is given
     #[arg(long, conflicts_with_all = ["percentile", "export_times"])]
     jitter: bool,
+    /// Measure every program of the premodel, each as a further contender, and hold it against its forecast. Without this
+    /// option the chosen program is measured
+    #[arg(long, conflicts_with = "jitter")]
+    sweep: bool,
     #[command(flatten)]
     realtime: RealtimeArgs,
     /// Print one JSON object
@@ -71,8 +77,10 @@ pub(crate) struct Measured {
     pub(crate) samples: Vec<usize>,
     /// For each candidate, its run on each input.
     pub(crate) singles: Vec<Vec<Run>>,
-    /// The selector's outcome on each input.
+    /// The outcome of the chosen program on each input.
     pub(crate) adaptive: Vec<Outcome>,
+    /// For each program its outcome on each input; empty without `--sweep`.
+    pub(crate) sweep: Vec<Vec<Outcome>>,
     /// Wall time of the whole measurement.
     pub(crate) wall: Duration,
     /// Inputs on which a candidate failed under the selector.
@@ -120,11 +128,16 @@ fn warm_up(selector: &mut Selector, samples: &Samples, least: Duration) -> Resul
 fn measure(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<Measured> {
     let inputs = args.iterations.map_or(samples.len(), |n| n as usize);
     let least = Duration::from_secs_f64(args.duration);
-    let runners = selector.candidates().len() + 1;
+    let chosen = selector.premodel().chosen();
+    let programs = if args.sweep { (0..selector.programs().len()).collect() } else { vec![chosen] };
+    let mut outcomes = vec![Vec::new(); programs.len()];
+    let singles = selector.candidates().len();
+    let runners = singles + programs.len();
     let mut measured = Measured {
         samples: Vec::new(),
-        singles: vec![Vec::new(); runners - 1],
+        singles: vec![Vec::new(); singles],
         adaptive: Vec::new(),
+        sweep: Vec::new(),
         wall: Duration::ZERO,
         failures: 0,
     };
@@ -142,12 +155,15 @@ fn measure(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<Me
         }
         for turn in 0..runners {
             let runner = (turn + round) % runners;
+            if let Some(&program) = runner.checked_sub(singles).and_then(|at| programs.get(at)) {
+                selector.set_program(program)?;
+            }
             for buffer in &buffers[..here] {
                 if args.idle_time > 0.0 {
                     std::thread::sleep(Duration::from_secs_f64(args.idle_time / 1e3));
                 }
-                if runner + 1 == runners {
-                    measured.adaptive.push(selector.infer(buffer.input()?)?);
+                if runner >= singles {
+                    outcomes[runner - singles].push(selector.infer(buffer.input()?)?);
                     measured.failures += usize::from(selector.failure().is_some());
                 } else {
                     measured.singles[runner].push(selector.run_single(CandidateId(runner as u8), buffer.input()?)?);
@@ -159,6 +175,12 @@ fn measure(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<Me
     }
     bar.finish_and_clear();
     measured.wall = start.elapsed();
+    if args.sweep {
+        measured.adaptive = outcomes[chosen].clone();
+        measured.sweep = outcomes;
+    } else {
+        measured.adaptive = outcomes.swap_remove(0);
+    }
     Ok(measured)
 }
 

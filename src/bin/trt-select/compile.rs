@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// branchless (look-ups and arithmetic: faster where inputs differ) or nested (one `if` for each test: easier to read)
     #[arg(long, default_value = Style::default().name(), value_parser = |s: &str| s.parse::<Style>().map_err(|e| e.to_string()))]
     style: Style,
+    /// Number of the program, if the premodel has several [default: the chosen one]
+    #[arg(long, value_name = "K")]
+    program: Option<usize>,
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
@@ -52,10 +55,20 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         .map_err(|e| io(&args.premodel, "a premodel", e, "make one with trt-select train"))?;
     let model = Premodel::from_json(&text)
         .map_err(|e| Error::new(ErrorKind::Premodel, format!("{}: {e}", args.premodel.display())))?;
+    let model = match args.program {
+        Some(number) => model.with_chosen(number).map_err(|e| Error::new(ErrorKind::Usage, format!("--{e}")))?,
+        None => model,
+    };
     let name_of_premodel = args.premodel.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let sha256 = hex(&Sha256::digest(text.as_bytes()));
-    let origin =
-        format!("Compiled by trt-select {} from {name_of_premodel},\nSHA-256 {sha256}.", env!("CARGO_PKG_VERSION"));
+    let of_several = match model.programs().len() {
+        1 => String::new(),
+        count => format!(" (program {} of 0 to {})", model.chosen(), count - 1),
+    };
+    let origin = format!(
+        "Compiled by trt-select {} from {name_of_premodel}{of_several},\nSHA-256 {sha256}.",
+        env!("CARGO_PKG_VERSION")
+    );
     let code = compile(&model, &Options { target, style: args.style, name, origin: &origin })
         .map_err(|e| Error::new(ErrorKind::Premodel, format!("{}: {e}", args.premodel.display())))?;
     let write = |path: &Path, text: &str| {

@@ -7,7 +7,7 @@ use serde_json::json;
 use trt_select::bundle::Bundle;
 use trt_select::selector::check_candidates;
 use trt_select::{Result, read_premodel};
-use trt_select_premodel::Premodel;
+use trt_select_premodel::{FrontProgram, Premodel};
 
 use crate::common::{print, print_json};
 use crate::remedies::read_bundle;
@@ -57,6 +57,8 @@ fn as_json(bundle: &Bundle, premodel: Option<&Premodel>) -> serde_json::Value {
             "program": p.tree(), "hash": format!("{:016x}", program.hash()), "nodes": program.nodes().len(), "max_runs": program.max_runs(),
             "max_tests": program.max_tests(), "reads_features": p.reads_features(),
             "signals": p.signals().iter().map(|s| s.name(p.candidates())).collect::<Vec<_>>(),
+            "programs": p.programs().map(|program| program_json(p, program)).collect::<Vec<_>>(), "chosen": p.chosen(),
+            "mix": p.mix().map(|mix| json!({ "programs": mix.programs, "share": mix.share, "seed": mix.seed })),
             "worst_case_ns": p.worst_case_ns(), "trained_for": p.trained_for, "profile": p.profile, "expected": p.expected,
         })
     });
@@ -118,9 +120,72 @@ fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
     for line in calibration(p) {
         let _ = writeln!(text, "{line}");
     }
+    if p.programs().len() > 1 {
+        text.push_str(&programs(p));
+    }
     let _ = writeln!(text, "\nProgram {:016x}:", program.hash());
     for line in p.tree().lines() {
         let _ = writeln!(text, "  {line}");
+    }
+    text
+}
+
+/// How many times cheaper than the best single network a program is expected to be, by the costs that the premodel states; `None` where
+/// nothing is expected of it. The best single network is the first of the fallback list.
+fn times_cheaper(p: &Premodel, program: &FrontProgram<'_>) -> Option<f64> {
+    let best = p.fallback().first()?;
+    let cost_ns = program.expected()?.cost_ns.mean;
+    (cost_ns > 0.0).then(|| p.trained_for.costs_ns[best.index()] / cost_ns)
+}
+
+fn program_json(p: &Premodel, program: FrontProgram<'_>) -> serde_json::Value {
+    json!({
+        "program": program.number(), "price": program.price(), "expected": program.expected(), "ran": program.ran(),
+        "times_cheaper_than_best_single": times_cheaper(p, &program), "worst_case_ns": program.worst_case_ns(),
+        "hash": format!("{:016x}", program.program().hash()), "nodes": program.program().nodes().len(),
+        "reads_features": program.reads_features(), "chosen": program.is_chosen(), "tree": program.tree(),
+    })
+}
+
+/// The table of a premodel's programs, and its mix.
+fn programs(p: &Premodel) -> String {
+    let mut table = TextTable::new(&[
+        "program",
+        "price",
+        "reward",
+        "over best single",
+        "mean ms",
+        "times cheaper",
+        "worst ms",
+        "nodes",
+        "",
+    ]);
+    let dash = || "-".to_owned();
+    for program in p.programs() {
+        let expected = program.expected();
+        let over = expected.map(|e| {
+            let over = &e.over_best_single;
+            format!("{:+.4} [{:+.4}, {:+.4}]", over.mean, over.low, over.high)
+        });
+        let single = program.single().map(|c| format!("always {}", p.candidates()[c.index()]));
+        let notes = [program.is_chosen().then(|| "chosen".to_owned()), single];
+        table.row([
+            program.number().to_string(),
+            program.price().map_or_else(dash, |price| format!("{price:.4}")),
+            expected.map_or_else(dash, |e| format!("{:.4}", e.reward.mean)),
+            over.unwrap_or_else(dash),
+            expected.map_or_else(dash, |e| format!("{:.4}", e.cost_ns.mean / 1e6)),
+            times_cheaper(p, &program).map_or_else(dash, |times| format!("{times:.2}x")),
+            format!("{:.4}", program.worst_case_ns() / 1e6),
+            program.program().nodes().len().to_string(),
+            notes.into_iter().flatten().collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    let best = p.fallback().first().map_or("-", |best| p.candidates()[best.index()].as_str());
+    let mut text = format!("\nPrograms (price: reward per ms; best single network: {best}):\n{}", table.render());
+    if let Some(mix) = p.mix() {
+        let [a, b] = mix.programs;
+        let _ = writeln!(text, "Mix: {:.1} % program {a}, else program {b}", 100.0 * mix.share);
     }
     text
 }

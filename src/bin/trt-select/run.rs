@@ -8,7 +8,7 @@ use trt_select::samples::{Buffer, Samples};
 use trt_select::{Outcome, Result, Selector};
 use trt_select_premodel::Answer;
 
-use crate::common::{EngineArgs, print, print_json, say};
+use crate::common::{EngineArgs, number, print, print_json, say};
 use crate::remedies::{of_bundle, read_bundle};
 use crate::report::TextTable;
 
@@ -22,6 +22,12 @@ pub(crate) struct Args {
     images: Vec<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
+    /// Number of the program that decides, if the premodel has several [default: the chosen one]
+    #[arg(long, value_name = "K")]
+    program: Option<usize>,
+    /// Let the best program at this price decide, in reward per millisecond
+    #[arg(long, value_name = "P", conflicts_with = "program", value_parser = number(0.0, f64::MAX))]
+    price: Option<f64>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -33,6 +39,11 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let opened = Selector::open(&bundle, &args.engine.config());
     let (mut selector, choice) = opened.map_err(|e| of_bundle(e, &bundle))?;
     say(format_args!("Engine: {}", choice.reason));
+    let chosen = selector.premodel().chosen();
+    match args.price {
+        Some(price) => selector.set_price(price).map(drop)?,
+        None => selector.set_program(args.program.unwrap_or(chosen))?,
+    }
     let mut buffer = Buffer::new();
     let mut rows = Vec::new();
     for (i, path) in args.images.iter().enumerate() {
@@ -55,6 +66,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             format!("average of {}", all.join(", "))
         }
     };
+    let why = |o: &Outcome| selector.premodel().program_at(o.program).map(|p| p.why(o.node)).unwrap_or_default();
     let ran = |o: &Outcome| o.ran.iter().map(|c| names[c.index()].clone()).collect::<Vec<_>>();
     if args.json {
         let all: Vec<_> = rows
@@ -62,7 +74,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             .map(|(path, o)| {
                 json!({
                     "image": path.display().to_string(), "class": o.class, "label": label(o.class), "probability": o.probability,
-                    "candidate": answered(o), "ran": ran(o), "why": selector.premodel().why(o.node),
+                    "candidate": answered(o), "ran": ran(o), "program": o.program, "why": why(o),
                     "features_ms": ms(o.times.features_ns), "decide_ms": ms(o.times.decide_ns),
                     "preprocess_ms": ms(o.times.preprocess_ns), "compute_ms": ms(o.times.compute_ns),
                     "total_ms": ms(o.times.total_ns),
@@ -79,7 +91,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             format!("{:.3}", o.probability),
             answered(o),
             format!("{:.3}", ms(o.times.total_ns)),
-            selector.premodel().why(o.node),
+            why(o),
         ]);
     }
     print(&table.render())

@@ -62,9 +62,18 @@ static void wrapper(trtsel::selector& s, const char* bundle) {
     CHECK(s.poll().status() == TRTSEL_WRONG_STATE);
     CHECK(s.slot_of("no such").status() == TRTSEL_NOT_FOUND);
     CHECK(s.candidate_name(77).status() == TRTSEL_NOT_FOUND);
+    CHECK(s.program(1).status() == TRTSEL_NOT_FOUND && s.set_price(-1).status() == TRTSEL_INVALID_ARGUMENT);
     CHECK(s.submit(trtsel::frame()).error().text.find("frame") != std::string::npos);
 #endif
+    CHECK(take(s.program_count()) == 1 && take(s.program(0)).is_chosen == 1 && take(s.current_program()) == 0);
+    take(s.set_program(0));
+    take(s.set_cost_multiplier(1, 2.5));
+    take(s.reset_control());
     auto d = take(trtsel::decider::open(std::string(bundle) + "/premodel.json"));
+    CHECK(take(d.program_count()) == 1 && take(d.program(0)).node_count > 0);
+    take(d.set_program(0));
+    take(d.set_cost_multiplier(1, 2.5));
+    take(d.reset_control());
     take(d.begin());
     auto f = take(trtsel::features::open());
     float values[64] = {};

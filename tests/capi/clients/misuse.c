@@ -166,6 +166,46 @@ static void logged(void* user, uint32_t level, const char* line) {
     if (*s != NULL) IS(TRTSEL_BUSY, trtsel_selector_poll(*s, &r));
 }
 
+/* Calls that choose a program; the bundle's premodel has one. */
+static void programs(trtsel_selector* s) {
+    trtsel_program g = {.struct_size = sizeof g};
+    uint32_t n = 99;
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_program_count(NULL, &n));
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_program_count(s, NULL));
+    IS(TRTSEL_OK, trtsel_selector_program_count(s, &n));
+    CHECK(n == 1);
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_program_info(NULL, 0, &g));
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_program_info(s, 0, NULL));
+    IS(TRTSEL_NOT_FOUND, trtsel_selector_program_info(s, 1, &g));
+    IS(TRTSEL_NOT_FOUND, trtsel_selector_program_info(s, UINT32_MAX, &g));
+    g.struct_size = 8;
+    IS(TRTSEL_STRUCT_SIZE, trtsel_selector_program_info(s, 0, &g));
+    CHECK(g.node_count == 0);
+    g.struct_size = sizeof g;
+    IS(TRTSEL_OK, trtsel_selector_program_info(s, 0, &g));
+    CHECK(g.is_chosen == 1 && g.node_count > 0 && g.worst_case_ns > 0 && g.struct_size == sizeof g);
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_set_price(NULL, 1));
+    IS(TRTSEL_INVALID_ARGUMENT, trtsel_selector_set_price(s, -1));
+    IS(TRTSEL_INVALID_ARGUMENT, trtsel_selector_set_price(s, strtod("nan", NULL)));
+    CHECK(strstr(trtsel_selector_error(s), "price") != NULL);
+    IS(TRTSEL_OK, trtsel_selector_set_price(s, 1));
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_set_program(NULL, 0));
+    IS(TRTSEL_NOT_FOUND, trtsel_selector_set_program(s, 1));
+    IS(TRTSEL_NOT_FOUND, trtsel_selector_set_program(s, UINT32_MAX));
+    IS(TRTSEL_OK, trtsel_selector_set_program(s, 0));
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_set_cost_multiplier(NULL, 0, 1));
+    IS(TRTSEL_NOT_FOUND, trtsel_selector_set_cost_multiplier(s, 16, 1));
+    IS(TRTSEL_NOT_FOUND, trtsel_selector_set_cost_multiplier(s, UINT32_MAX, 1));
+    IS(TRTSEL_INVALID_ARGUMENT, trtsel_selector_set_cost_multiplier(s, 0, -1));
+    IS(TRTSEL_OK, trtsel_selector_set_cost_multiplier(s, 0, 3));
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_reset_control(NULL));
+    IS(TRTSEL_OK, trtsel_selector_reset_control(s));
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_current_program(NULL, &n));
+    IS(TRTSEL_NULL_POINTER, trtsel_selector_current_program(s, NULL));
+    IS(TRTSEL_OK, trtsel_selector_current_program(s, &n));
+    CHECK(n == 0);
+}
+
 static void selector(const char* bundle, const char* premodel) {
     trtsel_selector* s = NULL;
     trtsel_options o = {.struct_size = sizeof o, .engine = TRTSEL_ENGINE_NULL, .log_level = TRTSEL_LOG_TRACE};
@@ -260,6 +300,7 @@ static void selector(const char* bundle, const char* premodel) {
     IS(TRTSEL_NULL_POINTER, trtsel_selector_cancel(NULL));
     IS(TRTSEL_NULL_POINTER, trtsel_selector_reset(NULL));
     IS(TRTSEL_NULL_POINTER, trtsel_selector_set_deadline(NULL, 1));
+    programs(s);
     IS(TRTSEL_NULL_POINTER, trtsel_selector_probabilities(NULL, &borrowed, &classes));
     IS(TRTSEL_NULL_POINTER, trtsel_selector_copy_probabilities(NULL, p, 64));
     IS(TRTSEL_NULL_POINTER, trtsel_selector_summary(NULL, 0, &y));
@@ -382,6 +423,7 @@ static void decider(const char* bundle, const char* premodel) {
     trtsel_decision todo = {.struct_size = sizeof todo};
     trtsel_summary y = {.struct_size = sizeof y};
     trtsel_answer a = {.struct_size = sizeof a};
+    trtsel_program g = {.struct_size = sizeof g};
     float scores[2] = {0, 4}, unsure[2] = {0.1f, 0}, p[2], values[64] = {0};
     char text[100], json[10000];
     const char* name = NULL;
@@ -430,6 +472,25 @@ static void decider(const char* bundle, const char* premodel) {
     IS(TRTSEL_NOT_FOUND, trtsel_decider_get_signal(d, UINT32_MAX, p));
     IS(TRTSEL_OK, trtsel_decider_get_signal(d, slot, p));
     CHECK(p[0] == 1);
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_program_count(NULL, &slot));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_program_count(d, NULL));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_program_info(NULL, 0, &g));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_program_info(d, 0, NULL));
+    IS(TRTSEL_NOT_FOUND, trtsel_decider_program_info(d, 1, &g));
+    IS(TRTSEL_OK, trtsel_decider_program_info(d, 0, &g));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_set_price(NULL, 1));
+    IS(TRTSEL_INVALID_ARGUMENT, trtsel_decider_set_price(d, -1));
+    IS(TRTSEL_PREMODEL, trtsel_decider_set_price(d, 1));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_set_program(NULL, 0));
+    IS(TRTSEL_NOT_FOUND, trtsel_decider_set_program(d, UINT32_MAX));
+    IS(TRTSEL_OK, trtsel_decider_set_program(d, 0));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_set_cost_multiplier(NULL, 0, 1));
+    IS(TRTSEL_NOT_FOUND, trtsel_decider_set_cost_multiplier(d, 2, 1));
+    IS(TRTSEL_NOT_FOUND, trtsel_decider_set_cost_multiplier(d, 256, 1));
+    IS(TRTSEL_INVALID_ARGUMENT, trtsel_decider_set_cost_multiplier(d, 0, -1));
+    IS(TRTSEL_OK, trtsel_decider_set_cost_multiplier(d, 0, 2));
+    IS(TRTSEL_NULL_POINTER, trtsel_decider_reset_control(NULL));
+    IS(TRTSEL_OK, trtsel_decider_reset_control(d));
     IS(TRTSEL_NULL_POINTER, trtsel_decider_temperature(NULL, 0, p));
     IS(TRTSEL_NULL_POINTER, trtsel_decider_temperature(d, 0, NULL));
     IS(TRTSEL_NOT_FOUND, trtsel_decider_temperature(d, 2, p));

@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
     trtsel_statistics statistics = {.struct_size = sizeof statistics};
     trtsel_candidate_statistics of_candidate = {.struct_size = sizeof of_candidate};
     trtsel_decision todo = {.struct_size = sizeof todo};
+    trtsel_program program = {.struct_size = sizeof program};
     CHECK(argc == 3);
     bundle = argv[1];
     premodel = argv[2];
@@ -107,6 +108,13 @@ int main(int argc, char** argv) {
     POISONS(selector, trtsel_selector_cancel(h), 1);
     POISONS(selector, trtsel_selector_reset(h), 1);
     POISONS(selector, trtsel_selector_set_deadline(h, 0), 1);
+    POISONS(selector, trtsel_selector_program_count(h, &number), 0);
+    POISONS(selector, trtsel_selector_program_info(h, 0, &program), 0);
+    POISONS(selector, trtsel_selector_set_price(h, 0), 1);
+    POISONS(selector, trtsel_selector_set_program(h, 0), 1);
+    POISONS(selector, trtsel_selector_set_cost_multiplier(h, 0, 1), 1);
+    POISONS(selector, trtsel_selector_reset_control(h), 1);
+    POISONS(selector, trtsel_selector_current_program(h, &number), 1);
     POISONS(selector, trtsel_selector_reload(h, premodel), 1);
     POISONS(selector, trtsel_selector_reload_bundle(h, bundle), 1);
     POISONS(selector, trtsel_selector_set_signal(h, 0, 0), 1);
@@ -127,6 +135,12 @@ int main(int argc, char** argv) {
     POISONS(decider, trtsel_decider_next(h, &todo), 1);
     POISONS(decider, trtsel_decider_set_scores(h, 0, TRTSEL_LOGITS, values, 2), 1);
     POISONS(decider, trtsel_decider_answer(h, &answer, NULL, 0), 1);
+    POISONS(decider, trtsel_decider_program_count(h, &number), 0);
+    POISONS(decider, trtsel_decider_program_info(h, 0, &program), 0);
+    POISONS(decider, trtsel_decider_set_price(h, 0), 1);
+    POISONS(decider, trtsel_decider_set_program(h, 0), 1);
+    POISONS(decider, trtsel_decider_set_cost_multiplier(h, 0, 1), 1);
+    POISONS(decider, trtsel_decider_reset_control(h), 1);
     POISONS(decider, trtsel_decider_temperature(h, 0, values), 0);
     POISONS(decider, trtsel_decider_weight(h, 3, 0, values), 0);
     POISONS(decider, trtsel_decider_failed(h, 0), 1);

@@ -9,6 +9,8 @@ use trt_select_premodel::{CandidateId, Expected, Interval};
 use trt_select_train::{Worth, bootstrap_mean, bootstrap_ratio, random_mix};
 
 use super::Measured;
+use super::inputs::Inputs;
+use super::sweep::Sweep;
 use crate::report::{PERCENTILES, TextTable, Times};
 
 /// By how much the top-1 of the reference single may be lower than that of the best single: a tenth of a point.
@@ -65,88 +67,40 @@ pub(super) struct Results {
     mix: Option<f64>,
     /// Top-1 and mean latency of the oracle.
     oracle: (f64, f64),
+    /// What each of the premodel's programs did; `None` without `--sweep`.
+    sweep: Option<Sweep>,
     expected: Option<Expected>,
     /// The reference single's cost that the premodel was trained with. The forecast of the speed-up is based on it.
     expected_reference_ns: f64,
     reason: String,
 }
 
-/// The measured inputs, with the answer that counts as right for each.
-struct Inputs<'a> {
-    measured: &'a Measured,
-    truth: Vec<u32>,
-    /// What decides which answer is right, in words.
-    by: String,
+/// What each candidate did alone, and under the selector.
+fn singles(inputs: &Inputs<'_>, names: &[String]) -> Vec<Single> {
+    let adaptive = &inputs.measured.adaptive;
+    let single = |(k, name): (usize, &String)| {
+        let id = CandidateId(k as u8);
+        Single {
+            name: name.clone(),
+            top1: inputs.mean(|i| inputs.right(k, i)),
+            times: Times::of_ns((0..inputs.truth.len()).map(|i| inputs.latency_ns(k, i))),
+            share: inputs.mean(|i| {
+                let by = adaptive[i].answer.needs();
+                if by.has(id) { 1.0 / f64::from(by.len()) } else { 0.0 }
+            }),
+            runs: inputs.mean(|i| f64::from(adaptive[i].ran.has(id))),
+        }
+    };
+    names.iter().enumerate().map(single).collect()
 }
 
-impl<'a> Inputs<'a> {
-    /// An answer is right if it is the sample's label. If any sample has no label, an answer is right if it is that of the last
-    /// candidate, as in `profile`.
-    fn new(measured: &'a Measured, samples: &Samples, names: &[String]) -> Inputs<'a> {
-        let labels: Option<Vec<u32>> = measured.samples.iter().map(|&s| samples.label(s)).collect();
-        let last = names.len() - 1;
-        let by = if labels.is_some() { "labels".to_owned() } else { format!("agreement with {}", names[last]) };
-        let truth = labels.unwrap_or_else(|| measured.singles[last].iter().map(|run| run.summary.class).collect());
-        Inputs { measured, truth, by }
-    }
-
-    /// The mean of a number over all inputs.
-    fn mean(&self, of: impl Fn(usize) -> f64) -> f64 {
-        (0..self.truth.len()).map(of).sum::<f64>() / self.truth.len() as f64
-    }
-
-    /// For each sample that was measured, the mean of a number over the inputs that were this sample.
-    fn per_sample(&self, of: impl Fn(usize) -> f64) -> Vec<f64> {
-        let samples = &self.measured.samples;
-        let seen = samples.iter().max().map_or(0, |m| m + 1);
-        let (mut sums, mut counts) = (vec![0.0; seen], vec![0.0; seen]);
-        for (i, &s) in samples.iter().enumerate() {
-            sums[s] += of(i);
-            counts[s] += 1.0;
-        }
-        sums.iter().zip(&counts).filter(|(_, c)| **c > 0.0).map(|(s, c)| s / c).collect()
-    }
-
-    /// 1 where a candidate is right on an input, else 0.
-    fn right(&self, candidate: usize, i: usize) -> f64 {
-        f64::from(self.measured.singles[candidate][i].summary.class == self.truth[i])
-    }
-
-    fn adaptive_right(&self, i: usize) -> f64 {
-        f64::from(self.measured.adaptive[i].class == self.truth[i])
-    }
-
-    fn latency_ns(&self, candidate: usize, i: usize) -> u64 {
-        let run = &self.measured.singles[candidate][i];
-        run.preprocess_ns + run.compute_ns
-    }
-
-    fn singles(&self, names: &[String]) -> Vec<Single> {
-        let adaptive = &self.measured.adaptive;
-        let single = |(k, name): (usize, &String)| {
-            let id = CandidateId(k as u8);
-            Single {
-                name: name.clone(),
-                top1: self.mean(|i| self.right(k, i)),
-                times: Times::of_ns((0..self.truth.len()).map(|i| self.latency_ns(k, i))),
-                share: self.mean(|i| {
-                    let by = adaptive[i].answer.needs();
-                    if by.has(id) { 1.0 / f64::from(by.len()) } else { 0.0 }
-                }),
-                runs: self.mean(|i| f64::from(adaptive[i].ran.has(id))),
-            }
-        };
-        names.iter().enumerate().map(single).collect()
-    }
-
-    /// Top-1 and mean latency of the oracle, which takes for each input the cheapest candidate that is right, or the cheapest one
-    /// if none is right.
-    fn oracle(&self, worths: &[Worth]) -> (f64, f64) {
-        let mut by_cost: Vec<usize> = (0..worths.len()).collect();
-        by_cost.sort_by(|&a, &b| worths[a].cost.total_cmp(&worths[b].cost));
-        let pick = |i: usize| by_cost.iter().copied().find(|&k| self.right(k, i) == 1.0);
-        (self.mean(|i| f64::from(pick(i).is_some())), self.mean(|i| worths[pick(i).unwrap_or(by_cost[0])].cost))
-    }
+/// Top-1 and mean latency of the oracle, which takes for each input the cheapest candidate that is right, or the cheapest one
+/// if none is right.
+fn oracle(inputs: &Inputs<'_>, worths: &[Worth]) -> (f64, f64) {
+    let mut by_cost: Vec<usize> = (0..worths.len()).collect();
+    by_cost.sort_by(|&a, &b| worths[a].cost.total_cmp(&worths[b].cost));
+    let pick = |i: usize| by_cost.iter().copied().find(|&k| inputs.right(k, i) == 1.0);
+    (inputs.mean(|i| f64::from(pick(i).is_some())), inputs.mean(|i| worths[pick(i).unwrap_or(by_cost[0])].cost))
 }
 
 /// Times of the adaptive selector's stages on the host.
@@ -182,12 +136,12 @@ impl Results {
     ) -> Results {
         let names = selector.premodel().candidates();
         let inputs = Inputs::new(measured, samples, names);
-        let singles = inputs.singles(names);
+        let singles = singles(&inputs, names);
         let (best, reference) = best_and_reference(&singles);
         let worths: Vec<Worth> = singles.iter().map(|s| Worth { reward: s.top1, cost: s.times.mean() }).collect();
         let adaptive = Times::of_ns(measured.adaptive.iter().map(|o| o.times.total_ns));
         // The bootstrap gets one number for each sample, since measuring a sample again gives no further evidence.
-        let differences = inputs.per_sample(|i| inputs.adaptive_right(i) - inputs.right(best, i));
+        let differences = inputs.per_sample(|i| inputs.outcome_right(&measured.adaptive, i) - inputs.right(best, i));
         let reference_ns = inputs.per_sample(|i| inputs.latency_ns(reference, i) as f64);
         let adaptive_ns = inputs.per_sample(|i| measured.adaptive[i].times.total_ns as f64);
         let trained_for = &selector.premodel().trained_for;
@@ -199,14 +153,15 @@ impl Results {
             wall_s: measured.wall.as_secs_f64(),
             best,
             reference,
-            adaptive_top1: inputs.mean(|i| inputs.adaptive_right(i)),
+            adaptive_top1: inputs.mean(|i| inputs.outcome_right(&measured.adaptive, i)),
             over_best: bootstrap_mean(&differences, SEED),
             speedup: bootstrap_ratio(&reference_ns, &adaptive_ns, SEED),
             mix: random_mix(&worths, adaptive.mean()),
             adaptive,
             stages: stages(measured),
             device_stages: selector.set().is_on_device().then(|| device_stages(measured)),
-            oracle: inputs.oracle(&worths),
+            oracle: oracle(&inputs, &worths),
+            sweep: (!measured.sweep.is_empty()).then(|| Sweep::new(&inputs, selector.premodel())),
             expected: selector.premodel().expected.clone(),
             expected_reference_ns: trained_for.costs_ns[reference],
             reason: reason.to_owned(),
@@ -253,7 +208,7 @@ impl Results {
             "adaptive": adaptive,
             "random_mix": { "top1": self.mix, "mean_ms": self.adaptive.mean() },
             "oracle": { "top1": self.oracle.0, "mean_ms": self.oracle.1 },
-            "forecast": forecast,
+            "forecast": forecast, "sweep": self.sweep.as_ref().map(Sweep::to_json),
         })
     }
 
@@ -267,6 +222,9 @@ impl Results {
         self.summarize(percentiles, &mut text);
         let _ = write!(text, "\n=== Candidates side by side ===\n{}\n", self.side_by_side());
         self.compare(&mut text);
+        if let Some(sweep) = &self.sweep {
+            text += &sweep.to_text();
+        }
         text += "(Intervals: 95 %, paired bootstrap over samples; the forecast's difference: 1.96 standard errors. Speed-ups are over the reference single: the cheapest single \
                  network\nwhose top-1 is within 0.10 points of the best.)\n";
         text

@@ -1,0 +1,58 @@
+//! The measured inputs of `bench`, and which answers count as right.
+
+use trt_select::Outcome;
+use trt_select::samples::Samples;
+
+use super::Measured;
+
+/// The measured inputs, with the answer that counts as right for each.
+pub(super) struct Inputs<'a> {
+    pub(super) measured: &'a Measured,
+    pub(super) truth: Vec<u32>,
+    /// What decides which answer is right, in words.
+    pub(super) by: String,
+}
+
+impl<'a> Inputs<'a> {
+    /// An answer is right if it is the sample's label. If any sample has no label, an answer is right if it is that of the last
+    /// candidate, as in `profile`.
+    pub(super) fn new(measured: &'a Measured, samples: &Samples, names: &[String]) -> Inputs<'a> {
+        let labels: Option<Vec<u32>> = measured.samples.iter().map(|&s| samples.label(s)).collect();
+        let last = names.len() - 1;
+        let by = if labels.is_some() { "labels".to_owned() } else { format!("agreement with {}", names[last]) };
+        let truth = labels.unwrap_or_else(|| measured.singles[last].iter().map(|run| run.summary.class).collect());
+        Inputs { measured, truth, by }
+    }
+
+    /// The mean of a number over all inputs.
+    pub(super) fn mean(&self, of: impl Fn(usize) -> f64) -> f64 {
+        (0..self.truth.len()).map(of).sum::<f64>() / self.truth.len() as f64
+    }
+
+    /// For each sample that was measured, the mean of a number over the inputs that were this sample.
+    pub(super) fn per_sample(&self, of: impl Fn(usize) -> f64) -> Vec<f64> {
+        let samples = &self.measured.samples;
+        let seen = samples.iter().max().map_or(0, |m| m + 1);
+        let (mut sums, mut counts) = (vec![0.0; seen], vec![0.0; seen]);
+        for (i, &s) in samples.iter().enumerate() {
+            sums[s] += of(i);
+            counts[s] += 1.0;
+        }
+        sums.iter().zip(&counts).filter(|(_, c)| **c > 0.0).map(|(s, c)| s / c).collect()
+    }
+
+    /// 1 where a candidate is right on an input, else 0.
+    pub(super) fn right(&self, candidate: usize, i: usize) -> f64 {
+        f64::from(self.measured.singles[candidate][i].summary.class == self.truth[i])
+    }
+
+    /// 1 where the selector is right on an input, else 0. `outcomes` are those of one of its programs.
+    pub(super) fn outcome_right(&self, outcomes: &[Outcome], i: usize) -> f64 {
+        f64::from(outcomes[i].class == self.truth[i])
+    }
+
+    pub(super) fn latency_ns(&self, candidate: usize, i: usize) -> u64 {
+        let run = &self.measured.singles[candidate][i];
+        run.preprocess_ns + run.compute_ns
+    }
+}
