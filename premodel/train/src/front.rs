@@ -10,7 +10,7 @@ use super::goal::Goal;
 use super::judge::Single;
 use super::plan::{Plan, ascending};
 use super::search::best_plan;
-use super::settings::Settings;
+use super::settings::{FoldBy, Settings};
 use super::stats::bootstrap_mean;
 use super::task::Task;
 use super::training_table::TrainingTable;
@@ -257,12 +257,16 @@ impl Front {
     fn expected(&self, point: &Point) -> Expected {
         let wide = |v: &[f32]| v.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
         let (over, se) = (point.over_best_single, point.over_best_single_se);
-        let Settings { repeats, folds, seed, .. } = self.settings;
+        let Settings { repeats, folds, fold_by, seed, .. } = self.settings;
+        let judged_by = match fold_by {
+            FoldBy::Random => format!("{repeats} times {folds}-fold cross-validation, seed {seed}"),
+            FoldBy::Recording => format!("cross-validation by recording, {folds} of them, seed {seed}"),
+        };
         Expected::new(
             bootstrap_mean(&wide(&point.rewards), seed),
             bootstrap_mean(&wide(&point.costs), seed),
             Interval { mean: over, low: over - 1.96 * se, high: over + 1.96 * se },
-            format!("{repeats} times {folds}-fold cross-validation, seed {seed}"),
+            judged_by,
         )
     }
 }

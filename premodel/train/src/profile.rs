@@ -18,6 +18,9 @@
 //! comments; `# key: value` comments before the header carry the provenance (`engine`, `device`, `precision`,
 //! `classes`). A line equal to the header is skipped, so that `cat` joins shards. Every line ends with a newline: a last
 //! line without one counts as cut short.
+//!
+//! `cat` joins shards of one recording. Recordings of other days or folders are joined by [`Profile::join`], which knows which
+//! file each row comes from.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -30,9 +33,11 @@ use trt_select_premodel::{CandidateId, CandidateSignal, Mask, Signal};
 use super::costs::{Costs, Unit};
 use super::csv_table::CsvTable;
 use super::error::{Message, ProfileError, ProfileErrorKind};
+use super::recordings::Recordings;
 use super::stats::median;
 use super::topk::TopK;
 
+mod join;
 mod parse;
 
 /// A signal's values, one a row.
@@ -77,7 +82,9 @@ pub struct Profile {
     pub topk: Option<TopK>,
     /// Provenance: the `# key: value` comments.
     pub meta: BTreeMap<String, String>,
-    /// SHA-256 of the file in hexadecimal.
+    /// The files that the rows come from: one, or several that were [joined](Profile::join).
+    pub recordings: Recordings,
+    /// SHA-256 of the file in hexadecimal; of several, what [`Profile::join`] says.
     pub sha256: String,
 }
 
@@ -112,6 +119,7 @@ impl Profile {
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Profile, ProfileError> {
         let sha256 = hex(&Sha256::digest(bytes));
         let mut profile = parse::profile(CsvTable::open(name, bytes)?)?;
+        profile.recordings = Recordings::one(name, sha256.as_str(), profile.meta.clone());
         profile.sha256 = sha256;
         profile.derive_agreements();
         Ok(profile)
@@ -284,6 +292,7 @@ impl Profile {
             features_cost: pick(&self.features_cost, rows),
             topk: self.topk.as_ref().map(|t| t.with_rows(rows)),
             meta: self.meta.clone(),
+            recordings: self.recordings.with_rows(rows),
             sha256: self.sha256.clone(),
         }
     }

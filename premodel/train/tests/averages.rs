@@ -31,6 +31,7 @@ fn table(rows: usize, seed: u64, skills: &[f64], sharpness: &[f64], costs: &[f64
         features_cost: Vec::new(),
         topk: None,
         meta: Default::default(),
+        recordings: Default::default(),
         sha256: "none".into(),
     };
     let mut top1 = vec![Vec::new(); n];

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use trt_select_premodel::{CandidateSignal, MAX_CANDIDATES, RESERVED, Signal, is_candidate_name};
 
-use super::{Column, CsvTable, MAX_COST, Profile, ProfileError, ProfileErrorKind};
+use super::{Column, CsvTable, MAX_COST, Profile, ProfileError, ProfileErrorKind, Recordings};
 
 /// What a column of the file is. Numbers are places of candidates, and of signals among [`Profile::columns`].
 #[derive(Clone, Copy, PartialEq)]
@@ -20,7 +20,7 @@ enum Field {
 
 const COST: &str = "a number in 0..=1e18";
 
-/// Reads all rows. The hash is left empty, and agreements are not derived yet.
+/// Reads all rows. Hash and recordings are left empty, and agreements are not derived yet.
 pub(super) fn profile(mut table: CsvTable<'_>) -> Result<Profile, ProfileError> {
     let candidates = candidate_names(&table)?;
     let (fields, signals) = fields(&table, &candidates)?;
@@ -36,6 +36,7 @@ pub(super) fn profile(mut table: CsvTable<'_>) -> Result<Profile, ProfileError> 
         topk: None,
         candidates,
         meta: table.comments().clone(),
+        recordings: Recordings::default(),
         sha256: String::new(),
     };
     let mut seen = HashSet::new();

@@ -41,6 +41,15 @@ impl Report<'_> {
         random_mix(&singles, cost)
     }
 
+    /// The files that were trained on, with their rows.
+    fn recordings(&self) -> Vec<Value> {
+        let recordings = &self.profile.recordings;
+        let mut rows = vec![0; recordings.files().len()];
+        (0..self.profile.rows()).for_each(|row| rows[recordings.of(row)] += 1);
+        let files = recordings.files().iter().zip(rows);
+        files.map(|(file, rows)| json!({ "name": file.name, "rows": rows })).collect()
+    }
+
     fn best_single(&self) -> &Single {
         &self.front.singles[self.front.best_single.index()]
     }
@@ -67,6 +76,7 @@ impl Report<'_> {
         let oracle = oracle(self.profile, &self.costs.candidates);
         json!({
             "rows": self.profile.rows(),
+            "recordings": self.recordings(),
             "candidates": singles.map(|s| json!({
                 "name": names[s.candidate.index()], "reward": s.reward, (cost.clone()): shown(s.cost),
             })).collect::<Vec<_>>(),
@@ -90,8 +100,12 @@ impl Report<'_> {
     pub(super) fn to_text(&self, kept: &str) -> String {
         let unit = self.costs.unit.shown();
         let (best, oracle) = (self.best_single(), oracle(self.profile, &self.costs.candidates));
+        let of = match self.profile.recordings.files().len() {
+            0 | 1 => String::new(),
+            several => format!(" of {several} recordings"),
+        };
         let mut text = format!(
-            "Profile: {} rows; best single candidate {} with {:.2} % at {:.4} {unit}; oracle {:.2} % at {:.4} {unit}\n{kept}\n",
+            "Profile: {} rows{of}; best single candidate {} with {:.2} % at {:.4} {unit}; oracle {:.2} % at {:.4} {unit}\n{kept}\n",
             self.profile.rows(),
             self.profile.candidates[best.candidate.index()],
             100.0 * best.reward,
