@@ -142,7 +142,15 @@ fn what_cannot_be_asked_is_refused_in_a_line() {
         args.extend(["-o", out.to_str().unwrap()]);
         let (ok, _, stderr) = run(&args);
         assert!(!ok && parts.iter().all(|p| stderr.contains(p)), "{args:?}: {stderr}");
-        assert_eq!(stderr.trim().lines().filter(|l| !l.contains("training") && !l.is_empty()).count(), 1, "{stderr}");
+        assert_eq!(
+            stderr
+                .trim()
+                .lines()
+                .filter(|l| !l.contains("training") && !l.is_empty() && !l.starts_with("[WARN"))
+                .count(),
+            1,
+            "{stderr}"
+        );
     }
 }
 
@@ -176,6 +184,52 @@ fn recordings_are_joined_and_judge_each_other() {
     }
     let text = run(&["train", &files[0], &files[1], "--folds", "by-file"]).1;
     assert!(text.starts_with("Profile: 3000 rows of 2 recordings; best single"), "{text}");
+}
+
+/// The kinds of the warnings in the JSON, each of which is one line on stderr, too.
+fn warned(args: &[&str]) -> Vec<String> {
+    let (ok, stdout, stderr) = run(args);
+    assert!(ok, "{args:?}: {stderr}");
+    let found = json_keys::parse(&stdout);
+    let warnings = found["warnings"].as_array().unwrap();
+    let texts: Vec<&str> = warnings.iter().map(|warning| warning["text"].as_str().unwrap()).collect();
+    let lines: Vec<&str> = stderr.lines().filter(|line| line.starts_with("[WARN")).collect();
+    assert!(
+        lines.len() == texts.len() && lines.iter().zip(&texts).all(|(line, text)| line.ends_with(text)),
+        "{stderr}"
+    );
+    warnings.iter().map(|warning| warning["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn results_that_are_less_than_they_seem_are_warned_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (first, second) = (recording(dir.path(), "p", 9), recording(dir.path(), "q", 10));
+    let train = |more: &[&str]| warned(&[&["train", "--json", "--repeats", "1", "-o", &at("m.json")], more].concat());
+    assert!(train(&[&first]).is_empty());
+    assert!(train(&[&first, "--judge", &second]).is_empty(), "equal names, other inputs");
+    // The second file again, measured anew: the digest of the file is another one, and the inputs are the same.
+    let anew = fs::read_to_string(&second).unwrap().replace(",1000000,", ",1100000,");
+    fs::write(at("anew.csv"), &anew).unwrap();
+    fs::copy(at("q.topk.csv"), at("anew.topk.csv")).unwrap();
+    assert_eq!(train(&[&first, &second, "--judge", &at("anew.csv")]), ["seen_inputs"]);
+    // Costs of a slower machine, and labels of other classes.
+    fs::write(at("slow.csv"), fs::read_to_string(&second).unwrap().replace(",10000000,", ",15000000,")).unwrap();
+    fs::copy(at("q.topk.csv"), at("slow.topk.csv")).unwrap();
+    assert_eq!(train(&[&first, &at("slow.csv")]), ["uneven_costs"]);
+    assert!(train(&[&first, &at("slow.csv"), "--energy"]).is_empty(), "times do not matter there");
+    let mut shifted = String::from("# classes: 4\ninput,label,a.reward,a.cost_ns,a.answer\n");
+    (0..400)
+        .for_each(|row| writeln!(shifted, "{row},{},{},5,{}", (row + 1) % 4, u8::from(row % 5 == 0), row % 4).unwrap());
+    fs::write(at("shifted.csv"), shifted).unwrap();
+    assert_eq!(train(&[&at("shifted.csv")]), ["near_chance", "below_chance"]);
+
+    // Five rows, all of them right, are no certainty.
+    fs::write(at("five.csv"), "input,a.reward,a.cost_ns\nx,1,5\ny,1,5\nz,1,5\nw,1,5\nv,1,5\n").unwrap();
+    assert_eq!(train(&[&at("five.csv")]), ["few_rows"]);
+    let text = run(&["train", &at("five.csv"), "-o", &at("m.json")]).1;
+    assert!(text.contains("Expected: reward 100.00 % [54.93, 100.00]"), "{text}");
 }
 
 #[test]

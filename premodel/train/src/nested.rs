@@ -73,7 +73,7 @@ pub fn nested(
     let folds = fold_of.iter().max().map_or(0, |last| last + 1);
     // Prices are looked for most closely where the first of the goals is met.
     let settings = settings.clone().goal(settings.goal.or(goals.first().copied()));
-    let mut results = vec![Judged::of_none(rows); goals.len()];
+    let mut results = vec![Judged::of_none(task.truth); goals.len()];
     for fold in 0..folds {
         let (unseen, seen): (Vec<usize>, Vec<usize>) = (0..rows).partition(|&row| fold_of[row] == fold);
         let learnt = task.profile.with_rows(&seen);

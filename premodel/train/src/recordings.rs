@@ -1,10 +1,6 @@
 //! Which recording each row of a table comes from.
 
-use std::collections::{BTreeMap, HashMap};
-
-use trt_select_premodel::Signal;
-
-use super::Profile;
+use std::collections::BTreeMap;
 
 /// A file that rows of a table come from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,7 +15,7 @@ pub struct Recording {
 }
 
 /// The recordings that a table is made of, and which one each row comes from. A table that was read from one file has one; see
-/// [`Profile::join`] for several.
+/// [`Profile::join`](crate::Profile::join) for several.
 ///
 /// ```
 /// use trt_select_train::Profile;
@@ -36,9 +32,6 @@ pub struct Recordings {
     /// The place in `files` of each row's recording; empty where all rows come from the first one.
     of_row: Vec<u32>,
 }
-
-/// Where only answers and labels can be compared, so many inputs must agree in all of them before they count as the same inputs.
-const AGREEING: usize = 20;
 
 impl Recordings {
     /// All rows come from one file.
@@ -60,7 +53,7 @@ impl Recordings {
         if self.of_row.is_empty() { 0 } else { self.of_row[row] as usize }
     }
 
-    /// An input's name within its recording: what [`Profile::join`] put before it is left out.
+    /// An input's name within its recording: what [`Profile::join`](crate::Profile::join) put before it is left out.
     ///
     /// # Panics
     /// May panic if there is no such row.
@@ -100,74 +93,6 @@ impl Recordings {
         }
         self.of_row.extend((0..others).map(|row| before + other.of(row) as u32));
         self.files.extend(other.files);
-    }
-}
-
-impl Profile {
-    /// How many inputs of another table are inputs of this one, as far as the tables tell: they have the same name within their
-    /// recordings, and labels, answers, image features and own signals are the same. Names alone tell nothing, since each folder may
-    /// have a `0001.png`. So this is 0 unless most inputs of equal names look the same; without features and own signals, unless all of
-    /// them and at least 20 do.
-    ///
-    /// ```
-    /// use trt_select_train::Profile;
-    ///
-    /// let table = |x: f32| Profile::parse("p.csv", format!("input,signal.x,a.reward\n1.png,{x},1\n").as_bytes());
-    /// assert_eq!(table(0.5)?.inputs_again(&table(0.5)?), 1);
-    /// assert_eq!(table(0.5)?.inputs_again(&table(0.75)?), 0, "another folder's 1.png");
-    /// # Ok::<(), trt_select_train::ProfileError>(())
-    /// ```
-    pub fn inputs_again(&self, other: &Profile) -> usize {
-        let mut rows_of: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (row, input) in self.inputs.iter().enumerate() {
-            rows_of.entry(self.recordings.name_within(row, input)).or_default().push(row);
-        }
-        let compared = Compared::new(self, other);
-        let (mut shared, mut same) = (0, 0);
-        for (row, input) in other.inputs.iter().enumerate() {
-            let Some(rows) = rows_of.get(other.recordings.name_within(row, input)) else { continue };
-            shared += 1;
-            same += usize::from(rows.iter().any(|&own| compared.are_same(own, row)));
-        }
-        let enough = if compared.signals.is_empty() { same == shared && same >= AGREEING } else { 2 * same > shared };
-        if enough { same } else { 0 }
-    }
-}
-
-/// What two tables say of an input, whoever measured it and on whichever machine.
-struct Compared<'a> {
-    labels: [&'a [Option<u32>]; 2],
-    /// Answers of the candidates that both have; rewards where one has no answers.
-    answers: Vec<[&'a [u32]; 2]>,
-    rewards: Vec<[&'a [f32]; 2]>,
-    /// Image features and own signals that both have.
-    signals: Vec<[&'a [f32]; 2]>,
-}
-
-impl<'a> Compared<'a> {
-    fn new(a: &'a Profile, b: &'a Profile) -> Compared<'a> {
-        let mut compared =
-            Compared { labels: [&a.labels, &b.labels], answers: Vec::new(), rewards: Vec::new(), signals: Vec::new() };
-        for (i, name) in a.candidates.iter().enumerate() {
-            let Some(j) = b.candidates.iter().position(|other| other == name) else { continue };
-            match (a.answers.get(i), b.answers.get(j)) {
-                (Some(own), Some(others)) => compared.answers.push([own, others]),
-                _ => compared.rewards.push([&a.rewards[i], &b.rewards[j]]),
-            }
-        }
-        for column in a.columns.iter().filter(|c| matches!(c.signal, Signal::Feature(_) | Signal::User(_))) {
-            if let Some(other) = b.columns.iter().find(|c| c.signal == column.signal) {
-                compared.signals.push([&column.values, &other.values]);
-            }
-        }
-        compared
-    }
-
-    fn are_same(&self, a: usize, b: usize) -> bool {
-        self.labels[0][a] == self.labels[1][b]
-            && self.answers.iter().all(|[own, others]| own[a] == others[b])
-            && self.rewards.iter().all(|[own, others]| own[a] == others[b])
-            && self.signals.iter().all(|[own, others]| own[a] == others[b])
     }
 }
 

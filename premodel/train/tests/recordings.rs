@@ -137,6 +137,12 @@ fn inputs_are_known_again_by_more_than_their_names() {
     assert_eq!(again(30, false, |_| false), 30);
     assert_eq!(again(30, false, |row| row == 7), 0);
     assert_eq!(again(19, false, |_| false), 0);
+    // Two easy days on which every answer is right, and the network is not equally sure.
+    let sure = |change: f32| {
+        let row = |row: usize| format!("{row}.png,1,{},{row}\n", 0.5 + 0.01 * row as f32 + change);
+        parse("p.csv", &format!("input,a.reward,a.top1,a.energy_mj\n{}", (0..30).map(row).collect::<String>()))
+    };
+    assert_eq!((sure(0.0).inputs_again(&sure(1e-4)), sure(0.0).inputs_again(&sure(0.02))), (30, 0));
 }
 
 #[test]

@@ -9,8 +9,9 @@ use trt_select::{Outcome, Result, Selector};
 use trt_select_premodel::Answer;
 
 use crate::common::{EngineArgs, print, print_json, say};
+use crate::provenance;
 use crate::remedies::{of_bundle, read_bundle};
-use crate::report::TextTable;
+use crate::report::{TextTable, warnings_json};
 
 /// Arguments of `run`.
 #[derive(clap::Args)]
@@ -33,6 +34,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let opened = Selector::open(&bundle, &args.engine.config());
     let (mut selector, choice) = opened.map_err(|e| of_bundle(e, &bundle))?;
     say(format_args!("Engine: {}", choice.reason));
+    let warnings = provenance::warn(&bundle, None);
     let mut buffer = Buffer::new();
     let mut rows = Vec::new();
     for (i, path) in args.images.iter().enumerate() {
@@ -69,7 +71,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
                 })
             })
             .collect();
-        return print_json(&json!({ "engine": choice.kind.name(), "results": all }));
+        return print_json(
+            &json!({ "engine": choice.kind.name(), "results": all, "warnings": warnings_json(&warnings) }),
+        );
     }
     let mut table = TextTable::new(&["image", "answer", "probability", "candidate", "total ms", "why"]);
     for (path, o) in &rows {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use trt_select::{Error, ErrorKind, Result};
 use trt_select_premodel::CandidateId;
 use trt_select_train::{
-    Costs, Front, Goal, Kept, Profile, Settings, Split, Task, Teacher, Unit, algorithm_1, judge, nested, sweep,
+    Costs, Front, Goal, Kept, Profile, Settings, Split, Task, Teacher, Unit, Warning, WarningKind, algorithm_1, judge,
+    nested, sweep,
 };
 
 use crate::common::{Output, number, print, print_json, progress};
@@ -147,6 +148,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let profile = label_free.as_ref().unwrap_or(&truth);
     let output = output(args)?;
     let unseen = unseen(args, profile)?;
+    let warnings = warnings(args, &truth, unseen.as_ref());
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let destination = Output::open(&output, "-o")?;
     let (goal, settings) = (goal(args), settings(args, profile)?);
     let task = Task::new(profile, costs.clone()).judged_by(&truth);
@@ -175,6 +178,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         premodel: &premodel,
         judged,
         nested: nested.as_ref(),
+        warnings: &warnings,
         output: &output,
     };
     if args.json { print_json(&report.to_json()) } else { print(&report.to_text(&kept_names(&kept, args, &front))) }
@@ -204,6 +208,16 @@ fn unseen(args: &Args, profile: &Profile) -> Result<Option<Profile>> {
         return Err(Error::expected(ErrorKind::Usage, path.display(), expected, "one of them", remedy));
     }
     Ok(Some(unseen))
+}
+
+/// Why the results may be less than they seem.
+fn warnings(args: &Args, profile: &Profile, unseen: Option<&Profile>) -> Vec<Warning> {
+    let mut warnings = profile.warnings();
+    // Times that are not used cannot be uneven.
+    let other_costs = args.costs.is_some() || args.energy;
+    warnings.retain(|warning| warning.kind != WarningKind::UnevenCosts || !other_costs);
+    warnings.extend(unseen.and_then(|unseen| profile.seen_by(unseen)));
+    warnings
 }
 
 /// The goal that the options state.

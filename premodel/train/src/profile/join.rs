@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use trt_select_base::text::hex;
 
-use super::{Message, Profile, ProfileError, ProfileErrorKind};
+use super::{Message, Profile, ProfileError, ProfileErrorKind, Weights};
 
 /// Comments that say how a table was made: recordings that differ in one of them measured different things.
 const SET_UP: [&str; 6] = ["networks", "engine", "device", "precision", "classes", "judged_by"];
@@ -68,6 +68,7 @@ impl Profile {
         }
         qualify(&mut next);
         let (own, others) = (self.rows(), next.rows());
+        self.weights = joined_weights(self, &next);
         for column in &mut self.columns {
             let same = next.columns.iter_mut().find(|c| c.signal == column.signal);
             column.values.extend(same.map(|c| std::mem::take(&mut c.values)).unwrap_or_default());
@@ -84,6 +85,18 @@ impl Profile {
         self.meta.retain(|key, value| next.meta.get(key) == Some(value));
         self.recordings.append(own, next.recordings, others);
     }
+}
+
+/// The weights of two tables, one after the other; `None` where neither has any.
+fn joined_weights(all: &Profile, next: &Profile) -> Option<Weights> {
+    if all.weights.is_none() && next.weights.is_none() {
+        return None;
+    }
+    let given = |profile: &Profile| match &profile.weights {
+        Some(weights) => weights.as_given().to_vec(),
+        None => vec![1.0; profile.rows()],
+    };
+    Some(Weights::checked([given(all), given(next)].concat()))
 }
 
 /// Puts the file's name before those of its inputs. Where several files were joined, it is there already.

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 use trt_select::samples::Samples;
 use trt_select::{DeviceTimes, Selector, StageTimes};
-use trt_select_premodel::{CandidateId, Expected, Interval};
-use trt_select_train::{Worth, bootstrap_mean, bootstrap_ratio, random_mix};
+use trt_select_premodel::{Answer, CandidateId, Expected, Interval, Premodel, View};
+use trt_select_train::{Bootstrap, Worth, bootstrap_ratio, random_mix};
 
 use super::Measured;
 use crate::report::{PERCENTILES, TextTable, Times};
@@ -172,6 +172,16 @@ fn device_stages(measured: &Measured) -> DeviceStages {
     }
 }
 
+/// Top-1 of the adaptive selector minus that of the best single, from the difference on each sample. Where none differs, others may,
+/// unless the program answers with that candidate always.
+fn over_best(differences: &[f64], premodel: &Premodel, best: CandidateId) -> Interval {
+    let answers = premodel.program().nodes().iter().map(|node| node.view());
+    let differs =
+        answers.into_iter().any(|view| matches!(view, View::Answer(answer) if answer != Answer::Candidate(best)));
+    let bootstrap = Bootstrap::new(SEED);
+    if differs { bootstrap.within(-1.0, 1.0).mean(differences) } else { bootstrap.mean(differences) }
+}
+
 impl Results {
     pub(super) fn new(
         measured: &Measured,
@@ -200,7 +210,7 @@ impl Results {
             best,
             reference,
             adaptive_top1: inputs.mean(|i| inputs.adaptive_right(i)),
-            over_best: bootstrap_mean(&differences, SEED),
+            over_best: over_best(&differences, selector.premodel(), CandidateId(best as u8)),
             speedup: bootstrap_ratio(&reference_ns, &adaptive_ns, SEED),
             mix: random_mix(&worths, adaptive.mean()),
             adaptive,

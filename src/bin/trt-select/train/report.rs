@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use trt_select_premodel::{Interval, Premodel};
-use trt_select_train::{Costs, Front, Judged, Point, Profile, Single, Unit, Worth, oracle, random_mix};
+use trt_select_train::{Costs, Front, Judged, Point, Profile, Single, Unit, Warning, Worth, oracle, random_mix};
 
-use crate::report::TextTable;
+use crate::report::{TextTable, warnings_json};
 
 /// If the chosen program may have a reward that is lower than the best single candidate's by more than this, the report has a
 /// note.
@@ -25,6 +25,7 @@ pub(super) struct Report<'a> {
     /// The premodel's reward and cost on the profile that `--judge` names; `None` without the option.
     pub(super) judged: Option<Worth>,
     pub(super) nested: Option<&'a Judged>,
+    pub(super) warnings: &'a [Warning],
     /// Where the premodel was written.
     pub(super) output: &'a Path,
 }
@@ -91,6 +92,7 @@ impl Report<'_> {
                 json!({ "over_best_single": over, "times_cheaper": cheaper })
             }),
             "judged": self.judged.map(|worth| json!({ "reward": worth.reward, (mean.clone()): shown(worth.cost) })),
+            "warnings": warnings_json(self.warnings),
             "program": self.premodel.tree(),
             "premodel": self.output.display().to_string(),
         })
