@@ -127,6 +127,10 @@ fn the_null_engine_runs_without_networks() {
     // On the null engine every output is all zeros, so every network answers class 0, which is right for about a tenth of the images. It
     // takes hardly any time.
     assert!((json["adaptive"]["top1"].as_f64().unwrap() - 0.1).abs() < 0.05);
+    // Nobody ever differs from anybody, which a thousand inputs promise of all but three in a thousand others.
+    let over = &json["adaptive"]["top1_over_best_single"];
+    let (low, high) = (over["low"].as_f64().unwrap(), over["high"].as_f64().unwrap());
+    assert!(over["mean"] == 0.0 && (high - 0.003).abs() < 1e-4 && low == -high, "{over}");
     assert!(json["reference_single"]["median_ms"].as_f64().unwrap() < 0.02);
 }
 

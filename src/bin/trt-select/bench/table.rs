@@ -277,7 +277,7 @@ impl Results {
         self.summarize(percentiles, &mut text);
         let _ = write!(text, "\n=== Candidates side by side ===\n{}\n", self.side_by_side());
         self.compare(&mut text);
-        text += "(Intervals: 95 %, paired bootstrap over samples; the forecast's difference: 1.96 standard errors. Speed-ups are over the reference single: the cheapest single \
+        text += "(Intervals: 95 %, paired bootstrap over samples, or the rule of three where no sample differs; the forecast's difference: 1.96 standard errors. Speed-ups are over the reference single: the cheapest single \
                  network\nwhose top-1 is within 0.10 points of the best.)\n";
         text
     }
