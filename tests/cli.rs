@@ -127,6 +127,10 @@ fn the_null_engine_runs_without_networks() {
     // On the null engine every output is all zeros, so every network answers class 0, which is right for about a tenth of the images. It
     // takes hardly any time.
     assert!((json["adaptive"]["top1"].as_f64().unwrap() - 0.1).abs() < 0.05);
+    // Nobody ever differs from anybody, which a thousand inputs promise of all but three in a thousand others.
+    let over = &json["adaptive"]["top1_over_best_single"];
+    let (low, high) = (over["low"].as_f64().unwrap(), over["high"].as_f64().unwrap());
+    assert!(over["mean"] == 0.0 && (high - 0.003).abs() < 1e-4 && low == -high, "{over}");
     assert!(json["reference_single"]["median_ms"].as_f64().unwrap() < 0.02);
 }
 
@@ -474,7 +478,7 @@ fn outputs_spare_what_is_not_theirs() {
     assert_eq!(fs::read_to_string(&neighbour).unwrap(), "mine");
     refused(&["train", path_str(&profile), "-o", path_str(dir.path())], 1, &["expected a file that can be written"]);
     refused(&["train", path_str(&profile), "-o", path_str(&at("no/such/m.json"))], 1, &["no/such", "written"]);
-    refused(&["train", path_str(&profile), "--judge", path_str(&profile)], 2, &["the same"]);
+    refused(&["train", path_str(&profile), "--judge", path_str(&profile)], 2, &["one of them"]);
     let count = fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(count, 4, "nothing is left beside the three files and the profile's side file");
     #[cfg(unix)]
@@ -631,4 +635,70 @@ fn a_bundle_without_its_premodel_is_told_what_makes_one() {
     fs::write(copy.path().join("premodel.json"), "{}").unwrap();
     let out = run(&["inspect", bundle]);
     assert!(!String::from_utf8_lossy(&out.stderr).contains("trt-select profile"), "{out:?}");
+}
+
+/// The kinds of the warnings in the JSON that a command prints; each is one line on stderr, too.
+#[track_caller]
+fn warnings(args: &[&str]) -> Vec<String> {
+    let out = run(args);
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{args:?}: {stderr}");
+    let json = json_keys::parse(&String::from_utf8(out.stdout).unwrap());
+    let found = json["warnings"].as_array().unwrap();
+    for warning in found {
+        let text = warning["text"].as_str().unwrap();
+        let lines = stderr.lines().filter(|line| line.starts_with("[WARN") && line.ends_with(text));
+        assert!(text.contains(": expected ") && lines.count() == 1, "{text}: {stderr}");
+    }
+    found.iter().map(|warning| warning["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn inputs_and_networks_of_the_training_are_told() {
+    let image = tempfile::tempdir().unwrap();
+    let image = image.path().join("grey.pgm");
+    fs::write(&image, [b"P5 28 28 255\n".to_vec(), vec![90; 28 * 28]].concat()).unwrap();
+    // The bundle as it is: other inputs, the same networks.
+    assert!(warnings(&["bench", FASHION, "--iterations", "20", "--json"]).is_empty());
+    assert!(warnings(&["inspect", FASHION, "--json"]).is_empty());
+    assert!(warnings(&["run", FASHION, path_str(&image), "--json"]).is_empty());
+
+    let copy = copy_of_fashion();
+    let bundle = path_str(copy.path());
+    let at = |name: &str| copy.path().join(name);
+    let (profile, premodel) = (at("profile.csv"), at("premodel.json"));
+    ok(&["profile", bundle, "--engine", "null", "-o", path_str(&profile), "--limit", "30", "--top-k", "0"]);
+    ok(&["train", path_str(&profile), "-o", path_str(&premodel)]);
+    let bench =
+        |more: &[&str]| warnings(&[&["bench", bundle, "--engine", "null", "--json", "--warm-up", "1"], more].concat());
+    assert_eq!(bench(&["--iterations", "50"]), ["seen_inputs"]);
+    let out = run(&["bench", bundle, "--engine", "null", "--iterations", "20", "--warm-up", "1"]);
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(stderr.contains("got 20 of 20 that it saw;"), "{stderr}");
+    let list = at("list.csv");
+    fs::write(&list, format!("image,label\n{},\n", path_str(&image))).unwrap();
+    assert!(bench(&["--list", path_str(&list)]).is_empty(), "an input that training did not see");
+    // Other samples whose names and labels are in the profile may be the same.
+    let text = fs::read_to_string(&profile).unwrap();
+    let renamed = text.replace("\"t10k-images-idx3-ubyte#0\",9,", &format!("{},,", path_str(&image)));
+    assert_ne!(renamed, text);
+    fs::write(&profile, renamed).unwrap();
+    assert!(bench(&["--list", path_str(&list)]).is_empty(), "the profile beside it is another one by now");
+    ok(&["train", path_str(&profile), "-o", path_str(&premodel)]);
+    let out = run(&["bench", bundle, "--engine", "null", "--list", path_str(&list), "--warm-up", "1"]);
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(stderr.contains("got 1 of 1 with names and labels of inputs that it saw; if they are"), "{stderr}");
+
+    // A network that was exchanged since. (The null engine does not open it.)
+    let mut network = fs::read(at("nano.onnx")).unwrap();
+    network.push(0);
+    fs::write(at("nano.onnx"), network).unwrap();
+    assert_eq!(bench(&["--list", path_str(&list)]), ["other_networks", "seen_inputs"]);
+    assert_eq!(warnings(&["inspect", bundle, "--json"]), ["other_networks"]);
+    assert_eq!(warnings(&["run", bundle, path_str(&image), "--engine", "null", "--json"]), ["other_networks"]);
+    // A machine that has plans alone cannot tell.
+    let toml = fs::read_to_string(at("bundle.toml")).unwrap().replace("onnx = \"nano.onnx\"\n", "");
+    fs::write(at("bundle.toml"), toml).unwrap();
+    fs::rename(at("nano.onnx"), at("nano.plan")).unwrap();
+    assert!(warnings(&["inspect", bundle, "--json"]).is_empty());
 }

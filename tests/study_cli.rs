@@ -66,6 +66,19 @@ fn a_profile_is_studied() {
     // The feature tells which network is right, so the chain is wrong only near the border between the two.
     assert!(named("chain knn.knn")["accuracy"]["mean"].as_f64().unwrap() > 0.97);
     assert!((named("oracle")["mean_ms"].as_f64().unwrap() - 5.0).abs() < 1e-9);
+    // Weights of rows are passed over, which is said.
+    let weighted = dir.path().join("weighted.csv");
+    let rows = fs::read_to_string(&table).unwrap().replace("input,", "input,weight,").replace("\nr", "\nx");
+    let rows: Vec<String> =
+        rows.lines().map(|l| if l.starts_with('x') { l.replacen(',', ",2,", 1) } else { l.into() }).collect();
+    fs::write(&weighted, rows.join("\n") + "\n").unwrap();
+    let out_of = |path: &Path| {
+        let args = ["study", text(path), "-o", text(&out), "--folds", "4", "--features", "f"];
+        Command::new(env!("CARGO_BIN_EXE_trt-select")).args(args).env_remove("RUST_LOG").output().unwrap()
+    };
+    let said = out_of(&weighted);
+    assert!(said.status.success() && String::from_utf8_lossy(&said.stderr).contains("a column 'weight'"), "{said:?}");
+    assert!(!String::from_utf8_lossy(&out_of(&table).stderr).contains("weight"));
     // A folder with a profile.csv counts as a bundle that has been profiled.
     fs::rename(&table, dir.path().join("profile.csv")).unwrap();
     let out = dir.path().join("of_folder");

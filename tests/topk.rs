@@ -175,3 +175,41 @@ fn shards_are_joined_by_cat() {
     ok(&all, &["--limit", "40", "--jobs", "2"]);
     agree(&all, 40);
 }
+
+#[test]
+fn weights_that_a_user_adds_are_kept_and_continued() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.csv");
+    ok(&path, &["--limit", "4"]);
+    let before = fs::read_to_string(&path).unwrap();
+    for place in [1, 2, 60] {
+        // Puts a column of weights at this place, or at the end.
+        let mut weighted = String::new();
+        for (i, line) in before.lines().enumerate() {
+            let mut fields: Vec<&str> = line.split(',').collect();
+            let weight = i.to_string();
+            if !line.starts_with('#') {
+                let place = place.min(fields.len());
+                fields.insert(place, if line.starts_with("input,") { "weight" } else { &weight });
+            }
+            weighted += &format!("{}\n", fields.join(","));
+        }
+        fs::write(&path, &weighted).unwrap();
+        fs::remove_file(TopK::path_beside(&path)).unwrap();
+        ok(&path, &["--limit", "6"]);
+        assert!(fs::read_to_string(&path).unwrap().starts_with(&weighted), "rows that were there stay");
+        let profile = agree(&path, 6);
+        let given = profile.weights.expect("weights").as_given().to_vec();
+        let first = before.lines().count() as f32 - 4.0;
+        assert_eq!(given, [first, first + 1.0, first + 2.0, first + 3.0, 1.0, 1.0], "{place}");
+        // A row that was cut short is made again, with the weight 1.
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+        ok(&path, &["--limit", "6"]);
+        assert_eq!(agree(&path, 6).weights.unwrap().as_given(), given);
+    }
+    // Any other column is another file.
+    fs::write(&path, before.replacen("input,label", "input,label,signal.x", 1)).unwrap();
+    let out = command(&path, &["--limit", "6"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&out.stderr).contains("another file"), "{out:?}");
+}

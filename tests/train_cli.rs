@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use trt_select_train::Profile;
 
 fn run(args: &[&str]) -> (bool, String, String) {
     let out = Command::new(env!("CARGO_BIN_EXE_trt-select")).args(args).output().unwrap();
@@ -25,7 +26,12 @@ fn json(args: &[&str]) -> Value {
 /// Writes a table of 1,500 rows with two candidates and four classes, and the most probable classes beside it. The small candidate
 /// (1 ms, 5 mJ) is right where it is sure, the large one (10 ms, 20 mJ) nearly always.
 fn table(dir: &Path) -> String {
-    let mut state = 9_u64;
+    recording(dir, "p", 9)
+}
+
+/// The same with a name and a seed of its own.
+fn recording(dir: &Path, name: &str, seed: u64) -> String {
+    let mut state = seed;
     let mut unit = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f64 / (1_u64 << 24) as f64
@@ -50,9 +56,9 @@ fn table(dir: &Path) -> String {
         rows.push('\n');
         side.push('\n');
     }
-    fs::write(dir.join("p.csv"), rows).unwrap();
-    fs::write(dir.join("p.topk.csv"), side).unwrap();
-    dir.join("p.csv").to_str().unwrap().to_owned()
+    fs::write(dir.join(format!("{name}.csv")), rows).unwrap();
+    fs::write(dir.join(format!("{name}.topk.csv")), side).unwrap();
+    dir.join(format!("{name}.csv")).to_str().unwrap().to_owned()
 }
 
 #[test]
@@ -101,19 +107,129 @@ fn what_cannot_be_asked_is_refused_in_a_line() {
     let bare = dir.path().join("bare.csv");
     fs::write(&bare, "input,a.reward,a.cost_ns\nx,1,5\ny,1,5\nz,0,5\nw,1,5\nv,1,5\n").unwrap();
     let bare = bare.to_str().unwrap();
+    let second = recording(dir.path(), "q", 10);
     for (args, parts) in [
         (vec!["train", &profile, "--at-most-worst-ms", "0.5"], vec!["worst case", "allow 1.0000 ms"]),
         (vec!["train", bare, "--energy"], vec!["bare.csv", "energy_mj"]),
         (vec!["train", bare, "--label-free"], vec!["CANDIDATE.answer"]),
         (vec!["train", bare, "--nested", "9"], vec!["outer folds", "2 to 5"]),
+        (vec!["train", &profile, &profile], vec!["p.csv: expected each recording once", "leave it out"]),
+        (vec!["train", &profile, bare], vec!["bare.csv: expected the candidates of", "got a"]),
+        (
+            vec!["train", &profile, "--folds", "by-file"],
+            vec!["folds by file: expected at least 2", "name the profiles of more"],
+        ),
+        (
+            vec!["train", &profile, &second, "--folds", "by-file", "--nested", "by-file"],
+            vec!["at least 3 recordings, got 2"],
+        ),
+        (
+            vec!["train", &profile, &second, "--folds", "by-file", "--nested", "5"],
+            vec!["--nested: expected by-file, or 2 with"],
+        ),
+        (
+            vec!["train", &profile, &second, "--folds", "by-file", "--repeats", "3"],
+            vec!["--repeats: expected 1 with", "got 3"],
+        ),
+        (
+            vec!["train", &profile, &second, "--judge", &second],
+            vec!["q.csv: expected another profile than those", "got one of them"],
+        ),
+        (vec!["train", &profile, &second, "--folds", "1"], vec!["expected by-file, or a number from 2"]),
     ] {
         let mut args = args;
         let out = dir.path().join("x.json");
         args.extend(["-o", out.to_str().unwrap()]);
         let (ok, _, stderr) = run(&args);
         assert!(!ok && parts.iter().all(|p| stderr.contains(p)), "{args:?}: {stderr}");
-        assert_eq!(stderr.trim().lines().filter(|l| !l.contains("training") && !l.is_empty()).count(), 1, "{stderr}");
+        assert_eq!(
+            stderr
+                .trim()
+                .lines()
+                .filter(|l| !l.contains("training") && !l.is_empty() && !l.starts_with("[WARN"))
+                .count(),
+            1,
+            "{stderr}"
+        );
     }
+}
+
+#[test]
+fn recordings_are_joined_and_judge_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = ["p", "q", "r"];
+    let files: Vec<String> = names.iter().zip(9..).map(|(name, seed)| recording(dir.path(), name, seed)).collect();
+    let args = |more: &[&'static str]| {
+        let mut args = vec!["train", &files[0], &files[1], &files[2], "--json"];
+        args.extend(more);
+        json(&args)
+    };
+    let found = args(&["--folds", "by-file", "--nested", "by-file", "--margin", "-0.01"]);
+    assert_eq!((&found["rows"], &found["recordings"][2]["rows"]), (&4500.into(), &1500.into()), "{found}");
+    assert_eq!(found["recordings"][1]["name"], files[1].as_str());
+    assert_eq!(found["expected"]["judged_by"], "cross-validation by recording, 3 of them, seed 1");
+    assert!(found["nested"]["times_cheaper"]["low"].as_f64().unwrap() > 1.0, "{found}");
+    // Without -o, the premodel lies beside the first profile, and names the digest of all.
+    let written = json_keys::parse(&fs::read_to_string(dir.path().join("premodel.json")).unwrap());
+    let joined = Profile::join(files.iter().map(|file| Profile::read(file.as_ref()).unwrap()).collect()).unwrap();
+    assert_eq!(written["profile"]["sha256"], joined.sha256.as_str());
+    assert_eq!(written["profile"]["rows"], 4500);
+    assert!(written.to_string().contains("avg."), "the side files are joined, too: {written}");
+    // None of the files that are read may be written.
+    for file in &files {
+        let before = fs::read(file).unwrap();
+        let (ok, _, stderr) = run(&["train", &files[0], &files[1], &files[2], "-o", file]);
+        assert!(!ok && stderr.contains("a place other than the files that are read"), "{stderr}");
+        assert_eq!(fs::read(file).unwrap(), before);
+    }
+    let text = run(&["train", &files[0], &files[1], "--folds", "by-file"]).1;
+    assert!(text.starts_with("Profile: 3000 rows of 2 recordings; best single"), "{text}");
+}
+
+/// The kinds of the warnings in the JSON, each of which is one line on stderr, too.
+fn warned(args: &[&str]) -> Vec<String> {
+    let (ok, stdout, stderr) = run(args);
+    assert!(ok, "{args:?}: {stderr}");
+    let found = json_keys::parse(&stdout);
+    let warnings = found["warnings"].as_array().unwrap();
+    let texts: Vec<&str> = warnings.iter().map(|warning| warning["text"].as_str().unwrap()).collect();
+    let lines: Vec<&str> = stderr.lines().filter(|line| line.starts_with("[WARN")).collect();
+    assert!(
+        lines.len() == texts.len() && lines.iter().zip(&texts).all(|(line, text)| line.ends_with(text)),
+        "{stderr}"
+    );
+    warnings.iter().map(|warning| warning["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn results_that_are_less_than_they_seem_are_warned_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (first, second) = (recording(dir.path(), "p", 9), recording(dir.path(), "q", 10));
+    let train = |more: &[&str]| warned(&[&["train", "--json", "--repeats", "1", "-o", &at("m.json")], more].concat());
+    assert!(train(&[&first]).is_empty());
+    assert!(train(&[&first, "--judge", &second]).is_empty(), "equal names, other inputs");
+    // The second file again, measured anew: the digest of the file is another one, and the inputs are the same.
+    let anew = fs::read_to_string(&second).unwrap().replace(",1000000,", ",1100000,");
+    fs::write(at("anew.csv"), &anew).unwrap();
+    fs::copy(at("q.topk.csv"), at("anew.topk.csv")).unwrap();
+    assert_eq!(train(&[&first, &second, "--judge", &at("anew.csv")]), ["seen_inputs"]);
+    // Costs of a slower machine, and labels of other classes.
+    fs::write(at("slow.csv"), fs::read_to_string(&second).unwrap().replace(",10000000,", ",15000000,")).unwrap();
+    fs::copy(at("q.topk.csv"), at("slow.topk.csv")).unwrap();
+    assert_eq!(train(&[&first, &at("slow.csv")]), ["uneven_costs"]);
+    assert!(train(&[&first, &at("slow.csv"), "--energy"]).is_empty(), "times do not matter there");
+    let mut shifted = String::from("# classes: 4\ninput,label,a.reward,a.cost_ns,a.answer\n");
+    (0..400)
+        .for_each(|row| writeln!(shifted, "{row},{},{},5,{}", (row + 1) % 4, u8::from(row % 5 == 0), row % 4).unwrap());
+    fs::write(at("shifted.csv"), shifted).unwrap();
+    assert_eq!(train(&[&at("shifted.csv")]), ["near_chance", "below_chance"]);
+
+    // Five rows, all of them right, are no certainty.
+    fs::write(at("five.csv"), "input,a.reward,a.cost_ns\nx,1,5\ny,1,5\nz,1,5\nw,1,5\nv,1,5\n").unwrap();
+    assert_eq!(train(&[&at("five.csv")]), ["few_rows"]);
+    let text = run(&["train", &at("five.csv"), "-o", &at("m.json")]).1;
+    assert!(text.contains("Expected: reward 100.00 % [54.93, 100.00]"), "{text}");
 }
 
 #[test]

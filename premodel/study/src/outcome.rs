@@ -1,7 +1,7 @@
 //! What a selector did on each row, and what that is worth.
 
 use trt_select_premodel::{CandidateId, Interval, Mask};
-use trt_select_train::{Judged, Worth, bootstrap_mean, bootstrap_ratio, percentile, random_mix};
+use trt_select_train::{Bootstrap, Judged, Worth, bootstrap_mean, bootstrap_ratio, percentile, random_mix};
 
 use super::table::{BaselineTable, NONE};
 
@@ -247,7 +247,7 @@ pub(super) fn summarise(table: &BaselineTable, outcome: &Outcome, seed: u64) -> 
     Summary {
         name: outcome.name.clone(),
         group: outcome.group,
-        accuracy: bootstrap_mean(&rewards, seed),
+        accuracy: Bootstrap::new(seed).within(0.0, 1.0).mean(&rewards),
         over_best_single: bootstrap_mean(&over, seed),
         selector_accuracy: outcome.selector_accuracy(),
         mean_ns,

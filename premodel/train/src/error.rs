@@ -89,6 +89,8 @@ pub enum ProfileErrorKind {
     SideRow,
     /// The table lacks columns, or the side file, that what was asked for needs.
     NotMeasured,
+    /// Recordings that are to be joined do not make one table: see [`Profile::join`](crate::Profile::join).
+    Recordings,
     /// Parts of a table that was made in memory do not fit each other.
     Shape,
 }
@@ -146,6 +148,8 @@ pub enum TrainErrorKind {
     Costs,
     /// There are too few folds, or too few rows for them.
     Folds,
+    /// There are too few recordings for each to be a fold.
+    Recordings,
     /// A setting makes no sense.
     Setting,
     /// The bound on the cost of an input leaves no candidate to run.

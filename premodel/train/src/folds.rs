@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::prices::{Outcomes, Priced};
 use super::reward::reward_of;
 use super::search::best_plan;
-use super::settings::Settings;
+use super::settings::{FoldBy, Settings};
 use super::task::Task;
 use super::training_table::{SharedColumns, TrainingTable};
 
@@ -24,6 +24,24 @@ pub(super) fn deal(rows: usize, folds: usize, seed: u64) -> Vec<usize> {
         fold_of[row] = i % folds;
     }
     fold_of
+}
+
+/// By repeat the number of each row's fold, and how many folds there are. Recordings are dealt in one way only, so there is one repeat
+/// of them.
+fn dealt(profile: &Profile, settings: &Settings, repeats: usize) -> (Vec<Vec<usize>>, usize) {
+    let rows = profile.rows();
+    match settings.fold_by {
+        FoldBy::Random => {
+            let seed_of = |repeat: u64| settings.seed.wrapping_add(repeat << 32);
+            let deals = (0..repeats as u64).map(|repeat| deal(rows, settings.folds, seed_of(repeat)));
+            (deals.collect(), settings.folds)
+        }
+        FoldBy::Recording => {
+            let (fold_of, count) = profile.recordings.folds(rows);
+            assert!(count > 1, "settings by recording: expected a table of at least two recordings, got {count}");
+            (vec![fold_of], count)
+        }
+    }
 }
 
 /// The folds of all repeats. Each has its own table, made from the other folds of its repeat: whatever a fold's programs rest on
@@ -44,11 +62,10 @@ struct Fold {
 impl<'a> Folds<'a> {
     pub(super) fn new(task: &Task<'a>, shared: &SharedColumns, settings: &Settings, repeats: usize) -> Folds<'a> {
         let rows = task.rows();
-        let seed_of = |repeat: u64| settings.seed.wrapping_add(repeat << 32);
-        let fold_of: Vec<Vec<usize>> =
-            (0..repeats as u64).map(|repeat| deal(rows, settings.folds, seed_of(repeat))).collect();
+        let (fold_of, count) = dealt(task.profile, settings, repeats);
+        let repeats = fold_of.len();
         let jobs: Vec<(usize, usize)> =
-            (0..repeats).flat_map(|repeat| (0..settings.folds).map(move |fold| (repeat, fold))).collect();
+            (0..repeats).flat_map(|repeat| (0..count).map(move |fold| (repeat, fold))).collect();
         let make = |&(repeat, fold): &(usize, usize)| {
             let (seen, unseen): (Vec<u32>, Vec<u32>) =
                 (0..rows as u32).partition(|&row| fold_of[repeat][row as usize] != fold);

@@ -11,8 +11,8 @@ use super::judge::Single;
 use super::plan::{Plan, ascending};
 use super::prices::Outcomes;
 use super::search::best_plan;
-use super::settings::Settings;
-use super::stats::bootstrap_mean;
+use super::settings::{FoldBy, Settings};
+use super::stats::{Bootstrap, bootstrap_mean, of_equal};
 use super::task::Task;
 use super::training_table::TrainingTable;
 
@@ -291,12 +291,22 @@ impl Front {
     fn expected(&self, point: &Point) -> Expected {
         let wide = |v: &[f32]| v.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
         let (over, se) = (point.over_best_single, point.over_best_single_se);
-        let Settings { repeats, folds, seed, .. } = self.settings;
+        let Settings { repeats, folds, fold_by, seed, .. } = self.settings;
+        let judged_by = match fold_by {
+            FoldBy::Random => format!("{repeats} times {folds}-fold cross-validation, seed {seed}"),
+            FoldBy::Recording => format!("cross-validation by recording, {folds} of them, seed {seed}"),
+        };
+        // The best single candidate is as good as itself. Another program that was never seen to differ may differ elsewhere.
+        let over_best = if se == 0.0 && point.single != Some(self.best_single) {
+            of_equal(over, point.rewards.len() as f64, (-1.0, 1.0))
+        } else {
+            Interval { mean: over, low: over - 1.96 * se, high: over + 1.96 * se }
+        };
         Expected::new(
-            bootstrap_mean(&wide(&point.rewards), seed),
+            Bootstrap::new(seed).within(0.0, 1.0).mean(&wide(&point.rewards)),
             bootstrap_mean(&wide(&point.costs), seed),
-            Interval { mean: over, low: over - 1.96 * se, high: over + 1.96 * se },
-            format!("{repeats} times {folds}-fold cross-validation, seed {seed}"),
+            over_best,
+            judged_by,
         )
     }
 }

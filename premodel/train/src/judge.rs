@@ -5,7 +5,8 @@ use trt_select_premodel::{Answer, CandidateId, Interval, Mask, Premodel, Request
 use super::Profile;
 use super::costs::Worth;
 use super::profile_board::ProfileBoard;
-use super::stats::{bootstrap_mean, bootstrap_ratio};
+use super::stats::{Bootstrap, mean};
+use super::weights::Weights;
 
 /// One candidate used for every input.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,12 +41,14 @@ pub struct Judged {
     pub ran: Vec<Mask>,
     /// Whether the label is among the five most probable classes behind the answer; `None` where the profile cannot tell.
     pub in_top5: Vec<Option<bool>>,
+    /// How much rows count in means and intervals: the weights of the profile.
+    pub weights: Option<Weights>,
 }
 
 impl Judged {
     /// Mean reward.
     pub fn reward(&self) -> f64 {
-        self.rewards.iter().sum::<f64>() / self.rewards.len() as f64
+        mean(self.rewards.iter().copied(), self.weights.as_ref())
     }
 
     /// Mean reward and mean cost.
@@ -55,28 +58,31 @@ impl Judged {
 
     /// Mean cost.
     pub fn cost(&self) -> f64 {
-        self.costs.iter().sum::<f64>() / self.costs.len() as f64
+        mean(self.costs.iter().copied(), self.weights.as_ref())
     }
 
-    /// Mean reward less that of another way to answer the same rows, with its 95 % interval (paired bootstrap of the seed).
+    /// Mean reward less that of another way to answer the same rows, with its 95 % interval (paired [`Bootstrap`] of the seed; it is not
+    /// empty even if no row differs).
     pub fn over(&self, rewards: &[f32], seed: u64) -> Interval {
         let differences: Vec<f64> = self.rewards.iter().zip(rewards).map(|(a, &b)| a - f64::from(b)).collect();
-        bootstrap_mean(&differences, seed)
+        Bootstrap::new(seed).weighted(self.weights.as_ref()).within(-1.0, 1.0).mean(&differences)
     }
 
     /// How many times less the rows cost than if each cost `cost`, with its 95 % interval (bootstrap of the seed).
     pub fn times_cheaper(&self, cost: f64, seed: u64) -> Interval {
-        bootstrap_ratio(&vec![cost; self.costs.len()], &self.costs, seed)
+        Bootstrap::new(seed).weighted(self.weights.as_ref()).ratio(&vec![cost; self.costs.len()], &self.costs)
     }
 
-    /// Room for the results of rows that have not been judged yet.
-    pub(super) fn of_none(rows: usize) -> Judged {
+    /// Room for the results of a profile's rows, which have not been judged yet.
+    pub(super) fn of_none(profile: &Profile) -> Judged {
+        let rows = profile.rows();
         Judged {
             rewards: vec![f64::NAN; rows],
             costs: vec![f64::NAN; rows],
             answered: vec![Answer::Candidate(CandidateId(0)); rows],
             ran: vec![Mask::EMPTY; rows],
             in_top5: vec![None; rows],
+            weights: profile.weights.clone(),
         }
     }
 
@@ -120,7 +126,7 @@ pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
     let mut board = ProfileBoard::new(premodel, profile)?;
     let costs = &premodel.trained_for.costs_ns;
     let features = if premodel.reads_features() { premodel.trained_for.features_ns } else { 0.0 };
-    let mut judged = Judged::of_none(profile.rows());
+    let mut judged = Judged::of_none(profile);
     for row in 0..profile.rows() {
         board.begin(row);
         let mut walk = program.start();
@@ -140,31 +146,32 @@ pub fn judge(premodel: &Premodel, profile: &Profile) -> Option<Judged> {
     Some(judged)
 }
 
-/// What each candidate is worth on its own, at the costs given.
+/// What each candidate is worth on its own, at the costs given. Rows count by their weights.
 pub fn singles(profile: &Profile, costs: &[f64]) -> Vec<Single> {
-    let mean = |rewards: &Vec<f32>| rewards.iter().map(|&r| f64::from(r)).sum::<f64>() / rewards.len() as f64;
+    let mean = |rewards: &Vec<f32>| mean(rewards.iter().map(|&r| f64::from(r)), profile.weights.as_ref());
     let each = profile.rewards.iter().zip(costs).enumerate();
     each.map(|(c, (rewards, &cost))| Single { candidate: CandidateId(c as u8), reward: mean(rewards), cost }).collect()
 }
 
 /// Hindsight: the mean worth of a choice that knows the rewards, and takes for each input the cheapest candidate of the
-/// largest reward.
+/// largest reward. Rows count by their weights.
 ///
 /// # Panics
 /// If there are more costs than candidates.
 pub fn oracle(profile: &Profile, costs: &[f64]) -> Worth {
-    let mut sum = Worth::default();
+    let (mut sum, mut counted) = (Worth::default(), 0.0);
     for row in 0..profile.rows() {
         let best = (0..costs.len())
             .max_by(|&a, &b| {
                 profile.rewards[a][row].total_cmp(&profile.rewards[b][row]).then(costs[b].total_cmp(&costs[a]))
             })
             .unwrap_or(0);
-        sum.reward += f64::from(profile.rewards[best][row]);
-        sum.cost += costs[best];
+        let weight = profile.weight(row);
+        sum.reward += weight * f64::from(profile.rewards[best][row]);
+        sum.cost += weight * costs[best];
+        counted += weight;
     }
-    let rows = profile.rows() as f64;
-    Worth { reward: sum.reward / rows, cost: sum.cost / rows }
+    Worth { reward: sum.reward / counted, cost: sum.cost / counted }
 }
 
 /// Reward of the best random mix at a mean cost: of two single candidates, a coin chooses one for each input, and it is

@@ -9,7 +9,7 @@ use super::error::{Message, TrainError, TrainErrorKind};
 use super::folds::deal;
 use super::goal::Goal;
 use super::judge::{Judged, judge};
-use super::settings::Settings;
+use super::settings::{FoldBy, Settings, too_few};
 use super::sweep::{Progress, sweep};
 use super::task::Task;
 
@@ -18,6 +18,8 @@ use super::task::Task;
 pub enum Split<'a> {
     /// Into so many folds, at random by the seed of the settings.
     Folds(usize),
+    /// Each recording of the table is a fold: see [`Settings::by_recording`].
+    Recordings,
     /// As given: the number of each row's fold, from 0 on.
     Given(&'a [usize]),
 }
@@ -41,7 +43,9 @@ pub enum Split<'a> {
 /// ```
 ///
 /// # Errors
-/// As [`sweep`] and [`Front::meeting`](super::Front::meeting); and where there are fewer rows than folds, or fewer than two folds.
+/// As [`sweep`] and [`Front::meeting`](super::Front::meeting); and where there are fewer rows than folds, or fewer than two folds. With
+/// [`Split::Recordings`] there must be two recordings, or three where the settings are [by recording](Settings::by_recording): the
+/// two that are trained on judge each other.
 pub fn nested(
     task: &Task<'_>,
     settings: &Settings,
@@ -51,19 +55,30 @@ pub fn nested(
 ) -> Result<Vec<Judged>, TrainError> {
     task.check()?;
     let rows = task.rows();
+    let inner_by_recording = settings.fold_by == FoldBy::Recording;
     let fold_of = match split {
         Split::Folds(count) if (2..=rows).contains(&count) => deal(rows, count, settings.seed ^ 0x0E57ED),
         Split::Folds(count) => return Err(misdealt(format!("2 to {rows} (the number of rows)"), count)),
+        Split::Recordings => {
+            let (fold_of, recordings) = task.profile.recordings.folds(rows);
+            let needed = if inner_by_recording { 3 } else { 2 };
+            if recordings < needed {
+                return Err(too_few(needed, recordings));
+            }
+            fold_of
+        }
         Split::Given(fold_of) if fold_of.len() == rows => fold_of.to_vec(),
         Split::Given(fold_of) => return Err(misdealt(format!("the fold of each of {rows} rows"), fold_of.len())),
     };
     let folds = fold_of.iter().max().map_or(0, |last| last + 1);
     // Prices are looked for most closely where the first of the goals is met.
     let settings = settings.clone().goal(settings.goal.or(goals.first().copied()));
-    let mut results = vec![Judged::of_none(rows); goals.len()];
+    let mut results = vec![Judged::of_none(task.truth); goals.len()];
     for fold in 0..folds {
         let (unseen, seen): (Vec<usize>, Vec<usize>) = (0..rows).partition(|&row| fold_of[row] == fold);
         let learnt = task.profile.with_rows(&seen);
+        // Without the fold left out there may be fewer recordings.
+        let settings = if inner_by_recording { settings.clone().by_recording(&learnt)? } else { settings.clone() };
         let tell = |done: usize, of: usize| progress(fold * of + done, folds * of);
         let front = sweep(&Task::new(&learnt, task.costs.clone()), &settings, &tell)?;
         let left_out = task.truth.with_rows(&unseen);

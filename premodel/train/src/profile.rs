@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `input` | a name, distinct in the file | required |
 //! | `label` | number of the true class, empty where unknown | optional |
+//! | `weight` | how much the row counts, finite and above 0; only ratios matter; rows without the column count alike | optional, never read by programs |
 //! | `feature.NAME` | an image feature | any number |
 //! | `signal.NAME` | a number of the user's own, known before any candidate runs | any number |
 //! | `features.cost_ns` | time of all image features together | optional |
@@ -18,6 +19,13 @@
 //! comments; `# key: value` comments before the header carry the provenance (`engine`, `device`, `precision`,
 //! `classes`). A line equal to the header is skipped, so that `cat` joins shards. Every line ends with a newline: a last
 //! line without one counts as cut short.
+//!
+//! Weights are for a table whose rows do not stand for what will come: a recording that is longer than its share of the robot's day
+//! gets a small weight, inputs at which a mistake is dear get a large one. `judge`, `singles`, `oracle`, `algorithm_1`, risks by class and
+//! bootstrap intervals count rows by them.
+//!
+//! `cat` joins shards of one recording. Recordings of other days or folders are joined by [`Profile::join`], which knows which
+//! file each row comes from.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -30,9 +38,12 @@ use trt_select_premodel::{CandidateId, CandidateSignal, Mask, Signal};
 use super::costs::{Costs, Unit};
 use super::csv_table::CsvTable;
 use super::error::{Message, ProfileError, ProfileErrorKind};
+use super::recordings::Recordings;
 use super::stats::median;
 use super::topk::TopK;
+use super::weights::Weights;
 
+mod join;
 mod parse;
 
 /// A signal's values, one a row.
@@ -61,6 +72,8 @@ pub struct Profile {
     pub inputs: Vec<String>,
     /// True classes, where known.
     pub labels: Vec<Option<u32>>,
+    /// How much rows count; `None` where the file has no weights, and all count alike. See [`Profile::weight`].
+    pub weights: Option<Weights>,
     /// Names of the candidates.
     pub candidates: Vec<String>,
     /// Rewards in 0..=1, by candidate, then row.
@@ -77,7 +90,9 @@ pub struct Profile {
     pub topk: Option<TopK>,
     /// Provenance: the `# key: value` comments.
     pub meta: BTreeMap<String, String>,
-    /// SHA-256 of the file in hexadecimal.
+    /// The files that the rows come from: one, or several that were [joined](Profile::join).
+    pub recordings: Recordings,
+    /// SHA-256 of the file in hexadecimal; of several, what [`Profile::join`] says.
     pub sha256: String,
 }
 
@@ -112,6 +127,7 @@ impl Profile {
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Profile, ProfileError> {
         let sha256 = hex(&Sha256::digest(bytes));
         let mut profile = parse::profile(CsvTable::open(name, bytes)?)?;
+        profile.recordings = Recordings::one(name, sha256.as_str(), profile.meta.clone());
         profile.sha256 = sha256;
         profile.derive_agreements();
         Ok(profile)
@@ -166,10 +182,30 @@ impl Profile {
         self.inputs.len()
     }
 
+    /// How much a row counts, where the rows of the table count 1 on average: the column `weight` divided by its mean, and exactly 1
+    /// where there is no such column or all its values are equal. A mean over rows is Σ weight · value / Σ weight.
+    ///
+    /// ```
+    /// use trt_select_train::{Profile, singles};
+    ///
+    /// let csv = "input,weight,a.reward\nx,0.5,1\ny,1.5,0\n";
+    /// let profile = Profile::parse("p.csv", csv.as_bytes())?;
+    /// assert_eq!((profile.weight(0), profile.weight(1)), (0.5, 1.5));
+    /// assert_eq!(singles(&profile, &[1.0])[0].reward, 0.25);
+    /// # Ok::<(), trt_select_train::ProfileError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the table has weights and there is no such row.
+    pub fn weight(&self, row: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights.of(row))
+    }
+
     /// What a run of each candidate costs, and what the image features cost: the medians of their columns. `None` where a
     /// candidate has no such column. Of time, features without a column cost nothing; of energy, they never do.
     ///
-    /// The median, because a network takes the same time on every input, and what differs is the machine's noise.
+    /// The median, because a network takes the same time on every input, and what differs is the machine's noise. So weights of rows
+    /// do not matter here.
     pub fn median_costs(&self, unit: Unit) -> Option<Costs> {
         match unit {
             Unit::Time => {
@@ -272,6 +308,7 @@ impl Profile {
         Profile {
             inputs: pick(&self.inputs, rows),
             labels: pick(&self.labels, rows),
+            weights: self.weights.as_ref().map(|weights| weights.with_rows(rows)),
             candidates: self.candidates.clone(),
             rewards: each(&self.rewards, rows),
             costs: each(&self.costs, rows),
@@ -284,6 +321,7 @@ impl Profile {
             features_cost: pick(&self.features_cost, rows),
             topk: self.topk.as_ref().map(|t| t.with_rows(rows)),
             meta: self.meta.clone(),
+            recordings: self.recordings.with_rows(rows),
             sha256: self.sha256.clone(),
         }
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! risk(class) = (lost(class) + PRIOR · mean) / (rows(class) + PRIOR),   lost = Σ (1 − reward)
 //! ```
-//! over the rows on which it answered with this class. The fewer rows a class has, the closer its risk is to the mean of all. A row that
+//! over the rows on which it answered with this class, which count by their weights. The fewer rows a class has, the closer its risk is to the mean of all. A row that
 //! helped to make a table would find its own reward in it. So the training rows are dealt into parts, and each row is looked up
 //! in a table that was made from the other parts.
 
@@ -23,8 +23,9 @@ pub(super) fn by_class(profile: &Profile, candidate: usize, rows: impl Iterator<
     let (mut lost, mut seen) = (vec![0.0_f64; classes], vec![0.0_f64; classes]);
     for row in rows {
         let class = profile.answers[candidate][row as usize] as usize;
-        lost[class] += 1.0 - f64::from(profile.rewards[candidate][row as usize]);
-        seen[class] += 1.0;
+        let weight = profile.weight(row as usize);
+        lost[class] += weight * (1.0 - f64::from(profile.rewards[candidate][row as usize]));
+        seen[class] += weight;
     }
     let all: f64 = seen.iter().sum();
     let mean = if all > 0.0 { lost.iter().sum::<f64>() / all } else { 0.0 };
@@ -52,6 +53,15 @@ pub(super) fn by_row(profile: &Profile, candidate: usize, rows: &[u32], whole: &
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_count_by_their_weights() {
+        // One class; the row that is wrong weighs three times as much as each of the others: 3/6 · 4 rows are 2, and so are 1/2 · 4.
+        let parse = |text: &str| Profile::parse("t", text.as_bytes()).unwrap();
+        let weighted = parse("input,weight,a.reward,a.answer\n1,3,0,0\n2,1,1,0\n3,1,1,0\n4,1,1,0\n");
+        let half = parse("input,a.reward,a.answer\n1,0,0\n2,0,0\n3,1,0\n4,1,0\n");
+        assert_eq!(by_class(&weighted, 0, 0..4), by_class(&half, 0, 0..4));
+    }
 
     #[test]
     fn rare_classes_are_near_the_mean() {

@@ -18,7 +18,7 @@ pub struct Kept {
 
 /// Starts with the candidate that is the cheapest right one for most inputs; then takes the inputs that no kept candidate
 /// gets right, and adds the one most often right on those; stops when the gain in union accuracy falls below `theta`
-/// (0.005 is half a point). A reward of 0.5 or more counts as right. Ties go to the cheaper one. The costs may be in any unit.
+/// (0.005 is half a point). A reward of 0.5 or more counts as right; inputs count by their weights. Ties go to the cheaper one. The costs may be in any unit.
 ///
 /// ```
 /// use trt_select_train::{Profile, algorithm_1};
@@ -38,33 +38,38 @@ pub fn algorithm_1(profile: &Profile, costs: &[f64], theta: f64) -> Vec<Kept> {
     let right = |c: usize, row: usize| profile.rewards[c][row] >= 0.5;
     let mut by_cost: Vec<usize> = (0..n).collect();
     by_cost.sort_by(|&a, &b| costs[a].total_cmp(&costs[b]));
-    let most = |count: &[usize]| by_cost.iter().copied().rev().max_by_key(|&c| count[c]);
+    let most = |count: &[f64]| by_cost.iter().copied().rev().max_by(|&a, &b| count[a].total_cmp(&count[b]));
 
-    let mut optimal = vec![0_usize; n];
+    let weight = |rows: &[usize]| rows.iter().map(|&row| profile.weight(row)).sum::<f64>();
+
+    let mut optimal = vec![0.0; n];
     for row in 0..rows {
         if let Some(&c) = by_cost.iter().find(|&&c| right(c, row)) {
-            optimal[c] += 1;
+            optimal[c] += profile.weight(row);
         }
     }
     let mut kept: Vec<Kept> = Vec::new();
     let mut open: Vec<usize> = (0..rows).collect();
+    let all = weight(&open);
     let mut next = most(&optimal);
     while let Some(c) = next {
         let left: Vec<usize> = open.iter().copied().filter(|&row| !right(c, row)).collect();
-        let gain = (open.len() - left.len()) as f64 / rows as f64;
-        if !kept.is_empty() && (gain < theta || gain == 0.0) {
+        let gain = (weight(&open) - weight(&left)) / all;
+        if !kept.is_empty() && (gain < theta || left.len() == open.len()) {
             break;
         }
         open = left;
-        let union_accuracy = 1.0 - open.len() as f64 / rows as f64;
+        let union_accuracy = 1.0 - weight(&open) / all;
         kept.push(Kept { candidate: CandidateId(c as u8), union_accuracy, gain });
-        let mut count = vec![0_usize; n];
+        let mut count = vec![0.0; n];
         for &row in &open {
             for (c, count) in count.iter_mut().enumerate() {
-                *count += usize::from(right(c, row));
+                if right(c, row) {
+                    *count += profile.weight(row);
+                }
             }
         }
-        next = most(&count).filter(|&c| count[c] > 0);
+        next = most(&count).filter(|&c| count[c] > 0.0);
     }
     kept
 }

@@ -1,6 +1,20 @@
 //! How to train.
 
+use super::Profile;
+use super::error::{Message, TrainError, TrainErrorKind};
 use super::goal::Goal;
+
+/// How rows are dealt into the folds of the cross-validation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FoldBy {
+    /// At random, by the seed: the forecast is for further inputs from the recordings that were trained on.
+    #[default]
+    Random,
+    /// Each recording is a fold: every row is judged by programs that saw no row of its recording, so the forecast is for a recording
+    /// that is yet to be made. See [`Settings::by_recording`].
+    Recording,
+}
 
 /// How to train. Every field has a method of its name that sets it.
 ///
@@ -25,6 +39,8 @@ pub struct Settings {
     pub worst: Option<f64>,
     /// Folds of the cross-validation.
     pub folds: usize,
+    /// How rows are dealt into these folds. [`Settings::by_recording`] sets it together with what goes with it.
+    pub fold_by: FoldBy,
     /// How often the cross-validation is done, with other folds each time; a row's outcome is the mean. 0 stands for three
     /// times, or once from 10,000 rows on.
     pub repeats: usize,
@@ -47,6 +63,7 @@ impl Default for Settings {
             significance: 2.0,
             worst: None,
             folds: 5,
+            fold_by: FoldBy::Random,
             repeats: 0,
             steps: 36,
             prices: Vec::new(),
@@ -98,4 +115,40 @@ setters! {
     goal: impl Into<Option<Goal>> = goal.into();
     /// Sets [`Settings::seed`](#structfield.seed).
     seed: u64 = seed;
+}
+
+impl Settings {
+    /// Makes each recording of a table a fold: as many folds as recordings, and one repeat, since there is one way to deal them. The
+    /// settings are for this table, or for one with rows of the same recordings.
+    ///
+    /// ```
+    /// use trt_select_train::{Profile, Settings};
+    ///
+    /// let day = |name: &str, row: &str| Profile::parse(name, format!("input,a.reward\n{row},1\n").as_bytes());
+    /// let monday = day("mon.csv", "1.png")?;
+    /// assert!(Settings::new().by_recording(&monday).is_err(), "one recording cannot be judged by another");
+    /// let both = Profile::join(vec![monday, day("tue.csv", "7.png")?])?;
+    /// assert_eq!(Settings::new().by_recording(&both)?.folds, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Of the kind [`TrainErrorKind::Recordings`] where fewer than two recordings have rows.
+    ///
+    /// # Panics
+    /// [`sweep`](super::sweep) panics where it is given such settings together with a table of one recording.
+    pub fn by_recording(self, profile: &Profile) -> Result<Settings, TrainError> {
+        let (_, recordings) = profile.recordings.folds(profile.rows());
+        if recordings < 2 {
+            return Err(too_few(2, recordings));
+        }
+        Ok(Settings { fold_by: FoldBy::Recording, folds: recordings, repeats: 1, ..self })
+    }
+}
+
+/// The refusal to make folds of fewer recordings than are needed.
+pub(super) fn too_few(needed: usize, recordings: usize) -> TrainError {
+    let expected = format!("at least {needed} recordings");
+    let message = Message::new("folds by recording", expected, recordings, "join more of them, or deal rows at random");
+    TrainError::new(TrainErrorKind::Recordings, message)
 }

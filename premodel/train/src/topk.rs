@@ -161,6 +161,37 @@ impl TopK {
         }
     }
 
+    /// Appends the rows of another table of the same candidates and number of classes. Cells get room for as many classes as the
+    /// wider of the two has.
+    pub(super) fn append(&mut self, mut other: TopK) {
+        fn each<T>(all: &mut [Vec<T>], more: Vec<Vec<T>>) {
+            all.iter_mut().zip(more).for_each(|(all, more)| all.extend(more));
+        }
+        let k = self.k.max(other.k);
+        self.widen(k);
+        other.widen(k);
+        each(&mut self.classes, other.classes);
+        each(&mut self.probabilities, other.probabilities);
+        each(&mut self.logs, other.logs);
+        each(&mut self.tails, other.tails);
+    }
+
+    /// Gives each cell room for `k` entries, which are at least as many as it has.
+    fn widen(&mut self, k: usize) {
+        fn each<T: Copy>(all: &mut [Vec<T>], from: usize, to: usize, nothing: T) {
+            for column in all {
+                let cells = column.chunks(from);
+                *column = cells.flat_map(|cell| cell.iter().copied().chain((from..to).map(|_| nothing))).collect();
+            }
+        }
+        if k > self.k {
+            each(&mut self.classes, self.k, k, NONE);
+            each(&mut self.probabilities, self.k, k, 0.0);
+            each(&mut self.logs, self.k, k, f32::NEG_INFINITY);
+            self.k = k;
+        }
+    }
+
     /// The probability of one class at a temperature: what fitting a temperature asks for many times. It does not spread the
     /// cell over all classes, and may differ from what the averages use in the last digits.
     pub(super) fn probability(&self, candidate: CandidateId, row: usize, class: u32, temperature: f32) -> f32 {

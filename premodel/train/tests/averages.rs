@@ -23,6 +23,7 @@ fn table(rows: usize, seed: u64, skills: &[f64], sharpness: &[f64], costs: &[f64
     let mut profile = Profile {
         inputs: (0..rows).map(|r| format!("r{r}")).collect(),
         labels: Vec::new(),
+        weights: None,
         candidates: (0..n).map(|c| format!("c{c}")).collect(),
         rewards: vec![Vec::new(); n],
         costs: costs.iter().map(|&c| vec![c; rows]).collect(),
@@ -31,6 +32,7 @@ fn table(rows: usize, seed: u64, skills: &[f64], sharpness: &[f64], costs: &[f64
         features_cost: Vec::new(),
         topk: None,
         meta: Default::default(),
+        recordings: Default::default(),
         sha256: "none".into(),
     };
     let mut top1 = vec![Vec::new(); n];

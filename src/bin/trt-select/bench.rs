@@ -18,7 +18,9 @@ use trt_select::{Outcome, Result, Run, Selector};
 use trt_select_premodel::CandidateId;
 
 use crate::common::{EngineArgs, Output, RealtimeArgs, SampleArgs, number, print, print_json, progress, say};
+use crate::provenance;
 use crate::remedies::{of_bundle, read_bundle};
+use crate::report::warnings_json;
 
 /// The note on aliases at the end of the help text. `bench` has more aliases than the other subcommands.
 const SPELLINGS: &str = "GPU options, --warm-up, --idle-time and --export-times are also taken in trtexec's spelling: as one word, with a \
@@ -95,6 +97,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let (mut selector, choice) = Selector::open(&bundle, &config).map_err(|e| of_bundle(e, &bundle))?;
     samples.check_classes(selector.candidates()[0].classes())?;
     say(format_args!("Engine: {}", choice.reason));
+    let used = args.iterations.map_or(samples.len(), |n| n as usize);
+    let warnings = provenance::warn(&bundle, Some((&samples, used)));
     let export_to = args.export_times.as_deref().map(|path| Output::open(path, "--export-times")).transpose()?;
     warm_up(&mut selector, &samples, Duration::from_secs_f64(args.warm_up / 1e3))?;
     args.realtime.apply()?;
@@ -107,7 +111,12 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     }
     let device = selector.set().device();
     let results = table::Results::new(&measured, &selector, &samples, &choice.reason, device);
-    if args.json { print_json(&results.to_json()) } else { print(&results.to_text(&args.percentile)) }?;
+    let to_json = || {
+        let mut object = results.to_json();
+        object["warnings"] = warnings_json(&warnings);
+        object
+    };
+    if args.json { print_json(&to_json()) } else { print(&results.to_text(&args.percentile)) }?;
     export_to.map_or(Ok(()), |output| output.write(&export(&measured, &selector, &samples)))
 }
 

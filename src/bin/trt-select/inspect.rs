@@ -10,8 +10,9 @@ use trt_select::{Result, read_premodel};
 use trt_select_premodel::{FrontProgram, Premodel};
 
 use crate::common::{print, print_json};
+use crate::provenance;
 use crate::remedies::read_bundle;
-use crate::report::TextTable;
+use crate::report::{TextTable, warnings_json};
 
 /// Arguments of `inspect`.
 #[derive(clap::Args)]
@@ -29,8 +30,11 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     if let Some(premodel) = &premodel {
         check_candidates(premodel, bundle.candidates.iter().map(|c| c.name.as_str()))?;
     }
+    let warnings = provenance::warn(&bundle, None);
     if args.json {
-        print_json(&as_json(&bundle, premodel.as_ref()))
+        let mut object = as_json(&bundle, premodel.as_ref());
+        object["warnings"] = warnings_json(&warnings);
+        print_json(&object)
     } else {
         print(&as_text(&bundle, premodel.as_ref()))
     }

@@ -9,6 +9,7 @@ mod costs;
 mod inspect;
 mod memory;
 mod profile;
+mod provenance;
 mod remedies;
 mod report;
 mod run;

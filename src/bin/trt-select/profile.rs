@@ -2,23 +2,22 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use trt_select::bundle::Bundle;
 use trt_select::engines::registry::{Choice, EngineKind};
 use trt_select::features::FEATURES;
 use trt_select::samples::{Buffer, Samples};
 use trt_select::{CandidateInfo, CandidateSet, Error, ErrorKind, Input, OpenConfig, Result};
-use trt_select_base::text::hex;
 use trt_select_premodel::CandidateId;
 use trt_select_train::TopK;
 
 use crate::common::{EngineArgs, SampleArgs, print, print_json, progress, say, unwritable};
+use crate::provenance::{networks_digest, samples_digest};
 
 mod topk;
 
@@ -111,7 +110,7 @@ fn profile(args: &Args) -> Result<(usize, usize)> {
 
     let (i, n) = args.shard.unwrap_or((0, 1));
     let limit = args.limit.map_or(samples.len(), |n| samples.len().min(n as usize));
-    let (mut file, rows) = open_output(&args.output, &head)?;
+    let Opened { mut file, rows, weight_at } = open_output(&args.output, &head, true)?;
     let present: HashSet<String> = rows.into_iter().map(|r| r.name).collect();
     let mut side = Side::open(args, &first, &side_head, &present)?;
     let there = |name: &String| present.contains(name) && side.as_ref().is_none_or(|s| s.present.contains(name));
@@ -136,7 +135,8 @@ fn profile(args: &Args) -> Result<(usize, usize)> {
             return Ok(());
         }
         rows += 1;
-        file.write_all(&lines.row).map_err(|e| unwritable(&args.output, "-o", &e))
+        let row = weight_at.map(|at| weighted(&lines.row, at)).transpose()?;
+        file.write_all(row.as_ref().unwrap_or(&lines.row)).map_err(|e| unwritable(&args.output, "-o", &e))
     })?;
     bar.finish_and_clear();
     Ok((rows, rows - present.len()))
@@ -267,7 +267,7 @@ impl Side {
             }
             return Ok(None);
         }
-        let (file, mut rows) = open_output(&path, head)?;
+        let Opened { file, mut rows, .. } = open_output(&path, head, false)?;
         while let Some(row) = rows.pop_if(|row| !profile.contains(&row.name)) {
             file.set_len(row.start).map_err(|e| unwritable(&path, "-o", &e))?;
         }
@@ -297,12 +297,6 @@ fn headers(
     }
     let last = worker.set.as_slice().last().map_or("", CandidateInfo::name);
     let judged_by = if labelled > 0 { "labels".to_owned() } else { format!("agreement with {last}") };
-    let mut inputs = Sha256::new();
-    for i in 0..samples.len() {
-        inputs.update(format!("{:?}{:?}", samples.name(i), samples.label(i)));
-    }
-    let networks = networks(kind, bundle)?;
-    let short = |hash: Sha256| hex(&hash.finalize()[..8]);
     let first = worker.set.as_slice()[0].description();
     let mut columns = vec!["input".to_owned(), "label".to_owned()];
     if worker.images {
@@ -321,45 +315,13 @@ fn headers(
         format!("# classes: {}", worker.set.as_slice()[0].classes()),
         format!("# judged_by: {judged_by}"),
         format!("# jobs: {}", args.jobs),
-        format!("# samples: {} {}", samples.len(), short(inputs)),
-        format!("# networks: {}", short(networks)),
+        format!("# samples: {}", samples_digest(samples)),
+        format!("# networks: {}", networks_digest(kind, bundle)?),
     ];
     let side = topk::header(&comments, worker.set.as_slice(), worker.top_k)?;
     let mut head = format!("# trt-select profile\n{}\n", comments.join("\n")).into_bytes();
     head.extend(line(&columns)?);
     Ok((head, side))
-}
-
-/// The hash of the files that the engine runs: TensorRT runs plans, whose models need not be on this machine; other engines run
-/// models.
-fn networks(kind: EngineKind, bundle: &Bundle) -> Result<Sha256> {
-    let mut networks = Sha256::new();
-    for spec in &bundle.candidates {
-        let (path, key) = match (kind, &spec.onnx) {
-            (EngineKind::Tensorrt, _) => (spec.plan_path(bundle), "plan"),
-            (_, Some(onnx)) if onnx.exists() => (onnx.clone(), "onnx"),
-            // The null engine needs no file.
-            _ => continue,
-        };
-        // The file is hashed in pieces, since a plan may be larger than the free memory.
-        let hashed = File::open(&path).and_then(|file| {
-            let mut reader = BufReader::with_capacity(1 << 16, file);
-            loop {
-                let piece = reader.fill_buf()?;
-                if piece.is_empty() {
-                    return Ok(());
-                }
-                networks.update(piece);
-                let len = piece.len();
-                reader.consume(len);
-            }
-        });
-        hashed.map_err(|e| {
-            let remedy = format!("correct `{key}` in bundle.toml");
-            Error::expected(ErrorKind::Io, path.display(), "a network", e, remedy)
-        })?;
-    }
-    Ok(networks)
 }
 
 /// The fields as a line of CSV, with its newline.
@@ -385,9 +347,41 @@ struct Present {
     start: u64,
 }
 
-/// Opens the profile or its side file for appending, and writes its head if it is new. Returns the rows that it already has, in
-/// their order. A last line that was cut short is removed.
-fn open_output(path: &Path, head: &[u8]) -> Result<(File, Vec<Present>)> {
+/// A profile or a side file, open for appending.
+struct Opened {
+    file: File,
+    /// The rows that it already has, in their order.
+    rows: Vec<Present>,
+    /// Where among its columns the user has added the weights of rows.
+    weight_at: Option<usize>,
+}
+
+/// The head of a file that differs from `head` by a column `weight`, and where that column is.
+fn weighted_head<'a>(text: &'a [u8], head: &[u8]) -> Option<(&'a [u8], usize)> {
+    let comments = head[..head.len() - 1].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let rest = text.strip_prefix(&head[..comments])?;
+    let end = comments + rest.iter().position(|&byte| byte == b'\n')? + 1;
+    let columns = |text: &[u8]| records(text).records().next()?.ok();
+    let (own, wanted) = (columns(&text[comments..end])?, columns(&head[comments..])?);
+    let at = own.iter().position(|column| column == "weight")?;
+    let others = own.iter().enumerate().filter(|&(i, _)| i != at).map(|(_, column)| column);
+    others.eq(wanted.iter()).then_some((&text[..end], at))
+}
+
+/// A row with the weight 1 at this place among its fields.
+fn weighted(row: &[u8], at: usize) -> Result<Vec<u8>> {
+    let mut fields: Vec<String> = records(row)
+        .records()
+        .flatten()
+        .flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    fields.insert(at, "1".to_owned());
+    line(&fields)
+}
+
+/// Opens the profile or its side file for appending, and writes its head if it is new. A last line that was cut short is removed. With
+/// `may_weigh`, the file may have a column of weights beside those of the head.
+fn open_output(path: &Path, head: &[u8], may_weigh: bool) -> Result<Opened> {
     let fail = |e| unwritable(path, "-o", &e);
     let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(fail)?;
     if !file.metadata().map_err(fail)?.is_file() {
@@ -406,8 +400,10 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, Vec<Present>)> {
     // A run may have been killed before it had written the whole head.
     if text.len() < head.len() && head.starts_with(&text) {
         file.set_len(0).and_then(|()| file.write_all(head)).map_err(fail)?;
-        return Ok((file, Vec::new()));
+        return Ok(Opened { file, rows: Vec::new(), weight_at: None });
     }
+    let weighted = if may_weigh { weighted_head(keep, head) } else { None };
+    let (head, weight_at) = weighted.map_or((head, None), |(own, at)| (own, Some(at)));
     if !keep.starts_with(head) {
         return Err(Error::expected(
             ErrorKind::Data,
@@ -438,5 +434,5 @@ fn open_output(path: &Path, head: &[u8]) -> Result<(File, Vec<Present>)> {
         present.push(Present { name: record[0].to_owned(), start });
     }
     file.set_len(whole as u64).map_err(fail)?;
-    Ok((file, present))
+    Ok(Opened { file, rows: present, weight_at })
 }

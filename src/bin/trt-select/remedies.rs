@@ -50,8 +50,13 @@ pub(crate) fn of_profile(error: &ProfileError) -> Error {
 
 /// The error of a training. If no program meets the goal, the message names the goal as the user gave it.
 pub(crate) fn of_training(error: &TrainError, goal: Goal) -> Error {
-    if error.kind() != TrainErrorKind::Goal {
-        return data(error.message());
+    match error.kind() {
+        TrainErrorKind::Goal => {}
+        TrainErrorKind::Recordings => {
+            let remedy = "name the profiles of more recordings, or give a number of folds";
+            return data(&error.message().clone().with_object("folds by file").with_remedy(remedy));
+        }
+        _ => return data(error.message()),
     }
     data(&error.message().clone().with_object(match goal {
         Goal::AtLeastBestSingle { margin } => format!("--at-least best-single with margin {margin}"),

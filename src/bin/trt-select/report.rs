@@ -1,7 +1,7 @@
 //! Tables in plain text, and summaries of times.
 
 use serde_json::{Value, json};
-use trt_select_train::percentile;
+use trt_select_train::{Warning, percentile};
 
 /// A table in plain text. Columns of numbers are aligned to the right, all others to the left. The first row is the head.
 pub(crate) struct TextTable {
@@ -39,6 +39,11 @@ impl TextTable {
         }
         text
     }
+}
+
+/// Warnings as JSON: the kind of each, and its line.
+pub(crate) fn warnings_json(warnings: &[Warning]) -> Value {
+    warnings.iter().map(|warning| json!({ "kind": warning.kind.name(), "text": warning.to_string() })).collect()
 }
 
 /// The measured times of one stage or candidate, in milliseconds and sorted.

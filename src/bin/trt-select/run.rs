@@ -9,8 +9,9 @@ use trt_select::{Outcome, Result, Selector};
 use trt_select_premodel::Answer;
 
 use crate::common::{EngineArgs, number, print, print_json, say};
+use crate::provenance;
 use crate::remedies::{of_bundle, read_bundle};
-use crate::report::TextTable;
+use crate::report::{TextTable, warnings_json};
 
 /// Arguments of `run`.
 #[derive(clap::Args)]
@@ -44,6 +45,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         Some(price) => selector.set_price(price).map(drop)?,
         None => selector.set_program(args.program.unwrap_or(chosen))?,
     }
+    let warnings = provenance::warn(&bundle, None);
     let mut buffer = Buffer::new();
     let mut rows = Vec::new();
     for (i, path) in args.images.iter().enumerate() {
@@ -81,7 +83,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
                 })
             })
             .collect();
-        return print_json(&json!({ "engine": choice.kind.name(), "results": all }));
+        return print_json(
+            &json!({ "engine": choice.kind.name(), "results": all, "warnings": warnings_json(&warnings) }),
+        );
     }
     let mut table = TextTable::new(&["image", "answer", "probability", "candidate", "total ms", "why"]);
     for (path, o) in &rows {

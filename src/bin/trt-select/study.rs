@@ -51,6 +51,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let path = profile_of(args)?;
     let data = |e: String| Error::new(ErrorKind::Data, e);
     let mut profile = Profile::read(&path).map_err(|e| of_profile(&e))?;
+    if profile.weights.is_some() {
+        log::warn!("{}: expected rows that count alike, got a column 'weight'; a study passes over it", path.display());
+    }
     if args.costs.is_some() {
         let costs = costs(&path, &profile, args.costs.as_deref())?;
         profile = profile.with_costs(&costs);

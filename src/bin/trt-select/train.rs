@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use trt_select::{Error, ErrorKind, Result};
 use trt_select_premodel::CandidateId;
 use trt_select_train::{
-    Costs, Front, Goal, Kept, Profile, Settings, Split, Task, Teacher, Unit, algorithm_1, judge, nested, sweep,
+    Costs, Front, Goal, Kept, Profile, Settings, Split, Task, Teacher, Unit, Warning, WarningKind, algorithm_1, judge,
+    nested, sweep,
 };
 
 use crate::common::{Output, number, print, print_json, progress};
@@ -18,9 +19,11 @@ use report::Report;
 /// Arguments of `train`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The profile table
-    profile: PathBuf,
-    /// The premodel to write [default: premodel.json beside the profile]
+    /// The profile table; several recordings of the same networks, say of other days, are joined into one table. (Shards of one
+    /// recording are joined by `cat` before)
+    #[arg(required = true, value_name = "PROFILE")]
+    profiles: Vec<PathBuf>,
+    /// The premodel to write [default: premodel.json beside the first profile]
     #[arg(short, long, value_name = "JSON")]
     output: Option<PathBuf>,
     /// Choose the cheapest program whose mean reward is at least this (0 to 1), or that of the best single candidate, which is
@@ -53,9 +56,10 @@ pub(crate) struct Args {
     /// each weighted by its cost; `best` is the most expensive candidate, which no other can then beat
     #[arg(long, value_name = "average|best", num_args = 0..=1, default_missing_value = "average")]
     label_free: Option<TeacherKind>,
-    /// Also judge the training itself, with its choice of a program, on N folds that it has not seen. This trains N more times
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
-    nested: Option<u16>,
+    /// Also judge the training itself, with its choice of a program, on N folds that it has not seen, or on each file in turn. This
+    /// trains once more for each of them. With --folds by-file these are files, too
+    #[arg(long, value_name = "N|by-file", value_parser = parse_folds)]
+    nested: Option<Folds>,
     /// Keep only the candidates that Algorithm 1 keeps with this threshold on the gain in union accuracy (0.005 is half a
     /// point)
     #[arg(long, value_name = "GAIN", value_parser = number(0.0, 1.0))]
@@ -75,9 +79,10 @@ pub(crate) struct Args {
     /// Fewest rows on either side of a test [default: a two-hundredth of the rows, 20 at least]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     min_leaf: usize,
-    /// Folds of the cross-validation
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]
-    folds: u16,
+    /// Folds of the cross-validation. by-file makes each profile a fold: the forecast is then one for a recording yet to be made, and
+    /// not for more inputs of these
+    #[arg(long, value_name = "N|by-file", default_value = "5", value_parser = parse_folds)]
+    folds: Folds,
     /// How often to do the cross-validation, with other folds each time; 0 means three times, or once from 10,000 rows on
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     repeats: u8,
@@ -101,6 +106,21 @@ enum AtLeast {
     Reward(f64),
 }
 
+/// How many folds, and how rows are dealt into them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Folds {
+    Random(u16),
+    ByFile,
+}
+
+fn parse_folds(text: &str) -> std::result::Result<Folds, String> {
+    if text == "by-file" {
+        return Ok(Folds::ByFile);
+    }
+    let number = text.parse().ok().filter(|n| *n >= 2);
+    number.map(Folds::Random).ok_or_else(|| "expected by-file, or a number from 2 to 65535".to_owned())
+}
+
 fn parse_at_least(text: &str) -> std::result::Result<AtLeast, String> {
     if text == "best-single" {
         return Ok(AtLeast::BestSingle);
@@ -114,7 +134,7 @@ fn data(message: String) -> Error {
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
-    let mut truth = Profile::read(&args.profile).map_err(|e| of_profile(&e))?;
+    let mut truth = read(&args.profiles)?;
     let mut costs = costs(args, &truth)?;
     let kept = algorithm_1(&truth, &costs.candidates, args.theta.unwrap_or(0.0));
     if args.theta.is_some() {
@@ -128,8 +148,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let profile = label_free.as_ref().unwrap_or(&truth);
     let output = output(args)?;
     let unseen = unseen(args, profile)?;
+    let warnings = warnings(args, &truth, unseen.as_ref());
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let destination = Output::open(&output, "-o")?;
-    let (goal, settings) = (goal(args), settings(args));
+    let (goal, settings) = (goal(args), settings(args, profile)?);
     let task = Task::new(profile, costs.clone()).judged_by(&truth);
     let front = with_bar("training", |tell| sweep(&task, &settings, tell)).map_err(|e| of_training(&e, goal))?;
     let point = front.meeting(goal).map_err(|e| of_training(&e, goal))?;
@@ -143,10 +165,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         })
     });
     let judged = judged.transpose()?.map(|judged| judged.worth());
-    let nested = args.nested.map(|outer| {
-        let split = Split::Folds(usize::from(outer));
-        with_bar("nested", |tell| nested(&task, &settings, &[goal], split, tell))
-    });
+    let nested =
+        split(args, profile)?.map(|split| with_bar("nested", |tell| nested(&task, &settings, &[goal], split, tell)));
     let nested = nested.transpose().map_err(|e| of_training(&e, goal))?.and_then(|mut found| found.pop());
 
     destination.write(&premodel.to_json())?;
@@ -158,6 +178,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         premodel: &premodel,
         judged,
         nested: nested.as_ref(),
+        warnings: &warnings,
         output: &output,
     };
     if args.json { print_json(&report.to_json()) } else { print(&report.to_text(&kept_names(&kept, args, &front))) }
@@ -165,8 +186,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 
 /// The path to write the premodel to, which must be none of the files that are read.
 fn output(args: &Args) -> Result<PathBuf> {
-    let output = args.output.clone().unwrap_or_else(|| args.profile.with_file_name("premodel.json"));
-    for read in [Some(&args.profile), args.costs.as_ref(), args.judge.as_ref()].into_iter().flatten() {
+    let output = args.output.clone().unwrap_or_else(|| args.profiles[0].with_file_name("premodel.json"));
+    for read in args.profiles.iter().chain(&args.costs).chain(&args.judge) {
         if let (Ok(a), Ok(b)) = (read.canonicalize(), output.canonicalize())
             && a == b
         {
@@ -177,16 +198,26 @@ fn output(args: &Args) -> Result<PathBuf> {
     Ok(output)
 }
 
-/// The profile that `--judge` names, which must not be the one that is trained on; `None` without the option.
+/// The profile that `--judge` names, which must be none of those that are trained on; `None` without the option.
 fn unseen(args: &Args, profile: &Profile) -> Result<Option<Profile>> {
     let Some(path) = args.judge.as_deref() else { return Ok(None) };
     let unseen = Profile::read(path).map_err(|e| of_profile(&e))?;
-    if unseen.sha256 == profile.sha256 {
+    if profile.recordings.files().iter().any(|file| file.sha256 == unseen.sha256) {
         let (expected, remedy) =
-            ("another profile than the one trained on", "give one of other inputs, or leave --judge out");
-        return Err(Error::expected(ErrorKind::Usage, path.display(), expected, "the same", remedy));
+            ("another profile than those trained on", "give one of other inputs, or leave --judge out");
+        return Err(Error::expected(ErrorKind::Usage, path.display(), expected, "one of them", remedy));
     }
     Ok(Some(unseen))
+}
+
+/// Why the results may be less than they seem.
+fn warnings(args: &Args, profile: &Profile, unseen: Option<&Profile>) -> Vec<Warning> {
+    let mut warnings = profile.warnings();
+    // Times that are not used cannot be uneven.
+    let other_costs = args.costs.is_some() || args.energy;
+    warnings.retain(|warning| warning.kind != WarningKind::UnevenCosts || !other_costs);
+    warnings.extend(unseen.and_then(|unseen| profile.seen_by(unseen)));
+    warnings
 }
 
 /// The goal that the options state.
@@ -201,18 +232,47 @@ fn goal(args: &Args) -> Goal {
     }
 }
 
-fn settings(args: &Args) -> Settings {
-    Settings::new()
+fn settings(args: &Args, profile: &Profile) -> Result<Settings> {
+    let settings = Settings::new()
         .max_runs(usize::from(args.max_runs))
         .tests(usize::from(args.tests))
         .significance(args.significance)
         .min_leaf(args.min_leaf)
-        .folds(usize::from(args.folds))
         .repeats(usize::from(args.repeats))
         .prices(args.lambda.into_iter().collect())
         .goal(goal(args))
         .worst(args.at_most_worst_ms.map(|ms| ms * Unit::SHOWN))
-        .seed(args.seed)
+        .seed(args.seed);
+    match args.folds {
+        Folds::Random(folds) => Ok(settings.folds(usize::from(folds))),
+        Folds::ByFile if args.repeats > 1 => {
+            let (expected, remedy) = ("1 with --folds by-file", "leave it out: files are dealt in one way only");
+            Err(Error::expected(ErrorKind::Usage, "--repeats", expected, args.repeats, remedy))
+        }
+        Folds::ByFile => settings.by_recording(profile).map_err(|e| of_training(&e, goal(args))),
+    }
+}
+
+/// The outer folds that `--nested` asks for; `None` without the option.
+fn split(args: &Args, profile: &Profile) -> Result<Option<Split<'static>>> {
+    let files = profile.recordings.files().len();
+    match (args.nested, args.folds) {
+        (None, _) => Ok(None),
+        (Some(Folds::ByFile), _) => Ok(Some(Split::Recordings)),
+        (Some(Folds::Random(outer)), Folds::ByFile) if usize::from(outer) == files => Ok(Some(Split::Recordings)),
+        (Some(Folds::Random(outer)), Folds::ByFile) => {
+            let expected = format!("by-file, or {files} with --folds by-file");
+            let remedy = "outer folds are files, too, so their number is that of the profiles";
+            Err(Error::expected(ErrorKind::Usage, "--nested", expected, outer, remedy))
+        }
+        (Some(Folds::Random(outer)), Folds::Random(_)) => Ok(Some(Split::Folds(usize::from(outer)))),
+    }
+}
+
+/// Reads the profiles, and joins them if there are several.
+fn read(paths: &[PathBuf]) -> Result<Profile> {
+    let profiles = paths.iter().map(|path| Profile::read(path)).collect::<std::result::Result<Vec<_>, _>>();
+    profiles.and_then(Profile::join).map_err(|e| of_profile(&e))
 }
 
 /// Shows a progress bar while `work` runs, and removes it afterwards.
@@ -241,11 +301,11 @@ fn teacher(kind: TeacherKind, costs: &Costs) -> Teacher {
 /// names.
 fn costs(args: &Args, profile: &Profile) -> Result<Costs> {
     if !args.energy {
-        return crate::costs::costs(&args.profile, profile, args.costs.as_deref());
+        return crate::costs::costs(&args.profiles[0], profile, args.costs.as_deref());
     }
     profile.median_costs(Unit::Energy).ok_or_else(|| {
         let remedy = "measure them, and add a column for each candidate";
-        Error::expected(ErrorKind::Data, args.profile.display(), "columns CANDIDATE.energy_mj", "none", remedy)
+        Error::expected(ErrorKind::Data, args.profiles[0].display(), "columns CANDIDATE.energy_mj", "none", remedy)
     })
 }
 

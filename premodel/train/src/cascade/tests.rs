@@ -91,7 +91,7 @@ fn no_cascade_is_better_at_any_price() {
     let cascades = Cascades::fit(&problem, &confidences, &rows, 3);
     let all: Vec<Trial> = [Kind::Own, Kind::Average]
         .iter()
-        .flat_map(|&kind| orders(&problem, 3).into_iter().filter_map(move |o| Some((kind, o))).collect::<Vec<_>>())
+        .flat_map(|&kind| orders(&problem, 3).into_iter().map(move |order| (kind, order)).collect::<Vec<_>>())
         .filter_map(|(kind, order)| stages(&problem, &confidences, kind, &order))
         .flat_map(|stages| trials(&problem, &stages, &rows))
         .collect();

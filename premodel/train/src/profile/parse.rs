@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use trt_select_premodel::{CandidateSignal, MAX_CANDIDATES, RESERVED, Signal, is_candidate_name};
 
-use super::{Column, CsvTable, MAX_COST, Profile, ProfileError, ProfileErrorKind};
+use super::{Column, CsvTable, MAX_COST, Profile, ProfileError, ProfileErrorKind, Recordings, Weights};
 
 /// What a column of the file is. Numbers are places of candidates, and of signals among [`Profile::columns`].
 #[derive(Clone, Copy, PartialEq)]
 enum Field {
     Input,
     Label,
+    Weight,
     FeaturesCost,
     Reward(usize),
     Cost(usize),
@@ -20,7 +21,7 @@ enum Field {
 
 const COST: &str = "a number in 0..=1e18";
 
-/// Reads all rows. The hash is left empty, and agreements are not derived yet.
+/// Reads all rows. Hash and recordings are left empty, and agreements are not derived yet.
 pub(super) fn profile(mut table: CsvTable<'_>) -> Result<Profile, ProfileError> {
     let candidates = candidate_names(&table)?;
     let (fields, signals) = fields(&table, &candidates)?;
@@ -28,6 +29,7 @@ pub(super) fn profile(mut table: CsvTable<'_>) -> Result<Profile, ProfileError> 
     let mut profile = Profile {
         inputs: Vec::new(),
         labels: Vec::new(),
+        weights: None,
         rewards: vec![Vec::new(); candidates.len()],
         costs: vec![Vec::new(); by_candidate(fields.iter().any(|f| matches!(f, Field::Cost(_))))],
         answers: vec![Vec::new(); by_candidate(fields.iter().any(|f| matches!(f, Field::Answer(_))))],
@@ -36,15 +38,17 @@ pub(super) fn profile(mut table: CsvTable<'_>) -> Result<Profile, ProfileError> 
         topk: None,
         candidates,
         meta: table.comments().clone(),
+        recordings: Recordings::default(),
         sha256: String::new(),
     };
-    let mut seen = HashSet::new();
+    let (mut seen, mut weights) = (HashSet::new(), Vec::new());
     while table.next_row()? {
         for (column, &field) in fields.iter().enumerate() {
             if field == Field::Input && !seen.insert(table.row()[column].trim().to_string()) {
                 return Err(bad_field(&table, column, "a name that no other row has"));
             }
-            let pushed = push(&mut profile, field, table.row()[column].trim());
+            let text = table.row()[column].trim();
+            let pushed = push(&mut profile, &mut weights, field, text);
             pushed.map_err(|expected| bad_field(&table, column, expected))?;
         }
         if profile.labels.len() < profile.inputs.len() {
@@ -55,6 +59,9 @@ pub(super) fn profile(mut table: CsvTable<'_>) -> Result<Profile, ProfileError> 
         let remedy = "give a file with a header and rows";
         return Err(table.error(2, ProfileErrorKind::Empty, "at least one row", "none", remedy));
     }
+    if fields.contains(&Field::Weight) {
+        profile.weights = Some(Weights::checked(weights));
+    }
     Ok(profile)
 }
 
@@ -63,7 +70,7 @@ fn bad_field(table: &CsvTable<'_>, column: usize, expected: &str) -> ProfileErro
 }
 
 /// Appends a field to its column; else what was expected of it.
-fn push(profile: &mut Profile, field: Field, text: &str) -> Result<(), &'static str> {
+fn push(profile: &mut Profile, weights: &mut Vec<f32>, field: Field, text: &str) -> Result<(), &'static str> {
     let number = |low: f64, high: f64| text.parse::<f64>().ok().filter(|x| (low..=high).contains(x));
     match field {
         Field::Input if text.is_empty() => return Err("a name that no other row has"),
@@ -71,6 +78,10 @@ fn push(profile: &mut Profile, field: Field, text: &str) -> Result<(), &'static 
         Field::Label if text.is_empty() => profile.labels.push(None),
         Field::Label => {
             profile.labels.push(Some(text.parse().map_err(|_| "the number of a class, or nothing")?));
+        }
+        Field::Weight => {
+            let weight = text.parse::<f32>().ok().filter(|weight| weight.is_finite() && *weight > 0.0);
+            weights.push(weight.ok_or("a finite number above 0")?);
         }
         Field::FeaturesCost => profile.features_cost.push(number(0.0, MAX_COST).ok_or(COST)?),
         Field::Reward(c) => profile.rewards[c].push(number(0.0, 1.0).ok_or("a number in 0..=1")? as f32),
@@ -131,6 +142,7 @@ fn fields(table: &CsvTable<'_>, candidates: &[String]) -> Result<(Vec<Field>, Ve
         fields.push(match *column {
             "input" => Field::Input,
             "label" => Field::Label,
+            "weight" => Field::Weight,
             "features.cost_ns" => Field::FeaturesCost,
             _ => match Signal::parse(column, candidates) {
                 Some(Signal::Candidate(c, CandidateSignal::Other(name))) if name == "reward" => {
@@ -145,7 +157,7 @@ fn fields(table: &CsvTable<'_>, candidates: &[String]) -> Result<(Vec<Field>, Ve
                     Field::Signal(signals.len() - 1)
                 }
                 None => {
-                    let expected = "input, label, feature.NAME, signal.NAME, features.cost_ns or CANDIDATE.NAME of a \
+                    let expected = "input, label, weight, feature.NAME, signal.NAME, features.cost_ns or CANDIDATE.NAME of a \
                                     candidate with a reward column";
                     return Err(table.bad_column(column, expected, "another name", "rename or remove it"));
                 }

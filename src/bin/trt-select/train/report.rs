@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use trt_select_premodel::{Interval, Premodel};
-use trt_select_train::{Costs, Front, Judged, Kind, Point, Profile, Single, Unit, Worth, oracle, random_mix};
+use trt_select_train::{Costs, Front, Judged, Kind, Point, Profile, Single, Unit, Warning, Worth, oracle, random_mix};
 
-use crate::report::TextTable;
+use crate::report::{TextTable, warnings_json};
 
 /// If the chosen program may have a reward that is lower than the best single candidate's by more than this, the report has a
 /// note.
@@ -25,6 +25,7 @@ pub(super) struct Report<'a> {
     /// The premodel's reward and cost on the profile that `--judge` names; `None` without the option.
     pub(super) judged: Option<Worth>,
     pub(super) nested: Option<&'a Judged>,
+    pub(super) warnings: &'a [Warning],
     /// Where the premodel was written.
     pub(super) output: &'a Path,
 }
@@ -39,6 +40,15 @@ impl Report<'_> {
     fn mix(&self, cost: f64) -> Option<f64> {
         let singles: Vec<Worth> = self.front.singles.iter().map(Single::worth).collect();
         random_mix(&singles, cost)
+    }
+
+    /// The files that were trained on, with their rows.
+    fn recordings(&self) -> Vec<Value> {
+        let recordings = &self.profile.recordings;
+        let mut rows = vec![0; recordings.files().len()];
+        (0..self.profile.rows()).for_each(|row| rows[recordings.of(row)] += 1);
+        let files = recordings.files().iter().zip(rows);
+        files.map(|(file, rows)| json!({ "name": file.name, "rows": rows })).collect()
     }
 
     fn best_single(&self) -> &Single {
@@ -67,6 +77,7 @@ impl Report<'_> {
         let oracle = oracle(self.profile, &self.costs.candidates);
         json!({
             "rows": self.profile.rows(),
+            "recordings": self.recordings(),
             "candidates": singles.map(|s| json!({
                 "name": names[s.candidate.index()], "reward": s.reward, (cost.clone()): shown(s.cost),
             })).collect::<Vec<_>>(),
@@ -81,6 +92,7 @@ impl Report<'_> {
                 json!({ "over_best_single": over, "times_cheaper": cheaper })
             }),
             "judged": self.judged.map(|worth| json!({ "reward": worth.reward, (mean.clone()): shown(worth.cost) })),
+            "warnings": warnings_json(self.warnings),
             "program": self.premodel.tree(),
             "premodel": self.output.display().to_string(),
         })
@@ -90,8 +102,12 @@ impl Report<'_> {
     pub(super) fn to_text(&self, kept: &str) -> String {
         let unit = self.costs.unit.shown();
         let (best, oracle) = (self.best_single(), oracle(self.profile, &self.costs.candidates));
+        let of = match self.profile.recordings.files().len() {
+            0 | 1 => String::new(),
+            several => format!(" of {several} recordings"),
+        };
         let mut text = format!(
-            "Profile: {} rows; best single candidate {} with {:.2} % at {:.4} {unit}; oracle {:.2} % at {:.4} {unit}\n{kept}\n",
+            "Profile: {} rows{of}; best single candidate {} with {:.2} % at {:.4} {unit}; oracle {:.2} % at {:.4} {unit}\n{kept}\n",
             self.profile.rows(),
             self.profile.candidates[best.candidate.index()],
             100.0 * best.reward,
