@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::alternative::{Alternative, MAX_PROGRAMS, Mix, Stored};
 use crate::model::Premodel;
 use crate::model_error::{ModelError, ModelErrorKind};
-use crate::provenance::Expected;
+use crate::provenance::{Expected, Interval};
 use crate::{CandidateId, Mask, Program, View, tree};
 
 /// One program of a premodel, with what is known of it. [`Premodel::programs`] gives all of them.
@@ -165,6 +165,25 @@ impl Premodel {
         }
         self.mix = mix;
         Ok(self)
+    }
+
+    /// What to expect where nobody asks for a program or a price: of the mix, where there is one, else of the chosen program. `None` where that
+    /// has not been judged. The interval of a mix has the means of its programs' ends, and is none too narrow, since what makes one of
+    /// them better on some inputs makes the other one so.
+    pub fn expected_by_default(&self) -> Option<Expected> {
+        let Some(mix) = self.mix else { return self.expected.clone() };
+        let [first, second] = mix.programs.map(|number| self.program_at(number).and_then(|program| program.expected()));
+        let (first, second) = (first?, second?);
+        let both = |a: Interval, b: Interval| {
+            let of = |a: f64, b: f64| mix.share * a + (1.0 - mix.share) * b;
+            Interval { mean: of(a.mean, b.mean), low: of(a.low, b.low), high: of(a.high, b.high) }
+        };
+        Some(Expected::new(
+            both(first.reward, second.reward),
+            both(first.cost_ns, second.cost_ns),
+            both(first.over_best_single, second.over_best_single),
+            format!("a mix of two programs; {}", first.judged_by),
+        ))
     }
 
     /// All programs, in the order of their numbers: at least one.

@@ -60,12 +60,17 @@ pub(super) struct Average {
 struct Example {
     row: usize,
     class: u32,
+    /// How much the row counts.
+    weight: f64,
 }
 
 /// Fits temperatures and weights on `rows`, and computes what the averages of `sets` say on all rows of the profile.
 pub(super) fn calibrate(profile: &Profile, topk: &TopK, rows: &[u32], sets: &[Mask], seed: u64) -> Calibrated {
     let n = profile.candidates.len();
-    let example = |&row: &u32| Some(Example { row: row as usize, class: target(profile, row as usize)? });
+    let example = |&row: &u32| {
+        let row = row as usize;
+        Some(Example { row, class: target(profile, row)?, weight: profile.weight(row) })
+    };
     let mut examples: Vec<Example> = rows.iter().filter_map(example).collect();
     if examples.len() > FIT_ROWS {
         Rng::new(seed ^ 0xCA11).shuffle(&mut examples);
@@ -93,7 +98,10 @@ fn fitted(topk: &TopK, temperatures: &[f32], examples: &[Example]) -> Examples {
         let mut mixer = Mixer::new(topk, temperatures);
         examples.iter().map(move |example| {
             mixer.begin(example.row);
-            (Row::new(mixer.calibrated(), mixer.place(example.class), topk.class_count() as usize), 1.0)
+            (
+                Row::new(mixer.calibrated(), mixer.place(example.class), topk.class_count() as usize),
+                example.weight as f32,
+            )
         })
     });
     Examples::new(rows.collect(), temperatures.len())
@@ -137,7 +145,7 @@ fn temperature(topk: &TopK, candidate: CandidateId, examples: &[Example]) -> f32
     }
     let loss = |log_t: f64| -> f64 {
         let of = |e: &Example| topk.probability(candidate, e.row, e.class, log_t.exp() as f32);
-        examples.iter().map(|e| -f64::from(of(e).max(1e-12)).ln()).sum()
+        examples.iter().map(|e| -e.weight * f64::from(of(e).max(1e-12)).ln()).sum()
     };
     let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
     let (mut low, mut high) = (LEAST_TEMPERATURE.ln(), -LEAST_TEMPERATURE.ln());

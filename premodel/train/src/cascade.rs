@@ -159,13 +159,14 @@ fn trials(problem: &Problem, stages: &[Stage], rows: &[u32]) -> Vec<Trial> {
     let (first, second) = (binned(0), binned(1));
     let (high, wide) = (first.map_or(1, Binned::bins), second.map_or(1, Binned::bins));
     let code = |binned: Option<&Binned>, row: u32| binned.map_or(0, |binned| usize::from(binned.codes[row as usize]));
-    // By the bins of both: number of rows, and what the stages earn.
+    // By the bins of both: rows, each counted by its weight, and what the stages earn.
     let mut sums = vec![[0.0_f64; 1 + MOST_RUNS]; high * wide];
     let rewards: Vec<&[f32]> = stages.iter().map(|stage| problem.rewards_of(stage.answer)).collect();
     for &row in rows {
         let sum = &mut sums[code(first, row) * wide + code(second, row)];
-        sum[0] += 1.0;
-        sum[1..].iter_mut().zip(&rewards).for_each(|(sum, rewards)| *sum += f64::from(rewards[row as usize]));
+        let weight = problem.weight(row);
+        sum[0] += weight;
+        sum[1..].iter_mut().zip(&rewards).for_each(|(sum, rewards)| *sum += weight * f64::from(rewards[row as usize]));
     }
     let cost = |i: usize| problem.costs[stages[i].candidate.index()];
     let total = sums.iter().fold([0.0; 1 + MOST_RUNS], added);

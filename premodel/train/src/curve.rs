@@ -27,7 +27,7 @@ const CUT_COST: f64 = 0.5;
 pub(super) struct Sums {
     /// Number of actions.
     pub(super) actions: usize,
-    /// Rows by bin.
+    /// Rows by bin, each counted by its weight.
     pub(super) counts: Vec<f64>,
     /// Sums of values by bin, then action.
     pub(super) values: Vec<f64>,
@@ -38,11 +38,11 @@ impl Sums {
         Sums { actions, counts: vec![0.0; bins], values: vec![0.0; bins * actions] }
     }
 
-    /// Adds one row's values.
-    pub(super) fn add(&mut self, bin: usize, values: &[f32]) {
-        self.counts[bin] += 1.0;
+    /// Adds the values of a row that counts as much as `weight` rows.
+    pub(super) fn add(&mut self, bin: usize, weight: f64, values: &[f32]) {
+        self.counts[bin] += weight;
         for (sum, &v) in self.values[bin * self.actions..][..self.actions].iter_mut().zip(values) {
-            *sum += f64::from(v);
+            *sum += weight * f64::from(v);
         }
     }
 
@@ -336,7 +336,7 @@ mod tests {
         for _ in 0..rows {
             let bin = rng.below(64);
             let values: Vec<f32> = (0..3).map(|a| value((bin as f64 + 0.5) / 64.0, a, &mut rng)).collect();
-            sums.add(bin, &values);
+            sums.add(bin, 1.0, &values);
         }
         sums
     }

@@ -62,20 +62,46 @@ struct Pair<'a> {
 /// ```
 pub fn escalations(premodel: &Premodel) -> Vec<Escalation> {
     let mut found = Vec::new();
-    for (node, view) in premodel.program().nodes().iter().map(|node| node.view()).enumerate() {
-        let View::Test { signal, threshold, then, otherwise } = view else { continue };
-        let (low, high) = (usize::from(then), usize::from(otherwise));
-        let (unsure, sure) = match direction(&premodel.signals()[signal.index()]) {
-            Direction::Rising => ((low, (f32::NEG_INFINITY, threshold)), (high, (threshold, f32::INFINITY))),
-            Direction::Falling => ((high, (threshold, f32::INFINITY)), (low, (f32::NEG_INFINITY, threshold))),
-            Direction::Free => continue,
-        };
-        let mut pair = Pair { premodel, signal, others: Vec::new() };
-        if pair.is_dearer(sure, unsure) {
-            found.push(Escalation { node, signal, threshold });
+    look(premodel, 0, &mut Vec::new(), &mut found);
+    found
+}
+
+/// Looks at a node and at all below it. `known` is what tests on the way there say of signals; of several ranges of a signal the last counts.
+fn look(premodel: &Premodel, at: usize, known: &mut Vec<(SignalId, Range)>, found: &mut Vec<Escalation>) {
+    let (signal, threshold, then, otherwise) = match premodel.program().nodes()[at].view() {
+        View::Test { signal, threshold, then, otherwise } => {
+            (signal, threshold, usize::from(then), usize::from(otherwise))
+        }
+        View::Run { next, .. } => return look(premodel, usize::from(next), known, found),
+        View::Answer(_) => return,
+    };
+    let own = of_signal(known, signal);
+    let low = (then, both(own, (f32::NEG_INFINITY, threshold)));
+    let high = (otherwise, both(own, (threshold, f32::INFINITY)));
+    let order = match direction(&premodel.signals()[signal.index()]) {
+        Direction::Rising => Some((high, low)),
+        Direction::Falling => Some((low, high)),
+        Direction::Free => None,
+    };
+    if let Some((sure, unsure)) = order
+        && !is_empty(sure.1)
+        && !is_empty(unsure.1)
+        && (Pair { premodel, signal, others: known.clone() }).is_dearer(sure, unsure)
+    {
+        found.push(Escalation { node: at, signal, threshold });
+    }
+    for (next, range) in [low, high] {
+        if !is_empty(range) {
+            known.push((signal, range));
+            look(premodel, next, known, found);
+            known.pop();
         }
     }
-    found
+}
+
+/// What is known of a signal.
+fn of_signal(known: &[(SignalId, Range)], signal: SignalId) -> Range {
+    known.iter().rev().find(|(other, _)| *other == signal).map_or(ALL, |(_, range)| *range)
 }
 
 /// Which way a signal says that what has run is right.
@@ -104,9 +130,7 @@ impl Pair<'_> {
                     return !is_empty(here.1)
                         && if turned { self.is_dearer(sure, here) } else { self.is_dearer(here, unsure) };
                 }
-                let known =
-                    self.others.iter().rev().find(|(other, _)| *other == signal).map_or(ALL, |(_, range)| *range);
-                let range = both(known, side);
+                let range = both(of_signal(&self.others, signal), side);
                 self.others.push((signal, range));
                 let here = (next, own);
                 let is_dearer =

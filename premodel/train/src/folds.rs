@@ -12,6 +12,7 @@ use super::prices::{Outcomes, Priced};
 use super::reward::reward_of;
 use super::search::best_plan;
 use super::settings::{FoldBy, Settings};
+use super::stats;
 use super::task::Task;
 use super::training_table::{SharedColumns, TrainingTable};
 
@@ -91,6 +92,7 @@ impl<'a> Folds<'a> {
         let nothing = || Outcomes {
             worths: vec![Worth::default(); self.truth.rows()],
             ran: vec![0.0; self.truth.candidates.len()],
+            mean: Worth::default(),
         };
         let mut priced: Vec<Priced> =
             prices.iter().map(|&price| Priced { price, searched: nothing(), cascade: Some(nothing()) }).collect();
@@ -102,20 +104,27 @@ impl<'a> Folds<'a> {
                 (sums, _) => *sums = None,
             }
         }
+        for priced in &mut priced {
+            for outcomes in [Some(&mut priced.searched), priced.cascade.as_mut()].into_iter().flatten() {
+                let mean =
+                    |of: fn(&Worth) -> f64| stats::mean(outcomes.worths.iter().map(of), self.truth.weights.as_ref());
+                outcomes.mean = Worth { reward: mean(|worth| worth.reward), cost: mean(|worth| worth.cost) };
+            }
+        }
         priced
     }
 
-    /// What becomes of the rows that a fold's plan has not seen, in their order. `ran` counts rows.
+    /// What becomes of the rows that a fold's plan has not seen, in their order. `ran` counts rows, and `mean` is left out.
     fn unseen(&self, fold: &Fold, plan: &Plan) -> Outcomes {
         let problem = &fold.table.problem;
         let entry_cost = problem.entry_cost(plan);
         let mut ran = vec![0.0; problem.costs.len()];
         let worth = |&row: &u32| {
             let ended = problem.outcome(plan, entry_cost, row as usize);
-            ended.ran.iter().for_each(|c| ran[c.index()] += 1.0);
+            ended.ran.iter().for_each(|c| ran[c.index()] += problem.weight(row));
             Worth { reward: self.reward(&fold.table, ended.answer, row as usize), cost: ended.cost }
         };
-        Outcomes { worths: fold.unseen.iter().map(worth).collect(), ran }
+        Outcomes { worths: fold.unseen.iter().map(worth).collect(), ran, mean: Worth::default() }
     }
 
     /// Adds a fold's share of the mean over the repeats.
@@ -126,6 +135,7 @@ impl<'a> Folds<'a> {
             sum.reward += worth.reward / repeats;
             sum.cost += worth.cost / repeats;
         }
+        // Weights are 1 on average, so they add up to the number of rows.
         let rows = self.truth.rows() as f64;
         sums.ran.iter_mut().zip(&unseen.ran).for_each(|(sum, ran)| *sum += ran / rows / repeats);
     }

@@ -1,20 +1,21 @@
 //! The result of a sweep: programs by what they earn and cost, and the premodel of each.
 
-use trt_select_premodel::{
-    Average, CandidateId, CandidateSignal, Expected, Interval, Mask, Premodel, ProfileRef, Signal, SignalId, TrainedFor,
-};
+mod premodels;
+
+pub use premodels::Mixed;
+
+use trt_select_premodel::{CandidateId, ProfileRef, TrainedFor};
 
 use super::costs::{Unit, Worth};
 use super::error::{Message, TrainError, TrainErrorKind};
 use super::goal::Goal;
 use super::judge::Single;
-use super::plan::{Plan, ascending};
 use super::prices::Outcomes;
-use super::search::best_plan;
-use super::settings::{FoldBy, Settings};
-use super::stats::{Bootstrap, bootstrap_mean, of_equal};
+use super::settings::Settings;
+use super::stats;
 use super::task::Task;
 use super::training_table::TrainingTable;
+use super::weights::Weights;
 
 /// How a program was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +103,8 @@ pub struct Front {
     table: TrainingTable,
     settings: Settings,
     template: Template,
+    /// How much the rows of the points count.
+    weights: Option<Weights>,
 }
 
 /// What is the same in the premodels of all points.
@@ -113,27 +116,38 @@ struct Template {
     profile: ProfileRef,
 }
 
+/// What points are held against.
+#[derive(Clone, Copy)]
+pub(super) struct Base<'a> {
+    /// By row: the rewards of the best single candidate.
+    pub(super) best_rewards: &'a [f32],
+    /// How much rows count.
+    pub(super) weights: Option<&'a Weights>,
+}
+
 impl Point {
     /// A point of a price, from what its programs earned and cost on each row.
-    pub(super) fn of_price(price_per_unit: f64, kind: Kind, outcomes: &Outcomes, best_rewards: &[f32]) -> Point {
-        let point = Point::new(kind, outcomes.worths.iter().copied(), best_rewards);
+    pub(super) fn of_price(price_per_unit: f64, kind: Kind, outcomes: &Outcomes, base: Base<'_>) -> Point {
+        let point = Point::new(kind, outcomes.worths.iter().copied(), base);
         Point { price: Some(price_per_unit * Unit::SHOWN), price_per_unit, ran: outcomes.ran.clone(), ..point }
     }
 
-    /// The point of always using one candidate.
-    pub(super) fn of_single(single: &Single, candidates: usize, rewards: &[f32], best_rewards: &[f32]) -> Point {
+    /// The point of always using one candidate, of so many.
+    pub(super) fn of_single(single: &Single, candidates: usize, rewards: &[f32], base: Base<'_>) -> Point {
         let outcomes = rewards.iter().map(|&r| Worth { reward: f64::from(r), cost: single.cost });
         let ran = (0..candidates).map(|c| f64::from(u8::from(c == single.candidate.index()))).collect();
-        Point { single: Some(single.candidate), ran, ..Point::new(Kind::Single, outcomes, best_rewards) }
+        Point { single: Some(single.candidate), ran, ..Point::new(Kind::Single, outcomes, base) }
     }
 
-    fn new(kind: Kind, outcomes: impl Iterator<Item = Worth>, best_rewards: &[f32]) -> Point {
+    fn new(kind: Kind, outcomes: impl Iterator<Item = Worth>, base: Base<'_>) -> Point {
         let (rewards, costs): (Vec<f32>, Vec<f32>) = outcomes.map(|o| (o.reward as f32, o.cost as f32)).unzip();
-        let n = rewards.len() as f64;
-        let mean = |v: &[f32]| v.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
-        let over = rewards.iter().zip(best_rewards).map(|(a, b)| f64::from(a - b));
-        let over_best_single = over.clone().sum::<f64>() / n;
-        let variance = over.map(|d| (d - over_best_single).powi(2)).sum::<f64>() / n;
+        let mean = |v: &[f32]| stats::mean(v.iter().map(|&x| f64::from(x)), base.weights);
+        let over = rewards.iter().zip(base.best_rewards).map(|(a, b)| f64::from(a - b));
+        let over_best_single = stats::mean(over.clone(), base.weights);
+        // The variance of a mean of n rows, of which each counts w: Σ w² d² / (Σ w)², which is that of the rows over n where all w are 1.
+        let weight = |row: usize| base.weights.map_or(1.0, |weights| weights.of(row));
+        let squares = over.enumerate().map(|(row, d)| (weight(row) * (d - over_best_single)).powi(2));
+        let over_best_single_se = squares.sum::<f64>().sqrt() / rewards.len() as f64;
         Point {
             kind,
             price: None,
@@ -141,7 +155,7 @@ impl Point {
             reward: mean(&rewards),
             cost: mean(&costs),
             over_best_single,
-            over_best_single_se: (variance / n).sqrt(),
+            over_best_single_se,
             on_front: false,
             ran: Vec::new(),
             price_per_unit: 0.0,
@@ -186,7 +200,8 @@ impl Front {
             trained_for,
             profile: ProfileRef::new(profile.sha256.clone(), profile.rows() as u64),
         };
-        Front { points, singles, best_single, unit: task.costs.unit, table, settings, template }
+        let weights = task.truth.weights.clone();
+        Front { points, singles, best_single, unit: task.costs.unit, table, settings, template, weights }
     }
 
     /// Names of the candidates, in the order of their ids.
@@ -232,81 +247,5 @@ impl Front {
                 })
             }
         }
-    }
-
-    /// The program of a point, trained on all rows, with what to expect of it.
-    ///
-    /// # Errors
-    /// Where the program breaks a rule of [`Premodel::new`], such as the number of nodes.
-    pub fn premodel(&self, point: &Point) -> Result<Premodel, TrainError> {
-        let plan = self.plan(point);
-        // Only signals that the program reads go into its schema: they are what must be computed at run time.
-        let used = plan.columns();
-        let place = |column: usize| SignalId(used.iter().position(|&c| c == column).unwrap_or(0) as u16);
-        let nodes = plan.nodes(&self.table.problem.columns, &place);
-        let signals: Vec<Signal> = used.iter().map(|&c| self.table.signals[c].clone()).collect();
-        let (temperatures, averages) = self.calibration(&plan, &signals);
-        let reads_risk = signals.iter().any(|s| matches!(s, Signal::Candidate(_, CandidateSignal::Risk)));
-        let risks = if reads_risk { self.table.risks.clone() } else { Vec::new() };
-        // Where a candidate fails, the most capable one that works takes its place.
-        let mut fallback: Vec<&Single> = self.singles.iter().collect();
-        fallback.sort_by(|a, b| b.reward.total_cmp(&a.reward).then(a.cost.total_cmp(&b.cost)));
-        let fallback = fallback.into_iter().map(|s| s.candidate).collect();
-        let Template { candidates, classes, trained_for, profile } = self.template.clone();
-        let premodel = Premodel::new(candidates, classes, signals, nodes, fallback, risks, trained_for)?;
-        let mut premodel = premodel.with_calibration(temperatures, averages)?;
-        premodel.profile = Some(profile);
-        premodel.expected = Some(self.expected(point));
-        Ok(premodel)
-    }
-
-    /// The program of a point, trained on all rows.
-    fn plan(&self, point: &Point) -> Plan {
-        match (point.kind, point.single) {
-            (_, Some(candidate)) => Plan::single(candidate),
-            (Kind::Cascade, None) => {
-                self.table.cascades.at(point.price_per_unit).unwrap_or_else(|| Plan::single(self.best_single))
-            }
-            _ => {
-                let all: Vec<u32> = (0..self.table.problem.rows as u32).collect();
-                best_plan(&self.table.problem, &all, point.price_per_unit, self.settings.seed)
-            }
-        }
-    }
-
-    /// Temperatures, and weights of the averages that a program reads or answers with; nothing where it has no averages.
-    fn calibration(&self, plan: &Plan, signals: &[Signal]) -> (Vec<f32>, Vec<Average>) {
-        let mut sets: Vec<Mask> = plan.averages();
-        sets.extend(signals.iter().filter_map(|s| if let Signal::Average(set, _) = s { Some(*set) } else { None }));
-        let sets = ascending(sets);
-        let Some(calibrated) = self.table.calibrated.as_ref().filter(|_| !sets.is_empty()) else {
-            return (Vec::new(), Vec::new());
-        };
-        let several = sets.into_iter().filter(|set| set.len() > 1);
-        let averages = several.map(|of| Average { of, weights: calibrated.averages[&of].weights.clone() });
-        (calibrated.temperatures.clone(), averages.collect())
-    }
-
-    /// What the cross-validation says of a point.
-    fn expected(&self, point: &Point) -> Expected {
-        let wide = |v: &[f32]| v.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
-        let (over, se) = (point.over_best_single, point.over_best_single_se);
-        let Settings { repeats, folds, fold_by, seed, .. } = self.settings;
-        let judged_by = match fold_by {
-            FoldBy::Random => format!("{repeats} times {folds}-fold cross-validation, seed {seed}"),
-            FoldBy::Recording => format!("cross-validation by recording, {folds} of them, seed {seed}"),
-        };
-        // The best single candidate is as good as itself. Another program that was never seen to differ may differ elsewhere.
-        let over_best = if se == 0.0 && point.single != Some(self.best_single) {
-            of_equal(over, point.rewards.len() as f64, (-1.0, 1.0))
-        } else {
-            Interval { mean: over, low: over - 1.96 * se, high: over + 1.96 * se }
-        };
-        Expected::new(
-            Bootstrap::new(seed).within(0.0, 1.0).mean(&wide(&point.rewards)),
-            bootstrap_mean(&wide(&point.costs), seed),
-            over_best,
-            judged_by,
-        )
     }
 }

@@ -35,6 +35,8 @@ mod cascade;
 mod costs;
 mod csv_table;
 mod curve;
+#[cfg(test)]
+mod drawn;
 mod error;
 mod escalation;
 mod folds;
@@ -70,7 +72,7 @@ mod weights;
 pub use costs::{Costs, Unit, Worth};
 pub use error::{Message, ProfileError, ProfileErrorKind, TrainError, TrainErrorKind};
 pub use escalation::{Escalation, escalations};
-pub use front::{Front, Kind, Point};
+pub use front::{Front, Kind, Mixed, Point};
 pub use goal::Goal;
 pub use judge::{Judged, Single, judge, oracle, random_mix, singles};
 pub use label_free::Teacher;

@@ -17,8 +17,10 @@ const AT_A_TIME: usize = 6;
 pub(super) struct Outcomes {
     /// By row: what the programs earned and cost.
     pub(super) worths: Vec<Worth>,
-    /// By candidate: on which share of the rows it ran.
+    /// By candidate: on which share of the rows it ran, each counted by its weight.
     pub(super) ran: Vec<f64>,
+    /// What they earned and cost on average; rows are counted by their weights.
+    pub(super) mean: Worth,
 }
 
 /// A price with what its programs earned and cost on each row.
@@ -32,11 +34,11 @@ pub(super) struct Priced {
 
 impl Priced {
     fn reward(&self) -> f64 {
-        self.searched.worths.iter().map(|o| o.reward).sum::<f64>() / self.searched.worths.len() as f64
+        self.searched.mean.reward
     }
 
     fn cost(&self) -> f64 {
-        self.searched.worths.iter().map(|o| o.cost).sum::<f64>() / self.searched.worths.len() as f64
+        self.searched.mean.cost
     }
 
     fn meets(&self, goal: Option<Goal>, best_single: f64) -> bool {

@@ -7,6 +7,7 @@ use trt_select_premodel::{Answer, CandidateId, Mask};
 
 use super::bins::{Binned, SignalClass};
 use super::plan::Plan;
+use super::weights::Weights;
 
 /// Image features are read before this many candidates ran: what an image looks like says little once two networks have
 /// seen it, and there are many features.
@@ -25,6 +26,8 @@ pub(super) struct Averaged {
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
     pub(super) rows: usize,
+    /// How much each row counts: see [`Weights`]; `None` where all count alike.
+    pub(super) weights: Option<Arc<Weights>>,
     /// By candidate, then row.
     pub(super) rewards: Arc<Vec<Vec<f32>>>,
     /// The averages of sets of two candidates and more; empty where the profile has no most probable classes.
@@ -67,6 +70,11 @@ impl Problem {
         if plan.reads_features(&self.columns) { self.features_cost } else { 0.0 }
     }
 
+    /// How much a row counts.
+    pub(super) fn weight(&self, row: u32) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights.of(row as usize))
+    }
+
     /// How a plan ends on a row. `entry_cost` is that of the plan.
     pub(super) fn outcome(&self, plan: &Plan, entry_cost: f64, row: usize) -> Ended {
         let (mut cost, mut ran) = (entry_cost, Mask::EMPTY);
@@ -105,7 +113,10 @@ impl Problem {
 
     /// Finds the averages that lose to their dearest member on these rows.
     pub(super) fn judge_averages(&mut self, rows: &[u32]) {
-        let sum = |rewards: &[f32]| rows.iter().map(|&row| f64::from(rewards[row as usize])).sum::<f64>();
+        let weights: Vec<f64> = rows.iter().map(|&row| self.weight(row)).collect();
+        let sum = |rewards: &[f32]| {
+            rows.iter().zip(&weights).map(|(&row, weight)| weight * f64::from(rewards[row as usize])).sum::<f64>()
+        };
         let sets: Vec<Mask> = self.averages.keys().copied().collect();
         for set in sets {
             let alone = self.dearest(set).map_or(0.0, |c| sum(&self.rewards[c.index()]));

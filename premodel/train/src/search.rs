@@ -113,10 +113,11 @@ impl Place<'_> {
     }
 
     /// Sums of each action's values over the rows.
-    fn totals(&self) -> Vec<f64> {
+    fn totals(&self, problem: &Problem) -> Vec<f64> {
         let mut totals = vec![0.0_f64; self.actions.len()];
         for &row in self.rows.rows() {
-            totals.iter_mut().zip(self.of(row)).for_each(|(total, &value)| *total += f64::from(value));
+            let weight = problem.weight(row);
+            totals.iter_mut().zip(self.of(row)).for_each(|(total, &value)| *total += weight * f64::from(value));
         }
         totals
     }
@@ -197,8 +198,13 @@ impl Search<'_> {
 
     /// Mean value of the empty state, which is that of the program.
     fn value(&self) -> f64 {
-        let root = &self.solved[&Mask::EMPTY];
-        self.rows.rows().iter().map(|&row| f64::from(root[row as usize])).sum::<f64>() / self.rows.len().max(1) as f64
+        let (root, mut sum, mut counted) = (&self.solved[&Mask::EMPTY], 0.0, 0.0);
+        for &row in self.rows.rows() {
+            let weight = self.problem.weight(row);
+            sum += weight * f64::from(root[row as usize]);
+            counted += weight;
+        }
+        if counted > 0.0 { sum / counted } else { 0.0 }
     }
 
     /// What can be done in a state, and what that is worth.
@@ -225,7 +231,7 @@ impl Search<'_> {
     fn policy(&self, place: &Place<'_>) -> Policy {
         let best = self.best(place);
         match best.trial.column {
-            None => Policy { tree: Tree::Leaf(largest(&place.totals())), taken: best.taken },
+            None => Policy { tree: Tree::Leaf(largest(&place.totals(self.problem))), taken: best.taken },
             Some(column) => self.cut(place, column, best),
         }
     }
@@ -233,7 +239,7 @@ impl Search<'_> {
     /// The best of all signals that can be read at a place, or always the same action.
     fn best(&self, place: &Place<'_>) -> Best {
         let (state, rows) = (place.state, place.rows);
-        let trial = constant(place);
+        let trial = constant(place, self.problem);
         let taken = rows.iter().map(|row| trial.chosen[row.fold].actions[0] as u8).collect();
         let mut best = Best { trial, taken };
         if place.tests == 0 || place.actions.len() < 2 || rows.len() < 2 * self.problem.min_leaf {
@@ -272,7 +278,9 @@ impl Search<'_> {
         let (state, rows, mut taken) = (place.state, place.rows, best.taken);
         let column = &self.problem.columns[column_number];
         let mut sums = Sums::new(column.bins(), place.actions.len());
-        rows.rows().iter().for_each(|&row| sums.add(usize::from(column.codes[row as usize]), place.of(row)));
+        for &row in rows.rows() {
+            sums.add(usize::from(column.codes[row as usize]), self.problem.weight(row), place.of(row));
+        }
         let intervals = best_intervals(&sums, place.shape(column.direction), best.trial.curve);
         let mut parts: Vec<Tree> = intervals.actions.iter().map(|&a| Tree::Leaf(a)).collect();
         // More than two intervals are two tests in a row. What is left over may cut each interval by another signal.
@@ -306,7 +314,8 @@ impl Search<'_> {
             let mut square = 0.0;
             for ((&row, &new), &old) in place.rows.rows().iter().zip(&taken).zip(&best.taken) {
                 let values = place.of(row);
-                square += f64::from(values[usize::from(new)] - values[usize::from(old)]).powi(2);
+                let gain = f64::from(values[usize::from(new)] - values[usize::from(old)]);
+                square += (self.problem.weight(row) * gain).powi(2);
             }
             if trial.value - best.trial.value >= needed * square.sqrt() {
                 *best = Best { trial: trial.clone(), taken };
@@ -320,7 +329,8 @@ impl Search<'_> {
         let binned = &self.problem.columns[column];
         let mut sums = vec![Sums::new(binned.bins(), place.actions.len()); INNER_FOLDS];
         for row in place.rows.iter() {
-            sums[row.fold].add(usize::from(binned.codes[row.row as usize]), place.of(row.row));
+            let weight = self.problem.weight(row.row);
+            sums[row.fold].add(usize::from(binned.codes[row.row as usize]), weight, place.of(row.row));
         }
         sums
     }
@@ -334,19 +344,20 @@ impl Search<'_> {
 
     /// The program.
     fn plan(&self) -> Plan {
-        Builder {
-            problem: self.problem,
-            policies: &self.policies,
-            value: &|set, action, row| self.value_of(set, action, row),
-        }
-        .plan(Mask::EMPTY, self.rows.rows())
+        self.built(|builder, rows| builder.plan(Mask::EMPTY, rows))
+    }
+
+    fn built<T>(&self, build: impl FnOnce(Builder<'_>, &[u32]) -> T) -> T {
+        let value = |set, action, row| self.value_of(set, action, row);
+        let builder = Builder { problem: self.problem, policies: &self.policies, value: &value, prunes: true };
+        build(builder, self.rows.rows())
     }
 }
 
 /// Always the same action, tried as signals are.
-fn constant(place: &Place<'_>) -> Trial {
+fn constant(place: &Place<'_>, problem: &Problem) -> Trial {
     let mut sums = vec![Sums::new(1, place.actions.len()); INNER_FOLDS];
-    place.rows.iter().for_each(|row| sums[row.fold].add(0, place.of(row.row)));
+    place.rows.iter().for_each(|row| sums[row.fold].add(0, problem.weight(row.row), place.of(row.row)));
     tried(None, Curve::Smooth, &sums, Shape { most: 1, ..place.shape(Direction::Free) })
 }
 
@@ -387,3 +398,6 @@ fn tried(column: Option<usize>, curve: Curve, folds: &[Sums], shape: Shape<'_>) 
     }
     Trial { column, curve, chosen, value }
 }
+
+#[cfg(test)]
+mod tests;

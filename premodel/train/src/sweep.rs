@@ -8,10 +8,11 @@ use super::bins::BINS;
 use super::costs::Unit;
 use super::error::{Message, TrainError, TrainErrorKind};
 use super::folds::Folds;
-use super::front::{Front, Kind, Point};
+use super::front::{Base, Front, Kind, Point};
 use super::judge::singles;
 use super::prices::{self, Priced};
 use super::settings::Settings;
+use super::stats;
 use super::task::Task;
 use super::training_table::{SharedColumns, TrainingTable};
 
@@ -59,21 +60,15 @@ pub fn sweep(task: &Task<'_>, settings: &Settings, progress: Progress<'_>) -> Re
 
     let shared = SharedColumns::new(task.profile, &task.costs, BINS);
     let folds = Folds::new(task, &shared, settings, repeats);
-    let judged = judged(&folds, costs, settings, best_rewards, progress);
+    let base = Base { best_rewards, weights: task.truth.weights.as_ref() };
+    let judged = judged(&folds, costs, settings, base, progress);
     let mut points: Vec<Point> = Vec::new();
     for priced in &judged {
-        points.push(Point::of_price(priced.price, Kind::Searched, &priced.searched, best_rewards));
-        points.extend(
-            priced.cascade.iter().map(|found| Point::of_price(priced.price, Kind::Cascade, found, best_rewards)),
-        );
+        points.push(Point::of_price(priced.price, Kind::Searched, &priced.searched, base));
+        points.extend(priced.cascade.iter().map(|found| Point::of_price(priced.price, Kind::Cascade, found, base)));
     }
     for single in singles.iter().filter(|s| settings.worst.is_none_or(|worst| s.cost <= worst)) {
-        points.push(Point::of_single(
-            single,
-            singles.len(),
-            &task.truth.rewards[single.candidate.index()],
-            best_rewards,
-        ));
+        points.push(Point::of_single(single, singles.len(), &task.truth.rewards[single.candidate.index()], base));
     }
     let all: Vec<u32> = (0..task.rows() as u32).collect();
     let table = TrainingTable::new(task.profile, &shared, &all, settings);
@@ -85,7 +80,7 @@ fn judged(
     folds: &Folds<'_>,
     costs: &[f64],
     settings: &Settings,
-    best_rewards: &[f32],
+    base: Base<'_>,
     progress: Progress<'_>,
 ) -> Vec<Priced> {
     let mut first = prices::spread(settings.steps.div_ceil(3), costs);
@@ -99,7 +94,7 @@ fn judged(
     let trainings = settings.repeats * settings.folds * (first.len() + left);
     let done = AtomicUsize::new(0);
     let tell = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, trainings);
-    let best_single = best_rewards.iter().map(|&r| f64::from(r)).sum::<f64>() / best_rewards.len() as f64;
+    let best_single = stats::mean(base.best_rewards.iter().map(|&r| f64::from(r)), base.weights);
     let mut judged = Vec::new();
     let mut next = first;
     loop {

@@ -153,6 +153,7 @@ impl TrainingTable {
         }
         let mut problem = Problem {
             rows: profile.rows(),
+            weights: profile.weights.clone().map(Arc::new),
             rewards: Arc::clone(&shared.rewards),
             averages,
             costs: shared.costs.candidates.clone(),

@@ -12,8 +12,8 @@ use super::curve::Intervals;
 use super::plan::Plan;
 use super::problem::{Action, Problem};
 
-/// What rows lose without a cut or a run that they miss, in rewards summed over them.
-const MISSED: f64 = 0.0;
+/// What rows may lose without a cut or a run before they miss it, in rewards summed over them: half a right answer.
+const MISSED: f64 = 0.5;
 
 /// What a state does: a leaf is the place of an action among the state's actions.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub(super) struct Builder<'a> {
     pub(super) policies: &'a HashMap<Mask, Solved>,
     /// What an action in a state is worth on a row.
     pub(super) value: &'a dyn Fn(Mask, Action, u32) -> f32,
+    /// Whether what is not missed is left out.
+    pub(super) prunes: bool,
 }
 
 /// A state in which a program is put together.
@@ -71,12 +73,15 @@ impl Builder<'_> {
     /// The program from a state on, to which these rows come.
     pub(super) fn plan(&self, set: Mask, rows: &[u32]) -> Plan {
         let here = Here { set, solved: &self.policies[&set] };
+        if !self.prunes {
+            return self.expand(here, &here.solved.tree, rows);
+        }
         let mut tree = self.pruned(here, here.solved.tree.clone(), rows);
         if let Tree::Leaf(action) = tree {
             // Cheaper actions come first.
-            let cheaper = (0..action).map(|cheaper| (self.lost(here, &Tree::Leaf(cheaper), rows), cheaper));
-            if let Some((lost, cheaper)) = cheaper.min_by(|a, b| a.0.total_cmp(&b.0))
-                && lost <= MISSED
+            let cheaper = (0..action).map(|cheaper| (self.missed(here, &Tree::Leaf(cheaper), rows), cheaper));
+            if let Some((missed, cheaper)) = cheaper.min_by(|a, b| a.0.total_cmp(&b.0))
+                && missed <= MISSED
             {
                 tree = Tree::Leaf(cheaper);
             }
@@ -84,14 +89,20 @@ impl Builder<'_> {
         self.expand(here, &tree, rows)
     }
 
-    /// What is lost where the rows do what a tree says, in place of what other folds chose for them.
-    fn lost(&self, here: Here<'_>, tree: &Tree, rows: &[u32]) -> f64 {
+    /// What may be lost where the rows do what a tree says, in place of what other folds chose for them: the sum that is, and a standard error
+    /// of it.
+    fn missed(&self, here: Here<'_>, tree: &Tree, rows: &[u32]) -> f64 {
         let value = |action: usize, row: u32| (self.value)(here.set, here.solved.actions[action], row);
-        let lost = |&row: &u32| {
+        let (mut lost, mut square) = (0.0, 0.0_f64);
+        for &row in rows {
             let (taken, other) = (usize::from(here.solved.taken[row as usize]), self.action(tree, row));
-            if taken == other { 0.0 } else { f64::from(value(taken, row) - value(other, row)) }
-        };
-        rows.iter().map(lost).sum()
+            if taken != other {
+                let loss = self.problem.weight(row) * f64::from(value(taken, row) - value(other, row));
+                lost += loss;
+                square += loss * loss;
+            }
+        }
+        lost + square.sqrt()
     }
 
     /// The action that a tree gives a row.
@@ -121,9 +132,9 @@ impl Builder<'_> {
             parts.into_iter().zip(&inside).map(|(part, rows)| self.pruned(here, part, rows)).collect();
         while parts.len() > 1 {
             let sides = (1..parts.len()).flat_map(|i| [(i, i - 1), (i - 1, i)]);
-            let loss = |(from, to): (usize, usize)| (self.lost(here, &parts[to], &inside[from]), from, to);
-            let Some((loss, from, to)) = sides.map(loss).min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
-            if loss > MISSED {
+            let missed = |(from, to): (usize, usize)| (self.missed(here, &parts[to], &inside[from]), from, to);
+            let Some((missed, from, to)) = sides.map(missed).min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
+            if missed > MISSED {
                 break;
             }
             let moved = std::mem::take(&mut inside[from]);

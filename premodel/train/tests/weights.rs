@@ -155,3 +155,30 @@ fn odd_weights_are_refused() {
         assert_eq!(Weights::new(vec![1.0, odd]).unwrap_err().kind(), ProfileErrorKind::Shape);
     }
 }
+
+#[test]
+fn the_search_counts_rows_by_their_weights() {
+    // On a third of the rows `a` is right, on the others only `b`, and nothing tells them apart. At this price a run of `b` costs 0.4 of a
+    // right answer: it is worth that where rows count alike, and not where the third counts nine times.
+    let trained = |weight: f32| {
+        let mut text = String::from("input,weight,a.reward,a.cost_ns,a.top1,b.reward,b.cost_ns,b.top1\n");
+        for row in 0..600 {
+            let easy = row % 3 == 0;
+            let (weight, a) = (if easy { weight } else { 1.0 }, u8::from(easy));
+            writeln!(text, "r{row},{weight},{a},100000,0.{},1,4000000,0.9", 3 + row % 5).unwrap();
+        }
+        let profile = Profile::parse("p.csv", text.as_bytes()).unwrap();
+        let costs = profile.median_costs(Unit::Time).unwrap();
+        let settings = Settings::new().steps(6).repeats(1).prices(vec![0.1]);
+        let front = sweep(&Task::new(&profile, costs), &settings, &|_, _| {}).unwrap();
+        let point = front.meeting(Goal::Price(0.1)).unwrap();
+        (front.premodel(point).unwrap().tree(), point.reward, point.ran.clone())
+    };
+    let (tree, reward, ran) = trained(1.0);
+    assert_eq!((tree.as_str(), reward), ("run b\nanswer b\n", 1.0));
+    assert_eq!(ran, [0.0, 1.0]);
+    let (tree, reward, ran) = trained(9.0);
+    // 200 rows count 9, 400 count 1.
+    assert_eq!(tree, "run a\nanswer a\n");
+    assert!((reward - 1800.0 / 2200.0).abs() < 1e-6 && (ran[0] - 1.0).abs() < 1e-9 && ran[1] == 0.0, "{reward} {ran:?}");
+}

@@ -60,7 +60,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["percentile", "export_times"])]
     jitter: bool,
     /// Measure every program of the premodel, each as a further contender, and hold it against its forecast. Without this
-    /// option the chosen program is measured
+    /// option the premodel's own choice is measured: its chosen program, or its mix
     #[arg(long, conflicts_with = "jitter")]
     sweep: bool,
     #[command(flatten)]
@@ -79,7 +79,7 @@ pub(crate) struct Measured {
     pub(crate) samples: Vec<usize>,
     /// For each candidate, its run on each input.
     pub(crate) singles: Vec<Vec<Run>>,
-    /// The outcome of the chosen program on each input.
+    /// The outcome of the premodel's own choice on each input: its chosen program, or its mix. With `--sweep` of the chosen program.
     pub(crate) adaptive: Vec<Outcome>,
     /// For each program its outcome on each input; empty without `--sweep`.
     pub(crate) sweep: Vec<Vec<Outcome>>,
@@ -138,7 +138,8 @@ fn measure(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<Me
     let inputs = args.iterations.map_or(samples.len(), |n| n as usize);
     let least = Duration::from_secs_f64(args.duration);
     let chosen = selector.premodel().chosen();
-    let programs = if args.sweep { (0..selector.programs().len()).collect() } else { vec![chosen] };
+    // `None` is what the premodel does by itself: its chosen program, or its mix.
+    let programs = if args.sweep { (0..selector.programs().len()).map(Some).collect() } else { vec![None] };
     let mut outcomes = vec![Vec::new(); programs.len()];
     let singles = selector.candidates().len();
     let runners = singles + programs.len();
@@ -164,7 +165,7 @@ fn measure(selector: &mut Selector, samples: &Samples, args: &Args) -> Result<Me
         }
         for turn in 0..runners {
             let runner = (turn + round) % runners;
-            if let Some(&program) = runner.checked_sub(singles).and_then(|at| programs.get(at)) {
+            if let Some(&Some(program)) = runner.checked_sub(singles).and_then(|at| programs.get(at)) {
                 selector.set_program(program)?;
             }
             for buffer in &buffers[..here] {

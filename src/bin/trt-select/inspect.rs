@@ -8,6 +8,7 @@ use trt_select::bundle::Bundle;
 use trt_select::selector::check_candidates;
 use trt_select::{Result, read_premodel};
 use trt_select_premodel::{FrontProgram, Premodel};
+use trt_select_train::escalations;
 
 use crate::common::{print, print_json};
 use crate::provenance;
@@ -63,6 +64,7 @@ fn as_json(bundle: &Bundle, premodel: Option<&Premodel>) -> serde_json::Value {
             "signals": p.signals().iter().map(|s| s.name(p.candidates())).collect::<Vec<_>>(),
             "programs": p.programs().map(|program| program_json(p, program)).collect::<Vec<_>>(), "chosen": p.chosen(),
             "mix": p.mix().map(|mix| json!({ "programs": mix.programs, "share": mix.share, "seed": mix.seed })),
+            "notes": escalation_notes(p),
             "worst_case_ns": p.worst_case_ns(), "trained_for": p.trained_for, "profile": p.profile, "expected": p.expected,
         })
     });
@@ -126,6 +128,9 @@ fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
     }
     if p.programs().len() > 1 {
         text.push_str(&programs(p));
+    }
+    for note in escalation_notes(p) {
+        let _ = writeln!(text, "Note: {note}");
     }
     let _ = writeln!(text, "\nProgram {:016x}:", program.hash());
     for line in p.tree().lines() {
@@ -192,6 +197,23 @@ fn programs(p: &Premodel) -> String {
         let _ = writeln!(text, "Mix: {:.1} % program {a}, else program {b}", 100.0 * mix.share);
     }
     text
+}
+
+/// A line for each test at which a program runs a dearer candidate on a higher confidence.
+fn escalation_notes(p: &Premodel) -> Vec<String> {
+    let mut notes = Vec::new();
+    for program in p.programs() {
+        let alone = p.clone().with_chosen(program.number());
+        for found in alone.iter().flat_map(escalations) {
+            let signal = p.signals()[found.signal.index()].name(p.candidates());
+            let (number, node, threshold) = (program.number(), found.node, found.threshold);
+            notes.push(format!(
+                "program {number}, node {node}: where '{signal}' is on the surer side of {threshold}, a dearer candidate runs than on the \
+                 other one; train it anew"
+            ));
+        }
+    }
+    notes
 }
 
 /// The premodel's temperatures in one line, and one line for each average with its weights.

@@ -40,10 +40,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let opened = Selector::open(&bundle, &args.engine.config());
     let (mut selector, choice) = opened.map_err(|e| of_bundle(e, &bundle))?;
     say(format_args!("Engine: {}", choice.reason));
-    let chosen = selector.premodel().chosen();
-    match args.price {
-        Some(price) => selector.set_price(price).map(drop)?,
-        None => selector.set_program(args.program.unwrap_or(chosen))?,
+    match (args.price, args.program) {
+        (Some(price), _) => selector.set_price(price).map(drop)?,
+        (None, Some(program)) => selector.set_program(program)?,
+        (None, None) => {}
     }
     let warnings = provenance::warn(&bundle, None);
     let mut buffer = Buffer::new();

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use trt_select::{Error, ErrorKind, Result};
-use trt_select_premodel::CandidateId;
+use trt_select_premodel::{CandidateId, Premodel};
 use trt_select_train::{
-    Costs, Front, Goal, Kept, Profile, Settings, Split, Task, Teacher, Unit, Warning, WarningKind, algorithm_1, judge,
-    nested, sweep,
+    Costs, Front, Goal, Kept, Mixed, Point, Profile, Settings, Split, Task, Teacher, TrainError, Unit, Warning,
+    WarningKind, Worth, algorithm_1, judge, nested, sweep,
 };
 
 use crate::common::{Output, number, print, print_json, progress};
@@ -64,6 +64,14 @@ pub(crate) struct Args {
     /// point)
     #[arg(long, value_name = "GAIN", value_parser = number(0.0, 1.0))]
     theta: Option<f64>,
+    /// Write up to N programs of the front into the premodel, from the cheapest candidate alone to the best program there is. The one that
+    /// meets the goal decides until a caller sets a price or a program
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=64))]
+    front: Option<u8>,
+    /// Meet the goal exactly by two programs that take turns: for each input a coin of this seed says which. That is better than either
+    /// where a goal of cost or reward lies between two programs
+    #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "1", conflicts_with_all = ["front", "lambda", "nested"])]
+    mix: Option<u64>,
     /// Also judge the premodel on this other profile, which is not used for training
     #[arg(long, value_name = "CSV")]
     judge: Option<PathBuf>,
@@ -155,16 +163,17 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let task = Task::new(profile, costs.clone()).judged_by(&truth);
     let front = with_bar("training", |tell| sweep(&task, &settings, tell)).map_err(|e| of_training(&e, goal))?;
     let point = front.meeting(goal).map_err(|e| of_training(&e, goal))?;
-    let premodel = front.premodel(point).map_err(|e| of_training(&e, goal))?;
+    let mixed = args.mix.map(|_| front.mixing(goal)).transpose().map_err(|e| of_training(&e, goal))?.flatten();
+    let premodel = premodel(args, &front, point, mixed.as_ref()).map_err(|e| of_training(&e, goal))?;
     let judged = unseen.as_ref().map(|unseen| {
-        judge(&premodel, unseen).ok_or_else(|| {
+        worth(&premodel, unseen).ok_or_else(|| {
             data(format!(
                 "{}: expected the candidates and signals that the premodel reads (for averages, also the .topk.csv beside it), got others; profile the same bundle",
                 args.judge.as_deref().unwrap_or(Path::new("")).display()
             ))
         })
     });
-    let judged = judged.transpose()?.map(|judged| judged.worth());
+    let judged = judged.transpose()?;
     let nested =
         split(args, profile)?.map(|split| with_bar("nested", |tell| nested(&task, &settings, &[goal], split, tell)));
     let nested = nested.transpose().map_err(|e| of_training(&e, goal))?.and_then(|mut found| found.pop());
@@ -175,6 +184,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         costs: &costs,
         front: &front,
         point,
+        mixed,
         premodel: &premodel,
         judged,
         nested: nested.as_ref(),
@@ -182,6 +192,33 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         output: &output,
     };
     if args.json { print_json(&report.to_json()) } else { print(&report.to_text(&kept_names(&kept, args, &front))) }
+}
+
+/// The premodel of the point that was chosen: its program alone, or with others of the front, or mixed with one.
+fn premodel(
+    args: &Args,
+    front: &Front,
+    point: &Point,
+    mixed: Option<&Mixed<'_>>,
+) -> std::result::Result<Premodel, TrainError> {
+    match (mixed, args.mix, args.front) {
+        (Some(mixed), Some(seed), _) => front.premodel_of_mix(mixed, seed),
+        (_, _, Some(most)) => {
+            let points = front.spread(usize::from(most), point);
+            let chosen = points.iter().position(|other| std::ptr::eq(*other, point)).unwrap_or(0);
+            front.premodel_of(&points, chosen)
+        }
+        _ => front.premodel(point),
+    }
+}
+
+/// What a premodel is worth on a profile by its own choice: its chosen program, or its mix. `None` where the profile lacks what it reads.
+fn worth(premodel: &Premodel, profile: &Profile) -> Option<Worth> {
+    let Some(mix) = premodel.mix() else { return Some(judge(premodel, profile)?.worth()) };
+    let of = |number| Some(judge(&premodel.clone().with_chosen(number).ok()?, profile)?.worth());
+    let [first, second] = [of(mix.programs[0])?, of(mix.programs[1])?];
+    let both = |a: f64, b: f64| mix.share * a + (1.0 - mix.share) * b;
+    Some(Worth { reward: both(first.reward, second.reward), cost: both(first.cost, second.cost) })
 }
 
 /// The path to write the premodel to, which must be none of the files that are read.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 use trt_select::Outcome;
 use trt_select_premodel::{CandidateId, Expected, FrontProgram, Interval, Premodel};
-use trt_select_train::{bootstrap_mean, bootstrap_ratio};
+use trt_select_train::{Bootstrap, bootstrap_ratio};
 
 use super::inputs::Inputs;
 use crate::report::{TextTable, Times};
@@ -91,7 +91,7 @@ impl Sweep {
                 price: program.price(),
                 top1: inputs.mean(|i| inputs.outcome_right(outcomes, i)),
                 times: Times::of_ns(outcomes.iter().map(|o| o.times.total_ns)),
-                over_best: bootstrap_mean(&differences, SEED),
+                over_best: Bootstrap::new(SEED).within(-1.0, 1.0).mean(&differences),
                 speedup: bootstrap_ratio(&best_ns, &program_ns, SEED),
                 expected_speedup: cost_ns.map(|ns| premodel.trained_for.costs_ns[best.index()] / ns),
                 expected,

@@ -172,7 +172,11 @@ impl Results {
             device_stages: selector.set().is_on_device().then(|| device_stages(measured)),
             oracle: oracle(&inputs, &worths),
             sweep: (!measured.sweep.is_empty()).then(|| Sweep::new(&inputs, selector.premodel())),
-            expected: selector.premodel().expected.clone(),
+            expected: if measured.sweep.is_empty() {
+                selector.premodel().expected_by_default()
+            } else {
+                selector.premodel().expected.clone()
+            },
             expected_reference_ns: trained_for.costs_ns[reference],
             reason: reason.to_owned(),
             judged_by: inputs.by,

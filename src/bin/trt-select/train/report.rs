@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use trt_select_premodel::{Interval, Premodel};
-use trt_select_train::{Costs, Front, Judged, Kind, Point, Profile, Single, Unit, Warning, Worth, oracle, random_mix};
+use trt_select_train::{
+    Costs, Front, Judged, Kind, Mixed, Point, Profile, Single, Unit, Warning, Worth, oracle, random_mix,
+};
 
 use crate::report::{TextTable, warnings_json};
 
@@ -21,6 +23,8 @@ pub(super) struct Report<'a> {
     pub(super) front: &'a Front,
     /// The point that was chosen.
     pub(super) point: &'a Point,
+    /// The two points that are mixed in its place; `None` where none are.
+    pub(super) mixed: Option<Mixed<'a>>,
     pub(super) premodel: &'a Premodel,
     /// The premodel's reward and cost on the profile that `--judge` names; `None` without the option.
     pub(super) judged: Option<Worth>,
@@ -85,7 +89,12 @@ impl Report<'_> {
             "oracle": { "reward": oracle.reward, (mean.clone()): shown(oracle.cost) },
             "points": self.front.points.iter().map(point).collect::<Vec<_>>(),
             "chosen": point(self.point),
-            "expected": self.premodel.expected,
+            "expected": self.premodel.expected_by_default(),
+            "programs": self.premodel.programs().len(),
+            "mix": self.mixed.map(|mixed| json!({
+                "share": mixed.share, "reward": mixed.reward(), (mean.clone()): shown(mixed.cost()),
+                "over_best_single": mixed.over_best_single(), "points": mixed.points.map(point),
+            })),
             (format!("worst_case_{unit}")): shown(self.premodel.worst_case_ns()),
             "nested": self.nested.map(|n| {
                 let (over, cheaper) = self.nested_intervals(n);
@@ -136,12 +145,35 @@ impl Report<'_> {
             let (reward, cost) = (100.0 * worth.reward, shown(worth.cost));
             let _ = writeln!(text, "Judged on the other profile: reward {reward:.2} %, mean cost {cost:.4} {unit}");
         }
-        text += "\nProgram:\n";
-        for line in self.premodel.tree().lines() {
-            let _ = writeln!(text, "  {line}");
-        }
+        self.programs(&mut text);
         let _ = writeln!(text, "\nWritten: {}", self.output.display());
         text
+    }
+
+    /// Writes the program that was chosen, or both that are mixed.
+    fn programs(&self, text: &mut String) {
+        let mix = self.premodel.mix();
+        for program in self.premodel.programs() {
+            let title = match mix {
+                Some(mix) if program.number() == mix.programs[0] => {
+                    format!("Program 0, for {:.1} % of the inputs", 100.0 * mix.share)
+                }
+                Some(mix) => {
+                    format!("Program {}, for {:.1} % of the inputs", program.number(), 100.0 * (1.0 - mix.share))
+                }
+                None if program.is_chosen() => "Program".to_owned(),
+                None => continue,
+            };
+            let _ = writeln!(text, "\n{title}:");
+            for line in program.tree().lines() {
+                let _ = writeln!(text, "  {line}");
+            }
+        }
+        let count = self.premodel.programs().len();
+        if mix.is_none() && count > 1 {
+            let _ =
+                writeln!(text, "\n{count} programs of the front are in the premodel; trt-select inspect lists them");
+        }
     }
 
     fn front_table(&self) -> String {
@@ -181,7 +213,7 @@ impl Report<'_> {
     /// candidate.
     fn forecast(&self, text: &mut String) {
         let unit = self.costs.unit.shown();
-        if let Some(e) = &self.premodel.expected {
+        if let Some(e) = &self.premodel.expected_by_default() {
             let _ = writeln!(
                 text,
                 "\nExpected: reward {:.2} % [{:.2}, {:.2}], mean cost {:.4} {unit} [{:.4}, {:.4}] ({}); worst case {:.4} {unit}",
