@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use trt_select_premodel::{Alternative, Premodel};
 
 const FASHION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/plans/fashion");
 
@@ -397,7 +398,12 @@ fn bad_bundles_are_refused_with_a_line() {
 fn bad_premodels_are_refused_with_a_line() {
     let good = copy_of_fashion();
     let path = good.path().join("premodel.json");
-    let premodel: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    // One program alone, which is version 1 of the file.
+    let shipped = Premodel::from_json(&fs::read_to_string(&path).unwrap()).unwrap();
+    let alone = Alternative::new(shipped.program().nodes().to_vec());
+    let premodel = shipped.with_programs(vec![alone], 0).unwrap();
+    let premodel: Value = serde_json::from_str(&premodel.to_json()).unwrap();
+    assert_eq!(premodel["version"], 1);
     let write = |program: Value, signals: Value| {
         let mut changed = premodel.clone();
         changed["program"] = program;

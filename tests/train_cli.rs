@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use trt_select_premodel::{CandidateId, Premodel};
 use trt_select_train::Profile;
 
 fn run(args: &[&str]) -> (bool, String, String) {
@@ -253,4 +254,77 @@ fn rewards_of_ones_own() {
     let out = dir.path().join("m.json");
     let found = json(&["train", weighted.to_str().unwrap(), "-o", out.to_str().unwrap(), "--json", "--repeats", "1"]);
     assert!(found["candidates"][1]["reward"].as_f64().unwrap() < 0.7, "{found}");
+}
+
+#[test]
+fn a_front_travels_with_the_premodel() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = table(dir.path());
+    let out = dir.path().join("m.json");
+    let train = |more: &[&str]| {
+        let mut args = vec!["train", &profile, "-o", out.to_str().unwrap(), "--json", "--repeats", "1"];
+        args.extend(more);
+        (json(&args), Premodel::from_json(&fs::read_to_string(&out).unwrap()).unwrap())
+    };
+    let (alone, one) = train(&["--at-most-ms", "6"]);
+    assert_eq!((one.programs().len(), &alone["programs"]), (1, &Value::from(1)));
+    let (report, premodel) = train(&["--at-most-ms", "6", "--front", "6"]);
+    assert_eq!(report["programs"].as_u64(), Some(premodel.programs().len() as u64));
+    assert!((3..=6).contains(&premodel.programs().len()), "{}", premodel.programs().len());
+    // The program that the goal names decides, and is the same as alone.
+    assert_eq!(premodel.tree(), one.tree());
+    assert_eq!(premodel.expected, one.expected);
+    let mut last = f64::MIN;
+    for program in premodel.programs() {
+        let expected = program.expected().unwrap();
+        assert!(expected.cost_ns.mean > last, "by cost");
+        last = expected.cost_ns.mean;
+        // What runs costs what was expected.
+        let ran: f64 = program.ran().iter().zip(&premodel.trained_for.costs_ns).map(|(share, cost)| share * cost).sum();
+        assert!((ran / last - 1.0).abs() < 1e-6, "{ran} {last}");
+    }
+    // Both ends: the cheapest candidate alone, and the best there is.
+    let names = |k: usize| premodel.program_at(k).unwrap().single();
+    assert_eq!(names(0), Some(CandidateId(0)));
+    let most = report["points"].as_array().unwrap().iter().map(|p| p["reward"].as_f64().unwrap()).fold(0.0, f64::max);
+    let last = premodel.program_at(premodel.programs().len() - 1).unwrap().expected().unwrap().reward.mean;
+    assert!((last - most).abs() < 1e-6, "{last} {most}");
+    // Kinds are told, and single candidates and cascades take part.
+    let kinds: Vec<&str> = report["points"].as_array().unwrap().iter().map(|p| p["kind"].as_str().unwrap()).collect();
+    assert!(["searched", "cascade", "single"].iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
+}
+
+#[test]
+fn a_mix_meets_a_goal_exactly() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = table(dir.path());
+    let other = recording(dir.path(), "q", 77);
+    let out = dir.path().join("m.json");
+    let train = |more: &[&str]| {
+        let mut args =
+            vec!["train", &profile, "-o", out.to_str().unwrap(), "--json", "--repeats", "1", "--judge", &other];
+        args.extend(more);
+        json(&args)
+    };
+    let report = train(&["--at-most-ms", "6", "--mix", "7"]);
+    let mix = &report["mix"];
+    assert!((mix["mean_ms"].as_f64().unwrap() - 6.0).abs() < 1e-6, "{mix}");
+    // The mix is at least as good as the best point alone within the same cost.
+    assert!(mix["reward"].as_f64().unwrap() >= report["chosen"]["reward"].as_f64().unwrap() - 1e-9, "{report}");
+    let premodel = Premodel::from_json(&fs::read_to_string(&out).unwrap()).unwrap();
+    let mixed = premodel.mix().expect("two programs take turns");
+    assert!(mixed.seed == 7 && (mixed.share - mix["share"].as_f64().unwrap()).abs() < 1e-12);
+    let expected = premodel.expected_by_default().unwrap();
+    assert!((expected.cost_ns.mean - 6e6).abs() < 1.0 && expected.cost_ns.low < 6e6 && expected.cost_ns.high > 6e6);
+    // On other inputs, too, it costs about that much.
+    let judged = report["judged"]["mean_ms"].as_f64().unwrap();
+    assert!((judged - 6.0).abs() < 0.4, "{judged}");
+
+    let reward = train(&["--at-least", "0.8", "--mix"]);
+    assert!((reward["mix"]["reward"].as_f64().unwrap() - 0.8).abs() < 1e-6, "{}", reward["mix"]);
+    // The whole front is within this: nothing is mixed.
+    assert!(train(&["--at-most-ms", "100", "--mix"])["mix"].is_null());
+    assert_eq!(Premodel::from_json(&fs::read_to_string(&out).unwrap()).unwrap().programs().len(), 1);
+    let (ok, _, stderr) = run(&["train", &profile, "--mix", "--lambda", "0.1"]);
+    assert!(!ok && stderr.contains("--mix") && stderr.contains("--lambda"), "{stderr}");
 }

@@ -180,5 +180,8 @@ fn the_search_counts_rows_by_their_weights() {
     let (tree, reward, ran) = trained(9.0);
     // 200 rows count 9, 400 count 1.
     assert_eq!(tree, "run a\nanswer a\n");
-    assert!((reward - 1800.0 / 2200.0).abs() < 1e-6 && (ran[0] - 1.0).abs() < 1e-9 && ran[1] == 0.0, "{reward} {ran:?}");
+    assert!(
+        (reward - 1800.0 / 2200.0).abs() < 1e-6 && (ran[0] - 1.0).abs() < 1e-9 && ran[1] == 0.0,
+        "{reward} {ran:?}"
+    );
 }

@@ -2,8 +2,13 @@
 
 use trt_select::Outcome;
 use trt_select::samples::Samples;
+use trt_select_premodel::{Answer, CandidateId, Interval, Program, View};
+use trt_select_train::Bootstrap;
 
 use super::Measured;
+
+/// Seed of all bootstraps, so that the same measurement gives the same intervals.
+pub(super) const SEED: u64 = 2018;
 
 /// The measured inputs, with the answer that counts as right for each.
 pub(super) struct Inputs<'a> {
@@ -55,4 +60,17 @@ impl<'a> Inputs<'a> {
         let run = &self.measured.singles[candidate][i];
         run.preprocess_ns + run.compute_ns
     }
+}
+
+/// Top-1 of some programs' answers minus that of the best single, from the difference on each sample. Where none differs, others may, unless
+/// the programs answer with that candidate always.
+pub(super) fn over_best<'a>(
+    differences: &[f64],
+    mut programs: impl Iterator<Item = Program<'a>>,
+    best: CandidateId,
+) -> Interval {
+    let is_other = |view| matches!(view, View::Answer(answer) if answer != Answer::Candidate(best));
+    let differs = programs.any(|program| program.nodes().iter().any(|node| is_other(node.view())));
+    let bootstrap = Bootstrap::new(SEED);
+    if differs { bootstrap.within(-1.0, 1.0).mean(differences) } else { bootstrap.mean(differences) }
 }

@@ -5,13 +5,11 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 use trt_select::Outcome;
 use trt_select_premodel::{CandidateId, Expected, FrontProgram, Interval, Premodel};
-use trt_select_train::{Bootstrap, bootstrap_ratio};
+use trt_select_train::bootstrap_ratio;
 
-use super::inputs::Inputs;
+use super::inputs::{Inputs, SEED, over_best};
 use crate::report::{TextTable, Times};
 
-/// The seed of the bootstrap.
-const SEED: u64 = 2018;
 /// Standard errors from the middle to the end of a 95 % interval.
 const HALF_WIDTH: f64 = 1.96;
 
@@ -91,7 +89,7 @@ impl Sweep {
                 price: program.price(),
                 top1: inputs.mean(|i| inputs.outcome_right(outcomes, i)),
                 times: Times::of_ns(outcomes.iter().map(|o| o.times.total_ns)),
-                over_best: Bootstrap::new(SEED).within(-1.0, 1.0).mean(&differences),
+                over_best: over_best(&differences, std::iter::once(program.program()), best),
                 speedup: bootstrap_ratio(&best_ns, &program_ns, SEED),
                 expected_speedup: cost_ns.map(|ns| premodel.trained_for.costs_ns[best.index()] / ns),
                 expected,

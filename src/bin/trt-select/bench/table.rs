@@ -5,18 +5,16 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 use trt_select::samples::Samples;
 use trt_select::{DeviceTimes, Selector, StageTimes};
-use trt_select_premodel::{Answer, CandidateId, Expected, Interval, Premodel, View};
-use trt_select_train::{Bootstrap, Worth, bootstrap_ratio, random_mix};
+use trt_select_premodel::{CandidateId, Expected, Interval, Program};
+use trt_select_train::{Worth, bootstrap_ratio, random_mix};
 
 use super::Measured;
-use super::inputs::Inputs;
+use super::inputs::{Inputs, SEED, over_best};
 use super::sweep::Sweep;
 use crate::report::{PERCENTILES, TextTable, Times};
 
 /// By how much the top-1 of the reference single may be lower than that of the best single: a tenth of a point.
 const REFERENCE_SLACK: f64 = 0.001;
-/// The seed of the bootstrap.
-const SEED: u64 = 2018;
 
 struct Single {
     name: String,
@@ -126,16 +124,6 @@ fn device_stages(measured: &Measured) -> DeviceStages {
     }
 }
 
-/// Top-1 of the adaptive selector minus that of the best single, from the difference on each sample. Where none differs, others may,
-/// unless the program answers with that candidate always.
-fn over_best(differences: &[f64], premodel: &Premodel, best: CandidateId) -> Interval {
-    let answers = premodel.program().nodes().iter().map(|node| node.view());
-    let differs =
-        answers.into_iter().any(|view| matches!(view, View::Answer(answer) if answer != Answer::Candidate(best)));
-    let bootstrap = Bootstrap::new(SEED);
-    if differs { bootstrap.within(-1.0, 1.0).mean(differences) } else { bootstrap.mean(differences) }
-}
-
 impl Results {
     pub(super) fn new(
         measured: &Measured,
@@ -154,7 +142,13 @@ impl Results {
         let differences = inputs.per_sample(|i| inputs.outcome_right(&measured.adaptive, i) - inputs.right(best, i));
         let reference_ns = inputs.per_sample(|i| inputs.latency_ns(reference, i) as f64);
         let adaptive_ns = inputs.per_sample(|i| measured.adaptive[i].times.total_ns as f64);
-        let trained_for = &selector.premodel().trained_for;
+        let premodel = selector.premodel();
+        let trained_for = &premodel.trained_for;
+        // Without a sweep the premodel's own choice was measured, which may be a mix.
+        let mixed = premodel.mix().filter(|_| measured.sweep.is_empty()).map(|mix| mix.programs.to_vec());
+        let numbers = mixed.unwrap_or_else(|| vec![premodel.chosen()]);
+        let adaptive_programs: Vec<Program<'_>> =
+            numbers.into_iter().filter_map(|number| Some(premodel.program_at(number)?.program())).collect();
         let first = selector.candidates()[0].description();
         Results {
             engine: first.version.clone(),
@@ -164,7 +158,7 @@ impl Results {
             best,
             reference,
             adaptive_top1: inputs.mean(|i| inputs.outcome_right(&measured.adaptive, i)),
-            over_best: over_best(&differences, selector.premodel(), CandidateId(best as u8)),
+            over_best: over_best(&differences, adaptive_programs.into_iter(), CandidateId(best as u8)),
             speedup: bootstrap_ratio(&reference_ns, &adaptive_ns, SEED),
             mix: random_mix(&worths, adaptive.mean()),
             adaptive,
