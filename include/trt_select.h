@@ -850,7 +850,7 @@ typedef struct trtsel_program {
      */
     uint32_t struct_size;
     /**
-     * 1 for the program that decides where nobody asks for another, else 0.
+     * 1 for the program that decides where nobody asks for another and the premodel has no mix, else 0.
      */
     uint32_t is_chosen;
     /**

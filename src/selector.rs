@@ -15,6 +15,7 @@
 #![deny(clippy::disallowed_types)]
 
 mod deadline;
+mod in_flight;
 mod outcome;
 mod own;
 mod prepared;
@@ -22,6 +23,7 @@ mod programs;
 mod ranges;
 mod reload;
 
+pub use in_flight::InFlight;
 pub use outcome::Outcome;
 pub use own::SignalSlot;
 
@@ -264,7 +266,9 @@ impl Selector {
     /// The errors of [`Selector::submit`] and of [`CandidateSet::run`].
     pub fn warm_up(&mut self, input: Input<'_>) -> Result<()> {
         let program = self.current_program();
-        self.begin_for(program, Some(self.prepared.wanted_by_any), &input)?;
+        // Programs that read features cannot decide on tensors, so there is nothing to prepare for them.
+        let wanted = if matches!(input, Input::Tensor(_)) { None } else { Some(self.prepared.wanted_by_any) };
+        self.begin_for(program, wanted, &input)?;
         while let State::Features = self.flight.state {
             self.take_features()?;
         }
@@ -391,7 +395,7 @@ impl Selector {
         if !wanted.is_empty() && matches!(input, Input::Tensor(_)) {
             return Err(Error::from_static(
                 ErrorKind::Input,
-                "input: expected a frame, got a tensor; the premodel reads image features",
+                "input: expected a frame, got a tensor; the program reads image features",
             ));
         }
         if !wanted.is_empty() {
@@ -573,50 +577,3 @@ impl Selector {
 
 const NOTHING_IN_FLIGHT: Error =
     Error::from_static(ErrorKind::Usage, "selector: expected an input in flight, got none; submit one first");
-
-/// An input in flight. Dropping it gives the input up. If an engine is then still at work on the input, the selector waits for it
-/// before it takes the next input.
-#[derive(Debug)]
-pub struct InFlight<'s, 'i> {
-    selector: &'s mut Selector,
-    input: Input<'i>,
-}
-
-impl InFlight<'_, '_> {
-    /// Takes every decision whose signals are there, and starts the candidates that these decisions ask for. `None` means that an
-    /// engine or a device is still at work.
-    ///
-    /// This never waits for an engine that works asynchronously. An engine that works on the caller's thread (tract, ONNX
-    /// Runtime) runs inside this call, and a candidate that was evicted is loaded inside it (see
-    /// [`GpuConfig::max_resident_bytes`](crate::GpuConfig::max_resident_bytes)).
-    ///
-    /// The failure of a candidate is no error of this call: the most capable candidate that works answers, and
-    /// [`Outcome::failed`] has the candidates that failed.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Input`] if the input does not fit the network, [`ErrorKind::Deadline`] if the deadline passed before any
-    /// candidate had run, and [`ErrorKind::Usage`] if the outcome was already given. If no candidate works, the error of the last
-    /// one that failed; if a device cannot compute the features, the device's error.
-    pub fn poll(&mut self) -> Result<Option<Outcome>> {
-        self.selector.poll_input(&self.input)
-    }
-
-    /// Polls until the outcome is there or `timeout` has passed. In the second case this returns `None`, and the input stays in
-    /// flight. The clock is read after each poll, so an engine that works on the caller's thread is not interrupted.
-    ///
-    /// # Errors
-    /// The errors of [`InFlight::poll`].
-    pub fn wait(&mut self, timeout: Duration) -> Result<Option<Outcome>> {
-        let clock = self.selector.flight.watch.clock();
-        let (started, timeout_ns) = (clock.now(), u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
-        loop {
-            if let Some(outcome) = self.poll()? {
-                return Ok(Some(outcome));
-            }
-            if clock.ns_between(started, clock.now()) >= timeout_ns {
-                return Ok(None);
-            }
-            std::hint::spin_loop();
-        }
-    }
-}

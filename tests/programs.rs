@@ -98,7 +98,7 @@ fn prices_numbers_and_slow_candidates_choose() {
 }
 
 #[test]
-fn an_input_in_flight_keeps_its_program() {
+fn an_input_that_is_given_up_leaves_the_next_one_its_own_program() {
     let pixels = [9_u8; 16];
     let frame = Frame::packed(Format::Gray8, 4, 4, 4, &pixels).unwrap();
     let mut selector = selector(several(), 3);
@@ -110,7 +110,7 @@ fn an_input_in_flight_keeps_its_program() {
     let outcome = selector.infer(frame).unwrap();
     assert_eq!((outcome.program, outcome.answer), (0, Answer::Candidate(SMALL)));
 
-    // Past its deadline an input is answered by the fallback list that all programs share.
+    // A deadline that passes before anything ran is an error under every program, and leaves the program as it was.
     selector.set_program(2).unwrap();
     selector.set_deadline(Some(Duration::ZERO));
     assert_eq!(selector.infer(frame).unwrap_err().kind(), ErrorKind::Deadline);

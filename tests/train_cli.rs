@@ -256,6 +256,10 @@ fn rewards_of_ones_own() {
     assert!(found["candidates"][1]["reward"].as_f64().unwrap() < 0.7, "{found}");
 }
 
+fn path_of(dir: &tempfile::TempDir, name: &str) -> String {
+    dir.path().join(name).to_str().unwrap().to_owned()
+}
+
 #[test]
 fn a_front_travels_with_the_premodel() {
     let dir = tempfile::tempdir().unwrap();
@@ -289,6 +293,21 @@ fn a_front_travels_with_the_premodel() {
     let most = report["points"].as_array().unwrap().iter().map(|p| p["reward"].as_f64().unwrap()).fold(0.0, f64::max);
     let last = premodel.program_at(premodel.programs().len() - 1).unwrap().expected().unwrap().reward.mean;
     assert!((last - most).abs() < 1e-6, "{last} {most}");
+    // Of two the chosen one is kept, and the end that is farther away.
+    let (_, two) = train(&["--at-most-ms", "6", "--front", "2"]);
+    assert_eq!((two.programs().len(), two.tree()), (2, one.tree()));
+    // Three repeats and weights, whose shares are sums that rounding may bring above 1.
+    let weighted = fs::read_to_string(&profile).unwrap();
+    let weighted = weighted.lines().enumerate().map(|(i, line)| match i {
+        0 => format!("{line},weight\n"),
+        _ => format!("{line},{}\n", 0.1 + (i % 7) as f64),
+    });
+    fs::write(dir.path().join("w.csv"), weighted.collect::<String>()).unwrap();
+    fs::copy(dir.path().join("p.topk.csv"), dir.path().join("w.topk.csv")).unwrap();
+    let weighted = path_of(&dir, "w.csv");
+    let args = ["train", &weighted, "-o", out.to_str().unwrap(), "--json"];
+    let three = [&args[..], &["--repeats", "3", "--folds", "3", "--front", "64", "--at-most-ms", "6"]].concat();
+    assert!(json(&three)["programs"].as_u64().unwrap() > 6);
     // Kinds are told, and single candidates and cascades take part.
     let kinds: Vec<&str> = report["points"].as_array().unwrap().iter().map(|p| p["kind"].as_str().unwrap()).collect();
     assert!(["searched", "cascade", "single"].iter().all(|kind| kinds.contains(kind)), "{kinds:?}");

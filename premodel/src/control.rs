@@ -57,7 +57,7 @@ impl fmt::Display for ControlError {
             ControlError::Multiplier(got) => {
                 write!(
                     f,
-                    "cost multiplier: expected a finite number of at least 0, got {got}; 1 is the cost that was measured"
+                    "cost multiplier: expected a finite number of at least 0, got {got}; name one, where 1 is the cost that was measured"
                 )
             }
         }
@@ -114,7 +114,7 @@ const MOST_MS: f64 = 1e300;
 /// | nothing | the premodel's mix if it has one, else its chosen program |
 /// | [`set_price`](Control::set_price) | the program with the largest reward − price · cost; of several, the cheapest |
 /// | [`set_program`](Control::set_program) | that program |
-/// | [`set_cost_multiplier`](Control::set_cost_multiplier) | after a price: the best at that price and these costs. After a program: that program. Else the best at the price that the chosen program was trained for; where it has none, the chosen program |
+/// | [`set_cost_multiplier`](Control::set_cost_multiplier) | after a price: the best at that price and these costs. After a program: that program. Else the chosen program, until at its own price another one is better by more than it was at the costs that were measured |
 /// | [`reset`](Control::reset) | as if nothing had been told |
 ///
 /// Prices are in reward per millisecond, as a premodel states them: a program may cost one millisecond more for each `price` of reward that it
@@ -167,10 +167,15 @@ pub struct Control {
     envelope: Vec<u16>,
     rule: Rule,
     chosen: usize,
-    /// The price that the chosen program was trained for.
+    /// The chosen program's own price: the one that it was trained for, else one at which it is the best.
     own_price: Option<f64>,
+    /// By how much another program was better at that price as the premodel was made: training judges by folds, so that the chosen program
+    /// need not be the best one at the price that it was trained for.
+    own_margin: f64,
     /// For each candidate what one run costs now, as a multiple of what it cost when the premodel was made.
     multipliers: Vec<f64>,
+    /// For each candidate what one run cost then.
+    costs_ns: Vec<f64>,
     programs: Vec<Offer>,
     /// For each program, candidate by candidate: cost of one run · share of inputs that run it, in milliseconds.
     parts: Vec<f64>,
@@ -236,12 +241,40 @@ impl Control {
             rule: Rule::Own,
             chosen: premodel.chosen(),
             own_price: premodel.programs().nth(premodel.chosen()).and_then(|program| program.price()),
+            own_margin: 0.0,
+            costs_ns: costs.clone(),
             multipliers: vec![1.0; candidates],
             programs,
             parts,
         };
+        control.find_costs();
+        control.find_envelope();
+        control.anchor();
         control.follow();
         control
+    }
+
+    /// Finds the price that stands for the premodel's own choice, and how much better another program is there.
+    fn anchor(&mut self) {
+        if self.own_price.is_none()
+            && let Some(at) = self.envelope.iter().position(|&program| usize::from(program) == self.chosen)
+        {
+            // In the middle of the prices at which it is the best one.
+            let price = |at: usize| f64::from(self.prices[at / LANES][at % LANES].max(0.0));
+            let lower = price(at);
+            self.own_price = Some(if at == 0 { 2.0 * lower } else { f64::midpoint(lower, price(at - 1)) });
+        }
+        self.own_margin = self.own_price.map_or(0.0, |price| self.advantage(price).map_or(0.0, |(_, more)| more));
+    }
+
+    /// The best program at a price, and by how much it is better than the chosen one. `None` where nothing is expected of either.
+    fn advantage(&self, price: f64) -> Option<(usize, f64)> {
+        let value = |program: usize| {
+            let offer = self.programs.get(program).filter(|offer| offer.has_expectations)?;
+            Some(offer.reward - price * offer.cost_ms)
+        };
+        let best = self.best_at(price)?;
+        Some((best, value(best)? - value(self.chosen)?))
     }
 
     /// The program of the next input. To be called once for each input: a mix takes another chance each time.
@@ -311,19 +344,26 @@ impl Control {
         Ok(self.program)
     }
 
-    /// Forgets what it was told, multipliers included. A mix goes on where it was.
+    /// Forgets what it was told, multipliers included. A mix begins anew, with the same chances.
     pub fn reset(&mut self) {
         self.rule = Rule::Own;
+        if let Some(coin) = &mut self.coin {
+            coin.inputs = 0;
+        }
         self.multipliers.fill(1.0);
         self.follow();
     }
 
-    /// Takes over what another control was told: its multipliers, and its price. A program that it was told by number is not taken over,
+    /// Takes over what another control was told: what runs cost now, and its price. A multiplier changes where the other premodel was made with
+    /// another cost of that candidate, so that the cost stays what it was said to be. A program that it was told by number is not taken over,
     /// since the number may mean another program here. For a premodel that replaces another one with the same candidates. Where no program of
     /// this control has expectations, its chosen program decides whatever the price is.
     pub fn take_over(&mut self, before: &Control) {
-        for (own, other) in self.multipliers.iter_mut().zip(&before.multipliers) {
-            *own = *other;
+        let costs = self.costs_ns.iter().zip(&before.costs_ns);
+        for ((own, other), (new, old)) in self.multipliers.iter_mut().zip(&before.multipliers).zip(costs) {
+            // What was never said to differ is taken to cost what the new premodel says.
+            let scaled = *other * (old / new);
+            *own = if *other == 1.0 || !is_amount(scaled) { *other } else { scaled };
         }
         self.rule = match before.rule {
             Rule::Price(price) => Rule::Price(price),
@@ -368,16 +408,17 @@ impl Control {
         self.find_envelope();
         let is_as_made = self.multipliers.iter().all(|&m| m == 1.0);
         self.is_mixing = self.rule == Rule::Own && is_as_made && self.coin.is_some();
-        let price = match self.rule {
-            Rule::Program(program) => {
-                self.program = program;
-                return;
-            }
-            Rule::Price(price) => Some(price),
+        let found = match self.rule {
+            Rule::Program(program) => Some(program),
+            Rule::Price(price) => self.best_at(price),
             Rule::Own if is_as_made => None,
-            Rule::Own => self.own_price,
+            // The small number is there since sums of costs in another order may differ in their last digits.
+            Rule::Own => self.own_price.and_then(|price| {
+                let (best, more) = self.advantage(price)?;
+                (more > self.own_margin + 1e-9).then_some(best)
+            }),
         };
-        self.program = price.and_then(|price| self.best_at(price)).unwrap_or(self.chosen);
+        self.program = found.unwrap_or(self.chosen);
     }
 
     fn find_costs(&mut self) {

@@ -27,7 +27,7 @@ impl<'a> FrontProgram<'a> {
         self.number
     }
 
-    /// Whether it is the one that decides where nobody asks for another.
+    /// Whether it is the one that decides where nobody asks for another and the premodel has no mix.
     pub fn is_chosen(&self) -> bool {
         self.number == self.premodel.chosen
     }
@@ -196,7 +196,7 @@ impl Premodel {
         (number < self.programs.len()).then_some(FrontProgram { premodel: self, number })
     }
 
-    /// The number of the program that decides where nobody asks for another.
+    /// The number of the program that decides where nobody asks for another and the premodel has no mix.
     pub fn chosen(&self) -> usize {
         self.chosen
     }

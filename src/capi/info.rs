@@ -60,7 +60,7 @@ unsafe impl Sized_ for trtsel_info {
 pub struct trtsel_program {
     /// `sizeof(trtsel_program)`; set it before the call.
     pub struct_size: u32,
-    /// 1 for the program that decides where nobody asks for another, else 0.
+    /// 1 for the program that decides where nobody asks for another and the premodel has no mix, else 0.
     pub is_chosen: u32,
     /// 1 where the program reads image features, else 0.
     pub reads_features: u32,

@@ -5,13 +5,16 @@
 use trt_select_premodel::{CandidateId, Control, ControlError};
 
 use super::boundary::{self, Called, put};
-use super::decider::{DeciderState, trtsel_decider};
+use super::decider::{DeciderState, NO_SUCH_CANDIDATE, trtsel_decider};
 use super::info::trtsel_program;
 use super::selector::{SelectorState, trtsel_selector};
 use super::sized::Output;
 use super::status::{Fail, TRTSEL_INVALID_ARGUMENT, TRTSEL_NOT_FOUND, TRTSEL_OK, TRTSEL_PREMODEL, trtsel_status};
 
-const NO_PROGRAM: Fail = Fail::new(TRTSEL_NOT_FOUND, "program: expected one of the premodel's, got another number");
+const NO_PROGRAM: Fail = Fail::new(
+    TRTSEL_NOT_FOUND,
+    "program: expected one of the premodel's, got another number; ask for their number first",
+);
 
 /// The failure of what a control refused, without allocating a text.
 fn refused(error: ControlError) -> Fail {
@@ -20,12 +23,10 @@ fn refused(error: ControlError) -> Fail {
             Fail::new(TRTSEL_INVALID_ARGUMENT, "price: expected a finite number of at least 0, got another; name one")
         }
         ControlError::Program(..) => NO_PROGRAM,
-        ControlError::Candidate(..) => {
-            Fail::new(TRTSEL_NOT_FOUND, "candidate: expected one of the premodel's, got another number")
-        }
+        ControlError::Candidate(..) => NO_SUCH_CANDIDATE,
         ControlError::Multiplier(_) => Fail::new(
             TRTSEL_INVALID_ARGUMENT,
-            "cost multiplier: expected a finite number of at least 0, got another; 1 is the cost that was measured",
+            "cost multiplier: expected a finite number of at least 0, got another; name one, where 1 is the cost that was measured",
         ),
         _ => Fail::new(
             TRTSEL_PREMODEL,

@@ -22,9 +22,6 @@ use super::profile::Profile;
 use super::reward::reward_of;
 use super::topk::TopK;
 
-/// At most so many rows are used to fit temperatures and weights: that is plenty for a handful of numbers.
-const FIT_ROWS: usize = 5000;
-
 /// Rows whose averages one thread makes at a time.
 const CHUNK: usize = 256;
 
@@ -64,17 +61,24 @@ struct Example {
     weight: f64,
 }
 
-/// Fits temperatures and weights on `rows`, and computes what the averages of `sets` say on all rows of the profile.
-pub(super) fn calibrate(profile: &Profile, topk: &TopK, rows: &[u32], sets: &[Mask], seed: u64) -> Calibrated {
+/// Fits temperatures and weights on at most `fit_rows` of `rows`, and computes what the averages of `sets` say on all rows of the profile.
+pub(super) fn calibrate(
+    profile: &Profile,
+    topk: &TopK,
+    rows: &[u32],
+    sets: &[Mask],
+    fit_rows: usize,
+    seed: u64,
+) -> Calibrated {
     let n = profile.candidates.len();
     let example = |&row: &u32| {
         let row = row as usize;
         Some(Example { row, class: target(profile, row)?, weight: profile.weight(row) })
     };
     let mut examples: Vec<Example> = rows.iter().filter_map(example).collect();
-    if examples.len() > FIT_ROWS {
+    if examples.len() > fit_rows {
         Rng::new(seed ^ 0xCA11).shuffle(&mut examples);
-        examples.truncate(FIT_ROWS);
+        examples.truncate(fit_rows);
     }
     let temperatures: Vec<f32> =
         (0..n).into_par_iter().map(|c| temperature(topk, CandidateId(c as u8), &examples)).collect();
@@ -96,12 +100,10 @@ pub(super) fn calibrate(profile: &Profile, topk: &TopK, rows: &[u32], sets: &[Ma
 fn fitted(topk: &TopK, temperatures: &[f32], examples: &[Example]) -> Examples {
     let rows = examples.par_chunks(CHUNK).flat_map_iter(|examples| {
         let mut mixer = Mixer::new(topk, temperatures);
-        examples.iter().map(move |example| {
+        examples.iter().filter_map(move |example| {
             mixer.begin(example.row);
-            (
-                Row::new(mixer.calibrated(), mixer.place(example.class), topk.class_count() as usize),
-                example.weight as f32,
-            )
+            let row = Row::new(mixer.calibrated(), mixer.place(example.class), topk.class_count() as usize)?;
+            Some((row, example.weight as f32))
         })
     });
     Examples::new(rows.collect(), temperatures.len())

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use trt_select_premodel::{Answer, CandidateId, Mask};
 
 use super::bins::Binned;
+use super::hull::hull;
 use super::plan::Plan;
 use super::problem::Problem;
 
@@ -65,9 +66,10 @@ pub(super) struct Cascades {
 }
 
 impl Cascades {
-    /// The best cascades on `rows`.
+    /// The best cascades on `rows` of at most so many candidates.
     pub(super) fn fit(problem: &Problem, confidences: &Confidences, rows: &[u32], max_runs: usize) -> Cascades {
-        let most = max_runs.min(MOST_RUNS);
+        // Without tests there is nothing to go on by.
+        let most = if problem.tests == 0 { 1 } else { max_runs.min(MOST_RUNS) };
         let orders: Vec<Vec<Stage>> = [Kind::Own, Kind::Average]
             .iter()
             .flat_map(|&kind| {
@@ -86,20 +88,23 @@ impl Cascades {
         Cascades { best: hull(found.into_iter().flatten().collect(), |&(reward, cost, _)| (reward, cost)) }
     }
 
-    /// The best cascade at a price in reward per unit of cost; `None` where no candidate says how sure it is.
-    pub(super) fn at(&self, price: f64) -> Option<Plan> {
+    /// The best cascade at a price in reward per unit of cost; `None` where there is none: no candidate says how sure it is, or no two may
+    /// run.
+    pub(super) fn at(&self, problem: &Problem, price: f64) -> Option<Plan> {
         let value = |(reward, cost, _): &(f64, f64, Cascade)| reward - price * cost;
         let best = self.best.iter().reduce(|best, other| if value(other) > value(best) { other } else { best });
-        best.map(|(_, _, cascade)| cascade.plan())
+        best.map(|(_, _, cascade)| cascade.plan(problem))
     }
 }
 
 impl Cascade {
-    fn plan(&self) -> Plan {
+    fn plan(&self, problem: &Problem) -> Plan {
         let mut plan = None;
         for (i, stage) in self.stages.iter().enumerate().rev() {
             let answer = Plan::Answer(stage.answer);
             let next = match (plan.take(), stage.confidence) {
+                // Where all bins go on there is nothing to test.
+                (Some(next), Some(column)) if self.go_on[i] == problem.columns[column].bins() => next,
                 (Some(next), Some(column)) if self.go_on[i] > 0 => {
                     let cut = (self.go_on[i] - 1) as u8;
                     Plan::Test { column, cuts: vec![cut], parts: vec![next, answer] }
@@ -195,31 +200,6 @@ fn trials(problem: &Problem, stages: &[Stage], rows: &[u32]) -> Vec<Trial> {
 fn added<const N: usize>(mut a: [f64; N], b: &[f64; N]) -> [f64; N] {
     a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
     a
-}
-
-/// Of all items those that are the best one at some price from 0 on, by cost.
-fn hull<T>(mut items: Vec<T>, worth: impl Fn(&T) -> (f64, f64)) -> Vec<T> {
-    items.sort_by(|a, b| {
-        let ((reward_a, cost_a), (reward_b, cost_b)) = (worth(a), worth(b));
-        cost_a.total_cmp(&cost_b).then(reward_b.total_cmp(&reward_a))
-    });
-    let mut kept: Vec<T> = Vec::new();
-    for item in items {
-        let (reward, cost) = worth(&item);
-        if kept.last().is_some_and(|last| worth(last).0 >= reward) {
-            continue;
-        }
-        // The last one lies below the line from the one before it to this one, or on it.
-        while let [.., before, last] = kept.as_slice() {
-            let ((reward_0, cost_0), (reward_1, cost_1)) = (worth(before), worth(last));
-            if (reward_1 - reward_0) * (cost - cost_0) > (reward - reward_0) * (cost_1 - cost_0) {
-                break;
-            }
-            kept.pop();
-        }
-        kept.push(item);
-    }
-    kept
 }
 
 #[cfg(test)]

@@ -155,7 +155,10 @@ fn walked(counts: &[f64], gains: &[f64], shape: Shape<'_>) -> Intervals {
 
 /// By bin, then action: the mean gain of a row over the base action; 0 in an empty bin.
 fn means(sums: &Sums, base: usize) -> Vec<f64> {
-    let gain = |bin: usize, action: usize| (sums.at(bin, action) - sums.at(bin, base)) / sums.counts[bin].max(1.0);
+    let gain = |bin: usize, action: usize| {
+        let gain = sums.at(bin, action) - sums.at(bin, base);
+        if sums.counts[bin] > 1e-9 { gain / sums.counts[bin] } else { 0.0 }
+    };
     (0..sums.counts.len()).flat_map(|bin| (0..sums.actions).map(move |action| gain(bin, action))).collect()
 }
 

@@ -193,7 +193,7 @@ mod tests {
         let (a, b) = (Node::answer(CandidateId(0)), Node::answer(CandidateId(1)));
         let run = |next| Node::run(CandidateId(1), next);
         let test = |signal, threshold, then, otherwise| Node::test(SignalId(signal), threshold, then, otherwise);
-        // Unsure: b where the risk is high. Sure: never.
+        // Unsure: b where the feature is high. Sure: never.
         let nested = [test(0, 0.5, 2, 6), test(1, 0.3, 3, 4), a, run(5), b, a];
         assert!(escalations(&premodel(&["a.top1", "feature.hue1"], &nested)).is_empty());
         // Unsure: answers. Sure: b where the feature is high.

@@ -85,7 +85,7 @@ impl<'a> Folds<'a> {
             .map(|&(p, fold)| {
                 let plan = best_plan(&fold.table.problem, &fold.seen, prices[p], self.seed);
                 tell();
-                let cascade = fold.table.cascades.at(prices[p]);
+                let cascade = fold.table.cascades.at(&fold.table.problem, prices[p]);
                 (self.unseen(fold, &plan), cascade.map(|cascade| self.unseen(fold, &cascade)))
             })
             .collect();
@@ -98,7 +98,7 @@ impl<'a> Folds<'a> {
             prices.iter().map(|&price| Priced { price, searched: nothing(), cascade: Some(nothing()) }).collect();
         for ((p, fold), (searched, cascade)) in jobs.into_iter().zip(parts) {
             self.add(&mut priced[p].searched, fold, &searched);
-            // Every fold has the same confidences, so either all have cascades or none has.
+            // Where one fold has no cascade, because its training rows chose sets of candidates without pairs, there are none to judge.
             match (&mut priced[p].cascade, cascade) {
                 (Some(sums), Some(cascade)) => self.add(sums, fold, &cascade),
                 (sums, _) => *sums = None,
@@ -108,6 +108,9 @@ impl<'a> Folds<'a> {
             for outcomes in [Some(&mut priced.searched), priced.cascade.as_mut()].into_iter().flatten() {
                 let mean =
                     |of: fn(&Worth) -> f64| stats::mean(outcomes.worths.iter().map(of), self.truth.weights.as_ref());
+                // Weights are 1 on average, so those of all rows of all repeats add up to this, but for rounding.
+                let counted = (self.truth.rows() * self.repeats) as f64;
+                outcomes.ran.iter_mut().for_each(|ran| *ran = (*ran / counted).min(1.0));
                 outcomes.mean = Worth { reward: mean(|worth| worth.reward), cost: mean(|worth| worth.cost) };
             }
         }
@@ -135,9 +138,7 @@ impl<'a> Folds<'a> {
             sum.reward += worth.reward / repeats;
             sum.cost += worth.cost / repeats;
         }
-        // Weights are 1 on average, so they add up to the number of rows.
-        let rows = self.truth.rows() as f64;
-        sums.ran.iter_mut().zip(&unseen.ran).for_each(|(sum, ran)| *sum += ran / rows / repeats);
+        sums.ran.iter_mut().zip(&unseen.ran).for_each(|(sum, ran)| *sum += ran);
     }
 
     /// What an answer is worth on a row of the table that judges.

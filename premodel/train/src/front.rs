@@ -241,7 +241,9 @@ impl Front {
             }
             Goal::Price(price) => {
                 let near = |p: &&Point| p.price.is_some_and(|own| (own - price).abs() <= price.abs() * 1e-9);
-                points().find(near).ok_or_else(|| {
+                let value = |p: &Point| p.reward - p.price_per_unit * p.cost;
+                let best = points().filter(near).max_by(|a, b| value(a).total_cmp(&value(b)));
+                best.ok_or_else(|| {
                     let (expected, remedy) = ("a price of the sweep", "add it to the settings");
                     fail(format!("price {price}"), expected, "another".into(), remedy)
                 })

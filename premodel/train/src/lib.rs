@@ -42,6 +42,7 @@ mod escalation;
 mod folds;
 mod front;
 mod goal;
+mod hull;
 mod inputs_again;
 mod judge;
 mod label_free;

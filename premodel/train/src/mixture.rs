@@ -47,8 +47,8 @@ pub(super) struct Row {
 
 impl Row {
     /// `given` has each candidate's probabilities of some classes, among them all that matter; `truth` is the true one's place there,
-    /// `None` where it is not among them. There are `classes` classes in all.
-    pub(super) fn new(given: &[Vec<f32>], truth: Option<usize>, classes: usize) -> Row {
+    /// `None` where it is not among them. There are `classes` classes in all. `None` where the true class is none of all these.
+    pub(super) fn new(given: &[Vec<f32>], truth: Option<usize>, classes: usize) -> Option<Row> {
         let candidates = given.len();
         let mut row = Row { probabilities: Vec::new(), counts: Vec::new(), truth: usize::MAX };
         let mut rest = vec![1.0_f32; candidates];
@@ -68,8 +68,11 @@ impl Row {
             row.probabilities.push(rest.iter().map(|r| r.max(0.0) / others as f32).collect());
             row.counts.push(others as f32);
         }
-        row.truth = row.truth.min(row.counts.len().saturating_sub(1));
-        row
+        if row.truth == usize::MAX {
+            // The true class is among the others, if there are others.
+            row.truth = row.counts.len().checked_sub(1).filter(|_| others > 0)?;
+        }
+        Some(row)
     }
 }
 
@@ -229,7 +232,7 @@ fn softmax(theta: &[f64]) -> Vec<f64> {
     powers.iter().map(|p| p / sum).collect()
 }
 
-/// To three decimals, which add up to 1: what lies behind them is noise, and people read premodels.
+/// As near to three decimals as weights come that add up to 1: what lies behind them is noise, and people read premodels.
 fn rounded(weights: &[f64]) -> Vec<f32> {
     let rounded: Vec<f64> = weights.iter().map(|w| (w * 1000.0).round() / 1000.0).collect();
     let sum: f64 = rounded.iter().sum();

@@ -76,11 +76,11 @@ pub fn nested(
     let mut results = vec![Judged::of_none(task.truth); goals.len()];
     for fold in 0..folds {
         let (unseen, seen): (Vec<usize>, Vec<usize>) = (0..rows).partition(|&row| fold_of[row] == fold);
-        let learnt = task.profile.with_rows(&seen);
+        let (learnt, truth) = (task.profile.with_rows(&seen), task.truth.with_rows(&seen));
         // Without the fold left out there may be fewer recordings.
         let settings = if inner_by_recording { settings.clone().by_recording(&learnt)? } else { settings.clone() };
         let tell = |done: usize, of: usize| progress(fold * of + done, folds * of);
-        let front = sweep(&Task::new(&learnt, task.costs.clone()), &settings, &tell)?;
+        let front = sweep(&Task::new(&learnt, task.costs.clone()).judged_by(&truth), &settings, &tell)?;
         let left_out = task.truth.with_rows(&unseen);
         for (goal, result) in goals.iter().zip(&mut results) {
             let premodel = front.premodel(front.meeting(*goal)?)?;

@@ -21,8 +21,8 @@
 //! line without one counts as cut short.
 //!
 //! Weights are for a table whose rows do not stand for what will come: a recording that is longer than its share of the robot's day
-//! gets a small weight, inputs at which a mistake is dear get a large one. `judge`, `singles`, `oracle`, `algorithm_1`, risks by class and
-//! bootstrap intervals count rows by them.
+//! gets a small weight, inputs at which a mistake is dear get a large one. The search, temperatures and averages, the front, `judge`,
+//! `singles`, `oracle`, `algorithm_1`, risks by class and bootstrap intervals count rows by them.
 //!
 //! `cat` joins shards of one recording. Recordings of other days or folders are joined by [`Profile::join`], which knows which
 //! file each row comes from.

@@ -265,8 +265,9 @@ impl Search<'_> {
         // The means of bins can follow a step, which a smooth curve blurs; but they follow noise as well. So they are taken only
         // where their gain over the smooth curve is both large and significant. Every state looks for steps, so the
         // number of trials is that over all states.
+        let counted: f64 = rows.rows().iter().map(|&row| self.problem.weight(row)).sum();
         let trials = steps.len() * self.problem.states.len();
-        let needed = best.trial.value + STEP_GAIN * rows.len() as f64;
+        let needed = best.trial.value + STEP_GAIN * counted;
         steps.retain(|t| t.value > needed);
         self.improve(&mut best, trials, &steps, place);
         self.improve(&mut best, others.len(), &others, place);

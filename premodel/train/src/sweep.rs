@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use trt_select_premodel::CandidateId;
+use trt_select_premodel::{CandidateId, Signal};
 
 use super::bins::BINS;
 use super::costs::Unit;
@@ -123,19 +123,24 @@ fn check(task: &Task<'_>, settings: &Settings) -> Result<(), TrainError> {
         return fail(TrainErrorKind::Folds, "folds", expected, got, "give more rows or fewer folds".into());
     }
     let is_sensible = |x: &f64| x.is_finite() && *x >= 0.0;
-    if !is_sensible(&settings.significance) || !settings.prices.iter().all(is_sensible) {
-        let expected = "finite numbers of at least 0".into();
-        let (object, got) = ("significance, prices", "others".into());
-        return fail(TrainErrorKind::Setting, object, expected, got, "correct them".into());
+    for (object, numbers) in [("significance", &[settings.significance][..]), ("prices", &settings.prices)] {
+        if let Some(odd) = numbers.iter().find(|x| !is_sensible(x)) {
+            let expected = "finite numbers of at least 0".into();
+            return fail(TrainErrorKind::Setting, object, expected, odd.to_string(), "correct it".into());
+        }
     }
     if settings.max_runs == 0 || settings.steps == 0 {
         let (expected, got) = ("at least 1".into(), "0".into());
         return fail(TrainErrorKind::Setting, "max_runs, steps", expected, got, "give more".into());
     }
-    if !settings.worst.is_none_or(|worst| task.costs.least() <= worst) {
-        let expected = "room for at least one candidate".into();
-        let got = "less than the cheapest costs".into();
-        let remedy = format!("allow {:.4} {}", task.costs.least() / Unit::SHOWN, task.costs.unit.shown());
+    let has_features = task.profile.columns.iter().any(|column| matches!(column.signal, Signal::Feature(_)));
+    let least = task.costs.least() + if has_features { task.costs.features } else { 0.0 };
+    if let Some(worst) = settings.worst.filter(|&worst| worst < least) {
+        let unit = task.costs.unit.shown();
+        let with = if has_features { " and the image features" } else { "" };
+        let expected = format!("room for the cheapest candidate{with}: {:.4} {unit}", least / Unit::SHOWN);
+        let got = format!("{:.4} {unit}", worst / Unit::SHOWN);
+        let remedy = "allow more".into();
         return fail(TrainErrorKind::WorstCase, "worst case", expected, got, remedy);
     }
     Ok(())

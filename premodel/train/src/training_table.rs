@@ -29,6 +29,12 @@ const EXACT_STATES: usize = 100;
 const SAMPLES: usize = 2;
 const SAMPLE_ROWS: usize = 1500;
 
+/// At most so many rows are used to fit temperatures and weights: that is plenty for a handful of numbers.
+const FIT_ROWS: usize = 5000;
+
+/// How many are for that search: there are many sets, and most of them are never entered.
+const SAMPLE_FIT_ROWS: usize = 500;
+
 /// The prices of that search, and the bins of its signals.
 const SAMPLE_PRICES: usize = 8;
 const SAMPLE_BINS: usize = 16;
@@ -100,7 +106,7 @@ impl TrainingTable {
         let all = states(&shared.costs, has_features, settings);
         let exact = all.len() <= EXACT_STATES || rows.len() < SAMPLES * SAMPLE_ROWS / 2;
         let states = if exact { all } else { worth_entering(profile, shared, rows, &all, settings) };
-        let mut table = TrainingTable::of_states(profile, shared, rows, states, settings);
+        let mut table = TrainingTable::of_states(profile, shared, rows, states, settings, FIT_ROWS);
         table.cascades = Cascades::fit(&table.problem, &table.confidences(), rows, settings.max_runs);
         table
     }
@@ -126,6 +132,7 @@ impl TrainingTable {
         rows: &[u32],
         states: Vec<Mask>,
         settings: &Settings,
+        fit_rows: usize,
     ) -> TrainingTable {
         let mut columns = shared.columns.clone();
         let mut signals = shared.signals.clone();
@@ -140,7 +147,8 @@ impl TrainingTable {
         }
         let first_average = columns.len();
         let sets: Vec<Mask> = states.iter().copied().filter(|s| !s.is_empty()).collect();
-        let calibrated = profile.topk.as_ref().map(|topk| calibrate(profile, topk, rows, &sets, settings.seed));
+        let calibrated =
+            profile.topk.as_ref().map(|topk| calibrate(profile, topk, rows, &sets, fit_rows, settings.seed));
         let mut averages = HashMap::new();
         for (&set, average) in calibrated.iter().flat_map(|c| &c.averages) {
             columns.extend([Arc::clone(&average.top1), Arc::clone(&average.margin)]);
@@ -201,7 +209,7 @@ fn worth_entering(
     let coarse = settings.clone().steps(SAMPLE_PRICES).prices(Vec::new()).tests(1);
     let here: Vec<u32> = (0..sample.rows() as u32).collect();
     let sample_columns = SharedColumns::new(&sample, &shared.costs, SAMPLE_BINS);
-    let table = TrainingTable::of_states(&sample, &sample_columns, &here, all.to_vec(), &coarse);
+    let table = TrainingTable::of_states(&sample, &sample_columns, &here, all.to_vec(), &coarse, SAMPLE_FIT_ROWS);
     // Two samples, and a state that either enters is kept: so a state is not missed that is nearly as good as another one.
     let prices = prices::spread(SAMPLE_PRICES, &shared.costs.candidates);
     let samples = || here.chunks(here.len().div_ceil(SAMPLES));

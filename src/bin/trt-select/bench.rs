@@ -85,7 +85,7 @@ pub(crate) struct Measured {
     pub(crate) sweep: Vec<Vec<Outcome>>,
     /// Wall time of the whole measurement.
     pub(crate) wall: Duration,
-    /// Inputs on which a candidate failed under the selector.
+    /// How often a candidate failed under the selector.
     pub(crate) failures: usize,
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     }
     let measured = measure(&mut selector, &samples, args)?;
     if measured.failures > 0 {
-        log::warn!("a candidate failed on {} inputs, and another answered; the times include that", measured.failures);
+        log::warn!("a candidate failed {} times, and another answered; the times include that", measured.failures);
     }
     let device = selector.set().device();
     let results = table::Results::new(&measured, &selector, &samples, &choice.reason, device);

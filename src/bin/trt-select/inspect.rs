@@ -65,7 +65,7 @@ fn as_json(bundle: &Bundle, premodel: Option<&Premodel>) -> serde_json::Value {
             "programs": p.programs().map(|program| program_json(p, program)).collect::<Vec<_>>(), "chosen": p.chosen(),
             "mix": p.mix().map(|mix| json!({ "programs": mix.programs, "share": mix.share, "seed": mix.seed })),
             "notes": escalation_notes(p),
-            "worst_case_ns": p.worst_case_ns(), "trained_for": p.trained_for, "profile": p.profile, "expected": p.expected,
+            "worst_case_ns": p.worst_case_ns(), "trained_for": p.trained_for, "profile": p.profile, "expected": p.expected_by_default(),
         })
     });
     json!({ "name": bundle.name, "classes": bundle.labels.len(), "candidates": candidates, "premodel": premodel })
@@ -102,7 +102,7 @@ fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
     let program = p.program();
     let t = &p.trained_for;
     let _ = writeln!(text, "\nPremodel: trained for {} on {}, {}", t.engine, t.device, t.precision);
-    if let Some(e) = &p.expected {
+    if let Some(e) = &p.expected_by_default() {
         let _ = writeln!(
             text,
             "Expected: reward {:.4} [{:.4}, {:.4}], mean cost {:.4} ms [{:.4}, {:.4}] ({})",

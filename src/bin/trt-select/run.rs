@@ -23,11 +23,12 @@ pub(crate) struct Args {
     images: Vec<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Number of the program that decides, if the premodel has several [default: the chosen one]
+    /// Number of the program that decides, if the premodel has several [default: the chosen one, or the
+    /// premodel's mix]
     #[arg(long, value_name = "K")]
     program: Option<usize>,
     /// Let the best program at this price decide, in reward per millisecond
-    #[arg(long, value_name = "P", conflicts_with = "program", value_parser = number(0.0, f64::MAX))]
+    #[arg(long, value_name = "P", conflicts_with = "program", value_parser = number(0.0, 1e12))]
     price: Option<f64>,
     /// Print one JSON object
     #[arg(long)]
@@ -51,8 +52,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     for (i, path) in args.images.iter().enumerate() {
         samples.load(i, &mut buffer)?;
         let frame = buffer.input()?;
-        // The first input of a size allocates memory. So every image runs twice, and the time of the second run is printed.
-        selector.infer(frame)?;
+        // The first input of a size allocates memory, and the first runs of a network are slow.
+        selector.warm_up(frame)?;
         let outcome = selector.infer(frame)?;
         if let Some(failure) = selector.failure() {
             log::warn!("{}: {failure}", path.display());

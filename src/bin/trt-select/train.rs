@@ -158,6 +158,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let unseen = unseen(args, profile)?;
     let warnings = warnings(args, &truth, unseen.as_ref());
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let split = split(args, profile)?;
     let destination = Output::open(&output, "-o")?;
     let (goal, settings) = (goal(args), settings(args, profile)?);
     let task = Task::new(profile, costs.clone()).judged_by(&truth);
@@ -174,11 +175,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         })
     });
     let judged = judged.transpose()?;
-    let nested =
-        split(args, profile)?.map(|split| with_bar("nested", |tell| nested(&task, &settings, &[goal], split, tell)));
-    let nested = nested.transpose().map_err(|e| of_training(&e, goal))?.and_then(|mut found| found.pop());
-
+    // What was trained is kept, whatever judging it comes to.
     destination.write(&premodel.to_json())?;
+    let nested = split.map(|split| with_bar("nested", |tell| nested(&task, &settings, &[goal], split, tell)));
+    let nested = nested.transpose().map_err(|e| of_training(&e, goal))?.and_then(|mut found| found.pop());
     let report = Report {
         profile: &truth,
         costs: &costs,

@@ -4,15 +4,19 @@ use trt_select_premodel::{
     Alternative, Average, CandidateSignal, Expected, Interval, Mask, Mix, Node, Premodel, Signal, SignalId,
 };
 
+use rayon::prelude::*;
+
 use super::{Front, Kind, Point, Template};
 use crate::costs::Unit;
 use crate::error::{Message, TrainError, TrainErrorKind};
 use crate::goal::Goal;
+use crate::hull::hull;
 use crate::judge::Single;
 use crate::plan::{Plan, ascending};
 use crate::search::best_plan;
 use crate::settings::{FoldBy, Settings};
 use crate::stats::{Bootstrap, of_equal};
+use crate::weights::Weights;
 
 /// Two points of a front and the chance of the first one, by which a goal is met exactly: see [`Front::mixing`].
 #[derive(Clone, Copy, Debug)]
@@ -44,22 +48,12 @@ impl Mixed<'_> {
 impl Front {
     /// The points that are the best ones at some price, by cost: no random mix of others lies above one of them.
     pub fn hull(&self) -> Vec<&Point> {
-        let mut hull: Vec<&Point> = Vec::new();
-        for point in self.points.iter().filter(|point| point.on_front) {
-            // The last one lies below the line from the one before it to this one, or on it.
-            while let [.., a, b] = hull.as_slice() {
-                if (b.reward - a.reward) * (point.cost - a.cost) > (point.reward - a.reward) * (b.cost - a.cost) {
-                    break;
-                }
-                hull.pop();
-            }
-            hull.push(point);
-        }
-        hull
+        hull(self.points.iter().collect(), |point| (point.reward, point.cost))
     }
 
-    /// At most so many points of the hull, and the one that is chosen, by cost: the cheapest and the best one, and between them those which
-    /// leave the smallest gaps in the logarithm of the cost.
+    /// At most so many points of the hull, the one that is chosen among them, by cost: the cheapest and the best one as well, if three are
+    /// allowed, and between them those which leave the smallest gaps in the logarithm of the cost. Of two, the other one is the end that lies
+    /// farther from the chosen one.
     pub fn spread<'a>(&'a self, most: usize, chosen: &'a Point) -> Vec<&'a Point> {
         let mut all = self.hull();
         if !all.iter().any(|point| std::ptr::eq(*point, chosen)) {
@@ -70,10 +64,13 @@ impl Front {
             // What is left out is the point whose neighbours are nearest to each other.
             let gap = |i: usize| (all[i + 1].cost / all[i - 1].cost.max(1e-9)).ln();
             let inner = (1..all.len() - 1).filter(|&i| !std::ptr::eq(all[i], chosen));
-            let Some(least) = inner.min_by(|&a, &b| gap(a).total_cmp(&gap(b))) else {
-                all.retain(|point| std::ptr::eq(*point, chosen));
-                break;
-            };
+            let last = all.len() - 1;
+            let least = inner.min_by(|&a, &b| gap(a).total_cmp(&gap(b))).unwrap_or_else(|| {
+                // The ends are left, and the chosen one may lie between them.
+                let from_start = (chosen.cost / all[0].cost.max(1e-9)).ln();
+                let to_end = (all[last].cost / chosen.cost.max(1e-9)).ln();
+                if from_start < to_end { 0 } else { last }
+            });
             all.remove(least);
         }
         all
@@ -162,7 +159,7 @@ impl Front {
     }
 
     fn made(&self, points: &[&Point], chosen: usize) -> Result<Premodel, TrainError> {
-        let plans: Vec<Plan> = points.iter().map(|point| self.plan(point)).collect();
+        let plans: Vec<Plan> = points.par_iter().map(|point| self.plan(point)).collect::<Result<_, TrainError>>()?;
         // Only signals that some program reads go into the schema: they are what must be computed at run time.
         let used = ascending(plans.iter().flat_map(Plan::columns).collect());
         let place = |column: usize| SignalId(used.iter().position(|&c| c == column).unwrap_or(0) as u16);
@@ -184,33 +181,31 @@ impl Front {
             premodel.expected = Some(self.expected(points[0]));
             return Ok(premodel);
         }
-        let mut programs: Vec<Alternative> = Vec::new();
-        let mut number = 0;
-        for (i, (point, nodes_of)) in points.iter().zip(&nodes).enumerate() {
-            let is_repeated = i != chosen && (nodes[..i].contains(nodes_of) || *nodes_of == nodes[chosen]);
-            if i == chosen {
-                // One that came out the same before is the chosen one, with what is expected of that.
-                programs.retain(|program| program.nodes != *nodes_of);
-                number = programs.len();
-            }
-            if !is_repeated {
-                let program = Alternative::new(nodes_of.clone()).price(point.price).ran(point.ran.clone());
-                programs.push(program.expected(Some(self.expected(point))));
-            }
-        }
-        Ok(premodel.with_programs(programs, number)?)
+        // Of points that came out the same the chosen one is kept, else the first.
+        let is_kept = |i: usize| i == chosen || (!nodes[..i].contains(&nodes[i]) && nodes[i] != nodes[chosen]);
+        let kept: Vec<usize> = (0..points.len()).filter(|&i| is_kept(i)).collect();
+        let program = |&i: &usize| {
+            let program = Alternative::new(nodes[i].clone()).price(points[i].price).ran(points[i].ran.clone());
+            program.expected(Some(self.expected(points[i])))
+        };
+        let number = kept.iter().position(|&i| i == chosen).unwrap_or(0);
+        Ok(premodel.with_programs(kept.par_iter().map(program).collect(), number)?)
     }
 
     /// The program of a point, trained on all rows.
-    fn plan(&self, point: &Point) -> Plan {
+    fn plan(&self, point: &Point) -> Result<Plan, TrainError> {
+        let problem = &self.table.problem;
         match (point.kind, point.single) {
-            (_, Some(candidate)) => Plan::single(candidate),
-            (Kind::Cascade, None) => {
-                self.table.cascades.at(point.price_per_unit).unwrap_or_else(|| Plan::single(self.best_single))
-            }
+            (_, Some(candidate)) => Ok(Plan::single(candidate)),
+            (Kind::Cascade, None) => self.table.cascades.at(problem, point.price_per_unit).ok_or_else(|| {
+                let (expected, got) =
+                    ("sets of candidates with pairs", "none on all rows, though on those of each fold");
+                let message = Message::new("cascade", expected, got, "choose another point, or fewer candidates");
+                TrainError::new(TrainErrorKind::Goal, message)
+            }),
             _ => {
-                let all: Vec<u32> = (0..self.table.problem.rows as u32).collect();
-                best_plan(&self.table.problem, &all, point.price_per_unit, self.settings.seed)
+                let all: Vec<u32> = (0..problem.rows as u32).collect();
+                Ok(best_plan(problem, &all, point.price_per_unit, self.settings.seed))
             }
         }
     }
@@ -239,7 +234,8 @@ impl Front {
         };
         // The best single candidate is as good as itself. Another program that was never seen to differ may differ elsewhere.
         let over_best = if se == 0.0 && point.single != Some(self.best_single) {
-            of_equal(over, point.rewards.len() as f64, (-1.0, 1.0))
+            let rows = self.weights.as_ref().map_or(point.rewards.len() as f64, Weights::effective_rows);
+            of_equal(over, rows, (-1.0, 1.0))
         } else {
             Interval { mean: over, low: over - 1.96 * se, high: over + 1.96 * se }
         };

@@ -20,7 +20,7 @@ fn drawn(rows: usize, skill: [f64; 3], seed: u64) -> Vec<(Vec<Vec<f32>>, usize)>
 }
 
 fn examples(drawn: &[(Vec<Vec<f32>>, usize)], classes: usize) -> Examples {
-    let row = |(given, truth): &(Vec<Vec<f32>>, usize)| (Row::new(given, Some(*truth), classes), 1.0);
+    let row = |(given, truth): &(Vec<Vec<f32>>, usize)| (Row::new(given, Some(*truth), classes).unwrap(), 1.0);
     Examples::new(drawn.iter().map(row).collect(), 3)
 }
 
@@ -104,7 +104,7 @@ fn the_better_candidate_weighs_more_and_one_that_knows_nothing_next_to_nothing()
 fn a_row_that_counts_twice_is_as_good_as_two() {
     let drawn = drawn(64, [0.8, 0.7, 0.4], 7);
     let rows = |drawn: &[(Vec<Vec<f32>>, usize)], weight: f32| -> Vec<(Row, f32)> {
-        drawn.iter().map(|(given, truth)| (Row::new(given, Some(*truth), 12), weight)).collect()
+        drawn.iter().map(|(given, truth)| (Row::new(given, Some(*truth), 12).unwrap(), weight)).collect()
     };
     let mut twice = rows(&drawn[..32], 2.0);
     twice.extend(rows(&drawn[32..], 1.0));
@@ -117,9 +117,11 @@ fn a_row_that_counts_twice_is_as_good_as_two() {
 #[test]
 fn a_true_class_that_nobody_names_is_among_the_others() {
     let given = vec![vec![0.7, 0.2, 0.00001], vec![0.5, 0.3, 0.00002]];
-    let row = Row::new(&given, None, 10);
+    let row = Row::new(&given, None, 10).unwrap();
     assert_eq!((row.counts, row.truth), (vec![1.0, 1.0, 8.0], 2));
-    let row = Row::new(&given, Some(2), 10);
+    let row = Row::new(&given, Some(2), 10).unwrap();
     assert_eq!((row.counts, row.truth), (vec![1.0, 1.0, 1.0, 7.0], 2));
-    assert_eq!(Row::new(&given, Some(0), 3).counts, [1.0, 1.0, 1.0], "the third stands for itself");
+    assert_eq!(Row::new(&given, Some(0), 3).unwrap().counts, [1.0, 1.0, 1.0], "the third stands for itself");
+    let known = vec![vec![0.7, 0.3], vec![0.5, 0.5]];
+    assert!(Row::new(&known, None, 2).is_none(), "there is no other class");
 }

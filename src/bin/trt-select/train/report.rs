@@ -91,11 +91,11 @@ impl Report<'_> {
             "chosen": point(self.point),
             "expected": self.premodel.expected_by_default(),
             "programs": self.premodel.programs().len(),
-            "mix": self.mixed.map(|mixed| json!({
+            "mix": self.mixed.filter(|_| self.premodel.mix().is_some()).map(|mixed| json!({
                 "share": mixed.share, "reward": mixed.reward(), (mean.clone()): shown(mixed.cost()),
                 "over_best_single": mixed.over_best_single(), "points": mixed.points.map(point),
             })),
-            (format!("worst_case_{unit}")): shown(self.premodel.worst_case_ns()),
+            (format!("worst_case_{unit}")): shown(self.worst_case_ns()),
             "nested": self.nested.map(|n| {
                 let (over, cheaper) = self.nested_intervals(n);
                 json!({ "over_best_single": over, "times_cheaper": cheaper })
@@ -150,6 +150,16 @@ impl Report<'_> {
         text
     }
 
+    /// What the dearest path costs of the program that was chosen, or of those that are mixed.
+    fn worst_case_ns(&self) -> f64 {
+        let is_used = |number: usize| match self.premodel.mix() {
+            Some(mix) => mix.programs.contains(&number),
+            None => number == self.premodel.chosen(),
+        };
+        let used = self.premodel.programs().filter(|program| is_used(program.number()));
+        used.map(|program| program.worst_case_ns()).fold(0.0, f64::max)
+    }
+
     /// Writes the program that was chosen, or both that are mixed.
     fn programs(&self, text: &mut String) {
         let mix = self.premodel.mix();
@@ -194,7 +204,11 @@ impl Report<'_> {
                 (Kind::Cascade, None) => Some("cascade".to_owned()),
                 _ => None,
             };
-            let chosen = std::ptr::eq(p, self.point).then(|| "<- chosen".to_owned());
+            let is_mixed = |mixed: Mixed<'_>| mixed.points.iter().any(|point| std::ptr::eq(p, *point));
+            let chosen = match self.mixed {
+                Some(mixed) => is_mixed(mixed).then(|| "<- mixed".to_owned()),
+                None => std::ptr::eq(p, self.point).then(|| "<- chosen".to_owned()),
+            };
             table.row([
                 p.price.map_or("-".to_owned(), |price| format!("{price:.4}")),
                 format!("{:.2}", 100.0 * p.reward),
@@ -224,11 +238,11 @@ impl Report<'_> {
                 shown(e.cost_ns.low),
                 shown(e.cost_ns.high),
                 e.judged_by,
-                shown(self.premodel.worst_case_ns())
+                shown(self.worst_case_ns())
             );
         }
         let (over, se) = (self.point.over_best_single, self.point.over_best_single_se);
-        if self.point.single.is_none() && over - 1.96 * se < -NOTED_LOSS {
+        if self.mixed.is_none() && self.point.single.is_none() && over - 1.96 * se < -NOTED_LOSS {
             let _ = writeln!(
                 text,
                 "Note: {} rows cannot tell this program from one that loses {:.2} points to {}; more rows would",
