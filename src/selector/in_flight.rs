@@ -28,8 +28,8 @@ impl InFlight<'_, '_> {
     /// [`Outcome::failed`] has the candidates that failed.
     ///
     /// # Errors
-    /// [`ErrorKind::Input`] if the input does not fit the network, [`ErrorKind::Deadline`] if the deadline passed before any
-    /// candidate had run, and [`ErrorKind::Usage`] if the outcome was already given. If no candidate works, the error of the last
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if the input does not fit the network, [`ErrorKind::Deadline`](crate::ErrorKind::Deadline) if the deadline passed before any
+    /// candidate had run, and [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the outcome was already given. If no candidate works, the error of the last
     /// one that failed; if a device cannot compute the features, the device's error.
     pub fn poll(&mut self) -> Result<Option<Outcome>> {
         self.selector.poll_input(&self.input)
