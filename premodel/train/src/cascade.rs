@@ -29,10 +29,16 @@ pub(super) struct Confidences {
 }
 
 /// What a cascade reads and answers with.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The candidate that ran last.
     Own,
+    /// The average of all that ran.
     Average,
+}
+
+impl Kind {
+    pub(super) const ALL: [Kind; 2] = [Kind::Own, Kind::Average];
 }
 
 /// A stage: what it looks at where another one follows, and what it answers with.
@@ -58,11 +64,12 @@ struct Trial {
     go_on: [usize; MOST_RUNS - 1],
 }
 
-/// The best cascades of a table, of which each is the best one at some price.
+/// The best cascades of a table, of which each is the best one of its kind at some price. The kinds are kept apart: which of them is better is
+/// for rows to say that none of them was fitted on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cascades {
-    /// By cost, ascending, with reward and cost summed over the rows.
-    best: Vec<(f64, f64, Cascade)>,
+    /// By kind, then cost, ascending, with reward and cost summed over the rows.
+    best: [Vec<(f64, f64, Cascade)>; 2],
 }
 
 impl Cascades {
@@ -70,12 +77,19 @@ impl Cascades {
     pub(super) fn fit(problem: &Problem, confidences: &Confidences, rows: &[u32], max_runs: usize) -> Cascades {
         // Without tests there is nothing to go on by.
         let most = if problem.tests == 0 { 1 } else { max_runs.min(MOST_RUNS) };
-        let orders: Vec<Vec<Stage>> = [Kind::Own, Kind::Average]
-            .iter()
-            .flat_map(|&kind| {
-                orders(problem, most).into_iter().filter_map(move |o| stages(problem, confidences, kind, &o))
-            })
-            .collect();
+        let orders = orders(problem, most);
+        Cascades { best: Kind::ALL.map(|kind| Cascades::of_kind(problem, confidences, rows, &orders, kind)) }
+    }
+
+    fn of_kind(
+        problem: &Problem,
+        confidences: &Confidences,
+        rows: &[u32],
+        orders: &[Vec<CandidateId>],
+        kind: Kind,
+    ) -> Vec<(f64, f64, Cascade)> {
+        let orders: Vec<Vec<Stage>> =
+            orders.iter().filter_map(|order| stages(problem, confidences, kind, order)).collect();
         let found: Vec<Vec<(f64, f64, Cascade)>> = orders
             .into_par_iter()
             .map(|stages| {
@@ -85,14 +99,15 @@ impl Cascades {
                 trials.into_iter().map(cascade).collect()
             })
             .collect();
-        Cascades { best: hull(found.into_iter().flatten().collect(), |&(reward, cost, _)| (reward, cost)) }
+        hull(found.into_iter().flatten().collect(), |&(reward, cost, _)| (reward, cost))
     }
 
-    /// The best cascade at a price in reward per unit of cost; `None` where there is none: no candidate says how sure it is, or no two may
+    /// The best cascade of a kind at a price in reward per unit of cost; `None` where there is none: no candidate says how sure it is, or no two may
     /// run.
-    pub(super) fn at(&self, problem: &Problem, price: f64) -> Option<Plan> {
+    pub(super) fn at(&self, problem: &Problem, kind: Kind, price: f64) -> Option<Plan> {
         let value = |(reward, cost, _): &(f64, f64, Cascade)| reward - price * cost;
-        let best = self.best.iter().reduce(|best, other| if value(other) > value(best) { other } else { best });
+        let best =
+            self.best[kind as usize].iter().reduce(|best, other| if value(other) > value(best) { other } else { best });
         best.map(|(_, _, cascade)| cascade.plan(problem))
     }
 }

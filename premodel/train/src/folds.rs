@@ -6,6 +6,7 @@ use trt_select_base::random::Rng;
 use trt_select_premodel::Answer;
 
 use super::Profile;
+use super::cascade::Kind;
 use super::costs::Worth;
 use super::plan::Plan;
 use super::prices::{Outcomes, Priced};
@@ -80,13 +81,14 @@ impl<'a> Folds<'a> {
     pub(super) fn outcomes(&self, prices: &[f64], tell: &(dyn Fn() + Sync)) -> Vec<Priced> {
         let jobs: Vec<(usize, &Fold)> =
             (0..prices.len()).flat_map(|p| self.folds.iter().map(move |fold| (p, fold))).collect();
-        let parts: Vec<(Outcomes, Option<Outcomes>)> = jobs
+        let parts: Vec<(Outcomes, [Option<Outcomes>; 2])> = jobs
             .par_iter()
             .map(|&(p, fold)| {
                 let plan = best_plan(&fold.table.problem, &fold.seen, prices[p], self.seed);
                 tell();
-                let cascade = fold.table.cascades.at(&fold.table.problem, prices[p]);
-                (self.unseen(fold, &plan), cascade.map(|cascade| self.unseen(fold, &cascade)))
+                let cascade = |kind| fold.table.cascades.at(&fold.table.problem, kind, prices[p]);
+                let cascades = Kind::ALL.map(|kind| cascade(kind).map(|cascade| self.unseen(fold, &cascade)));
+                (self.unseen(fold, &plan), cascades)
             })
             .collect();
         let nothing = || Outcomes {
@@ -94,18 +96,22 @@ impl<'a> Folds<'a> {
             ran: vec![0.0; self.truth.candidates.len()],
             mean: Worth::default(),
         };
-        let mut priced: Vec<Priced> =
-            prices.iter().map(|&price| Priced { price, searched: nothing(), cascade: Some(nothing()) }).collect();
-        for ((p, fold), (searched, cascade)) in jobs.into_iter().zip(parts) {
+        let mut priced: Vec<Priced> = prices
+            .iter()
+            .map(|&price| Priced { price, searched: nothing(), cascades: [Some(nothing()), Some(nothing())] })
+            .collect();
+        for ((p, fold), (searched, cascades)) in jobs.into_iter().zip(parts) {
             self.add(&mut priced[p].searched, fold, &searched);
-            // Where one fold has no cascade, because its training rows chose sets of candidates without pairs, there are none to judge.
-            match (&mut priced[p].cascade, cascade) {
-                (Some(sums), Some(cascade)) => self.add(sums, fold, &cascade),
-                (sums, _) => *sums = None,
+            for (sums, cascade) in priced[p].cascades.iter_mut().zip(cascades) {
+                // Where one fold has no cascade, because its training rows chose sets of candidates without pairs, there are none to judge.
+                match (&mut *sums, cascade) {
+                    (Some(sums), Some(cascade)) => self.add(sums, fold, &cascade),
+                    (sums, _) => *sums = None,
+                }
             }
         }
         for priced in &mut priced {
-            for outcomes in [Some(&mut priced.searched), priced.cascade.as_mut()].into_iter().flatten() {
+            for outcomes in std::iter::once(&mut priced.searched).chain(priced.cascades.iter_mut().flatten()) {
                 let mean =
                     |of: fn(&Worth) -> f64| stats::mean(outcomes.worths.iter().map(of), self.truth.weights.as_ref());
                 // Weights are 1 on average, so those of all rows of all repeats add up to this, but for rounding.

@@ -6,6 +6,7 @@ pub use premodels::Mixed;
 
 use trt_select_premodel::{CandidateId, ProfileRef, TrainedFor};
 
+use super::cascade;
 use super::costs::{Unit, Worth};
 use super::error::{Message, TrainError, TrainErrorKind};
 use super::goal::Goal;
@@ -64,6 +65,8 @@ pub struct Point {
     pub ran: Vec<f64>,
     /// The price, in reward per unit of cost; 0 for a single candidate.
     price_per_unit: f64,
+    /// Which kind of cascade it is, where it is one.
+    cascade: Option<cascade::Kind>,
     /// By row.
     rewards: Vec<f32>,
     costs: Vec<f32>,
@@ -132,6 +135,12 @@ impl Point {
         Point { price: Some(price_per_unit * Unit::SHOWN), price_per_unit, ran: outcomes.ran.clone(), ..point }
     }
 
+    /// A point of a price at which plain cascades of a kind were fitted.
+    pub(super) fn of_cascade(price_per_unit: f64, kind: cascade::Kind, outcomes: &Outcomes, base: Base<'_>) -> Point {
+        let point = Point::of_price(price_per_unit, Kind::Cascade, outcomes, base);
+        Point { cascade: Some(kind), ..point }
+    }
+
     /// The point of always using one candidate, of so many.
     pub(super) fn of_single(single: &Single, candidates: usize, rewards: &[f32], base: Base<'_>) -> Point {
         let outcomes = rewards.iter().map(|&r| Worth { reward: f64::from(r), cost: single.cost });
@@ -159,6 +168,7 @@ impl Point {
             on_front: false,
             ran: Vec::new(),
             price_per_unit: 0.0,
+            cascade: None,
             rewards,
             costs,
         }

@@ -28,8 +28,8 @@ pub(super) struct Priced {
     pub(super) price: f64,
     /// Programs that the search found.
     pub(super) searched: Outcomes,
-    /// Plain cascades; `None` where no candidate says how sure it is.
-    pub(super) cascade: Option<Outcomes>,
+    /// Plain cascades by kind; `None` where some fold has none.
+    pub(super) cascades: [Option<Outcomes>; 2],
 }
 
 impl Priced {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use trt_select_premodel::{CandidateId, Signal};
 
 use super::bins::BINS;
+use super::cascade;
 use super::costs::Unit;
 use super::error::{Message, TrainError, TrainErrorKind};
 use super::folds::Folds;
@@ -65,7 +66,9 @@ pub fn sweep(task: &Task<'_>, settings: &Settings, progress: Progress<'_>) -> Re
     let mut points: Vec<Point> = Vec::new();
     for priced in &judged {
         points.push(Point::of_price(priced.price, Kind::Searched, &priced.searched, base));
-        points.extend(priced.cascade.iter().map(|found| Point::of_price(priced.price, Kind::Cascade, found, base)));
+        for (kind, found) in cascade::Kind::ALL.into_iter().zip(&priced.cascades) {
+            points.extend(found.iter().map(|found| Point::of_cascade(priced.price, kind, found, base)));
+        }
     }
     for single in singles.iter().filter(|s| settings.worst.is_none_or(|worst| s.cost <= worst)) {
         points.push(Point::of_single(single, singles.len(), &task.truth.rewards[single.candidate.index()], base));

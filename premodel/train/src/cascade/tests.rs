@@ -17,7 +17,7 @@ fn every_trial_is_what_its_plan_earns_and_costs() {
     let (problem, confidences) = problem(300, 3);
     let rows: Vec<u32> = (0..300).filter(|row| row % 3 > 0).collect();
     let mut tried = 0;
-    for kind in [Kind::Own, Kind::Average] {
+    for kind in Kind::ALL {
         for order in orders(&problem, 3) {
             let stages = stages(&problem, &confidences, kind, &order).expect("all confidences are there");
             let trials = trials(&problem, &stages, &rows);
@@ -36,21 +36,22 @@ fn every_trial_is_what_its_plan_earns_and_costs() {
 }
 
 #[test]
-fn no_cascade_is_better_at_any_price() {
+fn no_cascade_of_its_kind_is_better_at_any_price() {
     let (problem, confidences) = problem(400, 5);
     let rows: Vec<u32> = (0..400).collect();
     let cascades = Cascades::fit(&problem, &confidences, &rows, 3);
-    let all: Vec<Trial> = [Kind::Own, Kind::Average]
-        .iter()
-        .flat_map(|&kind| orders(&problem, 3).into_iter().map(move |order| (kind, order)).collect::<Vec<_>>())
-        .filter_map(|(kind, order)| stages(&problem, &confidences, kind, &order))
-        .flat_map(|stages| trials(&problem, &stages, &rows))
-        .collect();
-    for i in 0..40 {
-        let price = 1e-4 * 1.3_f64.powi(i);
-        let (reward, cost) = walked(&problem, &cascades.at(&problem, price).unwrap(), &rows);
-        let best = all.iter().map(|trial| trial.reward - price * trial.cost).fold(f64::MIN, f64::max);
-        assert!((reward - price * cost - best).abs() < 1e-9, "{price}");
+    for kind in Kind::ALL {
+        let all: Vec<Trial> = orders(&problem, 3)
+            .iter()
+            .filter_map(|order| stages(&problem, &confidences, kind, order))
+            .flat_map(|stages| trials(&problem, &stages, &rows))
+            .collect();
+        for i in 0..40 {
+            let price = 1e-4 * 1.3_f64.powi(i);
+            let (reward, cost) = walked(&problem, &cascades.at(&problem, kind, price).unwrap(), &rows);
+            let best = all.iter().map(|trial| trial.reward - price * trial.cost).fold(f64::MIN, f64::max);
+            assert!((reward - price * cost - best).abs() < 1e-9, "{kind:?} {price}");
+        }
     }
 }
 
@@ -68,5 +69,6 @@ fn orders_keep_to_the_states() {
 fn without_confidences_there_is_no_cascade() {
     let (problem, _) = problem(50, 2);
     let none = Confidences { own: vec![None; 3], averages: HashMap::new() };
-    assert!(Cascades::fit(&problem, &none, &[0, 1, 2], 3).at(&problem, 0.1).is_none());
+    let cascades = Cascades::fit(&problem, &none, &[0, 1, 2], 3);
+    assert!(Kind::ALL.iter().all(|&kind| cascades.at(&problem, kind, 0.1).is_none()));
 }

@@ -6,7 +6,7 @@ use trt_select_premodel::{
 
 use rayon::prelude::*;
 
-use super::{Front, Kind, Point, Template};
+use super::{Front, Point, Template};
 use crate::costs::Unit;
 use crate::error::{Message, TrainError, TrainErrorKind};
 use crate::goal::Goal;
@@ -195,9 +195,9 @@ impl Front {
     /// The program of a point, trained on all rows.
     fn plan(&self, point: &Point) -> Result<Plan, TrainError> {
         let problem = &self.table.problem;
-        match (point.kind, point.single) {
-            (_, Some(candidate)) => Ok(Plan::single(candidate)),
-            (Kind::Cascade, None) => self.table.cascades.at(problem, point.price_per_unit).ok_or_else(|| {
+        match (point.single, point.cascade) {
+            (Some(candidate), _) => Ok(Plan::single(candidate)),
+            (None, Some(kind)) => self.table.cascades.at(problem, kind, point.price_per_unit).ok_or_else(|| {
                 let (expected, got) =
                     ("sets of candidates with pairs", "none on all rows, though on those of each fold");
                 let message = Message::new("cascade", expected, got, "choose another point, or fewer candidates");
