@@ -133,15 +133,14 @@ fn a_mix_decides_until_something_is_told() {
     // Four standard deviations around 100.
     assert!(drawn.iter().all(|k| [0, 3].contains(k)) && of_three.abs_diff(100) < 35, "{of_three}");
     assert_eq!(whole.current_program(), drawn[399]);
-    // A warm-up takes no chance, and what is told in between only pauses the mix.
+    // A warm-up takes no chance. What is told ends the mix, which begins anew after a reset.
     let mut broken = selector(front, 0);
     broken.warm_up(frame.into()).unwrap();
-    let mut again = draw(&mut broken, 150);
+    assert_eq!(draw(&mut broken, 150), drawn[..150]);
     broken.set_price(0.02).unwrap();
     assert_eq!(draw(&mut broken, 9), [1; 9]);
     broken.reset_control();
-    again.extend(draw(&mut broken, 250));
-    assert_eq!(again, drawn);
+    assert_eq!(draw(&mut broken, 400), drawn);
 }
 
 #[test]
