@@ -1,6 +1,6 @@
 //! What the baselines read of a profile, and the folds they are judged by.
 
-use trt_select_train::Rng;
+use trt_select_train::deal;
 
 /// A class that stands for "no network of the set is right".
 pub(super) const NONE: u8 = u8::MAX;
@@ -81,14 +81,15 @@ pub(super) struct Fold {
     pub(super) test: Vec<u32>,
 }
 
-/// Deals rows into folds, in random order by the seed. The sizes of the folds differ by one row at most.
+/// Deals rows into folds, in random order by the seed. The sizes of the folds differ by one row at most. All rows of a table are dealt as the
+/// trainer deals them, so that its front and what stands beside it are judged by the same folds.
 pub(super) fn folds(rows: &[u32], count: usize, seed: u64) -> Vec<Fold> {
-    let mut order: Vec<u32> = rows.to_vec();
-    Rng::new(seed ^ 0x57D1).shuffle(&mut order);
+    let fold_of = deal(rows.len(), count, seed);
     let part = |wanted: usize| {
+        let is_test = |place: usize| fold_of[place] == wanted;
         let (mut train, mut test) = (Vec::new(), Vec::new());
-        for (i, &row) in order.iter().enumerate() {
-            if i % count == wanted { test.push(row) } else { train.push(row) }
+        for (place, &row) in rows.iter().enumerate() {
+            if is_test(place) { test.push(row) } else { train.push(row) }
         }
         train.sort_unstable();
         test.sort_unstable();

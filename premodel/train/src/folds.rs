@@ -18,7 +18,19 @@ use super::task::Task;
 use super::training_table::{SharedColumns, TrainingTable};
 
 /// The number of each row's fold: dealt in random order, so that folds differ by one row at most.
-pub(super) fn deal(rows: usize, folds: usize, seed: u64) -> Vec<usize> {
+///
+/// [`sweep`](super::sweep) deals the folds of its first repeat so, by the seed of its settings. Whoever holds something else against a front
+/// on the same folds deals them by this function and the same seed.
+///
+/// ```
+/// use trt_select_train::deal;
+///
+/// let fold_of = deal(10, 3, 1);
+/// let count = |fold| fold_of.iter().filter(|&&f| f == fold).count();
+/// assert_eq!((count(0), count(1), count(2)), (4, 3, 3));
+/// assert_eq!(fold_of, deal(10, 3, 1));
+/// ```
+pub fn deal(rows: usize, folds: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows).collect();
     Rng::new(seed ^ 0xF01D).shuffle(&mut order);
     let mut fold_of = vec![0; rows];

@@ -73,6 +73,7 @@ mod weights;
 pub use costs::{Costs, Unit, Worth};
 pub use error::{Message, ProfileError, ProfileErrorKind, TrainError, TrainErrorKind};
 pub use escalation::{Escalation, escalations};
+pub use folds::deal;
 pub use front::{Front, Kind, Mixed, Point};
 pub use goal::Goal;
 pub use judge::{Judged, Single, judge, oracle, random_mix, singles};
