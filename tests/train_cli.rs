@@ -24,6 +24,12 @@ fn json(args: &[&str]) -> Value {
     json_keys::parse(&stdout)
 }
 
+/// The report of a training with one repeat, which writes its premodel to `out`.
+fn trained(profile: &str, out: &Path, more: &[&str]) -> Value {
+    let args = ["train", profile, "-o", out.to_str().unwrap(), "--json", "--repeats", "1"];
+    json(&[&args[..], more].concat())
+}
+
 /// Writes a table of 1,500 rows with two candidates and four classes, and the most probable classes beside it. The small candidate
 /// (1 ms, 5 mJ) is right where it is sure, the large one (10 ms, 20 mJ) nearly always.
 fn table(dir: &Path) -> String {
@@ -67,11 +73,7 @@ fn goals_and_modes() {
     let dir = tempfile::tempdir().unwrap();
     let profile = table(dir.path());
     let out = dir.path().join("m.json");
-    let train = |more: &[&str]| {
-        let mut args = vec!["train", &profile, "-o", out.to_str().unwrap(), "--json", "--repeats", "1"];
-        args.extend(more);
-        json(&args)
-    };
+    let train = |more: &[&str]| trained(&profile, &out, more);
     let plain = train(&["--margin", "-0.01", "--nested", "4"]);
     assert_eq!(plain["best_single"], "large");
     assert!(plain["chosen"]["mean_ms"].as_f64().unwrap() < 9.0, "{plain}");
@@ -269,9 +271,7 @@ fn a_front_travels_with_the_premodel() {
     let profile = table(dir.path());
     let out = dir.path().join("m.json");
     let train = |more: &[&str]| {
-        let mut args = vec!["train", &profile, "-o", out.to_str().unwrap(), "--json", "--repeats", "1"];
-        args.extend(more);
-        (json(&args), Premodel::from_json(&fs::read_to_string(&out).unwrap()).unwrap())
+        (trained(&profile, &out, more), Premodel::from_json(&fs::read_to_string(&out).unwrap()).unwrap())
     };
     let (alone, one) = train(&["--at-most-ms", "6"]);
     assert_eq!((one.programs().len(), &alone["programs"]), (1, &Value::from(1)));
@@ -322,12 +322,7 @@ fn a_mix_meets_a_goal_exactly() {
     let profile = table(dir.path());
     let other = recording(dir.path(), "q", 77);
     let out = dir.path().join("m.json");
-    let train = |more: &[&str]| {
-        let mut args =
-            vec!["train", &profile, "-o", out.to_str().unwrap(), "--json", "--repeats", "1", "--judge", &other];
-        args.extend(more);
-        json(&args)
-    };
+    let train = |more: &[&str]| trained(&profile, &out, &[&["--judge", &other], more].concat());
     let report = train(&["--at-most-ms", "6", "--mix", "7"]);
     let mix = &report["mix"];
     assert!((mix["mean_ms"].as_f64().unwrap() - 6.0).abs() < 1e-6, "{mix}");

@@ -105,6 +105,16 @@ pub struct Mix {
 }
 
 impl Mix {
+    /// What is expected of the mix, where it is `first` of its first program and `second` of the other one.
+    ///
+    /// ```
+    /// let mix = trt_select_premodel::Mix { programs: [0, 1], share: 0.25, seed: 1 };
+    /// assert_eq!(mix.between(8.0, 4.0), 5.0);
+    /// ```
+    pub fn between(&self, first: f64, second: f64) -> f64 {
+        self.share * first + (1.0 - self.share) * second
+    }
+
     pub(crate) fn check(&self, programs: usize) -> Result<(), ModelError> {
         let [a, b] = self.programs;
         if a.max(b) < programs && a != b && (0.0..=1.0).contains(&self.share) {

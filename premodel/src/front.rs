@@ -175,8 +175,9 @@ impl Premodel {
         let [first, second] = mix.programs.map(|number| self.program_at(number).and_then(|program| program.expected()));
         let (first, second) = (first?, second?);
         let both = |a: Interval, b: Interval| {
-            let of = |a: f64, b: f64| mix.share * a + (1.0 - mix.share) * b;
-            Interval { mean: of(a.mean, b.mean), low: of(a.low, b.low), high: of(a.high, b.high) }
+            let [mean, low, high] =
+                [(a.mean, b.mean), (a.low, b.low), (a.high, b.high)].map(|(a, b)| mix.between(a, b));
+            Interval { mean, low, high }
         };
         Some(Expected::new(
             both(first.reward, second.reward),

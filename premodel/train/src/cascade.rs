@@ -49,7 +49,7 @@ struct Stage {
     answer: Answer,
 }
 
-/// A cascade of some stages; as many bins of each confidence go on as `go_on` says, from the lowest one.
+/// A cascade of some stages; as many bins of each confidence go on as `go_on` says, from the lowest one, at least one.
 #[derive(Clone, Debug)]
 struct Cascade {
     stages: Vec<Stage>,
@@ -120,7 +120,7 @@ impl Cascade {
             let next = match (plan.take(), stage.confidence) {
                 // Where all bins go on there is nothing to test.
                 (Some(next), Some(column)) if self.go_on[i] == problem.columns[column].bins() => next,
-                (Some(next), Some(column)) if self.go_on[i] > 0 => {
+                (Some(next), Some(column)) => {
                     let cut = (self.go_on[i] - 1) as u8;
                     Plan::Test { column, cuts: vec![cut], parts: vec![next, answer] }
                 }

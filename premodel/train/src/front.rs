@@ -154,7 +154,7 @@ impl Point {
         let over = rewards.iter().zip(base.best_rewards).map(|(a, b)| f64::from(a - b));
         let over_best_single = stats::mean(over.clone(), base.weights);
         // The variance of a mean of n rows, of which each counts w: Σ w² d² / (Σ w)², which is that of the rows over n where all w are 1.
-        let weight = |row: usize| base.weights.map_or(1.0, |weights| weights.of(row));
+        let weight = |row: usize| Weights::in_table(base.weights, row);
         let squares = over.enumerate().map(|(row, d)| (weight(row) * (d - over_best_single)).powi(2));
         let over_best_single_se = squares.sum::<f64>().sqrt() / rewards.len() as f64;
         Point {

@@ -72,7 +72,7 @@ impl Problem {
 
     /// How much a row counts.
     pub(super) fn weight(&self, row: u32) -> f64 {
-        self.weights.as_ref().map_or(1.0, |weights| weights.of(row as usize))
+        Weights::in_table(self.weights.as_deref(), row as usize)
     }
 
     /// How a plan ends on a row. `entry_cost` is that of the plan.

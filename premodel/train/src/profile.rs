@@ -198,7 +198,7 @@ impl Profile {
     /// # Panics
     /// If the table has weights and there is no such row.
     pub fn weight(&self, row: usize) -> f64 {
-        self.weights.as_ref().map_or(1.0, |weights| weights.of(row))
+        Weights::in_table(self.weights.as_ref(), row)
     }
 
     /// What a run of each candidate costs, and what the image features cost: the medians of their columns. `None` where a

@@ -33,7 +33,7 @@ pub(super) fn median(values: &[f64]) -> f64 {
 pub(super) fn mean(values: impl IntoIterator<Item = f64>, weights: Option<&Weights>) -> f64 {
     let (mut sum, mut counted) = (0.0, 0.0);
     for (row, value) in values.into_iter().enumerate() {
-        let weight = weights.map_or(1.0, |weights| weights.of(row));
+        let weight = Weights::in_table(weights, row);
         sum += weight * value;
         counted += weight;
     }
@@ -107,7 +107,7 @@ impl<'a> Bootstrap<'a> {
     pub fn ratio(&self, numerator: &[f64], denominator: &[f64]) -> Interval {
         let n = numerator.len().min(denominator.len());
         self.check(n);
-        let weight = |row: usize| self.weights.map_or(1.0, |weights| weights.of(row));
+        let weight = |row: usize| Weights::in_table(self.weights, row);
         let sum = |values: &[f64]| (0..n).map(|row| weight(row) * values[row]).sum::<f64>();
         let all = sum(numerator) / sum(denominator);
         let mut rng = Rng::new(self.seed);

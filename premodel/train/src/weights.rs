@@ -64,6 +64,11 @@ impl Weights {
         sum * sum / squares
     }
 
+    /// How much a row counts in a table that has weights or none.
+    pub(super) fn in_table(weights: Option<&Weights>, row: usize) -> f64 {
+        weights.map_or(1.0, |weights| weights.of(row))
+    }
+
     pub(super) fn with_rows(&self, rows: &[usize]) -> Weights {
         Weights::checked(rows.iter().map(|&row| self.of_row[row]).collect())
     }

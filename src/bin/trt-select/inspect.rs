@@ -13,7 +13,7 @@ use trt_select_train::escalations;
 use crate::common::{print, print_json};
 use crate::provenance;
 use crate::remedies::read_bundle;
-use crate::report::{TextTable, warnings_json};
+use crate::report::{TextTable, times_cheaper, warnings_json};
 
 /// Arguments of `inspect`.
 #[derive(clap::Args)]
@@ -137,14 +137,6 @@ fn as_text(bundle: &Bundle, premodel: Option<&Premodel>) -> String {
         let _ = writeln!(text, "  {line}");
     }
     text
-}
-
-/// How many times cheaper than the best single network a program is expected to be, by the costs that the premodel states; `None` where
-/// nothing is expected of it. The best single network is the first of the fallback list.
-fn times_cheaper(p: &Premodel, program: &FrontProgram<'_>) -> Option<f64> {
-    let best = p.fallback().first()?;
-    let cost_ns = program.expected()?.cost_ns.mean;
-    (cost_ns > 0.0).then(|| p.trained_for.costs_ns[best.index()] / cost_ns)
 }
 
 fn program_json(p: &Premodel, program: FrontProgram<'_>) -> serde_json::Value {

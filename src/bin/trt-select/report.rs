@@ -1,7 +1,16 @@
 //! Tables in plain text, and summaries of times.
 
 use serde_json::{Value, json};
+use trt_select_premodel::{FrontProgram, Premodel};
 use trt_select_train::{Warning, percentile};
+
+/// How many times cheaper than the best single network a program is expected to be, by the costs that the premodel states; `None` where
+/// nothing is expected of it. The best single network is the first of the fallback list.
+pub(crate) fn times_cheaper(premodel: &Premodel, program: &FrontProgram<'_>) -> Option<f64> {
+    let best = premodel.fallback().first()?;
+    let cost_ns = program.expected()?.cost_ns.mean;
+    (cost_ns > 0.0).then(|| premodel.trained_for.costs_ns[best.index()] / cost_ns)
+}
 
 /// A table in plain text. Columns of numbers are aligned to the right, all others to the left. The first row is the head.
 pub(crate) struct TextTable {

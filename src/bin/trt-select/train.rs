@@ -217,8 +217,7 @@ fn worth(premodel: &Premodel, profile: &Profile) -> Option<Worth> {
     let Some(mix) = premodel.mix() else { return Some(judge(premodel, profile)?.worth()) };
     let of = |number| Some(judge(&premodel.clone().with_chosen(number).ok()?, profile)?.worth());
     let [first, second] = [of(mix.programs[0])?, of(mix.programs[1])?];
-    let both = |a: f64, b: f64| mix.share * a + (1.0 - mix.share) * b;
-    Some(Worth { reward: both(first.reward, second.reward), cost: both(first.cost, second.cost) })
+    Some(Worth { reward: mix.between(first.reward, second.reward), cost: mix.between(first.cost, second.cost) })
 }
 
 /// The path to write the premodel to, which must be none of the files that are read.

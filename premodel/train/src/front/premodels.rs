@@ -31,17 +31,22 @@ pub struct Mixed<'a> {
 impl Mixed<'_> {
     /// Mean reward of the mix.
     pub fn reward(&self) -> f64 {
-        self.share * self.points[0].reward + (1.0 - self.share) * self.points[1].reward
+        self.mean(|point| point.reward)
     }
 
     /// Mean cost of the mix.
     pub fn cost(&self) -> f64 {
-        self.share * self.points[0].cost + (1.0 - self.share) * self.points[1].cost
+        self.mean(|point| point.cost)
     }
 
     /// Mean reward of the mix less that of the best single candidate.
     pub fn over_best_single(&self) -> f64 {
-        self.share * self.points[0].over_best_single + (1.0 - self.share) * self.points[1].over_best_single
+        self.mean(|point| point.over_best_single)
+    }
+
+    fn mean(&self, of: fn(&Point) -> f64) -> f64 {
+        // The premodel's mix of the same share; its seed makes no difference to a mean.
+        Mix { programs: [0, 1], share: self.share, seed: 0 }.between(of(self.points[0]), of(self.points[1]))
     }
 }
 

@@ -8,7 +8,7 @@ use trt_select_premodel::{CandidateId, Expected, FrontProgram, Interval, Premode
 use trt_select_train::bootstrap_ratio;
 
 use super::inputs::{Inputs, SEED, over_best};
-use crate::report::{TextTable, Times};
+use crate::report::{TextTable, Times, times_cheaper};
 
 /// Standard errors from the middle to the end of a 95 % interval.
 const HALF_WIDTH: f64 = 1.96;
@@ -82,7 +82,6 @@ impl Sweep {
             let differences = inputs.per_sample(|i| inputs.outcome_right(outcomes, i) - inputs.right(best.index(), i));
             let program_ns = inputs.per_sample(|i| outcomes[i].times.total_ns as f64);
             let expected = program.expected().cloned();
-            let cost_ns = expected.as_ref().map(|expected| expected.cost_ns.mean).filter(|&ns| ns > 0.0);
             Row {
                 number: program.number(),
                 is_chosen: program.is_chosen(),
@@ -91,7 +90,7 @@ impl Sweep {
                 times: Times::of_ns(outcomes.iter().map(|o| o.times.total_ns)),
                 over_best: over_best(&differences, std::iter::once(program.program()), best),
                 speedup: bootstrap_ratio(&best_ns, &program_ns, SEED),
-                expected_speedup: cost_ns.map(|ns| premodel.trained_for.costs_ns[best.index()] / ns),
+                expected_speedup: times_cheaper(premodel, &program),
                 expected,
             }
         };
