@@ -2,8 +2,8 @@
 
 use trt_select_premodel::Mask;
 
-/// Bins per column.
-pub(super) const BINS: usize = 64;
+/// Bins per column: three to each threshold that cascades try.
+pub(super) const BINS: usize = 75;
 
 /// What kind of signal a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -52,6 +52,7 @@ pub(super) fn problem(rows: usize, seed: u64) -> (Problem, Confidences) {
         first_average: 3,
         columns,
         states,
+        worst: None,
         tests: 2,
         min_leaf: 20,
         significance: 2.0,

@@ -89,50 +89,53 @@ impl<'a> Folds<'a> {
         Folds { truth: task.truth, seed: settings.seed, repeats, folds }
     }
 
-    /// By price: what became of every row under programs that had not seen it. `tell` is called after each training.
-    pub(super) fn outcomes(&self, prices: &[f64], tell: &(dyn Fn() + Sync)) -> Vec<Priced> {
+    /// By price: what became of every row under programs, found by the search, that had not seen it. `tell` is called after each training.
+    pub(super) fn searched(&self, prices: &[f64], tell: &(dyn Fn() + Sync)) -> Vec<Priced> {
+        self.priced(prices, |fold, price| {
+            let plan = best_plan(&fold.table.problem, &fold.seen, price, self.seed);
+            tell();
+            Some(plan)
+        })
+    }
+
+    /// By price: what became of every row under plain cascades of a kind that had not seen it. Nothing where some fold has no cascade,
+    /// because its training rows chose sets of candidates without pairs.
+    pub(super) fn cascades(&self, kind: Kind, prices: &[f64]) -> Vec<Priced> {
+        self.priced(prices, |fold, price| fold.table.cascades.at(&fold.table.problem, kind, price))
+    }
+
+    /// By price: what became of every row under the plan that `plan` makes of the other folds. A price at which some fold has none is left out.
+    fn priced(&self, prices: &[f64], plan: impl Fn(&Fold, f64) -> Option<Plan> + Sync) -> Vec<Priced> {
         let jobs: Vec<(usize, &Fold)> =
             (0..prices.len()).flat_map(|p| self.folds.iter().map(move |fold| (p, fold))).collect();
-        let parts: Vec<(Outcomes, [Option<Outcomes>; 2])> = jobs
-            .par_iter()
-            .map(|&(p, fold)| {
-                let plan = best_plan(&fold.table.problem, &fold.seen, prices[p], self.seed);
-                tell();
-                let cascade = |kind| fold.table.cascades.at(&fold.table.problem, kind, prices[p]);
-                let cascades = Kind::ALL.map(|kind| cascade(kind).map(|cascade| self.unseen(fold, &cascade)));
-                (self.unseen(fold, &plan), cascades)
-            })
-            .collect();
-        let nothing = || Outcomes {
-            worths: vec![Worth::default(); self.truth.rows()],
-            ran: vec![0.0; self.truth.candidates.len()],
-            mean: Worth::default(),
+        let judge = |&(p, fold): &(usize, &Fold)| plan(fold, prices[p]).map(|plan| self.unseen(fold, &plan));
+        let parts: Vec<Option<Outcomes>> = jobs.par_iter().map(judge).collect();
+        let of_price = |(&price, parts): (&f64, &[Option<Outcomes>])| {
+            let parts: Vec<&Outcomes> = parts.iter().map(Option::as_ref).collect::<Option<_>>()?;
+            Some(Priced { price, outcomes: self.added(&parts) })
         };
-        let mut priced: Vec<Priced> = prices
-            .iter()
-            .map(|&price| Priced { price, searched: nothing(), cascades: [Some(nothing()), Some(nothing())] })
-            .collect();
-        for ((p, fold), (searched, cascades)) in jobs.into_iter().zip(parts) {
-            self.add(&mut priced[p].searched, fold, &searched);
-            for (sums, cascade) in priced[p].cascades.iter_mut().zip(cascades) {
-                // Where one fold has no cascade, because its training rows chose sets of candidates without pairs, there are none to judge.
-                match (&mut *sums, cascade) {
-                    (Some(sums), Some(cascade)) => self.add(sums, fold, &cascade),
-                    (sums, _) => *sums = None,
-                }
+        prices.iter().zip(parts.chunks(self.folds.len())).filter_map(of_price).collect()
+    }
+
+    /// What became of all rows, from what became of those of each fold.
+    fn added(&self, parts: &[&Outcomes]) -> Outcomes {
+        let mut worths = vec![Worth::default(); self.truth.rows()];
+        let mut ran = vec![0.0; self.truth.candidates.len()];
+        let repeats = self.repeats as f64;
+        for (fold, part) in self.folds.iter().zip(parts) {
+            for (&row, worth) in fold.unseen.iter().zip(&part.worths) {
+                let sum = &mut worths[row as usize];
+                sum.reward += worth.reward / repeats;
+                sum.cost += worth.cost / repeats;
             }
+            ran.iter_mut().zip(&part.ran).for_each(|(sum, ran)| *sum += ran);
         }
-        for priced in &mut priced {
-            for outcomes in std::iter::once(&mut priced.searched).chain(priced.cascades.iter_mut().flatten()) {
-                let mean =
-                    |of: fn(&Worth) -> f64| stats::mean(outcomes.worths.iter().map(of), self.truth.weights.as_ref());
-                // Weights are 1 on average, so those of all rows of all repeats add up to this, but for rounding.
-                let counted = (self.truth.rows() * self.repeats) as f64;
-                outcomes.ran.iter_mut().for_each(|ran| *ran = (*ran / counted).min(1.0));
-                outcomes.mean = Worth { reward: mean(|worth| worth.reward), cost: mean(|worth| worth.cost) };
-            }
-        }
-        priced
+        // Weights are 1 on average, so those of all rows of all repeats add up to this, but for rounding.
+        let counted = worths.len() as f64 * repeats;
+        ran.iter_mut().for_each(|ran| *ran = (*ran / counted).min(1.0));
+        let mean = |of: fn(&Worth) -> f64| stats::mean(worths.iter().map(of), self.truth.weights.as_ref());
+        let mean = Worth { reward: mean(|worth| worth.reward), cost: mean(|worth| worth.cost) };
+        Outcomes { worths, ran, mean }
     }
 
     /// What becomes of the rows that a fold's plan has not seen, in their order. `ran` counts rows, and `mean` is left out.
@@ -146,17 +149,6 @@ impl<'a> Folds<'a> {
             Worth { reward: self.reward(&fold.table, ended.answer, row as usize), cost: ended.cost }
         };
         Outcomes { worths: fold.unseen.iter().map(worth).collect(), ran, mean: Worth::default() }
-    }
-
-    /// Adds a fold's share of the mean over the repeats.
-    fn add(&self, sums: &mut Outcomes, fold: &Fold, unseen: &Outcomes) {
-        let repeats = self.repeats as f64;
-        for (&row, worth) in fold.unseen.iter().zip(&unseen.worths) {
-            let sum = &mut sums.worths[row as usize];
-            sum.reward += worth.reward / repeats;
-            sum.cost += worth.cost / repeats;
-        }
-        sums.ran.iter_mut().zip(&unseen.ran).for_each(|(sum, ran)| *sum += ran);
     }
 
     /// What an answer is worth on a row of the table that judges.

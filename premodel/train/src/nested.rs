@@ -9,6 +9,7 @@ use super::error::{Message, TrainError, TrainErrorKind};
 use super::folds::deal;
 use super::goal::Goal;
 use super::judge::{Judged, judge};
+use super::profile::Profile;
 use super::settings::{FoldBy, Settings, too_few};
 use super::sweep::{Progress, sweep};
 use super::task::Task;
@@ -22,6 +23,36 @@ pub enum Split<'a> {
     Recordings,
     /// As given: the number of each row's fold, from 0 on.
     Given(&'a [usize]),
+}
+
+impl Split<'_> {
+    /// The number of each row's outer fold. Whoever wants to know beforehand whether [`nested`] can deal its folds calls this.
+    ///
+    /// ```
+    /// use trt_select_train::{Profile, Settings, Split};
+    ///
+    /// let profile = Profile::parse("p.csv", "input,a.reward\nx,1\ny,0\nz,1\n".as_bytes())?;
+    /// assert_eq!(Split::Folds(3).fold_of(&profile, &Settings::new())?.len(), 3);
+    /// assert!(Split::Folds(4).fold_of(&profile, &Settings::new()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Of the kind [`TrainErrorKind::Folds`] where the rows or recordings of the profile are too few: see [`nested`].
+    pub fn fold_of(&self, profile: &Profile, settings: &Settings) -> Result<Vec<usize>, TrainError> {
+        let rows = profile.rows();
+        match *self {
+            Split::Folds(count) if (2..=rows).contains(&count) => Ok(deal(rows, count, settings.seed ^ 0x0E57ED)),
+            Split::Folds(count) => Err(misdealt(format!("2 to {rows} (the number of rows)"), count)),
+            Split::Recordings => {
+                let (fold_of, recordings) = profile.recordings.folds(rows);
+                let needed = if settings.fold_by == FoldBy::Recording { 3 } else { 2 };
+                if recordings < needed { Err(too_few(needed, recordings)) } else { Ok(fold_of) }
+            }
+            Split::Given(fold_of) if fold_of.len() == rows => Ok(fold_of.to_vec()),
+            Split::Given(fold_of) => Err(misdealt(format!("the fold of each of {rows} rows"), fold_of.len())),
+        }
+    }
 }
 
 /// For each outer fold: trains on all others, finds the point of each goal, and walks its premodel over the fold left out. The
@@ -54,22 +85,8 @@ pub fn nested(
     progress: Progress<'_>,
 ) -> Result<Vec<Judged>, TrainError> {
     task.check()?;
-    let rows = task.rows();
-    let inner_by_recording = settings.fold_by == FoldBy::Recording;
-    let fold_of = match split {
-        Split::Folds(count) if (2..=rows).contains(&count) => deal(rows, count, settings.seed ^ 0x0E57ED),
-        Split::Folds(count) => return Err(misdealt(format!("2 to {rows} (the number of rows)"), count)),
-        Split::Recordings => {
-            let (fold_of, recordings) = task.profile.recordings.folds(rows);
-            let needed = if inner_by_recording { 3 } else { 2 };
-            if recordings < needed {
-                return Err(too_few(needed, recordings));
-            }
-            fold_of
-        }
-        Split::Given(fold_of) if fold_of.len() == rows => fold_of.to_vec(),
-        Split::Given(fold_of) => return Err(misdealt(format!("the fold of each of {rows} rows"), fold_of.len())),
-    };
+    let fold_of = split.fold_of(task.profile, settings)?;
+    let (rows, inner_by_recording) = (task.rows(), settings.fold_by == FoldBy::Recording);
     let folds = fold_of.iter().max().map_or(0, |last| last + 1);
     // Prices are looked for most closely where the first of the goals is met.
     let settings = settings.clone().goal(settings.goal.or(goals.first().copied()));

@@ -26,19 +26,16 @@ pub(super) struct Outcomes {
 /// A price with what its programs earned and cost on each row.
 pub(super) struct Priced {
     pub(super) price: f64,
-    /// Programs that the search found.
-    pub(super) searched: Outcomes,
-    /// Plain cascades by kind; `None` where some fold has none.
-    pub(super) cascades: [Option<Outcomes>; 2],
+    pub(super) outcomes: Outcomes,
 }
 
 impl Priced {
     fn reward(&self) -> f64 {
-        self.searched.mean.reward
+        self.outcomes.mean.reward
     }
 
     fn cost(&self) -> f64 {
-        self.searched.mean.cost
+        self.outcomes.mean.cost
     }
 
     fn meets(&self, goal: Option<Goal>, best_single: f64) -> bool {

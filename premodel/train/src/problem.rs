@@ -34,6 +34,8 @@ pub(super) struct Problem {
     pub(super) averages: HashMap<Mask, Averaged>,
     pub(super) costs: Vec<f64>,
     pub(super) features_cost: f64,
+    /// What all that one input runs may cost together, the features among them if they are read.
+    pub(super) worst: Option<f64>,
     /// The signals. Those of an average can be read where exactly the candidates of its set have run; others where theirs have.
     pub(super) columns: Vec<Arc<Binned>>,
     /// From this column on they are those of averages.
@@ -68,6 +70,15 @@ impl Problem {
     /// What a plan costs on every row before any candidate runs: the features, if it reads one.
     pub(super) fn entry_cost(&self, plan: &Plan) -> f64 {
         if plan.reads_features(&self.columns) { self.features_cost } else { 0.0 }
+    }
+
+    /// The problem of programs that pay for the image features: of its states, those that leave room for them. `None` where all do.
+    pub(super) fn beside_features(&self) -> Option<Problem> {
+        let worst = self.worst?;
+        let cost = |set: Mask| set.iter().map(|c| self.costs[c.index()]).sum::<f64>();
+        let has_room = |set: &Mask| set.is_empty() || self.features_cost + cost(*set) <= worst;
+        let states: Vec<Mask> = self.states.iter().copied().filter(has_room).collect();
+        (states.len() < self.states.len()).then(|| Problem { states, ..self.clone() })
     }
 
     /// How much a row counts.

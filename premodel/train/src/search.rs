@@ -143,13 +143,21 @@ struct Search<'a> {
 /// with and without image features: once a test reads one, their cost is paid on every row.
 pub(super) fn best_plan(problem: &Problem, rows: &[u32], price: f64, seed: u64) -> Plan {
     let rows = RowSet::dealt(rows, INNER_FOLDS, &mut Rng::new(seed));
-    let (solved, policies) = (HashMap::new(), HashMap::new());
-    let mut search = Search { problem, rows, price, with_features: false, solved, policies };
+    let mut search = Search::new(problem, rows.clone(), price);
     search.solve(|_| true);
     let plain_value = search.value();
     let plain = search.plan();
     if !problem.columns.iter().any(|c| c.class == SignalClass::Feature) {
         return plain;
+    }
+    let narrower = problem.beside_features();
+    if let Some(narrower) = &narrower {
+        if narrower.states.iter().all(|set| set.is_empty()) {
+            return plain;
+        }
+        // Every state may have counted on one that features leave no room for.
+        search = Search::new(narrower, rows, price);
+        search.solve(|set| set.len() >= FEATURE_STATES);
     }
     search.with_features = true;
     search.solve(|set| set.len() < FEATURE_STATES);
@@ -161,7 +169,11 @@ pub(super) fn best_plan(problem: &Problem, rows: &[u32], price: f64, seed: u64) 
     }
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(problem: &'a Problem, rows: RowSet, price: f64) -> Search<'a> {
+        Search { problem, rows, price, with_features: false, solved: HashMap::new(), policies: HashMap::new() }
+    }
+
     /// Solves the states of which `which` says yes, those of most candidates first. A state that is one candidate larger must
     /// be among them or have been solved before.
     fn solve(&mut self, which: impl Fn(Mask) -> bool) {

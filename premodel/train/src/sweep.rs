@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use trt_select_premodel::{CandidateId, Signal};
+use trt_select_premodel::CandidateId;
 
 use super::bins::BINS;
 use super::cascade;
@@ -22,6 +22,9 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// From so many rows on, cross-validation is done once and not several times.
 const MANY_ROWS: usize = 10_000;
+
+/// So many times as many prices as the search had are tried for cascades besides.
+const MORE_CASCADES: usize = 2;
 
 /// Trains and judges programs over a range of prices.
 ///
@@ -63,12 +66,12 @@ pub fn sweep(task: &Task<'_>, settings: &Settings, progress: Progress<'_>) -> Re
     let folds = Folds::new(task, &shared, settings, repeats);
     let base = Base { best_rewards, weights: task.truth.weights.as_ref() };
     let judged = judged(&folds, costs, settings, base, progress);
-    let mut points: Vec<Point> = Vec::new();
-    for priced in &judged {
-        points.push(Point::of_price(priced.price, Kind::Searched, &priced.searched, base));
-        for (kind, found) in cascade::Kind::ALL.into_iter().zip(&priced.cascades) {
-            points.extend(found.iter().map(|found| Point::of_cascade(priced.price, kind, found, base)));
-        }
+    let mut points: Vec<Point> =
+        judged.iter().map(|priced| Point::of_price(priced.price, Kind::Searched, &priced.outcomes, base)).collect();
+    let prices: Vec<f64> = judged.iter().map(|priced| priced.price).collect();
+    for kind in cascade::Kind::ALL {
+        let cascades = cascades(&folds, kind, &prices, settings, base);
+        points.extend(cascades.iter().map(|priced| Point::of_cascade(priced.price, kind, &priced.outcomes, base)));
     }
     for single in singles.iter().filter(|s| settings.worst.is_none_or(|worst| s.cost <= worst)) {
         points.push(Point::of_single(single, singles.len(), &task.truth.rewards[single.candidate.index()], base));
@@ -97,11 +100,11 @@ fn judged(
     let trainings = settings.repeats * settings.folds * (first.len() + left);
     let done = AtomicUsize::new(0);
     let tell = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, trainings);
-    let best_single = stats::mean(base.best_rewards.iter().map(|&r| f64::from(r)), base.weights);
+    let best_single = best_single_mean(base);
     let mut judged = Vec::new();
     let mut next = first;
     loop {
-        judged.extend(folds.outcomes(&next, &tell));
+        judged.extend(folds.searched(&next, &tell));
         if left == 0 {
             break;
         }
@@ -113,6 +116,33 @@ fn judged(
     }
     progress(trainings, trainings);
     judged
+}
+
+/// Judges cascades of a kind at the prices of the search, and at so many more between those where they differ: a cascade at another price is
+/// looked up, not trained, and where the search found one program for a wide range of prices there may be several cascades.
+fn cascades(
+    folds: &Folds<'_>,
+    kind: cascade::Kind,
+    prices: &[f64],
+    settings: &Settings,
+    base: Base<'_>,
+) -> Vec<Priced> {
+    let best_single = best_single_mean(base);
+    let mut judged = folds.cascades(kind, prices);
+    let mut left = MORE_CASCADES * prices.len();
+    while left > 0 {
+        let next = prices::between(&mut judged, left, settings.goal, best_single);
+        if next.is_empty() {
+            break;
+        }
+        judged.extend(folds.cascades(kind, &next));
+        left -= next.len();
+    }
+    judged
+}
+
+fn best_single_mean(base: Base<'_>) -> f64 {
+    stats::mean(base.best_rewards.iter().map(|&r| f64::from(r)), base.weights)
 }
 
 /// Refuses settings that make no sense for the task.
@@ -136,12 +166,10 @@ fn check(task: &Task<'_>, settings: &Settings) -> Result<(), TrainError> {
         let (expected, got) = ("at least 1".into(), "0".into());
         return fail(TrainErrorKind::Setting, "max_runs, steps", expected, got, "give more".into());
     }
-    let has_features = task.profile.columns.iter().any(|column| matches!(column.signal, Signal::Feature(_)));
-    let least = task.costs.least() + if has_features { task.costs.features } else { 0.0 };
+    let least = task.costs.least();
     if let Some(worst) = settings.worst.filter(|&worst| worst < least) {
         let unit = task.costs.unit.shown();
-        let with = if has_features { " and the image features" } else { "" };
-        let expected = format!("room for the cheapest candidate{with}: {:.4} {unit}", least / Unit::SHOWN);
+        let expected = format!("room for the cheapest candidate: {:.4} {unit}", least / Unit::SHOWN);
         let got = format!("{:.4} {unit}", worst / Unit::SHOWN);
         let remedy = "allow more".into();
         return fail(TrainErrorKind::WorstCase, "worst case", expected, got, remedy);

@@ -102,8 +102,7 @@ pub(super) struct TrainingTable {
 impl TrainingTable {
     /// The table for training on `rows`: temperatures, weights, risks and the choice of states come from these rows alone.
     pub(super) fn new(profile: &Profile, shared: &SharedColumns, rows: &[u32], settings: &Settings) -> TrainingTable {
-        let has_features = shared.columns.iter().any(|c| c.class == SignalClass::Feature);
-        let all = states(&shared.costs, has_features, settings);
+        let all = states(&shared.costs, settings);
         let exact = all.len() <= EXACT_STATES || rows.len() < SAMPLES * SAMPLE_ROWS / 2;
         let states = if exact { all } else { worth_entering(profile, shared, rows, &all, settings) };
         let mut table = TrainingTable::of_states(profile, shared, rows, states, settings, FIT_ROWS);
@@ -166,6 +165,7 @@ impl TrainingTable {
             averages,
             costs: shared.costs.candidates.clone(),
             features_cost: shared.costs.features,
+            worst: settings.worst,
             first_average,
             columns,
             states,
@@ -178,12 +178,12 @@ impl TrainingTable {
     }
 }
 
-/// Every set of candidates that may run for one input: their number and the sum of their costs are bounded.
-fn states(costs: &Costs, has_features: bool, settings: &Settings) -> Vec<Mask> {
-    let features = if has_features { costs.features } else { 0.0 };
+/// Every set of candidates that may run for one input: their number and the sum of their costs are bounded. A program that reads image
+/// features has less room: see [`Problem::beside_features`].
+fn states(costs: &Costs, settings: &Settings) -> Vec<Mask> {
     let sets = (0..1_u32 << costs.candidates.len()).map(|m| Mask(m as u16));
     sets.filter(|set| {
-        let cost = features + set.iter().map(|c| costs.candidates[c.index()]).sum::<f64>();
+        let cost = set.iter().map(|c| costs.candidates[c.index()]).sum::<f64>();
         let fits = settings.worst.is_none_or(|worst| set.is_empty() || cost <= worst);
         set.len() as usize <= settings.max_runs && fits
     })

@@ -161,14 +161,21 @@ fn what_nested_promises_is_seen_on_new_inputs() {
 
 #[test]
 fn without_labels_most_of_the_gain_is_kept() {
+    let gain = |front: &Front| 1.0 - 1.0 / times_cheaper(front);
+    // One table keeps 0.69 to 0.99 of the gain, ten together 0.855 of theirs.
+    let (mut with, mut without) = (0.0, 0.0);
+    for seed in 5..15 {
+        let profile = three(3000, seed, false);
+        let costs = profile.median_costs(Unit::Time).unwrap();
+        with += gain(&train(&profile, &quick()));
+        let free = profile.label_free(Teacher::Average, &costs).unwrap();
+        assert!(free.rewards != profile.rewards && free.labels != profile.labels);
+        without += gain(&sweep(&Task::new(&free, costs).judged_by(&profile), &quick(), &|_, _| {}).unwrap());
+    }
+    assert!(without > 0.84 * with, "{without} of {with}");
+
     let profile = three(3000, 5, false);
     let costs = profile.median_costs(Unit::Time).unwrap();
-    let gain = |front: &Front| 1.0 - 1.0 / times_cheaper(front);
-    let labelled = gain(&train(&profile, &quick()));
-    let free = profile.label_free(Teacher::Average, &costs).unwrap();
-    assert!(free.rewards != profile.rewards && free.labels != profile.labels);
-    let free = sweep(&Task::new(&free, costs.clone()).judged_by(&profile), &quick(), &|_, _| {}).unwrap();
-    assert!(gain(&free) > 0.85 * labelled, "{} of {labelled}", gain(&free));
     let best = profile.label_free(Teacher::Candidate(CandidateId(2)), &costs).unwrap();
     assert!(best.rewards[2].iter().all(|&r| r == 1.0), "the teacher agrees with itself");
     let no_answers = Profile { answers: vec![], ..profile.clone() };

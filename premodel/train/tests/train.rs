@@ -151,6 +151,37 @@ fn features_are_read_only_where_they_pay() {
 }
 
 #[test]
+fn features_take_room_from_the_worst_case() {
+    // x tells where a is right, and b everywhere else; c is always right.
+    let mut rng = Rng::new(22);
+    let mut text =
+        String::from("input,feature.x,features.cost_ns,a.reward,a.cost_ns,b.reward,b.cost_ns,c.reward,c.cost_ns\n");
+    for row in 0..3000 {
+        let x = rng.unit();
+        writeln!(text, "{row},{x},300,{},100,{},500,1,1000", u8::from(x < 0.5), u8::from(x > 0.45)).unwrap();
+    }
+    let profile = Profile::parse("room.csv", text.as_bytes()).unwrap();
+    let costs = profile.median_costs(Unit::Time).unwrap();
+    let programs = |worst: f64| {
+        let front = sweep(&Task::new(&profile, costs.clone()), &Settings::new().repeats(1).worst(worst), &|_, _| {});
+        let front = front.unwrap();
+        let all: Vec<Premodel> = front.points.iter().map(|point| front.premodel(point).unwrap()).collect();
+        assert!(all.iter().all(|premodel| premodel.worst_case_ns() <= worst), "{worst}");
+        all
+    };
+    let runs = |all: &[Premodel], features: bool, tree: &str| {
+        all.iter().any(|premodel| premodel.reads_features() == features && premodel.tree().contains(tree))
+    };
+    // c fits only without the features, b beside them.
+    let all = programs(1000.0);
+    assert!(runs(&all, false, "run c") && runs(&all, true, "run b") && !runs(&all, true, "run c"));
+    // The features leave no room for any candidate.
+    let all = programs(350.0);
+    assert!(runs(&all, false, "run a") && !all.iter().any(Premodel::reads_features));
+    assert!(runs(&programs(1300.0), true, "run b"));
+}
+
+#[test]
 fn judged_by_its_own_walk_a_premodel_does_what_was_forecast() {
     let profile = Profile::parse("by_hand.csv", by_hand(2000, 7).as_bytes()).unwrap();
     let front = train(&profile, &Settings::default());

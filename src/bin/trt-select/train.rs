@@ -158,9 +158,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let unseen = unseen(args, profile)?;
     let warnings = warnings(args, &truth, unseen.as_ref());
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    let split = split(args, profile)?;
-    let destination = Output::open(&output, "-o")?;
     let (goal, settings) = (goal(args), settings(args, profile)?);
+    let split = split(args, profile, &settings)?;
+    let destination = Output::open(&output, "-o")?;
     let task = Task::new(profile, costs.clone()).judged_by(&truth);
     let front = with_bar("training", |tell| sweep(&task, &settings, tell)).map_err(|e| of_training(&e, goal))?;
     let point = front.meeting(goal).map_err(|e| of_training(&e, goal))?;
@@ -289,20 +289,23 @@ fn settings(args: &Args, profile: &Profile) -> Result<Settings> {
     }
 }
 
-/// The outer folds that `--nested` asks for; `None` without the option.
-fn split(args: &Args, profile: &Profile) -> Result<Option<Split<'static>>> {
+/// The outer folds that `--nested` asks for; `None` without the option. They can be dealt: nobody wants to learn after the training that they
+/// cannot.
+fn split(args: &Args, profile: &Profile, settings: &Settings) -> Result<Option<Split<'static>>> {
     let files = profile.recordings.files().len();
-    match (args.nested, args.folds) {
-        (None, _) => Ok(None),
-        (Some(Folds::ByFile), _) => Ok(Some(Split::Recordings)),
-        (Some(Folds::Random(outer)), Folds::ByFile) if usize::from(outer) == files => Ok(Some(Split::Recordings)),
+    let split = match (args.nested, args.folds) {
+        (None, _) => return Ok(None),
+        (Some(Folds::ByFile), _) => Split::Recordings,
+        (Some(Folds::Random(outer)), Folds::ByFile) if usize::from(outer) == files => Split::Recordings,
         (Some(Folds::Random(outer)), Folds::ByFile) => {
             let expected = format!("by-file, or {files} with --folds by-file");
             let remedy = "outer folds are files, too, so their number is that of the profiles";
-            Err(Error::expected(ErrorKind::Usage, "--nested", expected, outer, remedy))
+            return Err(Error::expected(ErrorKind::Usage, "--nested", expected, outer, remedy));
         }
-        (Some(Folds::Random(outer)), Folds::Random(_)) => Ok(Some(Split::Folds(usize::from(outer)))),
-    }
+        (Some(Folds::Random(outer)), Folds::Random(_)) => Split::Folds(usize::from(outer)),
+    };
+    split.fold_of(profile, settings).map_err(|e| of_training(&e, goal(args)))?;
+    Ok(Some(split))
 }
 
 /// Reads the profiles, and joins them if there are several.

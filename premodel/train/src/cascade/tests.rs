@@ -21,7 +21,7 @@ fn every_trial_is_what_its_plan_earns_and_costs() {
         for order in orders(&problem, 3) {
             let stages = stages(&problem, &confidences, kind, &order).expect("all confidences are there");
             let trials = trials(&problem, &stages, &rows);
-            for trial in trials.iter().step_by(37).chain(trials.last()) {
+            for trial in trials.iter().step_by(11).chain(trials.last()) {
                 let cascade = Cascade { stages: stages.clone(), go_on: trial.go_on };
                 // As nodes, too: a test needs a threshold.
                 let plan = cascade.plan(&problem);
@@ -53,6 +53,28 @@ fn no_cascade_of_its_kind_is_better_at_any_price() {
             assert!((reward - price * cost - best).abs() < 1e-9, "{kind:?} {price}");
         }
     }
+}
+
+#[test]
+fn a_test_needs_rows() {
+    let (mut problem, confidences) = problem(400, 6);
+    let rows: Vec<u32> = (0..400).collect();
+    let stages = stages(&problem, &confidences, Kind::Own, &[0, 1, 2].map(CandidateId)).unwrap();
+    let all = |go_on: usize, stage: usize| {
+        stages[stage].confidence.is_none_or(|column| go_on == problem.columns[column].bins())
+    };
+    let first = trials(&problem, &stages, &rows).into_iter().filter(|trial| !all(trial.go_on[0], 0)).count();
+    assert!(first > 300, "{first}");
+    // More than half of the rows must come to a second test.
+    let mut narrow = problem.clone();
+    narrow.min_leaf = 120;
+    let wide_open = trials(&narrow, &stages, &rows).into_iter().filter(|trial| !all(trial.go_on[1], 1));
+    let least = wide_open.map(|trial| trial.go_on[0]).min().expect("where all go on, as many come");
+    let column = stages[0].confidence.unwrap();
+    let come = rows.iter().filter(|&&row| usize::from(problem.columns[column].codes[row as usize]) < least).count();
+    assert!((240..300).contains(&come), "{come}");
+    problem.min_leaf = 201;
+    assert!(trials(&problem, &stages, &rows).iter().all(|trial| trial.go_on[0] == problem.columns[column].bins()));
 }
 
 #[test]
