@@ -28,6 +28,7 @@ mod lines;
 mod loading;
 mod plans;
 mod probabilities;
+mod programs;
 mod toy;
 #[path = "../doubles/toy_plan.rs"]
 mod toy_plan;
