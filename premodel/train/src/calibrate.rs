@@ -5,7 +5,8 @@
 //! temperature T of a candidate:  argmin_T − Σ_rows ln p_T(true class),   p_T,i = p_i^(1/T) / Σ_j p_j^(1/T)
 //! ```
 //! It is convex in 1/T and is searched by golden section (temperature scaling, Guo et al. 2017). How weights are fitted stands in
-//! `mixture.rs`. Where a row has no label, the answer that earned the largest reward stands for it.
+//! `mixture.rs`; under a teacher in place of labels, candidates weigh as much as they cost. Where a row has no label, the answer that earned
+//! the largest reward stands for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use trt_select_base::random::Rng;
 use trt_select_premodel::{CandidateId, Mask, Top};
 
 use super::bins::{BINS, Binned, Direction, SignalClass};
+use super::label_free::weights_by_cost;
 use super::mixer::{Member, Mixer};
-use super::mixture::{Examples, Row};
+use super::mixture::{Examples, Row, rounded};
 use super::profile::Profile;
 use super::reward::reward_of;
 use super::topk::TopK;
@@ -61,10 +63,11 @@ struct Example {
     weight: f64,
 }
 
-/// Fits temperatures and weights on at most `fit_rows` of `rows`, and computes what the averages of `sets` say on all rows of the profile.
+/// Fits temperatures, and weights if there are labels, on at most `fit_rows` of `rows`, and computes what the averages of `sets` say on all rows of the profile.
 pub(super) fn calibrate(
     profile: &Profile,
     topk: &TopK,
+    costs: &[f64],
     rows: &[u32],
     sets: &[Mask],
     fit_rows: usize,
@@ -82,13 +85,15 @@ pub(super) fn calibrate(
     }
     let temperatures: Vec<f32> =
         (0..n).into_par_iter().map(|c| temperature(topk, CandidateId(c as u8), &examples)).collect();
-    let fitted = fitted(topk, &temperatures, &examples);
+    let fitted = (!profile.is_label_free).then(|| fitted(topk, &temperatures, &examples));
+    let weights = |set: Mask| match &fitted {
+        Some(fitted) => fitted.weights(set),
+        None => rounded(&weights_by_cost(set, costs)),
+    };
     // By set.
     let members: Vec<Vec<Member>> = sets
         .par_iter()
-        .map(|&set| {
-            set.iter().zip(fitted.weights(set)).map(|(candidate, weight)| Member { candidate, weight }).collect()
-        })
+        .map(|&set| set.iter().zip(weights(set)).map(|(candidate, weight)| Member { candidate, weight }).collect())
         .collect();
     let tops = tops(topk, &temperatures, &members, profile.rows());
     let averages = sets.par_iter().zip(&members).zip(tops.into_par_iter());

@@ -1,6 +1,6 @@
 //! Training without labels: a teacher's answers stand for the truth.
 
-use trt_select_premodel::CandidateId;
+use trt_select_premodel::{CandidateId, Mask};
 
 use super::Profile;
 use super::costs::Costs;
@@ -50,15 +50,26 @@ impl Profile {
         Ok(Profile {
             rewards: self.answers.iter().map(agreement).collect(),
             labels: truth.iter().map(|&t| Some(t)).collect(),
+            is_label_free: true,
             ..self.clone()
         })
     }
 }
 
 fn members_by_cost(candidates: usize, costs: &Costs) -> Vec<Member> {
-    let sum: f64 = costs.candidates.iter().sum();
-    let weight = |c: usize| (costs.candidates[c] / sum) as f32;
-    (0..candidates).map(|c| Member { candidate: CandidateId(c as u8), weight: weight(c) }).collect()
+    let all = (0..candidates).fold(Mask::EMPTY, |all, c| all.with(CandidateId(c as u8)));
+    let weights = weights_by_cost(all, &costs.candidates);
+    all.iter().zip(weights).map(|(candidate, weight)| Member { candidate, weight: weight as f32 }).collect()
+}
+
+/// What each candidate of a set weighs where it weighs as much as it costs, in the order of ids; the same for all where nothing costs anything.
+///
+/// The averages of programs that are trained without labels weigh so, too: weights that are fitted to a teacher's answers imitate the teacher, and answered
+/// worse on the photos of the record of 2026-11-28.
+pub(super) fn weights_by_cost(set: Mask, costs: &[f64]) -> Vec<f64> {
+    let sum: f64 = set.iter().map(|c| costs[c.index()]).sum();
+    let weight = |c: CandidateId| if sum > 0.0 { costs[c.index()] / sum } else { 1.0 / f64::from(set.len()) };
+    set.iter().map(weight).collect()
 }
 
 fn missing(what: &str) -> ProfileError {

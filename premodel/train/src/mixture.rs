@@ -233,7 +233,7 @@ fn softmax(theta: &[f64]) -> Vec<f64> {
 }
 
 /// As near to three decimals as weights come that add up to 1: what lies behind them is noise, and people read premodels.
-fn rounded(weights: &[f64]) -> Vec<f32> {
+pub(super) fn rounded(weights: &[f64]) -> Vec<f32> {
     let rounded: Vec<f64> = weights.iter().map(|w| (w * 1000.0).round() / 1000.0).collect();
     let sum: f64 = rounded.iter().sum();
     rounded.iter().map(|w| (w / sum) as f32).collect()

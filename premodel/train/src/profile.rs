@@ -72,6 +72,8 @@ pub struct Profile {
     pub inputs: Vec<String>,
     /// True classes, where known.
     pub labels: Vec<Option<u32>>,
+    /// Whether labels and rewards are not true, but what a teacher answers: see [`Profile::label_free`].
+    pub is_label_free: bool,
     /// How much rows count; `None` where the file has no weights, and all count alike. See [`Profile::weight`].
     pub weights: Option<Weights>,
     /// Names of the candidates.
@@ -320,6 +322,7 @@ impl Profile {
                 .collect(),
             features_cost: pick(&self.features_cost, rows),
             topk: self.topk.as_ref().map(|t| t.with_rows(rows)),
+            is_label_free: self.is_label_free,
             meta: self.meta.clone(),
             recordings: self.recordings.with_rows(rows),
             sha256: self.sha256.clone(),

@@ -146,8 +146,9 @@ impl TrainingTable {
         }
         let first_average = columns.len();
         let sets: Vec<Mask> = states.iter().copied().filter(|s| !s.is_empty()).collect();
+        let costs = &shared.costs.candidates;
         let calibrated =
-            profile.topk.as_ref().map(|topk| calibrate(profile, topk, rows, &sets, fit_rows, settings.seed));
+            profile.topk.as_ref().map(|topk| calibrate(profile, topk, costs, rows, &sets, fit_rows, settings.seed));
         let mut averages = HashMap::new();
         for (&set, average) in calibrated.iter().flat_map(|c| &c.averages) {
             columns.extend([Arc::clone(&average.top1), Arc::clone(&average.margin)]);

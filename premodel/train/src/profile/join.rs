@@ -83,6 +83,7 @@ impl Profile {
             topk.append(more);
         }
         self.meta.retain(|key, value| next.meta.get(key) == Some(value));
+        self.is_label_free |= next.is_label_free;
         self.recordings.append(own, next.recordings, others);
     }
 }

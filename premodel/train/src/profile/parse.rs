@@ -38,6 +38,7 @@ pub(super) fn profile(mut table: CsvTable<'_>) -> Result<Profile, ProfileError> 
         topk: None,
         candidates,
         meta: table.comments().clone(),
+        is_label_free: false,
         recordings: Recordings::default(),
         sha256: String::new(),
     };
