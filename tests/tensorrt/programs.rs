@@ -65,7 +65,9 @@ fn each_program_decides_on_the_gpu_as_on_the_cpu() {
             gpu.set_program(number).expect("a program");
             outcomes.push(gpu.infer(pictures[i % pictures.len()].frame()).expect("answered"));
         }
-        assert_eq!(heap.since().unwrap_or(0), 0, "switching allocates on the heap");
+        let allocated = heap.since();
+        println!("{}", Heap::words(allocated));
+        assert_eq!(allocated.unwrap_or(0), 0, "switching allocates on the heap");
         let mut ends = std::collections::HashSet::new();
         for (i, (&number, outcome)) in numbers.iter().zip(&outcomes).enumerate() {
             cpu.set_program(number).expect("a program");

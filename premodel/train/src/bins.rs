@@ -2,8 +2,11 @@
 
 use trt_select_premodel::Mask;
 
-/// Bins per column: three to each threshold that cascades try.
-pub(super) const BINS: usize = 75;
+/// Bins per column.
+pub(super) const BINS: usize = 3 * GROUPS;
+
+/// At most so many groups of neighbouring bins, each with about as many rows.
+pub(super) const GROUPS: usize = 25;
 
 /// What kind of signal a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub(super) struct Binned {
     pub(super) direction: Direction,
     pub(super) codes: Vec<u8>,
     pub(super) cuts: Vec<f32>,
+    /// By bin: its group, ascending from 0. See [`GROUPS`].
+    pub(super) groups: Vec<u8>,
 }
 
 impl Binned {
@@ -62,15 +67,35 @@ impl Binned {
             if middle < next { middle } else { w[0] }
         });
         let cuts: Vec<f32> = cuts.collect();
-        let codes = values.iter().map(|&v| cuts.partition_point(|&c| c < v) as u8).collect();
+        let codes: Vec<u8> = values.iter().map(|&v| cuts.partition_point(|&c| c < v) as u8).collect();
+        let groups = grouped(&codes, cuts.len() + 1);
         let (class, direction) = kind;
-        Binned { needs, class, direction, codes, cuts }
+        Binned { needs, class, direction, codes, cuts, groups }
     }
 
     /// Number of bins.
     pub(super) fn bins(&self) -> usize {
         self.cuts.len() + 1
     }
+}
+
+/// By bin: its group. A group ends with the bin in which the next of [`GROUPS`] equal shares of the rows comes to its end, give or take half a
+/// bin of [`BINS`], so that a value that many rows have ends its group.
+fn grouped(codes: &[u8], bins: usize) -> Vec<u8> {
+    let mut rows = vec![0; bins];
+    codes.iter().for_each(|&code| rows[usize::from(code)] += 1);
+    let half_a_bin = codes.len() / (2 * BINS);
+    let (mut passed, mut ended, mut group) = (0, 0, 0);
+    let of_bin = |rows: usize| {
+        let here = group;
+        passed += rows;
+        let shares = (passed + half_a_bin) * GROUPS / codes.len().max(1);
+        if shares > ended {
+            (ended, group) = (shares, group + 1);
+        }
+        here
+    };
+    rows.into_iter().map(of_bin).collect()
 }
 
 #[cfg(test)]
@@ -91,6 +116,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn groups_hold_about_as_many_rows() {
+        let kind = (SignalClass::Confidence, Direction::Rising);
+        let binned = |values: &[f32]| Binned::new(values, Mask::EMPTY, kind, BINS);
+        for rows in [75, 150, 2285, 8000, 10_000] {
+            let all = binned(&(0..rows).map(|row| row as f32).collect::<Vec<_>>());
+            assert_eq!(all.groups, (0..BINS).map(|bin| (bin / 3) as u8).collect::<Vec<_>>(), "{rows} rows");
+        }
+        // Seven in ten rows have one of the two highest values of forty: each of these ends its group.
+        let mut rng = Rng::new(9);
+        let mut value = |_| if rng.unit() < 0.7 { 38 + rng.below(2) } else { rng.below(38) } as f32;
+        let few = binned(&(0..3000).map(&mut value).collect::<Vec<_>>());
+        assert_eq!(few.bins(), 40);
+        assert!(few.groups[38] < few.groups[39] && few.groups.is_sorted() && few.groups[39] < 25, "{:?}", few.groups);
+        let rows_of = |group: u8| few.codes.iter().filter(|&&code| few.groups[usize::from(code)] == group).count();
+        // No other group has much more than a twenty-fifth of the rows, and the bin that ends it.
+        assert!((0..few.groups[38]).all(|group| rows_of(group) <= 120 + 40), "{:?}", few.groups);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! A cascade runs candidates in a fixed order. After each but the last one it looks at one confidence, and answers where that is high
 //! enough. There are two kinds: the confidence and the answer of the candidate that ran last, or those of the average of all that ran.
-//! Every order of up to three candidates is tried with every pair of some thresholds, on the training rows; for each price, the one of the
-//! largest mean reward − price · mean cost is taken.
+//! Every order of up to three candidates is tried with every pair of thresholds, on the training rows; for each price, the one of the
+//! largest mean reward − price · mean cost is taken. Thresholds lie between the 25 groups of a confidence's bins, which hold about as many rows each:
+//! finer ones follow the luck of the training rows.
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use rayon::prelude::*;
 
 use trt_select_premodel::{Answer, CandidateId, Mask};
 
-use super::bins::{BINS, Binned};
+use super::bins::Binned;
 use super::hull::hull;
 use super::plan::Plan;
 use super::problem::Problem;
@@ -19,12 +20,9 @@ use super::problem::Problem;
 /// How many candidates a cascade may run. The thresholds of all stages are tried together, which takes too long for more.
 const MOST_RUNS: usize = 3;
 
-/// How many thresholds are tried for each confidence, "all go on" among them: quantiles as far apart from each other. Finer ones follow the
-/// luck of the training rows, and pairs of them take longer.
-const MOST_CUTS: usize = 25;
-
-// The quantiles are ends of bins.
-const _: () = assert!(BINS.is_multiple_of(MOST_CUTS));
+/// What is summed over rows while thresholds are tried: weights, the rewards of each stage, and rows.
+const SUMS: usize = MOST_RUNS + 2;
+const ROWS: usize = SUMS - 1;
 
 /// Where the confidences of candidates and averages stand among a problem's columns.
 #[derive(Clone, Debug, Default)]
@@ -179,29 +177,28 @@ fn stages(problem: &Problem, confidences: &Confidences, kind: Kind, order: &[Can
     Some(stages)
 }
 
-/// The bins of a confidence in at most [`MOST_CUTS`] groups of neighbours, between which the thresholds lie.
+/// The groups of a confidence's bins, between which the thresholds lie.
 #[derive(Clone, Copy)]
 struct Groups<'a> {
     /// `None` for a stage that tests nothing: all rows are in one group.
     binned: Option<&'a Binned>,
-    bins: usize,
     count: usize,
 }
 
 impl<'a> Groups<'a> {
     fn new(binned: Option<&'a Binned>) -> Groups<'a> {
-        let bins = binned.map_or(1, Binned::bins);
-        Groups { binned, bins, count: bins.min(MOST_CUTS) }
+        let last = binned.and_then(|binned| binned.groups.last());
+        Groups { binned, count: last.map_or(1, |&last| usize::from(last) + 1) }
     }
 
     /// The group of a row.
     fn of(&self, row: u32) -> usize {
-        self.binned.map_or(0, |binned| usize::from(binned.codes[row as usize])) * self.count / self.bins
+        self.binned.map_or(0, |binned| usize::from(binned.groups[usize::from(binned.codes[row as usize])]))
     }
 
     /// How many bins the lowest so many groups hold.
     fn bins_of(&self, groups: usize) -> usize {
-        (groups * self.bins).div_ceil(self.count)
+        self.binned.map_or(1, |binned| binned.groups.partition_point(|&group| usize::from(group) < groups))
     }
 }
 
@@ -212,37 +209,41 @@ fn trials(problem: &Problem, stages: &[Stage], rows: &[u32]) -> Vec<Trial> {
     let groups = |i: usize| Groups::new(stages[i].confidence.map(|column| &*problem.columns[column]));
     let (first, second) = (groups(0), groups(1));
     let (high, wide) = (first.count, second.count);
-    // By the groups of both: rows, each counted by its weight, and what the stages earn.
-    let mut sums = vec![[0.0_f64; 1 + MOST_RUNS]; high * wide];
+    // By the groups of both: rows, each counted by its weight; what the stages earn; and rows, each counted once.
+    let mut sums = vec![[0.0_f64; SUMS]; high * wide];
     let rewards: Vec<&[f32]> = stages.iter().map(|stage| problem.rewards_of(stage.answer)).collect();
     for &row in rows {
         let sum = &mut sums[first.of(row) * wide + second.of(row)];
         let weight = problem.weight(row);
         sum[0] += weight;
-        sum[1..].iter_mut().zip(&rewards).for_each(|(sum, rewards)| *sum += weight * f64::from(rewards[row as usize]));
+        sum[ROWS] += 1.0;
+        sum[1..ROWS]
+            .iter_mut()
+            .zip(&rewards)
+            .for_each(|(sum, rewards)| *sum += weight * f64::from(rewards[row as usize]));
     }
     let cost = |i: usize| problem.costs[stages[i].candidate.index()];
     let needed = 2.0 * problem.min_leaf as f64;
-    let total = sums.iter().fold([0.0; 1 + MOST_RUNS], added);
+    let total = sums.iter().fold([0.0; SUMS], added);
     let mut found = Vec::with_capacity(high * wide);
     // By the groups of the second confidence: the rows that went past the first one.
-    let mut open = vec![[0.0_f64; 1 + MOST_RUNS]; wide];
+    let mut open = vec![[0.0_f64; SUMS]; wide];
     for i in 0..high {
         open.iter_mut().zip(&sums[i * wide..]).for_each(|(open, sum)| *open = added(*open, sum));
-        if i + 1 < high && total[0] < needed {
+        if i + 1 < high && total[ROWS] < needed {
             continue;
         }
-        let past = open.iter().fold([0.0; 1 + MOST_RUNS], added);
+        let past = open.iter().fold([0.0; SUMS], added);
         let reward = total[1] - past[1] + past[2];
         let paid = total[0] * cost(0) + past[0] * cost(1);
         if stages.len() == 2 {
             found.push(Trial { reward, cost: paid, go_on: [first.bins_of(i + 1), 0] });
             continue;
         }
-        let mut deep = [0.0; 1 + MOST_RUNS];
+        let mut deep = [0.0; SUMS];
         for (j, sum) in open.iter().enumerate() {
             deep = added(deep, sum);
-            if j + 1 < wide && past[0] < needed {
+            if j + 1 < wide && past[ROWS] < needed {
                 continue;
             }
             let reward = reward - deep[2] + deep[3];

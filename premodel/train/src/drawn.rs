@@ -34,7 +34,7 @@ pub(super) fn problem(rows: usize, seed: u64) -> (Problem, Confidences) {
         let mean: Vec<f32> =
             (0..rows).map(|row| set.iter().map(|c| values[c.index()][row]).sum::<f32>() / set.len() as f32).collect();
         confidences.averages.insert(set, columns.len());
-        columns.push(column(&mean, set, 9));
+        columns.push(column(&mean, set, 40));
         if set.len() > 1 {
             let best = set.iter().last().unwrap().index();
             let rewards = (0..rows).map(|row| if rng.unit() < 0.9 { rewards[best][row] } else { 1.0 }).collect();

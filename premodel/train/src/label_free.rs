@@ -64,8 +64,8 @@ fn members_by_cost(candidates: usize, costs: &Costs) -> Vec<Member> {
 
 /// What each candidate of a set weighs where it weighs as much as it costs, in the order of ids; the same for all where nothing costs anything.
 ///
-/// The averages of programs that are trained without labels weigh so, too: weights that are fitted to a teacher's answers imitate the teacher, and answered
-/// worse on the photos of the record of 2026-11-28.
+/// The averages of programs that are trained without labels weigh so, too: weights that are fitted to a teacher's answers together with a sharpness
+/// imitate the teacher, and answered worse on the photos of the record of 2026-11-28. Fitted by likelihood alone they were worse on drawn tables.
 pub(super) fn weights_by_cost(set: Mask, costs: &[f64]) -> Vec<f64> {
     let sum: f64 = set.iter().map(|c| costs[c.index()]).sum();
     let weight = |c: CandidateId| if sum > 0.0 { costs[c.index()] / sum } else { 1.0 / f64::from(set.len()) };

@@ -32,25 +32,40 @@ impl Split<'_> {
     /// use trt_select_train::{Profile, Settings, Split};
     ///
     /// let profile = Profile::parse("p.csv", "input,a.reward\nx,1\ny,0\nz,1\n".as_bytes())?;
-    /// assert_eq!(Split::Folds(3).fold_of(&profile, &Settings::new())?.len(), 3);
-    /// assert!(Split::Folds(4).fold_of(&profile, &Settings::new()).is_err());
+    /// let settings = Settings::new().folds(2);
+    /// assert_eq!(Split::Folds(3).fold_of(&profile, &settings)?.len(), 3);
+    /// assert!(Split::Folds(4).fold_of(&profile, &settings).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// Of the kind [`TrainErrorKind::Folds`] where the rows or recordings of the profile are too few: see [`nested`].
+    /// Of the kind [`TrainErrorKind::Recordings`] where the recordings are too few, and [`TrainErrorKind::Folds`] where the rows are, where what
+    /// some fold leaves has fewer rows than the settings have folds, and where [`Split::Given`] is not as long as the profile.
     pub fn fold_of(&self, profile: &Profile, settings: &Settings) -> Result<Vec<usize>, TrainError> {
         let rows = profile.rows();
-        match *self {
-            Split::Folds(count) if (2..=rows).contains(&count) => Ok(deal(rows, count, settings.seed ^ 0x0E57ED)),
-            Split::Folds(count) => Err(misdealt(format!("2 to {rows} (the number of rows)"), count)),
+        let fold_of = match *self {
+            Split::Folds(count) if (2..=rows).contains(&count) => deal(rows, count, settings.seed ^ 0x0E57ED),
+            Split::Folds(count) => return Err(misdealt(format!("2 to {rows} (the number of rows)"), count)),
             Split::Recordings => {
                 let (fold_of, recordings) = profile.recordings.folds(rows);
                 let needed = if settings.fold_by == FoldBy::Recording { 3 } else { 2 };
-                if recordings < needed { Err(too_few(needed, recordings)) } else { Ok(fold_of) }
+                if recordings < needed {
+                    return Err(too_few(needed, recordings));
+                }
+                fold_of
             }
-            Split::Given(fold_of) if fold_of.len() == rows => Ok(fold_of.to_vec()),
-            Split::Given(fold_of) => Err(misdealt(format!("the fold of each of {rows} rows"), fold_of.len())),
+            Split::Given(fold_of) if fold_of.len() == rows => fold_of.to_vec(),
+            Split::Given(fold_of) => return Err(misdealt(format!("the fold of each of {rows} rows"), fold_of.len())),
+        };
+        let folds = fold_of.iter().max().map_or(0, |last| last + 1);
+        let mut left = vec![rows; folds];
+        fold_of.iter().for_each(|&fold| left[fold] -= 1);
+        match left.into_iter().min() {
+            Some(least) if settings.fold_by == FoldBy::Random && least < settings.folds => {
+                let inner = settings.folds;
+                Err(misdealt(format!("folds that leave {inner} rows for {inner} inner ones"), least))
+            }
+            _ => Ok(fold_of),
         }
     }
 }

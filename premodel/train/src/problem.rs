@@ -44,7 +44,7 @@ pub(super) struct Problem {
     pub(super) states: Vec<Mask>,
     /// How many tests may follow each other between two runs.
     pub(super) tests: usize,
-    /// How few rows there may be on either side of a test.
+    /// A signal is tested only where at least twice so many rows come.
     pub(super) min_leaf: usize,
     /// How many standard errors of its gain a signal must gain that is no confidence.
     pub(super) significance: f64,

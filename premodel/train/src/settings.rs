@@ -31,11 +31,11 @@ pub struct Settings {
     pub max_runs: usize,
     /// How many tests may follow each other between two runs.
     pub tests: usize,
-    /// How few rows there may be on either side of a test; 0 stands for a two-hundredth of the rows, 20 at least.
+    /// A signal is tested only where at least twice so many rows come; 0 stands for a two-hundredth of the rows, 20 at least.
     pub min_leaf: usize,
     /// How many standard errors of its gain a test of anything but a confidence must gain.
     pub significance: f64,
-    /// What the candidates of one input may cost together at most, in the unit of the costs.
+    /// What the candidates of one input may cost together at most, in the unit of the costs; with the image features, where a program reads one.
     pub worst: Option<f64>,
     /// Folds of the cross-validation.
     pub folds: usize,
@@ -44,7 +44,8 @@ pub struct Settings {
     /// How often the cross-validation is done, with other folds each time; a row's outcome is the mean. 0 stands for three
     /// times, or once from 10,000 rows on.
     pub repeats: usize,
-    /// How many prices are tried: a third spread evenly in their logarithm, the others where mean costs lie far apart.
+    /// How many prices are tried: a third spread evenly in their logarithm, the others where mean costs lie far apart. Plain cascades, which need no
+    /// further training, are judged at up to three times as many.
     pub steps: usize,
     /// Further prices to try, in reward per millisecond (or millijoule, where energy is counted).
     pub prices: Vec<f64>,

@@ -214,9 +214,17 @@ fn worth_entering(
     // Two samples, and a state that either enters is kept: so a state is not missed that is nearly as good as another one.
     let prices = prices::spread(SAMPLE_PRICES, &shared.costs.candidates);
     let samples = || here.chunks(here.len().div_ceil(SAMPLES));
-    let jobs: Vec<(f64, &[u32])> = prices.iter().flat_map(|&price| samples().map(move |rows| (price, rows))).collect();
+    // Programs that read image features may have less room, and enter other states.
+    let has_features = profile.columns.iter().any(|c| matches!(c.signal, Signal::Feature(_)));
+    let narrower = table.problem.beside_features().filter(|narrower| has_features && narrower.states.len() > 1);
+    let problems = std::iter::once(&table.problem).chain(&narrower);
+    let of_problem = |problem| {
+        let of_price = move |&price| samples().map(move |rows| (problem, price, rows));
+        prices.iter().flat_map(of_price)
+    };
+    let jobs: Vec<(&Problem, f64, &[u32])> = problems.flat_map(of_problem).collect();
     let plans: Vec<Plan> =
-        jobs.par_iter().map(|&(price, rows)| best_plan(&table.problem, rows, price, settings.seed)).collect();
+        jobs.par_iter().map(|&(problem, price, rows)| best_plan(problem, rows, price, settings.seed)).collect();
     let single = all.iter().copied().filter(|s| s.len() <= 1);
     ascending(single.chain(plans.iter().flat_map(Plan::states)).collect())
 }

@@ -176,6 +176,11 @@ fn without_labels_candidates_weigh_as_much_as_they_cost() {
         let sum: f64 = of.iter().map(cost).sum();
         of.iter().zip(weights).all(|(c, &weight)| (f64::from(weight) - cost(c) / sum).abs() < 0.002)
     };
+    // The rows of a fold are as label-free as the table, and no table is half of it.
+    assert!(free.with_rows(&[1, 2]).is_label_free && !profile.is_label_free);
+    let other = |profile: Profile| Profile { recordings: Default::default(), ..profile };
+    let error = Profile::join(vec![other(free.clone()), other(three(10, 6, false))]).unwrap_err().to_string();
+    assert!(error.contains("expected a teacher's answers as in profile, got labels;"), "{error}");
     let free = weights(&free);
     assert!(!free.is_empty() && free.iter().all(by_cost), "{free:?}");
     assert!(!weights(&profile).iter().any(by_cost), "with labels weights are fitted");

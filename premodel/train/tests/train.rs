@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use trt_select_premodel::{Answer, CandidateId, Premodel, Request, Signal};
 use trt_select_train::{
-    Costs, Front, Goal, Profile, ProfileError, Rng, Settings, Task, Unit, Worth, judge, oracle, sweep,
+    Costs, Front, Goal, Point, Profile, ProfileError, Rng, Settings, Task, Unit, Worth, judge, oracle, sweep,
 };
 
 fn train(profile: &Profile, settings: &Settings) -> Front {
@@ -179,6 +179,37 @@ fn features_take_room_from_the_worst_case() {
     let all = programs(350.0);
     assert!(runs(&all, false, "run a") && !all.iter().any(Premodel::reads_features));
     assert!(runs(&programs(1300.0), true, "run b"));
+}
+
+#[test]
+fn where_samples_choose_the_sets_some_fit_beside_the_features() {
+    // a is right on a quarter of the rows, where it is sure, and on most of those with x above a half. b knows the rest where x is below a half, e
+    // more than that, but a and e together leave no room for the features. Seven networks know nothing, so that there are many sets.
+    let mut rng = Rng::new(23);
+    let names = ["a", "b", "c", "e", "n1", "n2", "n3", "n4", "n5", "n6", "n7"];
+    let mut text = String::from("input,feature.x,features.cost_ns");
+    names.iter().for_each(|name| write!(text, ",{name}.reward,{name}.cost_ns,{name}.top1").unwrap());
+    text.push('\n');
+    for row in 0..4000 {
+        let (x, y) = (rng.unit(), rng.unit());
+        let (below, a) = (x < 0.5, if x < 0.5 { y < 0.5 } else { y < 0.8 });
+        let (b, e) = (below && !a, !a);
+        write!(text, "{row},{x},50").unwrap();
+        let sure = |is_sure: bool| if is_sure { 0.9 } else { 0.3 };
+        for (right, cost, top1) in [(a, 100, sure(below && a)), (b, 400, sure(b)), (true, 600, 0.9), (e, 500, sure(e))]
+        {
+            write!(text, ",{},{cost},{}", u8::from(right), top1 + 0.05 * rng.unit()).unwrap();
+        }
+        (0..7).for_each(|_| write!(text, ",0,10,{}", rng.unit()).unwrap());
+        text.push('\n');
+    }
+    let profile = Profile::parse("many.csv", text.as_bytes()).unwrap();
+    let costs = profile.median_costs(Unit::Time).unwrap();
+    let settings = Settings::new().repeats(1).folds(2).worst(600.0);
+    let front = sweep(&Task::new(&profile, costs), &settings, &|_, _| {}).unwrap();
+    let reads = |point: &&Point| front.premodel(point).unwrap().reads_features();
+    let best = front.points.iter().filter(reads).map(|point| point.reward).fold(0.0, f64::max);
+    assert!(best > 0.87, "x below a half: a, or b where a is unsure; else a: 0.9 of the rows, got {best}");
 }
 
 #[test]

@@ -84,7 +84,7 @@ pub(crate) struct Args {
     /// A test of a signal that is no confidence is used only if its gain is this many standard errors, or more if many were tried
     #[arg(long, value_name = "Z", default_value_t = 2.0, value_parser = number(0.0, 1e6))]
     significance: f64,
-    /// Fewest rows on either side of a test [default: a two-hundredth of the rows, 20 at least]
+    /// Test a signal only where at least twice so many rows come [default: a two-hundredth of the rows, 20 at least]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     min_leaf: usize,
     /// Folds of the cross-validation. by-file makes each profile a fold: the forecast is then one for a recording yet to be made, and

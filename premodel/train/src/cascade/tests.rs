@@ -1,13 +1,16 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::drawn::problem;
+use crate::weights::Weights;
 
-/// Mean reward and cost of a plan over some rows, row by row.
+/// Reward and cost of a plan over some rows, row by row, each counted by its weight.
 fn walked(problem: &Problem, plan: &Plan, rows: &[u32]) -> (f64, f64) {
     let mut sum = (0.0, 0.0);
     for &row in rows {
         let ended = problem.outcome(plan, 0.0, row as usize);
-        sum.0 += f64::from(problem.rewards_of(ended.answer)[row as usize]);
-        sum.1 += ended.cost;
+        sum.0 += problem.weight(row) * f64::from(problem.rewards_of(ended.answer)[row as usize]);
+        sum.1 += problem.weight(row) * ended.cost;
     }
     sum
 }
@@ -15,18 +18,26 @@ fn walked(problem: &Problem, plan: &Plan, rows: &[u32]) -> (f64, f64) {
 #[test]
 fn every_trial_is_what_its_plan_earns_and_costs() {
     let (problem, confidences) = problem(300, 3);
+    trials_are_what_plans_do(&problem, &confidences);
+    // Rows that count from a half to two.
+    let weights = (0..300).map(|row| [0.5, 1.0, 2.0, 1.25][row % 4]).collect();
+    let weighted = Problem { weights: Some(Arc::new(Weights::checked(weights))), ..problem };
+    trials_are_what_plans_do(&weighted, &confidences);
+}
+
+fn trials_are_what_plans_do(problem: &Problem, confidences: &Confidences) {
     let rows: Vec<u32> = (0..300).filter(|row| row % 3 > 0).collect();
     let mut tried = 0;
     for kind in Kind::ALL {
-        for order in orders(&problem, 3) {
-            let stages = stages(&problem, &confidences, kind, &order).expect("all confidences are there");
-            let trials = trials(&problem, &stages, &rows);
+        for order in orders(problem, 3) {
+            let stages = stages(problem, confidences, kind, &order).expect("all confidences are there");
+            let trials = trials(problem, &stages, &rows);
             for trial in trials.iter().step_by(11).chain(trials.last()) {
                 let cascade = Cascade { stages: stages.clone(), go_on: trial.go_on };
                 // As nodes, too: a test needs a threshold.
-                let plan = cascade.plan(&problem);
+                let plan = cascade.plan(problem);
                 assert!(plan.nodes(&problem.columns, &|column| trt_select_premodel::SignalId(column as u16)).len() > 1);
-                let (reward, cost) = walked(&problem, &cascade.plan(&problem), &rows);
+                let (reward, cost) = walked(problem, &cascade.plan(problem), &rows);
                 assert!((reward - trial.reward).abs() < 1e-9 && (cost - trial.cost).abs() < 1e-9, "{cascade:?}");
                 tried += 1;
             }

@@ -39,8 +39,8 @@ impl Profile {
     /// # Errors
     /// Of the kind [`ProfileErrorKind::Recordings`] where a recording has other candidates or columns than the first (a column that was
     /// dropped in silence would make another program), was made by other networks or on another engine, device or precision, has
-    /// another number of classes or rewards of another kind, lacks most probable classes that another has, comes twice, or has inputs of
-    /// a recording before it.
+    /// another number of classes or rewards of another kind, has a teacher where the others have labels, lacks most probable classes that
+    /// another has, comes twice, or has inputs of a recording before it.
     pub fn join(profiles: Vec<Profile>) -> Result<Profile, ProfileError> {
         let mut rest = profiles.into_iter();
         let Some(mut all) = rest.next() else {
@@ -83,7 +83,6 @@ impl Profile {
             topk.append(more);
         }
         self.meta.retain(|key, value| next.meta.get(key) == Some(value));
-        self.is_label_free |= next.is_label_free;
         self.recordings.append(own, next.recordings, others);
     }
 }
@@ -130,6 +129,11 @@ fn check(all: &Profile, next: &Profile) -> Result<(), ProfileError> {
     if all.candidates != next.candidates {
         let expected = format!("the candidates of {first} ({})", all.candidates.join(", "));
         return fail(here, expected, next.candidates.join(", "), "join recordings of the same networks only");
+    }
+    if all.is_label_free != next.is_label_free {
+        let whose = |profile: &Profile| if profile.is_label_free { "a teacher's answers" } else { "labels" };
+        let (expected, got) = (format!("{} as in {first}", whose(all)), whose(next).to_string());
+        return fail(&format!("{here}: truth"), expected, got, "join first, and take a teacher for all");
     }
     for key in SET_UP {
         let (own, other) = (all.meta.get(key), next.meta.get(key));
