@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{LARGE, SMALL, cascade, null_candidates};
+use common::{LARGE, SMALL, cascade, null_candidates, sure_on_two_of_three};
 use trt_select::cuda::Format;
 use trt_select::{BAKED_PROGRAM, Frame, Selector};
 use trt_select_premodel::{Alternative, Premodel};
@@ -38,9 +38,8 @@ fn among_several_programs_the_compiled_in_one_decides_as_it_is_walked() {
         let programs = vec![Alternative::single(SMALL, 2), program, Alternative::single(LARGE, 2)];
         premodel.clone().with_programs(programs, 0).unwrap()
     };
-    let logits = |run: u64| if run.is_multiple_of(3) { [0.1, 0.0] } else { [4.0, 0.0] };
     let selector = |premodel: &Premodel| {
-        let (candidates, runs) = null_candidates(0, logits);
+        let (candidates, runs) = null_candidates(0, sure_on_two_of_three);
         (Selector::new(candidates, between_singles(premodel)).unwrap(), runs)
     };
     let ((mut baked, runs), (mut walking, _)) = (selector(&premodel), selector(&cascade(true)));
@@ -65,8 +64,8 @@ fn the_compiled_in_program_answers_as_the_walk_does() {
     let Some(premodel) = compiled_in() else { return };
     // This premodel has the same meaning, but its array has one node more. Its hash differs, so it is walked.
     let walked = cascade(true);
-    let logits = |run: u64| if run.is_multiple_of(3) { [0.1, 0.0] } else { [4.0, 0.0] };
-    let ((a, runs_a), (b, runs_b)) = (null_candidates(0, logits), null_candidates(0, logits));
+    let ((a, runs_a), (b, runs_b)) =
+        (null_candidates(0, sure_on_two_of_three), null_candidates(0, sure_on_two_of_three));
     let (mut baked, mut walking) = (Selector::new(a, premodel).unwrap(), Selector::new(b, walked).unwrap());
     assert!(baked.is_baked() && !walking.is_baked());
     let pixels = [9_u8; 16];

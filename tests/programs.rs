@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LARGE, SMALL, alone, expected, null_candidates, several, tensor_candidates};
+use common::{LARGE, SMALL, alone, expected, null_candidates, several, sure_on_two_of_three, tensor_candidates};
 use trt_select::cuda::Format;
 use trt_select::premodel::{Alternative, Answer, Mask, Mix, Premodel};
 use trt_select::{ErrorKind, Frame, Input, Outcome, Selector};
@@ -12,8 +12,7 @@ use trt_select_base::random::Rng;
 
 /// A selector on candidates of which the small one is sure on two inputs of three.
 fn selector(premodel: Premodel, polls: u32) -> Selector {
-    let logits = |run: u64| if run.is_multiple_of(3) { [0.1, 0.0] } else { [4.0, 0.0] };
-    Selector::new(null_candidates(polls, logits).0, premodel).unwrap()
+    Selector::new(null_candidates(polls, sure_on_two_of_three).0, premodel).unwrap()
 }
 
 /// What an outcome says, apart from its times and the program's number.

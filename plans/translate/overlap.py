@@ -15,16 +15,9 @@ import gzip
 import sys
 import unicodedata
 
+from text import fail, say
+
 SENTENCES, SHORTEST, LONGEST, PERCENT = 600, 3, 25, 5.0
-
-
-def say(line):
-    print(f"plans/translate: {line}", file=sys.stderr)
-
-
-def fail(line):
-    say(line)
-    sys.exit(1)
 
 
 def words(text):

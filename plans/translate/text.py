@@ -16,8 +16,12 @@ SPACE = "\u2581"
 LONGEST = 64  # pieces of a source with its end, and of a target with its end: the encoder's largest size
 
 
-def fail(line):
+def say(line):
     print(f"plans/translate: {line}", file=sys.stderr)
+
+
+def fail(line):
+    say(line)
     sys.exit(1)
 
 

@@ -84,6 +84,11 @@ pub(crate) fn cascade(features: bool) -> Premodel {
     premodel(signals, nodes)
 }
 
+/// Logits of the n-th run of a small candidate that is sure on two inputs of three.
+pub(crate) fn sure_on_two_of_three(run: u64) -> [f32; 2] {
+    if run.is_multiple_of(3) { [0.1, 0.0] } else { [4.0, 0.0] }
+}
+
 /// A premodel of `small` and `large`. The large one comes first in the fallback list.
 pub(crate) fn premodel(signals: Vec<Signal>, nodes: Vec<Node>) -> Premodel {
     premodel_with_risk(signals, nodes, Vec::new())

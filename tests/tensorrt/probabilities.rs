@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use trt_select::premodel::{
-    Answer, Average, AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId, TrainedFor,
+    Answer, Average, AverageSignal, CandidateId, CandidateSignal, Mask, Node, Premodel, Signal, SignalId,
 };
 use trt_select::{Outcome, Selector};
 
 use super::doubles::with_doubles;
-use super::toy::{CLASSES, premodel, toys};
+use super::toy::{CLASSES, premodel, premodel_of};
 use super::{assert_same, on_cpu, open, pictures};
 
 /// The probabilities of the outcome and of every candidate are those of the CPU.
@@ -48,11 +48,8 @@ fn averaging() -> Premodel {
         Node::average(all),
         Node::answer(middle),
     ];
-    let names = toys().iter().map(|t| t.name.to_owned()).collect();
-    let trained_for = TrainedFor::of_costs(vec![1.0, 2.0, 4.0]);
     let weights = |of, weights| Average { of, weights };
-    Premodel::new(names, CLASSES as u32, signals, nodes, vec![large, middle, small], Vec::new(), trained_for)
-        .expect("a premodel")
+    premodel_of(signals, nodes)
         .with_calibration(
             vec![1.5, 1.0, 0.7],
             vec![weights(two, vec![0.25, 0.75]), weights(all, vec![0.5, 0.25, 0.25])],

@@ -1,13 +1,13 @@
 //! A premodel of several programs on the GPU: whichever decides, it does as on the CPU, and an input costs what its program reads.
 
 use trt_select::premodel::{
-    Alternative, AverageSignal, CandidateId, Expected, Interval, Mask, Node, Premodel, Signal, SignalId, TrainedFor,
+    Alternative, AverageSignal, CandidateId, Expected, Interval, Mask, Node, Premodel, Signal, SignalId,
 };
 use trt_select_base::random::Rng;
 
 use super::doubles::with_doubles;
 use super::heap::Heap;
-use super::toy::{CLASSES, premodel, toys};
+use super::toy::{premodel, premodel_of};
 use super::{assert_same, on_cpu, open, pictures};
 
 const PROGRAMS: usize = 4;
@@ -20,7 +20,7 @@ fn several() -> Premodel {
     let [small, middle, large] = [CandidateId(0), CandidateId(1), CandidateId(2)];
     let two = Mask::of(small).with(middle);
     let first = premodel();
-    let mut signals = first.signals().to_vec();
+    let (mut signals, nodes) = (first.signals().to_vec(), first.program().nodes().to_vec());
     let average = SignalId(signals.len() as u16);
     signals.push(Signal::Average(two, AverageSignal::Top1));
     let by_average = vec![
@@ -34,17 +34,12 @@ fn several() -> Premodel {
     let at = |mean: f64| Interval { mean, low: mean, high: mean };
     let expected = |reward, ns| Some(Expected::new(at(reward), at(ns), at(0.0), "an example".to_owned()));
     let programs = vec![
-        Alternative::new(first.program().nodes().to_vec()).expected(expected(0.65, 3e6)),
+        Alternative::new(nodes.clone()).expected(expected(0.65, 3e6)),
         Alternative::single(small, 3).expected(expected(0.5, 1e6)),
         Alternative::single(large, 3).expected(expected(0.6, 2e6)),
         Alternative::new(by_average).expected(expected(0.675, 4e6)),
     ];
-    let names = toys().iter().map(|t| t.name.to_owned()).collect();
-    let trained_for = TrainedFor::of_costs(vec![1.0, 2.0, 4.0]);
-    let nodes = first.program().nodes().to_vec();
-    Premodel::new(names, CLASSES as u32, signals, nodes, vec![large, middle, small], Vec::new(), trained_for)
-        .and_then(|premodel| premodel.with_programs(programs, BY_FEATURES))
-        .expect("a premodel")
+    premodel_of(signals, nodes).with_programs(programs, BY_FEATURES).expect("a premodel")
 }
 
 #[test]

@@ -214,10 +214,15 @@ pub(crate) fn premodel() -> Premodel {
         Node::run(large, 13),
         Node::answer(large),
     ];
+    premodel_of(signals, nodes)
+}
+
+/// A premodel of the toys. Where one fails, the largest that works answers.
+pub(crate) fn premodel_of(signals: Vec<Signal>, nodes: Vec<Node>) -> Premodel {
     let names = toys().iter().map(|t| t.name.to_owned()).collect();
+    let fallback = [2, 1, 0].map(CandidateId).to_vec();
     let trained_for = TrainedFor::of_costs(vec![1.0, 2.0, 4.0]);
-    Premodel::new(names, CLASSES as u32, signals, nodes, vec![large, middle, small], Vec::new(), trained_for)
-        .expect("a premodel")
+    Premodel::new(names, CLASSES as u32, signals, nodes, fallback, Vec::new(), trained_for).expect("a premodel")
 }
 
 /// Writes the bundle with its ONNX models, and with the plans that `plan` gives.

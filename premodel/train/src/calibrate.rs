@@ -63,7 +63,8 @@ struct Example {
     weight: f64,
 }
 
-/// Fits temperatures, and weights if there are labels, on at most `fit_rows` of `rows`, and computes what the averages of `sets` say on all rows of the profile.
+/// Fits temperatures, and weights if there are labels, on at most `fit_rows` of `rows`, and computes what the averages of `sets` say on all
+/// rows of the profile.
 pub(super) fn calibrate(
     profile: &Profile,
     topk: &TopK,

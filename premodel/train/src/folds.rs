@@ -106,9 +106,9 @@ impl<'a> Folds<'a> {
 
     /// By price: what became of every row under the plan that `plan` makes of the other folds. A price at which some fold has none is left out.
     fn priced(&self, prices: &[f64], plan: impl Fn(&Fold, f64) -> Option<Plan> + Sync) -> Vec<Priced> {
-        let jobs: Vec<(usize, &Fold)> =
-            (0..prices.len()).flat_map(|p| self.folds.iter().map(move |fold| (p, fold))).collect();
-        let judge = |&(p, fold): &(usize, &Fold)| plan(fold, prices[p]).map(|plan| self.unseen(fold, &plan));
+        let jobs: Vec<(f64, &Fold)> =
+            prices.iter().flat_map(|&price| self.folds.iter().map(move |fold| (price, fold))).collect();
+        let judge = |&(price, fold): &(f64, &Fold)| plan(fold, price).map(|plan| self.unseen(fold, &plan));
         let parts: Vec<Option<Outcomes>> = jobs.par_iter().map(judge).collect();
         let of_price = |(&price, parts): (&f64, &[Option<Outcomes>])| {
             let parts: Vec<&Outcomes> = parts.iter().map(Option::as_ref).collect::<Option<_>>()?;

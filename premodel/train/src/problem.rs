@@ -66,6 +66,12 @@ pub(super) enum Action {
     Run(CandidateId),
 }
 
+/// Whether the candidates of a set may all run for one input, which pays `besides` too. Where none runs nothing is paid.
+pub(super) fn fits(set: Mask, costs: &[f64], besides: f64, worst: Option<f64>) -> bool {
+    let cost = besides + set.iter().map(|c| costs[c.index()]).sum::<f64>();
+    worst.is_none_or(|worst| set.is_empty() || cost <= worst)
+}
+
 impl Problem {
     /// What a plan costs on every row before any candidate runs: the features, if it reads one.
     pub(super) fn entry_cost(&self, plan: &Plan) -> f64 {
@@ -74,11 +80,14 @@ impl Problem {
 
     /// The problem of programs that pay for the image features: of its states, those that leave room for them. `None` where all do.
     pub(super) fn beside_features(&self) -> Option<Problem> {
-        let worst = self.worst?;
-        let cost = |set: Mask| set.iter().map(|c| self.costs[c.index()]).sum::<f64>();
-        let has_room = |set: &Mask| set.is_empty() || self.features_cost + cost(*set) <= worst;
-        let states: Vec<Mask> = self.states.iter().copied().filter(has_room).collect();
+        let fits = |set: &Mask| fits(*set, &self.costs, self.features_cost, self.worst);
+        let states: Vec<Mask> = self.states.iter().copied().filter(fits).collect();
         (states.len() < self.states.len()).then(|| Problem { states, ..self.clone() })
+    }
+
+    /// Whether any candidate may run.
+    pub(super) fn may_run(&self) -> bool {
+        self.states.iter().any(|set| !set.is_empty())
     }
 
     /// How much a row counts.

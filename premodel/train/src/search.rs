@@ -152,7 +152,7 @@ pub(super) fn best_plan(problem: &Problem, rows: &[u32], price: f64, seed: u64) 
     }
     let narrower = problem.beside_features();
     if let Some(narrower) = &narrower {
-        if narrower.states.iter().all(|set| set.is_empty()) {
+        if !narrower.may_run() {
             return plain;
         }
         // Every state may have counted on one that features leave no room for.

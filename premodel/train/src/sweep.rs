@@ -10,6 +10,7 @@ use super::costs::Unit;
 use super::error::{Message, TrainError, TrainErrorKind};
 use super::folds::Folds;
 use super::front::{Base, Front, Kind, Point};
+use super::goal::Goal;
 use super::judge::singles;
 use super::prices::{self, Priced};
 use super::settings::Settings;
@@ -69,8 +70,11 @@ pub fn sweep(task: &Task<'_>, settings: &Settings, progress: Progress<'_>) -> Re
     let mut points: Vec<Point> =
         judged.iter().map(|priced| Point::of_price(priced.price, Kind::Searched, &priced.outcomes, base)).collect();
     let prices: Vec<f64> = judged.iter().map(|priced| priced.price).collect();
+    // A cascade at another price is looked up, not trained, and where the search found one program for a wide range of prices there may be
+    // several cascades.
+    let more = MORE_CASCADES * prices.len();
     for kind in cascade::Kind::ALL {
-        let cascades = cascades(&folds, kind, &prices, settings, base);
+        let cascades = refined(&prices, more, settings.goal, base, |prices| folds.cascades(kind, prices));
         points.extend(cascades.iter().map(|priced| Point::of_cascade(priced.price, kind, &priced.outcomes, base)));
     }
     for single in singles.iter().filter(|s| settings.worst.is_none_or(|worst| s.cost <= worst)) {
@@ -93,56 +97,37 @@ fn judged(
     // Where nothing costs anything there is one price, and nothing between.
     let further = if first.len() > 1 { settings.steps - first.len() } else { 0 };
     let above = prices::above(&first, costs);
-    let mut left = further + 2 * above.len();
+    let left = further + 2 * above.len();
     first.extend(above);
     first.extend(settings.prices.iter().map(|price| price / Unit::SHOWN));
 
     let trainings = settings.repeats * settings.folds * (first.len() + left);
     let done = AtomicUsize::new(0);
     let tell = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, trainings);
-    let best_single = best_single_mean(base);
-    let mut judged = Vec::new();
-    let mut next = first;
-    loop {
-        judged.extend(folds.searched(&next, &tell));
-        if left == 0 {
-            break;
-        }
-        next = prices::between(&mut judged, left, settings.goal, best_single);
-        if next.is_empty() {
-            break;
-        }
-        left -= next.len();
-    }
+    let judged = refined(&first, left, settings.goal, base, |prices| folds.searched(prices, &tell));
     progress(trainings, trainings);
     judged
 }
 
-/// Judges cascades of a kind at the prices of the search, and at so many more between those where they differ: a cascade at another price is
-/// looked up, not trained, and where the search found one program for a wide range of prices there may be several cascades.
-fn cascades(
-    folds: &Folds<'_>,
-    kind: cascade::Kind,
-    prices: &[f64],
-    settings: &Settings,
+/// Judges some prices, and then at most `left` between them, a few at a time, where what was judged differs.
+fn refined(
+    first: &[f64],
+    mut left: usize,
+    goal: Option<Goal>,
     base: Base<'_>,
+    judge: impl Fn(&[f64]) -> Vec<Priced>,
 ) -> Vec<Priced> {
-    let best_single = best_single_mean(base);
-    let mut judged = folds.cascades(kind, prices);
-    let mut left = MORE_CASCADES * prices.len();
+    let best_single = stats::mean(base.best_rewards.iter().map(|&r| f64::from(r)), base.weights);
+    let mut judged = judge(first);
     while left > 0 {
-        let next = prices::between(&mut judged, left, settings.goal, best_single);
+        let next = prices::between(&mut judged, left, goal, best_single);
         if next.is_empty() {
             break;
         }
-        judged.extend(folds.cascades(kind, &next));
+        judged.extend(judge(&next));
         left -= next.len();
     }
     judged
-}
-
-fn best_single_mean(base: Base<'_>) -> f64 {
-    stats::mean(base.best_rewards.iter().map(|&r| f64::from(r)), base.weights)
 }
 
 /// Refuses settings that make no sense for the task.

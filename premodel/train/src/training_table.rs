@@ -16,7 +16,7 @@ use super::costs::Costs;
 use super::escalation::direction;
 use super::plan::{Plan, ascending};
 use super::prices;
-use super::problem::{Averaged, Problem};
+use super::problem::{Averaged, Problem, fits};
 use super::profile::{Column, MEASURED, Profile};
 use super::risk;
 use super::search::best_plan;
@@ -183,12 +183,8 @@ impl TrainingTable {
 /// features has less room: see [`Problem::beside_features`].
 fn states(costs: &Costs, settings: &Settings) -> Vec<Mask> {
     let sets = (0..1_u32 << costs.candidates.len()).map(|m| Mask(m as u16));
-    sets.filter(|set| {
-        let cost = set.iter().map(|c| costs.candidates[c.index()]).sum::<f64>();
-        let fits = settings.worst.is_none_or(|worst| set.is_empty() || cost <= worst);
-        set.len() as usize <= settings.max_runs && fits
-    })
-    .collect()
+    sets.filter(|&set| set.len() as usize <= settings.max_runs && fits(set, &costs.candidates, 0.0, settings.worst))
+        .collect()
 }
 
 /// The states of one candidate, and those that programs enter which are trained on samples of the rows, at prices over the whole
@@ -216,7 +212,7 @@ fn worth_entering(
     let samples = || here.chunks(here.len().div_ceil(SAMPLES));
     // Programs that read image features may have less room, and enter other states.
     let has_features = profile.columns.iter().any(|c| matches!(c.signal, Signal::Feature(_)));
-    let narrower = table.problem.beside_features().filter(|narrower| has_features && narrower.states.len() > 1);
+    let narrower = table.problem.beside_features().filter(|narrower| has_features && narrower.may_run());
     let problems = std::iter::once(&table.problem).chain(&narrower);
     let of_problem = |problem| {
         let of_price = move |&price| samples().map(move |rows| (problem, price, rows));
